@@ -1,0 +1,122 @@
+# `make` lists the targets. Every target sets up what it needs, in .venv, at its first run.
+# All paths are relative: the folder may have spaces in its name.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# The Python that makes .venv, 3.11 to 3.13. The newest one found, unless named: make setup PYTHON=python3.12
+PYTHON ?=
+# What `make demo` and `make test` hand on: make demo DEMO_ARGS="--payments 50", make test TEST_ARGS="-k ladder"
+DEMO_ARGS ?=
+TEST_ARGS ?=
+
+BIN := .venv/bin
+PY := $(BIN)/python
+# Written last and holding the folder's name, so that a half-made or moved .venv is made anew.
+STAMP := .venv/.installed
+IS_WHOLE := test "$$(cat $(STAMP) 2>/dev/null)" = "$$PWD" && $(PY) -c 'import pip' 2>/dev/null
+ifneq ($(shell $(IS_WHOLE) && echo whole),whole)
+$(STAMP): broken
+endif
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.PHONY: help setup demo test test-unit check format lock docs wheel clean ci broken
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## make .venv with everything locked in requirements/dev.txt
+	@echo "[setup] .venv is as requirements/dev.txt says"
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@set -e; \
+	if ! { $(IS_WHOLE); }; then \
+	  for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python); do \
+	    "$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && break; \
+	    python=; \
+	  done; \
+	  if [ -z "$$python" ]; then \
+	    echo "Looked for $(or $(PYTHON),python3.13, python3.12, python3.11, python3 and python): none is a Python 3.11 to 3.13 with venv and pip." >&2; \
+	    echo "Install one (Debian and Ubuntu keep venv in a package of its own, such as python3.12-venv), or name it: make setup PYTHON=..." >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "[setup] making .venv with $$("$$python" --version)"; \
+	  "$$python" -m venv --clear .venv; \
+	fi; \
+	rm -f $(STAMP); \
+	echo "[setup] installing $$(grep -c '^[A-Za-z0-9].*==' requirements/dev.txt) locked packages, which takes a minute or two the first time"; \
+	$(PY) -m pip install --quiet --require-hashes -r requirements/dev.txt; \
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+	printf '%s\n' "$$PWD" > $(STAMP)
+
+demo: $(STAMP) ## run the main job once: a real broker, a partner, some hundred payments
+	@$(PY) -m streams.sandbox.demo $(DEMO_ARGS)
+
+test: $(STAMP) ## run every test, then hold the coverage
+	@rm -f .coverage .coverage.*
+	@$(PY) -m coverage run -m pytest $(TEST_ARGS)
+	@$(PY) -m coverage combine --quiet
+	@status=0; \
+	echo "[test] coverage of everything, asked is what pyproject.toml says"; \
+	$(PY) -m coverage report || status=1; \
+	echo "[test] coverage of the rules and the wire models, asked is 100 %"; \
+	$(PY) -m coverage report --include 'streams/notification/*,schemas/*' --fail-under 100 || status=1; \
+	exit $$status
+
+test-unit: $(STAMP) ## run the tests that need neither a broker nor processes of their own
+	@$(PY) -m pytest -q -m 'not kafka and not e2e' $(TEST_ARGS)
+
+CHECKS := check-format check-lint check-types check-imports check-dependencies check-dead-code \
+  check-spelling check-test-docstrings check-docs check-tracked-files
+.PHONY: $(CHECKS)
+
+check: $(STAMP) ## run every check, all of them even when one fails
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+	@echo "[check] all is well"
+
+check-format: $(STAMP)
+	@echo "[check] format" && $(PY) -m ruff format --quiet --check --output-format concise .
+check-lint: $(STAMP)
+	@echo "[check] lint" && $(PY) -m ruff check --quiet --output-format concise .
+check-types: $(STAMP)
+	@echo "[check] types" && $(PY) -m mypy --no-error-summary
+check-imports: $(STAMP)
+	@echo "[check] import contracts" && $(BIN)/lint-imports --no-logo
+check-dependencies: $(STAMP)
+	@echo "[check] dependencies" && $(PY) -m deptry --no-ansi streams schemas
+check-dead-code: $(STAMP)
+	@echo "[check] dead code" && $(PY) -m vulture
+check-spelling: $(STAMP)
+	@echo "[check] spelling" && $(PY) -m codespell_lib
+check-test-docstrings: $(STAMP)
+	@echo "[check] every test says what it proves" && $(PY) -m interrogate --quiet tests
+check-docs: $(STAMP)
+	@echo "[check] generated pages" && $(PY) docs/generate.py --check
+check-tracked-files: $(STAMP)
+	@echo "[check] tracked files and locks" && $(PY) -m pytest -q tests/packaging/test_tracked_files.py tests/packaging/test_locks.py
+
+format: $(STAMP) ## format, and mend what ruff can mend by itself
+	@$(PY) -m ruff check --quiet --fix-only .
+	@$(PY) -m ruff format .
+
+# The header names this command and no address: uv writes none unless asked to.
+COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --custom-compile-command 'make lock' pyproject.toml
+lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml; LOCK_ARGS=--upgrade takes newer versions
+	@$(COMPILE) $(LOCK_ARGS) --output-file requirements/runtime.txt
+	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+
+docs: $(STAMP) ## write the generated pages anew
+	@$(PY) docs/generate.py
+
+wheel: $(STAMP) ## build the wheel in dist
+	@$(PY) -m hatchling build --target wheel
+
+clean: ## remove everything that make made, .venv too
+	@rm -rf .venv dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find streams schemas tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+ci: ## do what the continuous integration does
+	@bash .ci/run

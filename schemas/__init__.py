@@ -1,0 +1,1 @@
+"""What travels: the shapes of events, requests, answers and records. Knows nothing of `streams`."""

@@ -1,0 +1,66 @@
+"""The record of the attempts topic: what was done about a notification, without customer data.
+
+Attribute names are the wire names.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Count = Annotated[int, Field(ge=0)]
+Milliseconds = Annotated[int, Field(ge=0)]
+"""Since the epoch, UTC."""
+
+
+class AttemptRecord(BaseModel):
+    """One attempt, decision, park or replay.
+
+    Everything but `v`, `kind` and `at_ms` may be absent: of an invalid event little is known.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    v: Literal[1] = Field(1, description="version of this shape")
+    kind: Literal["attempt", "decision", "park", "replay"] = Field(description="what was done")
+    at_ms: Milliseconds = Field(description="when the record was written")
+    notification_id: str | None = None
+    order_id: str | None = None
+    profile: str | None = None
+    partner_id: str | None = None
+    url_origin: str | None = Field(None, description="scheme, host and port of the notify URL")
+    attempt: Count | None = Field(None, description="attempts made, this one included")
+    parks: Count | None = Field(None, description="how often it was moved aside without an attempt")
+    replays: Count | None = Field(None, description="how often an operator put it back")
+    trigger: Literal["event", "ladder", "park", "replay"] | None = Field(
+        None, description="what made it due"
+    )
+    replay_run: str | None = Field(None, description="the operator's replay that it belongs to")
+    due_at_ms: Milliseconds | None = None
+    started_at_ms: Milliseconds | None = None
+    ended_at_ms: Milliseconds | None = None
+    lateness_ms: Count | None = Field(None, description="start of the attempt after its due time")
+    request_left: Literal["no", "perhaps", "yes"] | None = Field(
+        None, description="whether the partner may have seen the request"
+    )
+    http_status: int | None = None
+    failure: str | None = Field(None, description="why there is no result, in one token")
+    result_status: Literal["S", "F", "U"] | None = Field(
+        None, description="of the partner's answer"
+    )
+    result_code: str | None = Field(None, description="of the partner's answer")
+    outcome: str | None = Field(None, description="the outcome in one token")
+    decision: Literal["delivered", "retry", "dead-letter", "parked", "replayed"] | None = None
+    dead_letter_reason: str | None = None
+    next_due_at_ms: Milliseconds | None = None
+    next_topic: str | None = Field(None, description="where the notification went")
+    origin: str | None = Field(None, description="topic/partition/offset of the event")
+    worker: str | None = Field(None, description="which process wrote this")
+    by: str | None = Field(None, description="who replayed it")
+    why: str | None = Field(None, description="the reason, in words without customer data")
+
+    def to_bytes(self) -> bytes:
+        """Render it as compact JSON without absent members."""
+        return _ADAPTER.dump_json(self, exclude_none=True)
+
+
+_ADAPTER: Final = TypeAdapter(AttemptRecord)

@@ -1,0 +1,214 @@
+"""The wire's scalars and small objects, and `Body`, the base of every request body.
+
+Members have their wire name as alias, so only this package spells `paymentRequestId`.
+Rules that hold for one message only stand with that message.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic.alias_generators import to_camel
+
+from schemas.tidying import Faults, Table, add_faults, tidy
+
+T = TypeVar("T")
+
+_RESULT_MEMBERS: Final = ("result", "paymentResult")
+
+
+def _real(text: str) -> str:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        message = "there is no such day, time or offset"
+        raise ValueError(message) from None
+    return text
+
+
+String64 = Annotated[str, Field(min_length=1, max_length=64)]
+String128 = Annotated[str, Field(min_length=1, max_length=128)]
+String256 = Annotated[str, Field(min_length=1, max_length=256)]
+Text = Annotated[str, Field(min_length=1)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Decimal = Annotated[
+    str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$", json_schema_extra={"format": "decimal"})
+]
+Datetime = Annotated[
+    str,
+    Field(
+        pattern=(
+            r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+            r"(Z|[+-][0-9]{2}:[0-9]{2})$"
+        ),
+        json_schema_extra={"format": "date-time"},
+    ),
+    AfterValidator(_real),
+]
+"""ISO 8601 with an offset, kept as it came: a partner sees the text that payment core wrote."""
+
+
+class _OnSuccess:
+    """Marks a member that must be there when the result is S."""
+
+
+def _given_on_success(value: T | None, info: ValidationInfo) -> T | None:
+    if value is None and succeeded(info):
+        message = "missing or empty; required when the result is S"
+        raise ValueError(message)
+    return value
+
+
+OnSuccess = Annotated[T | None, AfterValidator(_given_on_success), _OnSuccess]
+"""A member that is required when the result is S ("given if S" in the sources)."""
+
+
+class WireObject(BaseModel):
+    """An object as partners write it: strict, frozen, tolerant of members it doesn't know."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="ignore",
+        frozen=True,
+        serialize_by_alias=True,
+        strict=True,
+        validate_default=True,
+    )
+
+    table: ClassVar[Table] = {}  # type: ignore[pydantic-alias]  # wire names are the only ones
+    """The wire names of its members, each with the table of its own members where it has some."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Build the table, once a class."""
+        cls.table = {
+            field.alias or name: _inner_table(field.annotation)
+            for name, field in cls.model_fields.items()
+        }
+
+
+def _inner_table(annotation: object) -> Table | None:
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, WireObject):
+            return kind.table
+    return None
+
+
+class Amount(WireObject):
+    """Money: a natural number of the currency's smallest unit, as a string of any length."""
+
+    currency: Currency = Field(description="ISO 4217, three letters")
+    value: Annotated[str, Field(pattern=r"^[1-9][0-9]*$")] = Field(
+        description="natural number from 1, in the smallest unit of the currency"
+    )
+
+
+class Quote(WireObject):
+    """The exchange rate between two currencies."""
+
+    quote_id: String64
+    quote_currency_pair: Annotated[str, Field(min_length=1, max_length=8)] = Field(
+        description="`BASE/QUOTE`"
+    )
+    quote_price: Decimal = Field(description="from 0")
+    quote_start_time: Datetime | None = None
+    quote_expiry_time: Datetime | None = None
+    base_currency: Annotated[str, Field(min_length=1, max_length=3)] | None = None
+    quote_unit: Annotated[str, Field(min_length=1, max_length=12)] | None = None
+
+
+class Result(WireObject):
+    """What happened to the payment. U is never sent."""
+
+    result_code: String64
+    result_status: Literal["S", "F"]
+    result_message: String256 | None = None
+
+
+def succeeded(info: ValidationInfo) -> bool:
+    """Tell whether the body under validation reports S; its result member stands before the others."""
+    result = info.data.get("payment_result") or info.data.get("result")
+    return isinstance(result, Result) and result.result_status == "S"
+
+
+class InvalidBody(ValueError):  # noqa: N818  # named after what it says about the input
+    """A payment that can't be sent.
+
+    Attributes:
+        faults: what is wrong, by path, without values.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__("; ".join(f"{where}: {what}" for where, what in faults.items()))
+        self.faults = faults
+
+
+class Body(WireObject):
+    """A request body. The result member is ours to write; all others come from the event's `payment`."""
+
+    result_field: ClassVar[str] = "payment_result"
+    """The attribute that holds the result."""
+    dropped_on_failure: ClassVar[frozenset[str]] = frozenset()
+    """Wire names that go with S only and are otherwise left out."""
+
+    @classmethod
+    def result_member(cls) -> str:
+        """Return the wire name of the member that holds the result."""
+        return to_camel(cls.result_field)
+
+    @classmethod
+    def read(
+        cls, members: Mapping[str, Any], result: Result, path: str = ""
+    ) -> tuple[Self, tuple[str, ...]]:
+        """Read payment core's members and put the result with them.
+
+        Args:
+            members: the event's `payment`.
+            result: the result to send.
+            path: where the members stand, for the faults: `payment.`.
+
+        Returns:
+            the body, and the paths of members that are not sent.
+
+        Raises:
+            InvalidBody: with every fault found.
+        """
+        faults: Faults = {}
+        unsent: list[str] = []
+        kept = tidy(members, cls.table, "", faults, unsent)
+        for name in _RESULT_MEMBERS:
+            if name in members:
+                faults[name] = (
+                    "the result is not payment core's to write; give outcome, reason or resultCode"
+                )
+        if result.result_status == "F":
+            dropped = cls.dropped_on_failure & kept.keys()
+            unsent.extend(sorted(dropped))
+            kept = {name: value for name, value in kept.items() if name not in dropped}
+        kept[cls.result_member()] = result
+        try:
+            body = cls.model_validate(kept)
+        except ValidationError as exc:
+            add_faults(exc, "", faults)
+        else:
+            if not faults:
+                return body, tuple(unsent)
+        raise InvalidBody({path + where: what for where, what in faults.items()}) from None
+
+    def with_result(self, result: Result) -> Self:
+        """Return it with another result of the same status, nothing else checked again."""
+        return self.model_copy(update={self.result_field: result})
+
+    def to_bytes(self) -> bytes:
+        """Render it as compact UTF-8 JSON, members in the order of the schema."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+def required_on_success(body: type[Body]) -> list[str]:
+    """Return the wire names of the members that a body must have when its result is S."""
+    return [
+        field.alias or name
+        for name, field in body.model_fields.items()
+        if _OnSuccess in field.metadata
+    ]

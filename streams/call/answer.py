@@ -1,0 +1,69 @@
+"""What an answer means (contract, section 2): pure, over the status, the headers and the exact bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from schemas.acknowledgement import UnreadableAcknowledgement, read_acknowledgement
+from streams.call.signing import string_to_sign, verify
+from streams.notification.outcome import Answered, Failure, NoResult, Outcome, Status
+
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What an answer is held against.
+
+    Attributes:
+        path: path and query of the request.
+        client_id: ours; an answer that names another is verified with ours all the same.
+        peer_keys: the partner's public keys by version; may be empty.
+        signed: whether an answer without a signature counts for nothing.
+    """
+
+    path: str
+    client_id: str
+    peer_keys: Mapping[str, RSAPublicKey]
+    signed: bool
+
+
+def judge(
+    http_status: int, headers: Mapping[str, str], body: bytes | Failure, expected: Expected
+) -> Outcome:
+    """Return what an answer brought.
+
+    Args:
+        http_status: of the answer.
+        headers: of the answer, under lower-case names; those given twice joined with a comma.
+        body: its bytes, or why they could not be read.
+        expected: what to hold it against.
+    """
+    if http_status != _OK:
+        return NoResult(Failure.HTTP_STATUS)
+    if isinstance(body, Failure):
+        return NoResult(body)
+    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        return NoResult(Failure.UNREADABLE_ANSWER)
+    try:
+        result = read_acknowledgement(body).result
+    except UnreadableAcknowledgement:
+        return NoResult(Failure.UNREADABLE_ANSWER)
+    status, code = Status(result.result_status), result.result_code
+    failure = _signature_failure(headers, body, expected)
+    return (
+        Answered(status, code) if failure is None else NoResult(failure, claimed=status, code=code)
+    )
+
+
+def _signature_failure(
+    headers: Mapping[str, str], body: bytes, expected: Expected
+) -> Failure | None:
+    signature, time = headers.get("signature"), headers.get("response-time")
+    if signature is None or not (expected.peer_keys or expected.signed):
+        return Failure.UNSIGNED_ANSWER if expected.signed else None
+    if time is None:
+        return Failure.WRONG_SIGNATURE
+    signed = string_to_sign(expected.path, expected.client_id, time, body)
+    return None if verify(signature, signed, expected.peer_keys) else Failure.WRONG_SIGNATURE

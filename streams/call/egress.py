@@ -1,0 +1,127 @@
+"""What may be called: the form of a URL, a partner's hosts, and addresses. Refuses; never connects.
+
+A name is judged by all the addresses that it resolves to, and the connection goes to exactly these
+(`streams.call.resolver`), so that a name can't be public when checked and private when called.
+"""
+
+import ipaddress
+import re
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+from yarl import URL
+
+from schemas.notify_url import check_notify_url
+from streams.call.addresses import Network, why_not_public
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_LONGEST_NAME: Final = 253  # RFC 1035, without the final dot
+_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER: Final = re.compile(
+    r"[0-9]+|0x[0-9a-f]*"
+)  # a last label that WHATWG's and libc's parsers take for IPv4
+
+
+class DestinationBlocked(Exception):  # noqa: N818  # named after what happened to the destination
+    """The destination may not be called. The message names the rule, not the URL.
+
+    No OSError on purpose: aiohttp would take that for a failed look-up.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL that may be called as far as its text tells.
+
+    Attributes:
+        origin: scheme, host and port (left out when it is the scheme's own), in lower case.
+        path: path and query to the byte as the URL has them; what is signed and put on the wire.
+        url: the same for aiohttp, which writes it without changing it.
+    """
+
+    origin: str
+    path: str
+    url: URL
+
+
+class Guard:
+    """The egress rules of one worker.
+
+    Args:
+        allow: networks that may be called although they aren't public (`NOTIFIER_EGRESS_ALLOW`).
+        allow_http: whether plain http will do (`NOTIFIER_ALLOW_HTTP`).
+    """
+
+    def __init__(self, *, allow: tuple[Network, ...] = (), allow_http: bool = False) -> None:
+        self._allow = allow
+        self._allow_http = allow_http
+
+    def check_url(self, url: str, allowed_hosts: AbstractSet[str] | None) -> Target:
+        """Take a URL apart and check all of it that can be checked without a look-up.
+
+        Args:
+            url: the notify URL.
+            allowed_hosts: the only hosts that the partner's URLs may name, in lower case; None for any.
+
+        Raises:
+            DestinationBlocked: it may not be called.
+        """
+        try:
+            check_notify_url(url, allow_http=self._allow_http)
+        except ValueError as exc:
+            message = f"the URL: {exc}"
+            raise DestinationBlocked(message) from exc
+        target, host, literal = _take_apart(url)
+        if allowed_hosts is not None and host not in allowed_hosts:
+            message = "the host is not one of the partner's allowed_hosts"
+            raise DestinationBlocked(message)
+        if literal is not None:
+            self.check_address(literal)
+        return target
+
+    def check_address(self, address: str) -> None:
+        """Check one address that a connection would go to.
+
+        Raises:
+            DestinationBlocked: it is not public, and no network in `allow` holds it.
+        """
+        kind = why_not_public(ipaddress.ip_address(address), self._allow)
+        if kind is not None:
+            message = f"the host is or resolves to {kind}; NOTIFIER_EGRESS_ALLOW lists exceptions"
+            raise DestinationBlocked(message)
+
+
+@lru_cache(maxsize=4096)
+def _take_apart(url: str) -> tuple[Target, str, str | None]:
+    scheme, rest = url.split("://", 1)
+    scheme = scheme.lower()
+    authority = re.split("[/?]", rest, maxsplit=1)[0]
+    path = rest[len(authority) :]
+    if not path.startswith("/"):
+        path = f"/{path}"
+    parts = urlsplit(f"//{authority}")
+    port = parts.port or _DEFAULT_PORTS[scheme]
+    host, literal = _host(parts.hostname or "")
+    shown = f"[{host}]" if ":" in host else host
+    origin = f"{scheme}://{shown}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
+    # All of path and query as yarl's path: its own splitting would drop a lone "?".
+    wire = URL.build(scheme=scheme, authority=f"{shown}:{port}", path=path, encoded=True)
+    return Target(origin, path, wire), host, literal
+
+
+def _host(host: str) -> tuple[str, str | None]:
+    """Return the host as it is compared and called, and the address that it spells, if it does."""
+    if ":" in host or _NUMBER.fullmatch(host.rsplit(".", 1)[-1]):
+        try:
+            literal = str(ipaddress.ip_address(host))
+        except ValueError as exc:
+            message = "the host is an IP address in an odd notation"
+            raise DestinationBlocked(message) from exc
+        return literal, literal
+    if len(host) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in host.split(".")):
+        message = "the host is no well-formed name"
+        raise DestinationBlocked(message)
+    return host, None

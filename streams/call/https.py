@@ -1,0 +1,226 @@
+"""One attempt over HTTPS, from a body to a `Call`.
+
+Whatever the partner or the network does is a value here; an exception is a fault of this program.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final
+
+from streams.call.answer import Expected, judge
+from streams.call.client import Exchange, PartnerClient
+from streams.call.egress import DestinationBlocked, Guard
+from streams.call.failures import NETWORK_ERRORS, failure_of
+from streams.call.resolver import CheckedResolver, Lookup, system_lookup
+from streams.call.retry_after import retry_after_seconds
+from streams.call.signing import Signer, request_time, string_to_sign
+from streams.clock import Clock
+from streams.notification.outcome import Blocked, Failure, NoResult, Outcome, RequestLeft
+from streams.partners import Partner, public_tls
+
+_SLOW_DOWN_STATUSES: Final = frozenset({429, 503})
+_SLOW_DOWN_CODE: Final = "REQUEST_TRAFFIC_EXCEED_LIMIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt, ended.
+
+    Attributes:
+        outcome: what came back.
+        http_status: of the answer, or None without one.
+        request_left: whether the partner may have seen the request.
+        started_at_ms: just before signing, milliseconds since the epoch.
+        ended_at_ms: when the outcome was known.
+        retry_after_seconds: how long the partner asks us to wait, at most an hour; None when it doesn't say.
+        url_origin: scheme, host and port; empty when the URL could not be read.
+        signing_seconds: from asking for the signature to having it, threads' queue included.
+        slow_down: the partner says that it has too much traffic.
+    """
+
+    outcome: Outcome
+    http_status: int | None
+    request_left: RequestLeft
+    started_at_ms: int
+    ended_at_ms: int
+    retry_after_seconds: float | None
+    url_origin: str
+    signing_seconds: float
+    slow_down: bool
+
+
+class Caller:
+    """Makes attempts. One for a worker, used from one event loop.
+
+    Args:
+        clock: the worker's.
+        guard: the egress rules.
+        crypto_threads: where signatures are made and verified.
+        lookup_threads: where names are looked up.
+        user_agent: name and version of this program.
+        lookup: finds a host's addresses.
+
+    The executors stay the giver's to shut down.
+    """
+
+    def __init__(  # noqa: PLR0913  # its collaborators, each given by name
+        self,
+        *,
+        clock: Clock,
+        guard: Guard,
+        crypto_threads: Executor,
+        lookup_threads: Executor,
+        user_agent: str,
+        lookup: Lookup = system_lookup,
+    ) -> None:
+        self._clock = clock
+        self._guard = guard
+        self._threads = crypto_threads
+        self._signer = Signer(crypto_threads)
+        self._resolver = CheckedResolver(guard, lookup, lookup_threads)
+        self._user_agent = user_agent
+        self._clients: dict[str, tuple[Partner, PartnerClient]] = {}
+        self._retired: set[PartnerClient] = set()  # closed once no call uses them
+        self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def call(self, partner: Partner, url: str, body: bytes, *, signed_answer: bool) -> Call:
+        """Make one attempt: one HTTP request at most.
+
+        The partner's time-out covers connect, send, wait and read; signing comes before it and verifying after.
+
+        Args:
+            partner: whom to tell.
+            url: the notify URL.
+            body: the request body.
+            signed_answer: whether an answer without a signature counts for nothing.
+        """
+        started_at_ms = self._clock.now_ms()
+        try:
+            target = self._guard.check_url(url, partner.allowed_hosts)
+        except DestinationBlocked as exc:
+            return self._blocked(exc, started_at_ms, url_origin="", signing_seconds=0.0)
+        now = request_time(started_at_ms, partner.request_time_format)
+        before = time.perf_counter()
+        key = partner.signing_key(started_at_ms / 1000)
+        signed = string_to_sign(target.path, partner.client_id, now, body)
+        signature = await self._signer.sign(key, signed)
+        signing_seconds = time.perf_counter() - before
+        headers = {"Client-Id": partner.client_id, "Request-Time": now, "Signature": signature}
+
+        exchange = Exchange(target)
+        try:
+            failure = await self._exchange(partner, exchange, headers, body)
+        except DestinationBlocked as exc:
+            return self._blocked(exc, started_at_ms, target.origin, signing_seconds)
+        expected = Expected(target.path, partner.client_id, partner.peer_keys, signed_answer)
+        outcome = await self._judge(exchange, failure, expected)
+        ended_at_ms = self._clock.now_ms()
+        return Call(
+            outcome=outcome,
+            http_status=exchange.http_status,
+            request_left=exchange.left,
+            started_at_ms=started_at_ms,
+            ended_at_ms=ended_at_ms,
+            retry_after_seconds=retry_after_seconds(
+                exchange.headers.get("retry-after"), ended_at_ms / 1000
+            ),
+            url_origin=target.origin,
+            signing_seconds=signing_seconds,
+            slow_down=exchange.http_status in _SLOW_DOWN_STATUSES
+            or _code(outcome) == _SLOW_DOWN_CODE,
+        )
+
+    def discard(self, partner_ids: Iterable[str]) -> None:
+        """Close the connections of partners that are no longer called, once the calls on them have ended."""
+        for partner_id in partner_ids:
+            if partner_id in self._clients:
+                self._retire(self._clients.pop(partner_id)[1])
+
+    async def aclose(self) -> None:
+        """Close every connection, for good. Calls that are on them end as broken connections."""
+        self._closed = True
+        self._retired |= {client for _, client in self._clients.values()}
+        self._clients.clear()
+        while self._retired:
+            self._close(self._retired.pop())
+        await asyncio.gather(*self._closing)
+
+    async def _exchange(
+        self, partner: Partner, exchange: Exchange, headers: dict[str, str], body: bytes
+    ) -> Failure | None:
+        """Run an exchange within the partner's time-out; return what cut it short."""
+        client = self._client(partner)
+        client.in_use += 1
+        limit = asyncio.timeout(partner.attempt_timeout_seconds)
+        try:
+            async with limit:
+                await client.post(exchange, headers, body)
+        except NETWORK_ERRORS as exc:
+            if not limit.expired():
+                return failure_of(exc)
+            connected = exchange.left is not RequestLeft.NO
+            return Failure.READ_TIMEOUT if connected else Failure.CONNECT_TIMEOUT
+        finally:
+            client.in_use -= 1
+            if client in self._retired:
+                self._retire(client)
+        return None
+
+    async def _judge(
+        self, exchange: Exchange, failure: Failure | None, expected: Expected
+    ) -> Outcome:
+        if exchange.http_status is None:
+            assert failure is not None  # noqa: S101  # an exchange that was not cut short has an answer
+            return NoResult(failure)
+        answer = (exchange.http_status, exchange.headers, failure or exchange.body or b"", expected)
+        if expected.peer_keys and "signature" in exchange.headers:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, judge, *answer)
+        return judge(*answer)
+
+    def _client(self, partner: Partner) -> PartnerClient:
+        """Return the partner's client; a new one when its entry has changed since the last call."""
+        known, client = self._clients.get(partner.partner_id, (None, None))
+        if client is not None and known is partner:
+            return client
+        if self._closed:
+            message = "this Caller is closed"
+            raise RuntimeError(message)
+        self.discard([partner.partner_id])
+        client = PartnerClient(partner.tls or public_tls(), self._resolver, self._user_agent)
+        self._clients[partner.partner_id] = (partner, client)
+        return client
+
+    def _retire(self, client: PartnerClient) -> None:
+        if client.in_use:
+            self._retired.add(client)
+        else:
+            self._retired.discard(client)
+            self._close(client)
+
+    def _close(self, client: PartnerClient) -> None:
+        task = asyncio.create_task(client.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _blocked(
+        self, why: DestinationBlocked, started_at_ms: int, url_origin: str, signing_seconds: float
+    ) -> Call:
+        return Call(
+            outcome=Blocked(str(why)),
+            http_status=None,
+            request_left=RequestLeft.NO,
+            started_at_ms=started_at_ms,
+            ended_at_ms=self._clock.now_ms(),
+            retry_after_seconds=None,
+            url_origin=url_origin,
+            signing_seconds=signing_seconds,
+            slow_down=False,
+        )
+
+
+def _code(outcome: Outcome) -> str:
+    return "" if isinstance(outcome, Blocked) else outcome.code

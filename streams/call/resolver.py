@@ -1,0 +1,66 @@
+"""Look-ups that hand out checked addresses only: the connection goes to exactly what was checked."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from streams.call.egress import Guard
+
+Lookup = Callable[[str], Sequence[str]]
+"""Find the addresses of a host, best first. Blocks; raises OSError when there are none."""
+
+
+def system_lookup(host: str) -> list[str]:
+    """Ask the system's resolver."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class CheckedResolver(AbstractResolver):
+    """A resolver for aiohttp's connector that refuses a name when any of its addresses is forbidden.
+
+    aiohttp doesn't ask a resolver about literal addresses; `Guard.check_url` has checked those.
+
+    Args:
+        guard: the rules.
+        lookup: finds addresses.
+        threads: where it runs. Not the loop's own threads: a name server that hangs would take them all.
+    """
+
+    def __init__(self, guard: Guard, lookup: Lookup, threads: Executor) -> None:
+        self._guard = guard
+        self._lookup = lookup
+        self._threads = threads
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the host's addresses.
+
+        Raises:
+            OSError: there are none, or the look-up failed.
+            DestinationBlocked: one of them is forbidden.
+        """
+        loop = asyncio.get_running_loop()
+        addresses = await loop.run_in_executor(self._threads, self._lookup, host)
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "no addresses")
+        for address in addresses:
+            self._guard.check_address(address)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=family,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: the threads belong to whoever gave them."""

@@ -1,0 +1,121 @@
+"""RSA256 as the vendor's SDKs write and read it: SHA256withRSA, PKCS#1 v1.5, over method, path, id, time and body.
+
+Our signatures are the SDKs' to the byte. The verifier accepts a little more, because integrators follow
+documents that say base64url; it never lets an answer choose the hash or the key material.
+"""
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from typing import Final, Literal
+from urllib.parse import quote, unquote
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from streams.partners import SigningKey
+
+_LONGEST_HEADER: Final = (
+    8192  # a percent-encoded signature of an 8192-bit key has up to 4,096 characters
+)
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]+")
+_URL_ALPHABET: Final = str.maketrans("-_", "+/")
+
+
+def string_to_sign(path: str, client_id: str, moment: str, body: bytes) -> bytes:
+    """Return what is signed, for a request and for its answer alike.
+
+    Args:
+        path: path and query of the request, as put on the wire.
+        client_id: ours.
+        moment: Request-Time, or the answer's Response-Time.
+        body: the exact bytes of the request or the answer.
+    """
+    return f"POST {path}\n{client_id}.{moment}.".encode(errors="surrogatepass") + body
+
+
+def request_time(now_ms: int, form: Literal["iso8601", "epoch-ms"]) -> str:
+    """Return the value of Request-Time: UTC to the second, or milliseconds since the epoch."""
+    if form == "epoch-ms":
+        return str(now_ms)
+    return datetime.fromtimestamp(now_ms // 1000, UTC).isoformat()
+
+
+def sign(key: SigningKey, signed: bytes) -> str:
+    """Return the value of the Signature header over a string to sign.
+
+    Percent-encoded to the last "/", signature last, no blanks, no quotes: the one form that all vendor
+    SDKs accept.
+    """
+    raw = key.private_key.sign(signed, PKCS1v15(), SHA256())
+    encoded = quote(base64.b64encode(raw), safe="")
+    return f"algorithm=RSA256,keyVersion={key.version},signature={encoded}"
+
+
+class Signer:
+    """Signs off the event loop; RSA in OpenSSL releases the interpreter's lock.
+
+    The one door to signing, so that signatures may be made in batches without a caller's noticing.
+
+    Args:
+        threads: where it runs.
+    """
+
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
+
+    async def sign(self, key: SigningKey, signed: bytes) -> str:
+        """Return the value of the Signature header over a string to sign."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, sign, key, signed)
+
+
+def verify(header: str, signed: bytes, keys: Mapping[str, RSAPublicKey]) -> bool:
+    """Tell whether a Signature header is one of the keys' over exactly this. Never raises, whatever it holds.
+
+    Args:
+        header: standard base64 or base64url, padded or not, percent-encoded or not; blanks, quotes and any
+            order of the pairs will do. Its algorithm is not looked at: only SHA-256 counts.
+        signed: the string to sign.
+        keys: the peer's, by version. All are tried, the one that the header names first.
+    """
+    if len(header) > _LONGEST_HEADER or not header.isascii():
+        return False
+    pairs = [(name.strip().lower(), value.strip().strip('"')) for name, _, value in _split(header)]
+    signatures = [value for name, value in pairs if name == "signature"]
+    raw = _decode(signatures[0]) if len(signatures) == 1 else None
+    if raw is None:
+        return False
+    named = dict(pairs).get("keyversion")
+    return any(_fits(keys[version], raw, signed) for version in sorted(keys, key=lambda version: version != named))
+
+
+def _split(header: str) -> list[tuple[str, str, str]]:
+    return [pair.partition("=") for pair in header.split(",")]
+
+
+def _decode(text: str) -> bytes | None:
+    digits = unquote(text).translate(_URL_ALPHABET)
+    bare = digits.rstrip("=")
+    padded = bare + "=" * (-len(bare) % 4)
+    if not _BASE64.fullmatch(bare) or digits not in {bare, padded}:
+        return None
+    try:
+        raw = base64.b64decode(padded)
+    except binascii.Error:  # one digit too many
+        return None
+    # Unused bits of the last digit must be zero, or one signature would have sixteen spellings.
+    return raw if base64.b64encode(raw).decode() == padded else None
+
+
+def _fits(key: RSAPublicKey, raw: bytes, signed: bytes) -> bool:
+    try:
+        key.verify(raw, signed, PKCS1v15(), SHA256())
+    except InvalidSignature:
+        return False
+    return True

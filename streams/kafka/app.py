@@ -1,0 +1,193 @@
+"""The Faust applications: one consumer group each, whose agents only hand records to lanes.
+
+Nothing an agent does may raise out of it (Faust acknowledges the record all the same and it is lost), and an
+agent never waits (one full queue stops every topic of the worker).
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import faust
+from faust.types import StreamT
+
+from streams.clock import Clock
+from streams.kafka.connection import Connection
+from streams.kafka.lanes import Lanes, Route
+from streams.kafka.records import InRecord
+from streams.kafka.transport import ConsumerTap, Transport
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 11.0
+"""How long a revocation or a stop waits for calls in flight: the longest attempt time-out and a second to settle."""
+
+
+class Host(Protocol):
+    """What the process around the applications does for them."""
+
+    async def acquire(self) -> None:
+        """Start what the applications share, or count one more user of it."""
+
+    async def release(self) -> None:
+        """Count one user less; the last stops what is shared."""
+
+    def stop_starting(self) -> None:
+        """Begin no new attempt in any application: the worker is about to stop."""
+
+    def on_commit_error(self) -> None:
+        """Count a commit that failed."""
+
+    def on_assigned(self, group_id: str, partitions: int) -> None:
+        """Note that the group gave us partitions (perhaps none)."""
+
+    def on_revoked(self, group_id: str) -> None:
+        """Note that a rebalance has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One consumer group and what it reads.
+
+    Attributes:
+        group_id: its name at the broker.
+        routes: by topic.
+        fetch_bytes: the most fetched of one partition at once. Tiers hold back nearly all of their partitions,
+            so what is prefetched for them is memory that only waits.
+    """
+
+    group_id: str
+    routes: Mapping[str, Route]
+    fetch_bytes: int
+
+
+class NotifierApp(faust.App):
+    """A Faust application over the hardened transport."""
+
+    connection: Connection
+    host: Host
+    lanes: Lanes
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Transport:
+        return Transport(self.conf.broker_producer, self)
+
+    async def on_first_start(self) -> None:
+        """Start what is shared before anything is consumed."""
+        await self.host.acquire()
+        await super().on_first_start()
+
+    async def on_stop(self) -> None:
+        """Finish what is in flight, then let Faust stop the consumer, which commits a last time."""
+        self.host.stop_starting()
+        await self._drain()
+        await super().on_stop()
+
+    async def on_shutdown(self) -> None:
+        """Let go of what is shared."""
+        await super().on_shutdown()
+        self.lanes.close()
+        await self.host.release()
+
+    async def before_revoke(self) -> None:
+        """Finish what is in flight before the partitions go. Never raises."""
+        self.host.on_revoked(self.conf.id)
+        await self._drain()
+
+    def after_assign(self, partitions: int) -> None:
+        """Note that partitions came."""
+        self.host.on_assigned(self.conf.id, partitions)
+
+    def on_commit_error(self) -> None:
+        """Note that a commit failed."""
+        self.host.on_commit_error()
+
+    async def _drain(self) -> None:
+        late = await self.lanes.drain(DRAIN_SECONDS)
+        if late:
+            log.warning("%s records were still in flight after %s s; they will be repeated", late, DRAIN_SECONDS)
+
+
+def build_app(
+    group: Group,
+    *,
+    connection: Connection,
+    clock: Clock,
+    host: Host,
+    on_crash: Callable[[BaseException], None] | None = None,
+) -> NotifierApp:
+    """Return the application that reads the topics of a group.
+
+    Args:
+        group: name and routes.
+        connection: the brokers.
+        clock: for due times.
+        host: the process around it.
+        on_crash: called when a handler raised although it must not; by default the application crashes and the
+            process ends with 1, so that the record is read again.
+    """
+    app = NotifierApp(
+        group.group_id,
+        broker=[f"kafka://{broker.strip()}" for broker in connection.brokers.split(",")],
+        broker_client_id=group.group_id,
+        broker_max_poll_records=500,
+        # Client side only: with every partition held back for longer than this a worker would leave its group for good.
+        broker_max_poll_interval=1_000_000.0,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=3.0,
+        broker_request_timeout=40.0,
+        broker_rebalance_timeout=60.0,
+        broker_commit_interval=0.25,
+        consumer_max_fetch_size=group.fetch_bytes,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,  # our own drain has a time-out, Faust's has none
+        stream_buffer_maxsize=65_536,  # lanes hold back; this queue is nearly always empty
+        stream_processing_timeout=7 * 86_400.0,
+        broker_commit_livelock_soft_timeout=7 * 86_400.0,
+        processing_guarantee="at_least_once",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,  # else Faust's own assignor, which wants tables
+        web_enabled=False,
+        store="memory://",
+        autodiscover=False,
+        worker_redirect_stdouts=False,
+    )
+    app.connection = connection
+    app.host = host
+
+    def crash(error: BaseException) -> None:
+        log.critical("a handler raised; the worker stops so that nothing is lost", exc_info=error)
+        app.loop.create_task(app.crash(error))
+
+    app.lanes = Lanes(group.routes, ConsumerTap(lambda: app.consumer), clock.now_ms, on_crash or crash)
+    for topic in group.routes:
+        _add_agent(app, topic)
+    return app
+
+
+def _add_agent(app: NotifierApp, topic: str) -> None:
+    channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+    async def dispatch(stream: StreamT[Any]) -> None:
+        async for event in stream.noack().events():
+            message = event.message
+            app.lanes.admit(_in_record(message), message.generation_id)
+
+    app.agent(channel, name=f"{app.conf.id}-{topic}")(dispatch)
+
+
+def _in_record(message: Any) -> InRecord:
+    headers = message.headers
+    return InRecord(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        tuple(headers.items() if isinstance(headers, Mapping) else headers or ()),
+    )
+

@@ -1,0 +1,75 @@
+"""How to reach the brokers: one description, used by consumer, producer and admin client alike."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streams.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The `NOTIFIER_BROKERS` and `NOTIFIER_KAFKA_*` settings.
+
+    Attributes:
+        brokers: bootstrap servers, `host:port`, comma separated.
+        security_protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
+        sasl_mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; used with SASL only.
+        user: SASL user.
+        password_file: file that holds the SASL password; a newline at its end is no part of it.
+        ca_file: PEM bundle that the brokers' certificates are checked against, else the system's.
+        certificate_file: our client certificate, PEM.
+        key_file: its private key, PEM.
+    """
+
+    brokers: str
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "PLAIN"
+    user: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    def options(self, client_id: str) -> dict[str, Any]:
+        """Return the arguments that every aiokafka client takes.
+
+        Raises:
+            OSError: a file can't be read.
+            ssl.SSLError: a file holds no certificate or key.
+        """
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.brokers,
+            "client_id": client_id,
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.endswith("SSL"):
+            options["ssl_context"] = self._tls()
+        if self.security_protocol.startswith("SASL"):
+            options["sasl_mechanism"] = self.sasl_mechanism
+            options["sasl_plain_username"] = self.user
+            if self.password_file is not None:
+                options["sasl_plain_password"] = self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        return options
+
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.certificate_file is not None:
+            context.load_cert_chain(self.certificate_file, self.key_file)
+        return context
+
+
+def connection_of(settings: Settings) -> Connection:
+    """Return how to reach the brokers."""
+    return Connection(
+        brokers=settings.brokers,
+        security_protocol=settings.kafka_security_protocol,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        user=settings.kafka_user,
+        password_file=settings.kafka_password_file,
+        ca_file=settings.kafka_ca_file,
+        certificate_file=settings.kafka_certificate_file,
+        key_file=settings.kafka_key_file,
+    )

@@ -1,0 +1,173 @@
+"""Writes records and says when the broker has them: acks=all, in batches, again and again until it does.
+
+aiokafka's own producer, not Faust's: a delivery future per record without Faust's topic objects, and it can
+be replaced when it dies (an idempotent producer does, when the broker forgets or mixes up its sequence).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from streams.kafka.connection import Connection
+from streams.kafka.records import OutRecord
+
+log = logging.getLogger(__name__)
+
+MAX_RECORD_BYTES = 1_000_000
+"""The largest record we write: Kafka's default `max.message.bytes` (1,048,588) less room for the batch."""
+
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+class RecordTooLarge(ValueError):
+    """The broker will never take this record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where and when the broker stored a record.
+
+    Attributes:
+        append_time_ms: the broker's clock where the topic stamps records at append, else -1.
+    """
+
+    append_time_ms: int
+
+
+class RecordProducer:
+    """A producer that never gives up on a record while its caller still waits.
+
+    Args:
+        connection: the brokers.
+        client_id: as the brokers' logs shall show it.
+        on_error: called with the topic at every failed try; for metrics.
+    """
+
+    def __init__(self, connection: Connection, client_id: str, on_error: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._client_id = client_id
+        self._on_error = on_error
+        self._producer: AIOKafkaProducer | None = None
+        self._changing = asyncio.Lock()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Connect. Raises aiokafka's KafkaError where no broker can be reached."""
+        await self._usable()
+
+    async def stop(self) -> None:
+        """Send what is buffered and disconnect."""
+        async with self._changing:
+            self._closed = True
+            producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the task that sends batches runs."""
+        return self._producer is not None and not _is_dead(self._producer)
+
+    async def write(self, *records: OutRecord) -> list[Written]:
+        """Return when the broker has acknowledged every record; a failed one is tried again until it does.
+
+        A record may be stored twice if an acknowledgement got lost; never zero times.
+
+        Raises:
+            RecordTooLarge: a record is over the size that the broker takes.
+            asyncio.CancelledError: the caller gave up; records may or may not be stored.
+        """
+        written: list[Written | None] = [None] * len(records)
+        missing = list(range(len(records)))
+        pause = _FIRST_PAUSE_SECONDS
+        while missing:
+            failed = await self._try(records, missing, written)
+            if failed:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            missing = failed
+        return [stored for stored in written if stored is not None]
+
+    async def _try(self, records: tuple[OutRecord, ...], missing: list[int], written: list[Written | None]) -> list[int]:
+        pending: list[tuple[int, asyncio.Future]] = []
+        failed: list[int] = []
+        try:
+            producer = await self._usable()
+        except KafkaError as error:
+            self._failed(records[missing[0]], error)
+            return missing
+        for index in missing:
+            record = records[index]
+            try:
+                pending.append((index, await producer.send(record.topic, record.value, record.key, headers=list(record.headers))))
+            except MessageSizeTooLargeError as error:
+                raise RecordTooLarge(_too_large(record)) from error
+            except KafkaError as error:
+                self._failed(record, error)
+                failed.append(index)
+        for index, future in pending:
+            try:
+                # Shielded: a cancelled waiter must not take the record out of a batch that others share.
+                stored = await asyncio.shield(future)
+            except MessageSizeTooLargeError as error:
+                raise RecordTooLarge(_too_large(records[index])) from error
+            except KafkaError as error:
+                self._failed(records[index], error)
+                failed.append(index)
+            else:
+                written[index] = Written(stored.timestamp if stored.timestamp_type == 1 else -1)
+        return failed
+
+    def _failed(self, record: OutRecord, error: KafkaError) -> None:
+        self._on_error(record.topic)
+        log.warning("writing to %s failed, trying again: %s", record.topic, error)
+
+    async def _usable(self) -> AIOKafkaProducer:
+        producer = self._producer
+        if producer is not None and not _is_dead(producer):
+            return producer
+        async with self._changing:
+            if self._closed:
+                message = "the producer was stopped"
+                raise asyncio.CancelledError(message)
+            if self._producer is not None and _is_dead(self._producer):
+                dead, self._producer = self._producer, None
+                log.error("the producer died; starting another")
+                await dead.client.close()
+            if self._producer is None:
+                self._producer = await self._start_new()
+            return self._producer
+
+    async def _start_new(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **self._connection.options(self._client_id),
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=2,
+            max_batch_size=256 * 1024,
+            max_request_size=MAX_RECORD_BYTES + 48_576,
+            request_timeout_ms=20_000,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+
+def _is_dead(producer: AIOKafkaProducer) -> bool:
+    task = producer._sender.sender_task  # noqa: SLF001  # aiokafka has no public word for it
+    return task is None or task.done()
+
+
+def _too_large(record: OutRecord) -> str:
+    return (
+        f"a record of about {record.size_bytes} bytes for {record.topic} is over the broker's limit"
+        " (max.message.bytes of the topic)"
+    )

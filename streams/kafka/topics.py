@@ -1,0 +1,184 @@
+"""The topics the notifier owns: what each must be like, how they are made, what differs (contract, section 4)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from streams.notification.ladder import Wait
+
+_DAY_MS = 86_400_000
+_FOREVER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class TopicNames:
+    """The names under a prefix."""
+
+    prefix: str
+
+    def tier(self, wait: Wait) -> str:
+        """Return the retry topic of a wait."""
+        return f"{self.prefix}-retry-{wait.label}"
+
+    @property
+    def replay(self) -> str:
+        """What an operator puts back."""
+        return f"{self.prefix}-replay"
+
+    @property
+    def dead_letter(self) -> str:
+        """What ended without being delivered."""
+        return f"{self.prefix}-dead-letter"
+
+    @property
+    def attempts(self) -> str:
+        """One record for each attempt and each decision."""
+        return f"{self.prefix}-attempts"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """What a topic of ours must be like.
+
+    Attributes:
+        name: in full.
+        partitions: how many, exactly.
+        replication: how many copies, exactly.
+        retention_ms: how long records must be kept at least; -1 is for ever.
+        append_time: whether the broker's clock stamps its records.
+    """
+
+    name: str
+    partitions: int
+    replication: int
+    retention_ms: int
+    append_time: bool = False
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The settings it is created with."""
+        return {
+            "cleanup.policy": "delete",
+            "retention.bytes": "-1",
+            "retention.ms": str(self.retention_ms),
+            "message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime",
+            "min.insync.replicas": "2" if self.replication >= 3 else "1",  # noqa: PLR2004  # a third copy may be down
+            "unclean.leader.election.enable": "false",
+        }
+
+    def differences(self, actual: Mapping[str, str]) -> list[str]:
+        """Return what differs from the settings that a topic has, one sentence each."""
+        found = []
+        for name, expected in self.config.items():
+            seen = actual.get(name, "not set")
+            if name == "retention.ms":
+                if not _at_least(seen, self.retention_ms):
+                    found.append(f"{self.name}: retention.ms is {seen}, expected {_retention_text(self.retention_ms)}")
+            elif name == "min.insync.replicas":
+                if not seen.isdigit() or not int(expected) <= int(seen) <= max(int(expected), self.replication - 1):
+                    found.append(f"{self.name}: min.insync.replicas is {seen}, expected {expected}")
+            elif name == "message.timestamp.type" and not self.append_time:
+                continue
+            elif seen != expected:
+                found.append(f"{self.name}: {name} is {seen}, expected {expected}")
+        return found
+
+
+def _at_least(seen: str, wanted_ms: int) -> bool:
+    if seen == str(_FOREVER):
+        return True
+    return wanted_ms != _FOREVER and seen.isdigit() and int(seen) >= wanted_ms
+
+
+def _retention_text(wanted_ms: int) -> str:
+    return "-1 (for ever)" if wanted_ms == _FOREVER else f"at least {wanted_ms}"
+
+
+def topic_specs(names: TopicNames, waits: Iterable[Wait], partitions: int, replication: int) -> tuple[TopicSpec, ...]:
+    """Return every topic of ours: the tiers by rising wait, then replay, dead letters and attempts."""
+    tiers = [
+        TopicSpec(names.tier(wait), partitions, replication, wait.seconds * 1000 + 7 * _DAY_MS) for wait in waits
+    ]
+    return (
+        *tiers,
+        TopicSpec(names.replay, partitions, replication, 7 * _DAY_MS),
+        TopicSpec(names.dead_letter, partitions, replication, _FOREVER),
+        TopicSpec(names.attempts, partitions, replication, 30 * _DAY_MS, append_time=True),
+    )
+
+
+async def broker_count(admin: AIOKafkaAdminClient) -> int:
+    """Return how many brokers the cluster has."""
+    return len((await admin.describe_cluster())["brokers"])
+
+
+async def existing_topics(admin: AIOKafkaAdminClient) -> frozenset[str]:
+    """Return the names of all topics that we may see. Asks for the whole list, which creates none."""
+    return frozenset(await admin.list_topics())
+
+
+async def create_topics(admin: AIOKafkaAdminClient, specs: Iterable[TopicSpec]) -> list[str]:
+    """Create the topics that do not exist; leave the others alone. Return the names of those created.
+
+    Raises:
+        KafkaError: the broker refused one; its message names the topic.
+    """
+    have = await existing_topics(admin)
+    missing = [spec for spec in specs if spec.name not in have]
+    if not missing:
+        return []
+    new = [
+        NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.config) for spec in missing
+    ]
+    response = await admin.create_topics(new, timeout_ms=30_000)
+    created = []
+    for name, code, *message in response.topic_errors:
+        if code == 0:
+            created.append(name)
+        elif for_code(code) is not TopicAlreadyExistsError:
+            text = f"creating {name}: {for_code(code).__name__} {message[0] if message and message[0] else ''}".strip()
+            raise KafkaError(text)
+    return created
+
+
+async def topic_differences(admin: AIOKafkaAdminClient, specs: Iterable[TopicSpec]) -> list[str]:
+    """Return everything in which the broker's topics differ from what they must be, one sentence each."""
+    specs = list(specs)
+    have = await existing_topics(admin)
+    found = [f"{spec.name}: does not exist" for spec in specs if spec.name not in have]
+    present = [spec for spec in specs if spec.name in have]
+    if not present:
+        return found
+    shapes = {topic["topic"]: topic for topic in await admin.describe_topics([spec.name for spec in present])}
+    configs = await _configs(admin, [spec.name for spec in present])
+    for spec in present:
+        found += _shape_differences(spec, shapes[spec.name]["partitions"])
+        found += spec.differences(configs[spec.name])
+    return found
+
+
+def _shape_differences(spec: TopicSpec, partitions: list[dict[str, Any]]) -> list[str]:
+    found = []
+    if len(partitions) != spec.partitions:
+        found.append(f"{spec.name}: has {len(partitions)} partitions, expected {spec.partitions}")
+    copies = {len(partition["replicas"]) for partition in partitions}
+    if copies != {spec.replication}:
+        seen = ", ".join(str(number) for number in sorted(copies))
+        found.append(f"{spec.name}: has {seen} replicas, expected {spec.replication}")
+    return found
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    configs: dict[str, dict[str, str]] = {}
+    for response in await admin.describe_configs(resources):
+        for code, message, _kind, name, entries in response.resources:
+            if code:
+                text = f"reading the settings of {name}: {message or for_code(code).__name__}"
+                raise KafkaError(text)
+            configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs

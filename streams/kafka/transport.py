@@ -1,0 +1,185 @@
+"""Faust's Kafka transport with the parts replaced that lose messages, stall or hang in 0.15.3.
+
+- Commits: what the lanes say is settled, nothing else (Faust commits past records in flight: its issue 606).
+- Revocation: records in flight are finished and committed before the partitions go (Faust forgets
+  acknowledgements before it commits: its issue 502).
+- Polling: partitions that flow again are noticed within 0.1 s (Faust: 1 s), read committed only.
+- No producer: `streams.kafka.producer` writes.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport import base
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.kafka.connection import Connection
+from streams.kafka.lanes import Lanes
+from streams.kafka.records import Tag
+
+log = logging.getLogger(__name__)
+
+_FETCH_WAIT_MS = 250  # Faust: 1500. How long a partition that flows again may wait for a fetch already under way
+_NOTICE_SECONDS = 0.1
+_COMMIT_TIMEOUT_SECONDS = 5.0
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer in a thread of its own, configured by us."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        conf = self.app.conf
+        del transport  # the brokers stand in the connection
+        self._assignor = RoundRobinPartitionAssignor
+        connection: Connection = self.app.connection
+        return AIOKafkaConsumer(
+            **connection.options(conf.broker_client_id),
+            group_id=conf.id,
+            group_instance_id=conf.consumer_group_instance_id,
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            enable_auto_commit=False,
+            auto_offset_reset=conf.consumer_auto_offset_reset,
+            max_poll_records=conf.broker_max_poll_records,
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            isolation_level="read_committed",
+        )
+
+    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        """Fetch; wait only shortly while a partition is held back, since it may flow again any moment."""
+        if self.consumer._buffered_partitions:
+            timeout = min(timeout, _NOTICE_SECONDS)
+        return await super().getmany(active_partitions, timeout)
+
+    async def commit_settled(self, offsets: dict[Tag, int]) -> bool:
+        """Commit the offsets of partitions that are still ours. Returns False where the group refused."""
+        return bool(await self.call_thread(self._commit_settled, offsets))
+
+    async def _commit_settled(self, offsets: dict[Tag, int]) -> bool:
+        consumer = self._ensure_consumer()
+        ours = consumer.assignment()
+        wanted = {TopicPartition(*tag): OffsetAndMetadata(offset, "") for tag, offset in offsets.items()}
+        wanted = {partition: offset for partition, offset in wanted.items() if partition in ours}
+        if not wanted:
+            return False
+        await consumer.commit(wanted)
+        return True
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Do nothing: Faust's livelock detector watches acknowledgements that we don't make."""
+
+
+class Consumer(driver.Consumer):
+    """Faust's consumer, committing what the lanes say."""
+
+    _committing: asyncio.Lock
+    _last_committed: dict[Tag, int]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._committing = asyncio.Lock()
+        self._last_committed = {}
+
+    @property
+    def _lanes(self) -> Lanes:
+        lanes: Lanes = self.app.lanes
+        return lanes
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
+        """Commit what is settled and not yet committed. Never raises; what failed is committed the next time."""
+        async with self._committing:
+            settled = self._lanes.committable()
+            news = {tag: offset for tag, offset in settled.items() if self._last_committed.get(tag) != offset}
+            if not news:
+                return False
+            try:
+                done = await asyncio.wait_for(self._thread.commit_settled(news), _COMMIT_TIMEOUT_SECONDS)
+            except (KafkaError, TimeoutError) as error:
+                log.warning("committing offsets failed, trying again: %s", error or type(error).__name__)
+                self.app.on_commit_error()
+                return False
+            if done:
+                self._last_committed.update(news)
+            return done
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Finish and commit before the partitions go to somebody else."""
+        await self.app.before_revoke()
+        await self.commit()
+        self._lanes.close()
+        self._last_committed.clear()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Take records of the new generation from now on."""
+        self._lanes.open(generation_id)
+        await super().on_partitions_assigned(assigned, generation_id)
+        self.app.after_assign(len(assigned))
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Do nothing: Faust's gaps (transaction markers) serve its own commits, and would only grow."""
+
+    def track_message(self, message: Any) -> None:
+        """Do nothing: the lanes know what is unacknowledged."""
+
+    async def verify_all_partitions_active(self) -> None:
+        """Do nothing, see `ConsumerThread.verify_event_path`."""
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        # With every partition held back Faust sleeps for a second, during which none can flow again.
+        if self.flow_active and not self._get_active_partitions() and not self.app.client_only:
+            await self.sleep(_NOTICE_SECONDS)
+            return {}, set()
+        return await super()._wait_next_records(timeout)
+
+
+class _NoProducer(base.Producer):
+    """Stands where Faust wants a producer; connects to nothing."""
+
+    async def on_start(self) -> None:
+        """Connect to nothing."""
+
+    async def flush(self) -> None:
+        """Have nothing to flush."""
+
+
+class Transport(driver.Transport):
+    """The transport of `NotifierApp`."""
+
+    Consumer = Consumer
+    Producer = _NoProducer
+
+
+class ConsumerTap:
+    """The flow of partitions, stopped and started the way Faust's own conductor does it.
+
+    `pause_partitions` would drop records that were fetched already; `on_buffer_full` keeps them.
+    """
+
+    def __init__(self, consumer: Callable[[], Any]) -> None:
+        self._consumer = consumer
+
+    def close(self, tag: Tag) -> None:
+        """Fetch no more from the partition."""
+        self._consumer().on_buffer_full(TP(*tag))
+
+    def open(self, tag: Tag) -> None:
+        """Fetch again from the partition."""
+        self._consumer().on_buffer_drop(TP(*tag))
+
+

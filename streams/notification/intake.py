@@ -1,0 +1,238 @@
+"""From an event's bytes to a notification, or a refusal that names every fault.
+
+Two steps, because the partner's terms are known only when the event names the partner.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from schemas.event import Event
+from schemas.fields import Body, InvalidBody
+from schemas.strict_json import MalformedJson, loads
+from schemas.tidying import Faults
+from streams.notification.body import SUCCESS_CODE, map_result, result_of
+from streams.notification.decision import DeadLetterReason
+from streams.notification.notification import Notification
+from streams.notification.profile import Profile
+from streams.notification.profiles import PROFILES
+from streams.notification.reasons import FALLBACK_CODE
+
+MAX_DETAIL_BYTES: Final = 4096
+_MAX_ID_LENGTH: Final = 64
+
+_PROVISIONAL: Final = {code: result_of(code, None) for code in (SUCCESS_CODE, FALLBACK_CODE)}
+"""Stands in until the partner's reasons are known; the body's rules ask for the status only."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerTerms:
+    """What the partners file says that matters to intake.
+
+    Attributes:
+        profiles: names of the profiles that the partner takes.
+        reasons: payment core's reasons, each with the code to send to this partner; before the profile's.
+        hold_unmapped: dead-letter a failure without a code instead of sending the general code.
+        notify_url: used when the event names none.
+
+    Raises:
+        ValueError: a reason has a code that can't go with F.
+    """
+
+    profiles: frozenset[str]
+    reasons: Mapping[str, str]
+    hold_unmapped: bool
+    notify_url: str | None
+
+    def __post_init__(self) -> None:
+        for reason, code in self.reasons.items():
+            if code == SUCCESS_CODE or not 1 <= len(code) <= _MAX_ID_LENGTH:
+                message = (
+                    f"reasons: {reason}: expected a code of F with 1 to {_MAX_ID_LENGTH} characters"
+                )
+                raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvent:
+    """An event that keeps every rule that can be checked without the partner.
+
+    Attributes:
+        event: its members.
+        profile: the profile that it names.
+        order_id: the key of every record about it.
+        body: the request body with a provisional result of the right status.
+        unsent: paths of the members of `payment` that are not sent.
+    """
+
+    event: Event
+    profile: Profile
+    order_id: str
+    body: Body
+    unsent: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An event that becomes a dead letter.
+
+    Attributes:
+        reason: the class, from the contract's list.
+        detail: every fault, at most 4 KiB of UTF-8, without values.
+        event_id: the event's id where it could be read; the others alike.
+    """
+
+    reason: DeadLetterReason
+    detail: str
+    event_id: str | None = None
+    profile: str | None = None
+    partner_id: str | None = None
+    order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A notification before its first attempt, and what should be counted about it.
+
+    Attributes:
+        notification: due at once.
+        unsent: paths of the members of `payment` that are not sent.
+        unmapped_reason: the general code stands in for a reason that nothing maps.
+        unknown_code: the code is none that the profile's source names.
+    """
+
+    notification: Notification
+    unsent: tuple[str, ...]
+    unmapped_reason: bool
+    unknown_code: bool
+
+
+def read_event(raw: bytes | None, *, allow_http: bool) -> ReadEvent | Refused:
+    """Read an event's bytes. Never raises, whatever they are.
+
+    Args:
+        raw: the record's value; None for a tombstone.
+        allow_http: whether plain http notify URLs will do.
+    """
+    if raw is None:
+        return _invalid({"event": "a tombstone; expected one JSON object"}, {})
+    try:
+        members = loads(raw)
+    except MalformedJson as exc:
+        return _invalid({"event": str(exc)}, {})
+    if not isinstance(members, dict):
+        return _invalid({"event": "expected one JSON object"}, {})
+    faults: Faults = {}
+    event = Event.read(members, allow_http=allow_http, faults=faults)
+    name, payment = members.get("profile"), members.get("payment")
+    profile = PROFILES.get(name) if isinstance(name, str) else None
+    if profile is None:
+        faults.setdefault("profile", f"expected one of {', '.join(PROFILES)}")
+    if isinstance(payment, dict):
+        provisional = _PROVISIONAL[
+            SUCCESS_CODE if members.get("outcome") == "SUCCESS" else FALLBACK_CODE
+        ]
+        try:
+            body, unsent = (profile.body if profile else Body).read(
+                payment, provisional, "payment."
+            )
+        except InvalidBody as exc:
+            faults.update(exc.faults)
+        else:
+            if event is not None and profile is not None:
+                return ReadEvent(event, profile, payment[profile.order_id_member], body, unsent)
+    return _invalid(faults, members)
+
+
+def prepare(  # noqa: PLR0913  # what a record carries beside its value
+    read: ReadEvent,
+    terms: PartnerTerms | None,
+    *,
+    accepted_at_ms: int,
+    origin: str,
+    traceparent: str | None = None,
+    extra_headers: tuple[tuple[str, bytes], ...] = (),
+) -> Prepared | Refused:
+    """Make the notification that tells this partner.
+
+    Args:
+        read: the event.
+        terms: the partner's, or None when the partners file doesn't know it.
+        accepted_at_ms: when we read the event, milliseconds since the epoch; the first attempt is due then.
+        origin: `topic/partition/offset` of the event.
+        traceparent: W3C trace context of the event, if it had one.
+        extra_headers: headers of the event that we don't know and keep.
+    """
+    event, profile = read.event, read.profile
+    if terms is None:
+        return _refused(
+            read,
+            DeadLetterReason.UNKNOWN_PARTNER,
+            "partnerId: the partners file has no such entry; add it, then replay",
+        )
+    faults: Faults = {}
+    if profile.name not in terms.profiles:
+        faults["profile"] = f"the partner does not list {profile.name} in the partners file"
+    if event.notify_url is None and terms.notify_url is None:
+        faults["notifyUrl"] = "missing or empty, and the partner has no notify_url"
+    if faults:
+        return _refused(read, DeadLetterReason.INVALID_EVENT, _detail(faults))
+    mapped = map_result(
+        event.outcome,
+        event.result_code,
+        event.reason,
+        partner_reasons=terms.reasons,
+        profile=profile,
+    )
+    if mapped.unmapped and terms.hold_unmapped:
+        return _refused(
+            read,
+            DeadLetterReason.UNMAPPED_REASON,
+            "reason: no payment result code is mapped to it; add it to the partner's reasons, then replay",
+        )
+    notification = Notification(
+        notification_id=event.event_id,
+        order_id=read.order_id,
+        profile=profile,
+        partner_id=event.partner_id,
+        notify_url=event.notify_url,
+        body=read.body.with_result(result_of(mapped.code, event.result_message)).to_bytes(),
+        due_at_ms=accepted_at_ms,
+        occurred_at_ms=event.occurred_at_ms,
+        accepted_at_ms=accepted_at_ms,
+        origin=origin,
+        traceparent=traceparent,
+        extra_headers=extra_headers,
+    )
+    return Prepared(notification, read.unsent, mapped.unmapped, mapped.code not in profile.codes)
+
+
+def _invalid(faults: Faults, members: Mapping[str, Any]) -> Refused:
+    payment = members.get("payment")
+    profile = PROFILES.get(_readable(members, "profile") or "")
+    order_id_member = profile.order_id_member if profile else "paymentRequestId"
+    return Refused(
+        DeadLetterReason.INVALID_EVENT,
+        _detail(faults),
+        event_id=_readable(members, "eventId"),
+        profile=_readable(members, "profile"),
+        partner_id=_readable(members, "partnerId"),
+        order_id=_readable(payment, order_id_member) if isinstance(payment, dict) else None,
+    )
+
+
+def _refused(read: ReadEvent, reason: DeadLetterReason, detail: str) -> Refused:
+    event = read.event
+    return Refused(
+        reason, detail, event.event_id, read.profile.name, event.partner_id, read.order_id
+    )
+
+
+def _readable(members: Mapping[str, Any], name: str) -> str | None:
+    value = members.get(name)
+    return value if isinstance(value, str) and 1 <= len(value) <= _MAX_ID_LENGTH else None
+
+
+def _detail(faults: Faults) -> str:
+    text = "; ".join(f"{where}: {what}" for where, what in faults.items())
+    return text.encode()[:MAX_DETAIL_BYTES].decode(errors="ignore")

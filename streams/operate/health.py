@@ -1,0 +1,51 @@
+"""Whether the worker lives, and whether it is ready.
+
+Live is about this process alone: a broker outage must not restart the fleet. Ready paces rollouts: the groups were
+joined, nothing is stopping, the clock agrees with the broker's.
+"""
+
+from dataclasses import dataclass, field
+
+MAX_CLOCK_OFFSET_SECONDS = 1.0
+REBALANCE_PATIENCE_SECONDS = 60.0  # every worker sees every rebalance; unready at each would flap the whole set
+
+
+@dataclass(slots=True)
+class Health:
+    """What was seen so far.
+
+    Attributes:
+        groups: consumer groups that this worker must join.
+        joined: those that gave it partitions, or said that there are none for it.
+        rebalancing_since: when partitions were taken away, by group, in seconds of the worker's clock.
+        stopping: whether the worker is on its way out.
+        crashed: why it must be restarted, or None.
+        clock_offset_seconds: the broker's clock minus ours.
+    """
+
+    groups: frozenset[str] = frozenset()
+    joined: set[str] = field(default_factory=set)
+    rebalancing_since: dict[str, float] = field(default_factory=dict)
+    stopping: bool = False
+    crashed: str | None = None
+    clock_offset_seconds: float = 0.0
+
+    def not_live(self) -> list[str]:
+        """Return why the process should be restarted; nothing where it should not."""
+        return [self.crashed] if self.crashed else []
+
+    def not_ready(self, now_seconds: float) -> list[str]:
+        """Return why it is not ready; nothing where it is."""
+        reasons = self.not_live()
+        if self.stopping:
+            reasons.append("stopping")
+        reasons += [f"group {group}: not joined yet" for group in sorted(self.groups - self.joined)]
+        for group, since in sorted(self.rebalancing_since.items()):
+            if now_seconds - since > REBALANCE_PATIENCE_SECONDS:
+                reasons.append(f"group {group}: rebalancing for {now_seconds - since:.0f} s")
+        if abs(self.clock_offset_seconds) > MAX_CLOCK_OFFSET_SECONDS:
+            reasons.append(
+                f"this machine's clock differs from the broker's by {self.clock_offset_seconds:.1f} s;"
+                f" expected at most {MAX_CLOCK_OFFSET_SECONDS:.0f} s (check NTP)"
+            )
+        return reasons

@@ -1,0 +1,44 @@
+"""How the worker logs: one line a message on standard error, UTC, nothing per record but what an operator must see."""
+
+import logging
+import time
+from typing import Any
+
+
+class UtcFormatter(logging.Formatter):
+    """Times in UTC, as everywhere in the project."""
+
+    converter = time.gmtime
+    default_msec_format = "%s.%03dZ"
+
+
+def logging_config(level: str = "INFO") -> dict[str, Any]:
+    """Return the configuration for `logging.config.dictConfig`.
+
+    The libraries' levels are set on their loggers: aiokafka and Faust write debug messages for every record, and a
+    message that only a handler drops has been paid for already.
+    """
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": "streams.operate.logs.UtcFormatter",
+                "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {
+            "streams": {"level": level},
+            # Faust's services log their comings and goings with the name of the subclass's module.
+            "streams.kafka.app": {"level": "WARNING"},
+            "streams.kafka.transport": {"level": "WARNING"},
+            "streams.worker": {"level": "WARNING"},
+            "aiokafka": {"level": "WARNING"},
+            "aiokafka.consumer.group_coordinator": {"level": "ERROR"},
+            "faust": {"level": "WARNING"},
+            "mode": {"level": "WARNING"},
+            "httpx": {"level": "WARNING"},
+        },
+    }

@@ -1,0 +1,170 @@
+"""From the partners file to ready partners, or every fault at once."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from streams.notification.intake import PartnerTerms
+from streams.partners.entry import Context, Entry, faults_of
+from streams.partners.files import Files, Signature, signature_of
+from streams.partners.partner import Partner, SigningKey
+from streams.partners.tls import partner_tls
+from streams.partners.yaml_text import InvalidYaml, read_yaml
+
+_LONGEST_ID: Final = 64
+
+
+class PartnersFileError(ValueError):
+    """A partners file that can't be used.
+
+    Attributes:
+        faults: all of them: where, what was seen (no keys), what was expected.
+        watched: the files that were looked at; a change of one is worth another look.
+    """
+
+    def __init__(self, faults: list[str], watched: Mapping[Path, Signature]) -> None:
+        self.faults = faults
+        self.watched = watched
+        super().__init__("\n".join(faults))
+
+
+class Partners(Mapping[str, Partner]):
+    """One version of the file: partners by id. Never changes.
+
+    Attributes:
+        warnings: what should be better but does no harm to a run.
+        watched: every file read, with its signature before it was read.
+    """
+
+    def __init__(
+        self,
+        partners: Mapping[str, Partner],
+        warnings: tuple[str, ...],
+        watched: Mapping[Path, Signature],
+    ) -> None:
+        self._partners = MappingProxyType(dict(partners))
+        self.warnings = warnings
+        self.watched = MappingProxyType(dict(watched))
+
+    def __getitem__(self, partner_id: str) -> Partner:
+        return self._partners[partner_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._partners)
+
+    def __len__(self) -> int:
+        return len(self._partners)
+
+
+def load_partners(
+    path: Path,
+    now_seconds: float,
+    *,
+    allow_http: bool = False,
+    known: Mapping[str, Partner] | None = None,
+) -> Partners:
+    """Read and check the file and all that it names. Blocks.
+
+    Args:
+        path: of the partners file; names in it are relative to its directory.
+        now_seconds: the present, since the epoch.
+        allow_http: whether plain http notify URLs will do (`NOTIFIER_ALLOW_HTTP`).
+        known: partners loaded before; those that haven't changed are taken over as they are.
+
+    Raises:
+        PartnersFileError: with every fault.
+    """
+    watched = {path: signature_of(path)}
+    entries = _entries(path, watched)
+    faults: list[str] = []
+    warnings: list[str] = []
+    partners: dict[str, Partner] = {}
+    for partner_id, raw in entries.items():
+        where = f"partners.{partner_id}"
+        if not isinstance(partner_id, str) or not 0 < len(partner_id) <= _LONGEST_ID:
+            faults.append(
+                f"{where}: expected an id of text, 1 to {_LONGEST_ID} characters; quote numbers"
+            )
+            continue
+        files = Files(path.parent)
+        try:
+            entry = Entry.model_validate(
+                raw, context=Context(files, now_seconds, allow_http=allow_http)
+            )
+        except ValidationError as exc:
+            faults += [faults_of(where, error) for error in exc.errors(include_url=False)]
+        else:
+            partner = _partner(partner_id, entry, files, _fingerprint(raw, files))
+            before = (known or {}).get(partner_id)
+            same = before is not None and before.fingerprint == partner.fingerprint
+            partners[partner_id] = before if same and before is not None else partner
+        warnings += [f"{where}: {warning}" for warning in files.warnings]
+        watched |= files.watched
+    if faults:
+        raise PartnersFileError(faults, watched)
+    return Partners(partners, tuple(warnings), watched)
+
+
+def _entries(path: Path, watched: Mapping[Path, Signature]) -> dict[Any, Any]:
+    try:
+        content = read_yaml(path.read_bytes())
+    except OSError as exc:
+        fault = f"{path}: expected a file that can be read ({exc.strerror})"
+        raise PartnersFileError([fault], watched) from exc
+    except InvalidYaml as exc:
+        raise PartnersFileError([f"{path}: {fault}" for fault in exc.faults], watched) from exc
+    entries = content.get("partners") if isinstance(content, dict) else None
+    faults = []
+    if isinstance(content, dict):
+        faults += [
+            f"{str(key)[:_LONGEST_ID]}: there is no such key at the top; expected partners alone"
+            for key in content
+            if key != "partners"
+        ]
+    if not isinstance(entries, dict) or not entries:
+        faults.append("partners: expected a mapping from partner ids to entries, with one at least")
+    if faults or not isinstance(entries, dict):
+        raise PartnersFileError(faults, watched)
+    return entries
+
+
+def _fingerprint(raw: object, files: Files) -> str:
+    text = json.dumps(raw, default=str, sort_keys=True) + files.fingerprint
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _partner(partner_id: str, entry: Entry, files: Files, fingerprint: str) -> Partner:
+    if entry.signing_keys is not None:
+        keys = [SigningKey(key.version, key.file, key.from_seconds) for key in entry.signing_keys]
+    else:
+        assert entry.private_key_file is not None  # noqa: S101  # the entry's own check
+        keys = [SigningKey(entry.key_version or "1", entry.private_key_file, float("-inf"))]
+    tls = entry.tls
+    return Partner(
+        partner_id=partner_id,
+        client_id=entry.client_id,
+        signing_keys=tuple(keys),
+        peer_keys=MappingProxyType(entry.peer_public_key_files),
+        require_signed_response=entry.require_signed_response,
+        allowed_hosts=None if entry.allowed_hosts is None else frozenset(entry.allowed_hosts),
+        max_in_flight=entry.max_in_flight,
+        rate_limit_per_second=entry.rate_limit_per_second,
+        request_time_format=entry.request_time_format,
+        attempt_timeout_seconds=entry.attempt_timeout_seconds,
+        paused=entry.paused,
+        tls=None
+        if tls is None
+        else partner_tls(files, tls.ca_file, tls.client_certificate_file, tls.client_key_file),
+        terms=PartnerTerms(
+            profiles=frozenset(entry.profiles),
+            reasons=MappingProxyType(entry.reasons),
+            hold_unmapped=entry.unmapped_reason == "hold",
+            notify_url=entry.notify_url,
+        ),
+        fingerprint=fingerprint,
+    )

@@ -1,0 +1,59 @@
+"""TLS settings towards partners: 1.2 or newer, the partner's CA or the public ones, our certificate if asked for."""
+
+import ssl
+from functools import cache
+
+import certifi
+
+from streams.partners.files import Files
+
+
+@cache
+def public_tls() -> ssl.SSLContext:
+    """Return the settings that all partners without their own share."""
+    return _context(None)
+
+
+def partner_tls(
+    files: Files, ca_file: str | None, certificate_file: str | None, key_file: str | None
+) -> ssl.SSLContext:
+    """Return a partner's own settings.
+
+    Args:
+        files: reads the files.
+        ca_file: CAs that its certificate may come from, PEM; the public ones when None.
+        certificate_file: our client certificate, PEM; None for none.
+        key_file: its private key.
+
+    Raises:
+        ValueError: a file can't be used, or certificate and key don't belong together.
+    """
+    try:
+        context = _context(None if ca_file is None else files.read(ca_file).decode("ascii"))
+    except (ssl.SSLError, UnicodeDecodeError):
+        message = f"ca_file: seen {ca_file!r}, expected CA certificates in PEM"
+        raise ValueError(message) from None
+    if certificate_file is not None and key_file is not None:
+        files.read(certificate_file)
+        files.read(key_file)
+        files.warn_if_open(key_file)
+        try:
+            # A passphrase is never asked for on a terminal.
+            context.load_cert_chain(files.path(certificate_file), files.path(key_file), lambda: b"")
+        except (ssl.SSLError, ValueError):
+            message = (
+                f"seen {certificate_file!r} and {key_file!r}, expected a certificate in PEM"
+                " and its own private key without a passphrase"
+            )
+            raise ValueError(message) from None
+    return context
+
+
+def _context(ca_pem: str | None) -> ssl.SSLContext:
+    # With a PEM of its own the context trusts nothing else.
+    context = ssl.create_default_context(
+        cafile=certifi.where() if ca_pem is None else None, cadata=ca_pem
+    )
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,130 @@
+"""What is checked before a worker consumes anything, and by `notifier check`: the brokers and the topics."""
+
+from collections.abc import Sequence
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from streams.kafka.connection import Connection, connection_of
+from streams.kafka.offsets import seed_offsets, unread_history
+from streams.kafka.topics import (
+    TopicNames,
+    TopicSpec,
+    broker_count,
+    create_topics,
+    existing_topics,
+    topic_differences,
+    topic_specs,
+)
+from streams.notification.profiles import TIERS
+from streams.settings import Settings
+
+_MOST_COPIES = 3
+
+
+class Unusable(Exception):
+    """The brokers or the topics are not as they must be: every fault, one sentence each."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(faults))
+
+
+class Brokers:
+    """An open connection for administration.
+
+    Use as an async context manager.
+
+    Raises:
+        Unusable: no broker can be reached.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._connection: Connection = connection_of(settings)
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def __aenter__(self) -> "Brokers":
+        try:
+            options = self._connection.options(f"{self._settings.group_id}-admin")
+            self._admin = AIOKafkaAdminClient(**options, request_timeout_ms=20_000)
+            await self._admin.start()
+        except (KafkaError, OSError) as error:
+            if self._admin is not None:
+                await self._admin.close()
+            message = (
+                f"NOTIFIER_BROKERS: no broker answers at {self._settings.brokers}: {error};"
+                " expected a reachable Kafka, see also NOTIFIER_KAFKA_SECURITY_PROTOCOL"
+            )
+            raise Unusable([message]) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.admin.close()
+
+    @property
+    def admin(self) -> AIOKafkaAdminClient:
+        """The admin client."""
+        assert self._admin is not None  # noqa: S101  # entered
+        return self._admin
+
+    async def specs(self) -> tuple[TopicSpec, ...]:
+        """Return what our topics must be like."""
+        settings = self._settings
+        copies = settings.topic_replication or min(_MOST_COPIES, await broker_count(self.admin))
+        return topic_specs(TopicNames(settings.topic_prefix), TIERS, settings.topic_partitions, copies)
+
+    async def create(self) -> list[str]:
+        """Create what is missing of our topics; return the names."""
+        try:
+            return await create_topics(self.admin, await self.specs())
+        except KafkaError as error:
+            raise Unusable([str(error)]) from error
+
+    async def faults(self) -> list[str]:
+        """Return everything that keeps a worker from starting, one sentence each."""
+        try:
+            found = await topic_differences(self.admin, await self.specs())
+            have = await existing_topics(self.admin)
+        except KafkaError as error:
+            return [f"the topics can't be read: {error}"]
+        found += [
+            f"{topic}: does not exist, expected the source topic that payment core writes (NOTIFIER_SOURCE_TOPICS)"
+            for topic in self._settings.source_topics
+            if topic not in have
+        ]
+        return found
+
+    async def warnings(self) -> list[str]:
+        """Return what may surprise at the first start; ask only when there are no faults."""
+        settings = self._settings
+        if settings.start_from != "earliest" or settings.role == "retry":
+            return []
+        count = await unread_history(self._connection, settings.group_id, settings.source_topics)
+        if not count:
+            return []
+        return [
+            f"group {settings.group_id} has no offsets yet: a worker will notify {count} records that stand in"
+            f" {', '.join(settings.source_topics)} already; set NOTIFIER_START_FROM to latest or a time if that is"
+            " not wanted"
+        ]
+
+    async def seed(self) -> int:
+        """Write down where the source topics' group begins; return for how many partitions."""
+        settings = self._settings
+        if settings.role == "retry":
+            return 0
+        return await seed_offsets(self._connection, settings.group_id, settings.source_topics, settings.start_from)
+
+
+async def prepare_start(settings: Settings) -> None:
+    """Check all that a worker needs of the brokers, and write down where its group begins.
+
+    Raises:
+        Unusable: with every fault.
+    """
+    async with Brokers(settings) as brokers:
+        faults = await brokers.faults()
+        if faults:
+            raise Unusable([*faults, "create or alter the topics (`notifier topics create` makes the missing ones)"])
+        await brokers.seed()

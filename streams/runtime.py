@@ -1,0 +1,231 @@
+"""The worker put together: what the applications of one process share, and the routes of each group."""
+
+import asyncio
+import logging
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+
+from streams.call.destinations import Destinations
+from streams.call.egress import Guard
+from streams.call.https import Caller
+from streams.clock import Clock
+from streams.kafka.app import Group, NotifierApp, build_app
+from streams.kafka.connection import connection_of
+from streams.kafka.lanes import LaneLimits, Route
+from streams.kafka.producer import RecordProducer
+from streams.kafka.records import InRecord, due_at_ms
+from streams.kafka.topics import TopicNames
+from streams.notification.profiles import PROFILES, TIERS
+from streams.operate.counting import Counting
+from streams.operate.health import Health
+from streams.operate.metrics import Metrics
+from streams.operate.web import WebPort
+from streams.partners import PartnersFile, Rejected, Reloaded
+from streams.settings import Settings
+from streams.settle import Settling
+from streams.stage import DUE_TOLERANCE_MS, LONGEST_PARK_SECONDS, REPLAY, SOURCE, Policy, Stage
+
+log = logging.getLogger(__name__)
+
+PROGRAM_VERSION = version("payment-notifier")
+STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
+
+_CRYPTO_THREADS = 2  # RSA releases the GIL; more than the cores that one worker is given only queue
+_LOOKUP_THREADS = 16  # a resolver that hangs holds up names, not the loop
+_RELOAD_SECONDS = 2.0
+_SOURCE_SPAN = 2048
+_TIER_SPAN = 1024
+_TIER_WAITING = 64
+_SOURCE_FETCH_BYTES = 1024 * 1024
+_TIER_FETCH_BYTES = 64 * 1024
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What the applications of one process share. Started by the first of them, stopped after the last.
+
+    Attributes:
+        settings: as read.
+        partners: the partners file in force.
+    """
+
+    settings: Settings
+    partners: PartnersFile
+    clock: Clock = field(default_factory=Clock)
+    metrics: Metrics = field(init=False)
+    health: Health = field(init=False)
+    apps: list[NotifierApp] = field(init=False)
+    web_port: int = field(init=False, default=0)
+    _stage: Stage = field(init=False)
+    _caller: Caller = field(init=False)
+    _destinations: Destinations = field(init=False)
+    _producer: RecordProducer = field(init=False)
+    _web: WebPort = field(init=False)
+    _users: int = field(init=False, default=0)
+    _crypto_threads: ThreadPoolExecutor = field(init=False)
+    _lookup_threads: ThreadPoolExecutor = field(init=False)
+    _reloading: asyncio.Task[None] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        settings, clock = self.settings, self.clock
+        connection = connection_of(settings)
+        names = TopicNames(settings.topic_prefix)
+        self.metrics = Metrics(PROFILES.values(), STAGES, PROGRAM_VERSION)
+        self.metrics.in_flight_limit.set(settings.max_in_flight)
+        self.metrics.reload_successful.set(1)
+        self.metrics.reload_time.set(clock.now_seconds())
+        self._crypto_threads = ThreadPoolExecutor(_CRYPTO_THREADS, thread_name_prefix="crypto")
+        self._lookup_threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
+        self._caller = Caller(
+            clock=clock,
+            guard=Guard(allow=settings.egress_allow, allow_http=settings.allow_http),
+            crypto_threads=self._crypto_threads,
+            lookup_threads=self._lookup_threads,
+            user_agent=f"payment-notifier/{PROGRAM_VERSION}",
+        )
+        self._destinations = Destinations(settings.max_in_flight)
+        self._producer = RecordProducer(
+            connection, f"{settings.group_id}-producer", lambda topic: self.metrics.produce_errors.labels(topic).inc()
+        )
+        self.health = Health()
+        counting = Counting(self.metrics, self.health)
+        settling = Settling(self._producer, names, clock, counting, socket.gethostname())
+        self._stage = Stage(
+            clock=clock,
+            partner_of=lambda partner_id: self.partners.current.get(partner_id),
+            caller=self._caller,
+            destinations=self._destinations,
+            settling=settling,
+            counting=counting,
+            policy=Policy(
+                parking=tuple(wait for wait in TIERS if wait.seconds <= LONGEST_PARK_SECONDS),
+                scale=settings.ladder_scale,
+                give_up_after_ms=int(settings.give_up_after * 1000),
+                allow_http=settings.allow_http,
+            ),
+        )
+        groups = groups_of(settings, self._stage, clock, names)
+        self.health.groups = frozenset(group.group_id for group in groups)
+        self.apps = [build_app(group, connection=connection, clock=clock, host=self) for group in groups]
+        self._web = WebPort(self.metrics.registry, self.health, clock.now_seconds, self._refresh)
+
+    # --- the applications' host -----------------------------------------------------------------
+
+    async def acquire(self) -> None:
+        """Start what is shared, or count one more user of it."""
+        self._users += 1
+        if self._users > 1:
+            return
+        await self._producer.start()
+        self.web_port = await self._web.start(self.settings.web_bind, self.settings.web_port)
+        log.info("listening on %s:%s for /metrics and /health", self.settings.web_bind, self.web_port)
+        self._reloading = asyncio.create_task(self._reload())
+
+    async def release(self) -> None:
+        """Count one user less; the last stops what is shared."""
+        self._users -= 1
+        if self._users:
+            return
+        if self._reloading is not None:
+            self._reloading.cancel()
+        await self._caller.aclose()
+        await self._producer.stop()
+        await self._web.stop()
+        self._crypto_threads.shutdown(wait=False)
+        self._lookup_threads.shutdown(wait=False)
+
+    def stop_starting(self) -> None:
+        """Begin no new attempt anywhere: with two applications one stops after the other, but their calls end together."""
+        self.health.stopping = True
+        for app in self.apps:
+            app.lanes.stop_starting()
+
+    def on_commit_error(self) -> None:
+        """Count a commit that failed."""
+        self.metrics.commit_errors.inc()
+
+    def on_assigned(self, group_id: str, partitions: int) -> None:
+        """Note that the group gave us partitions."""
+        self.health.joined.add(group_id)
+        self.health.rebalancing_since.pop(group_id, None)
+        self.metrics.partitions.labels(group_id).set(partitions)
+        log.info("group %s: holds %s partitions", group_id, partitions)
+
+    def on_revoked(self, group_id: str) -> None:
+        """Note that a rebalance has begun."""
+        self.health.rebalancing_since[group_id] = self.clock.now_seconds()
+        self.metrics.rebalances.labels(group_id).inc()
+        self.metrics.partitions.labels(group_id).set(0)
+
+    def on_crash(self, error: BaseException) -> None:
+        """Note that an application is crashing."""
+        self.health.crashed = f"a handler raised {type(error).__name__}"
+
+    # --- upkeep ---------------------------------------------------------------------------------
+
+    async def _reload(self) -> None:
+        """Read the partners file and its keys again when they change; a bad new version keeps the old one in force."""
+        while True:
+            await asyncio.sleep(_RELOAD_SECONDS)
+            result = await asyncio.to_thread(self.partners.poll, self.clock.now_seconds())
+            match result:
+                case Reloaded(removed=removed):
+                    self._caller.discard(removed)
+                    self.metrics.reload_successful.set(1)
+                    self.metrics.reload_time.set(self.clock.now_seconds())
+                    log.info("the partners file changed and was read again")
+                case Rejected(faults):
+                    self.metrics.reload_successful.set(0)
+                    log.error("the new partners file is not used, the old one stays in force: %s", "; ".join(faults))
+                case _:
+                    pass
+
+    def _refresh(self) -> None:
+        """Bring the gauges up to date that nothing else moves."""
+        self.metrics.in_flight.set(self._destinations.in_flight)
+        held: dict[str, int] = {}
+        oldest: dict[str, int] = {}
+        prefix = f"{self.settings.topic_prefix}-"
+        for app in self.apps:
+            for lane in app.lanes:
+                topic = lane.tag[0]
+                stage = topic.removeprefix(prefix).removeprefix("retry-") if topic.startswith(prefix) else "source"
+                held[stage] = held.get(stage, 0) + lane.held
+                if lane.next_due_at_ms is not None:
+                    oldest[stage] = min(oldest.get(stage, lane.next_due_at_ms), lane.next_due_at_ms)
+        for stage in STAGES:
+            self.metrics.held.labels(stage).set(held.get(stage, 0))
+            self.metrics.oldest_due.labels(stage).set(oldest.get(stage, 0) / 1000)
+
+
+def groups_of(settings: Settings, stage: Stage, clock: Clock, names: TopicNames) -> list[Group]:
+    """Return the consumer groups of the role, with the routes of their topics."""
+    groups = []
+    if settings.role in {"main", "all"}:
+        limits = LaneLimits(window=settings.max_in_flight, span=_SOURCE_SPAN, waiting=_SOURCE_SPAN)
+        routes = {topic: Route(stage.on_event, lambda _: 0, limits) for topic in settings.source_topics}
+        routes[names.replay] = Route(stage.on_replay, lambda _: 0, limits)
+        groups.append(Group(settings.group_id, routes, _SOURCE_FETCH_BYTES))
+    if settings.role in {"retry", "all"}:
+        limits = LaneLimits(window=min(settings.max_in_flight, _TIER_SPAN), span=_TIER_SPAN, waiting=_TIER_WAITING)
+        routes = {
+            names.tier(wait): Route(partial(stage.on_tier, wait=wait), partial(_tier_due, clock, wait.seconds), limits)
+            for wait in TIERS
+        }
+        groups.append(Group(settings.retry_group_id, routes, _TIER_FETCH_BYTES))
+    return groups
+
+
+def _tier_due(clock: Clock, wait_seconds: int, record: InRecord) -> int:
+    """Return when a tier's record may be handled: its due time, or at once where that can't be honest.
+
+    What can't be read, or lies beyond the tier's wait, is handled at once and dead-lettered; else one record
+    would hold up its partition for as long as it likes.
+    """
+    due = due_at_ms(record.headers)
+    if due is None or due > clock.now_ms() + wait_seconds * 1000 + DUE_TOLERANCE_MS:
+        return 0
+    return due

@@ -1,0 +1,120 @@
+"""Kafka as the world around the notifier uses it: payment core's side, and a look whether a broker works.
+
+Knows nothing of `streams.kafka`, as payment core doesn't.
+"""
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from streams.sandbox.payments import order_id
+
+_LOOK_EVERY_SECONDS = 0.05
+_UNACKNOWLEDGED = 1000
+
+
+def answers(bootstrap: str, deadline: float) -> bool:
+    """Wait until the cluster names a broker and a controller; False when the deadline (monotonic) has passed."""
+    # in a thread without an event loop, because the caller's may have one running
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, _answers(bootstrap, deadline)).result()
+
+
+async def _answers(bootstrap: str, deadline: float) -> bool:
+    while time.monotonic() < deadline:
+        client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2000)
+        try:
+            await client.start()
+            cluster = await client.describe_cluster()
+            if cluster["brokers"] and cluster["controller_id"] >= 0:
+                return True
+        except (KafkaError, OSError):
+            pass
+        finally:
+            await client.close()
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+    return False
+
+
+async def create_topic(
+    bootstrap: str, name: str, partitions: int, config: Mapping[str, str] | None = None
+) -> bool:
+    """Create a topic with one replica and return when it can be written to; False when it existed.
+
+    Raises:
+        KafkaError: the broker refused.
+    """
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        wanted = NewTopic(name, partitions, 1, topic_configs=dict(config or {}))
+        response = await client.create_topics([wanted], timeout_ms=30_000)
+        _, code, message = response.topic_errors[0]
+        if code and for_code(code) is not TopicAlreadyExistsError:
+            raise for_code(code)(message)
+        while not await _has_leaders(client, name, partitions):  # noqa: ASYNC110  # Kafka tells nobody
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        return not code
+    finally:
+        await client.close()
+
+
+async def _has_leaders(client: AIOKafkaAdminClient, name: str, partitions: int) -> bool:
+    (topic,) = await client.describe_topics([name])
+    found = topic["partitions"]
+    return len(found) >= partitions and all(partition["leader"] >= 0 for partition in found)
+
+
+async def produce(
+    bootstrap: str,
+    topic: str,
+    events: Iterable[Mapping[str, Any]],
+    *,
+    rate_per_second: float | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> int:
+    """Write events as payment core does: JSON, keyed by the order id, acks=all. Return how many.
+
+    Args:
+        bootstrap: the brokers.
+        topic: a source topic.
+        events: what to write.
+        rate_per_second: as fast as it goes when None.
+        progress: called with the number written so far, after each.
+
+    Raises:
+        KafkaError: the broker did not take one.
+    """
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    await producer.start()
+    sent = 0
+    pending: deque[asyncio.Future[Any]] = deque()
+    started = time.monotonic()
+    try:
+        for event in events:
+            if rate_per_second is not None:
+                await asyncio.sleep(started + sent / rate_per_second - time.monotonic())
+            pending.append(await producer.send(topic, encode(event), order_id(event).encode()))
+            sent += 1
+            if len(pending) >= _UNACKNOWLEDGED:
+                await pending.popleft()
+            if progress is not None:
+                progress(sent)
+        while pending:
+            await pending.popleft()
+    finally:
+        await producer.stop()
+    return sent
+
+
+def encode(event: Mapping[str, Any]) -> bytes:
+    """Return an event as a record's value."""
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,183 @@
+"""The jars of the rehearsal broker: fetched once with jgo, checked against a committed list, kept in the user's cache.
+
+`python -m streams.sandbox.kafka_jars` resolves `KAFKA` anew and writes the list; nothing else resolves anything, so
+every machine runs the same bytes, with or without Maven.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
+
+KAFKA = "org.apache.kafka:kafka_2.13:jar:4.3.1"
+LOGGING = "org.slf4j:slf4j-simple:jar:1.7.36"
+"""Kafka logs through slf4j; this binding writes to standard error and needs no file."""
+
+_LIST = "kafka_jars.sha256"
+_TIMEOUT_SECONDS = 60
+_TRIES = 3
+_AT_ONCE = 4
+
+
+class JarsError(Exception):
+    """The jars could not be fetched or are not what the list says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jar:
+    """One line of the list.
+
+    Attributes:
+        sha256: in hexadecimal.
+        path: its path in a Maven repository: group, artifact, version, file.
+    """
+
+    sha256: str
+    path: PurePosixPath
+
+    def is_at(self, path: Path) -> bool:
+        """Tell whether the file holds exactly this jar."""
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        except FileNotFoundError:
+            return False
+
+    def fetch(self, context: "MavenContext") -> Path:
+        """Download it into the context's repository cache."""
+        *group, artifact, version, _ = self.path.parts
+        return context.project(".".join(group), artifact).at_version(version).artifact().resolve()
+
+
+def listed() -> tuple[Jar, ...]:
+    """Read the committed list."""
+    lines = files("streams.sandbox").joinpath(_LIST).read_text("ascii").splitlines()
+    pairs = (line.split() for line in lines if not line.startswith("#"))
+    return tuple(Jar(sha256, PurePosixPath(path)) for sha256, path in pairs)
+
+
+def cache_directory() -> Path:
+    """Return where downloads are kept: `$XDG_CACHE_HOME/payment-notifier`, by default below `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "payment-notifier"  # noqa: PTH117  # the XDG rule: relative is ignored
+
+
+def jar_directory() -> Path:
+    """Return a directory that holds the listed jars and nothing else, fetching what is missing or damaged.
+
+    Two processes may call this at once: one fetches, the other waits and uses the result.
+
+    Raises:
+        JarsError: a download failed or a jar is not the listed one.
+    """
+    jars = listed()
+    print_of_list = hashlib.sha256("".join(jar.sha256 for jar in jars).encode()).hexdigest()[:12]
+    directory = cache_directory() / f"kafka-{KAFKA.rpartition(':')[2]}-{print_of_list}"
+    if _missing(jars, directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        with _only_one(directory.with_name(directory.name + ".lock")):
+            _fetch(_missing(jars, directory), directory)
+    return directory
+
+
+def _missing(jars: tuple[Jar, ...], directory: Path) -> tuple[Jar, ...]:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # hashing releases the GIL
+        there = pool.map(lambda jar: jar.is_at(directory / jar.path.name), jars)
+        return tuple(jar for jar, good in zip(jars, there, strict=True) if not good)
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch(jars: tuple[Jar, ...], directory: Path) -> None:
+    if not jars:
+        return
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed} of {task.total} jars"),
+    )
+    if not console.is_terminal:
+        console.print(f"fetching {len(jars)} jars of Apache Kafka (once, about 50 MB) …")
+    with (
+        tempfile.TemporaryDirectory(dir=directory.parent, prefix="fetching-") as partial,
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+        ThreadPoolExecutor(_AT_ONCE) as pool,
+    ):
+        task = progress.add_task("Apache Kafka", total=len(jars))
+        context = _maven(Path(partial))
+        for _ in pool.map(lambda jar: _fetch_one(jar, context, directory), jars):
+            progress.advance(task)
+    if not console.is_terminal:
+        console.print("fetched Apache Kafka")
+
+
+def _fetch_one(jar: Jar, context: "MavenContext", directory: Path) -> None:
+    for remaining in reversed(range(_TRIES)):
+        try:
+            path = jar.fetch(context)
+        except (OSError, RuntimeError) as exc:
+            shutil.rmtree(context.repo_cache.joinpath(jar.path).parent, ignore_errors=True)
+            if remaining:
+                continue
+            message = f"could not fetch {jar.path}: {exc}. Check the network, proxy settings and ~/.config/jgo.conf"
+            raise JarsError(message) from exc
+        if not jar.is_at(path):
+            message = f"{jar.path} is not the file that {_LIST} lists; the repository or a proxy serves another"
+            raise JarsError(message)
+        os.replace(path, directory / jar.path.name)  # noqa: PTH105  # atomic, on one file system
+        return
+
+
+def _maven(repo_cache: Path) -> "MavenContext":
+    # here, because importing jgo takes longer than all the rest and most starts don't need it
+    from jgo.config import GlobalSettings  # noqa: PLC0415
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
+    from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
+
+    remotes = {"central": MAVEN_CENTRAL_URL} | GlobalSettings.load().repositories
+    return MavenContext(
+        PythonResolver(), repo_cache=repo_cache, remote_repos=remotes, timeout=_TIMEOUT_SECONDS
+    )
+
+
+def write_list(target: Path) -> None:
+    """Resolve `KAFKA` and `LOGGING` with all they need, fetch everything and write the list."""
+    with tempfile.TemporaryDirectory() as partial:
+        context = _maven(Path(partial))
+        wanted = [context.create_dependency(f"{name}:compile") for name in (KAFKA, LOGGING)]
+        inputs, transitive = context.resolver.resolve(wanted)
+        lines = []
+        for dependency in [*inputs, *(d for d in transitive if d.scope in {"compile", "runtime"})]:
+            path = dependency.artifact.resolve()
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            lines.append(f"{sha256}  {path.relative_to(partial).as_posix()}")
+            sys.stdout.write(f"{lines[-1]}\n")
+    head = "# The broker's jars; written by: python -m streams.sandbox.kafka_jars\n"
+    target.write_text(
+        head + "\n".join(sorted(lines, key=lambda line: line.split()[1])) + "\n", "ascii"
+    )
+
+
+if __name__ == "__main__":
+    write_list(Path(__file__).with_name(_LIST))

@@ -1,0 +1,225 @@
+"""The settings: environment variables with the prefix `NOTIFIER_`, read once (contract, section 5)."""
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "NOTIFIER_"
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_LONGEST_PREFIX = 249 - len("-dead-letter")  # Kafka's limit for a topic's name, less our longest suffix
+# What Kubernetes puts into every pod for a Service called "notifier"; none of ours.
+_SERVICE_LINK = re.compile(r"NOTIFIER(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP)(_[A-Z]+)?)?)")
+_LIKE = 0.85  # how alike two names are, of 1, before one is taken for a slip of the other
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_duration(text: object) -> float:
+    """Read `250ms`, `5s`, `10m`, `72h` or `3d` as seconds.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    match = _DURATION.fullmatch(str(text))
+    if match is None:
+        message = "expected a number and one of ms, s, m, h, d, like 5s or 72h"
+        raise ValueError(message)
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _names(text: object) -> object:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+
+def _topic_name(name: str) -> str:
+    if not _TOPIC.fullmatch(name) or name in {".", ".."}:
+        message = "expected a topic name: 1 to 249 of letters, digits, '.', '_' and '-'"
+        raise ValueError(message)
+    return name
+
+
+def _brokers(text: str) -> str:
+    for server in text.split(","):
+        host, colon, port = server.strip().rpartition(":")
+        if not colon or not host or not port.isdigit() or not 0 < int(port) < 1 << 16:
+            message = "expected bootstrap servers as host:port, comma separated"
+            raise ValueError(message)
+    return ",".join(server.strip() for server in text.split(","))
+
+
+def _networks(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        return tuple(ipaddress.ip_network(part) for part in _names(text))  # type: ignore[attr-defined]
+    except ValueError as error:
+        message = f"expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated ({error})"
+        raise ValueError(message) from error
+
+
+def _start(text: object) -> object:
+    if text in {"earliest", "latest"} or not isinstance(text, str):
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        message = "expected earliest, latest or an ISO 8601 time with offset like 2026-11-22T00:00:00Z"
+        raise ValueError(message)
+    return moment
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+TopicName = Annotated[str, AfterValidator(_topic_name)]
+
+
+class SettingsError(ValueError):
+    """Settings that can't be used: every fault, each with the variable's name, what was seen and what is expected."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(faults))
+
+
+class Settings(BaseSettings):
+    """All settings. Every field's description is its line in the documentation."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=False)
+
+    brokers: Annotated[str, AfterValidator(_brokers)] = Field(
+        "localhost:9092", description="bootstrap servers, comma separated"
+    )
+    source_topics: Annotated[tuple[TopicName, ...], NoDecode, BeforeValidator(_names), Field(min_length=1)] = Field(
+        ("payment-final-state",), description="topics that payment core writes to, comma separated"
+    )
+    topic_prefix: TopicName = Field(
+        "payment-notification", description="prefix of the tiers, the replay, dead-letter and attempts topics"
+    )
+    topic_partitions: int = Field(12, ge=1, description="partitions of each of our topics")
+    topic_replication: int | None = Field(None, ge=1, description="copies of each of our topics; min(3, brokers) unless set")
+    group_id: TopicName = Field(
+        "payment-notifier", description="consumer group of the source topics; the tiers' group is the same with -retry"
+    )
+    start_from: Annotated[Literal["earliest", "latest"] | datetime, BeforeValidator(_start)] = Field(
+        "earliest", description="where a group without offsets begins: earliest, latest or an ISO time"
+    )
+    role: Literal["main", "retry", "all"] = Field(
+        "all", description="main (source topics and replay), retry (tiers), all (both groups in one process)"
+    )
+    partners_file: Path = Field(description="the partners file, YAML")
+    max_in_flight: int = Field(512, ge=1, le=65_536, description="HTTP calls at once per worker")
+    web_port: int = Field(6066, ge=0, le=65_535, description="port of /metrics, /health/live and /health/ready")
+    web_bind: str = Field("0.0.0.0", min_length=1, description="address that the web port listens on")  # noqa: S104
+    egress_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (), description="CIDRs that may be called although private, loopback, link-local or metadata"
+    )
+    allow_http: bool = Field(default=False, description="plain http notify URLs (local use)")
+    ladder_scale: float = Field(1.0, gt=0, le=1, description="multiplies every wait, for rehearsals")
+    give_up_after: Duration = Field(
+        72 * 3600.0, description="no notification lives longer, counted from when it was accepted"
+    )
+    overdue_after: Duration = Field(5.0, gt=0, description="how late a due attempt may start before it is overdue")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how to speak to the brokers"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="SASL mechanism"
+    )
+    kafka_user: str | None = Field(None, description="SASL user")
+    kafka_password_file: Path | None = Field(None, description="file with the SASL password")
+    kafka_ca_file: Path | None = Field(None, description="CA bundle for the brokers' certificates, PEM; else the system's")
+    kafka_certificate_file: Path | None = Field(None, description="client certificate, PEM")
+    kafka_key_file: Path | None = Field(None, description="the client certificate's private key, PEM")
+
+    def conflicts(self) -> list[str]:
+        """Return what can't stand together or can't be read, one sentence each."""
+        faults = []
+        least = 25 * 3600 * self.ladder_scale
+        if self.give_up_after < least:
+            faults.append(
+                f"{PREFIX}GIVE_UP_AFTER: seen {self.give_up_after:g}s, expected at least 25h x {PREFIX}LADDER_SCALE"
+                f" = {least:g}s, or notifications expire before their last attempt"
+            )
+        if len(self.topic_prefix) > _LONGEST_PREFIX:
+            faults.append(
+                f"{PREFIX}TOPIC_PREFIX: has {len(self.topic_prefix)} characters, expected at most {_LONGEST_PREFIX}"
+            )
+        if self.kafka_security_protocol.startswith("SASL"):
+            faults += [
+                f"{PREFIX}KAFKA_{name}: not set, expected with {PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
+                for name, value in (("USER", self.kafka_user), ("PASSWORD_FILE", self.kafka_password_file))
+                if value is None
+            ]
+        if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
+            faults.append(f"{PREFIX}KAFKA_CERTIFICATE_FILE and {PREFIX}KAFKA_KEY_FILE: expected both or neither")
+        for name in ("kafka_password_file", "kafka_ca_file", "kafka_certificate_file", "kafka_key_file"):
+            path: Path | None = getattr(self, name)
+            if path is not None and not os.access(path, os.R_OK):
+                faults.append(f"{PREFIX}{name.upper()}: seen {str(path)!r}, expected a file that can be read")
+        return faults
+
+    @property
+    def retry_group_id(self) -> str:
+        """The consumer group of the tiers, in every role."""
+        return f"{self.group_id}-retry"
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: with every fault at once.
+    """
+    faults = _slips(os.environ)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError([*faults, *(_fault(item) for item in error.errors())]) from error
+    faults += settings.conflicts()
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def _slips(seen: Mapping[str, str]) -> list[str]:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    faults = []
+    for name in sorted(seen):
+        if not name.startswith(PREFIX) or name in known or _SERVICE_LINK.fullmatch(name):
+            continue
+        close = difflib.get_close_matches(name, known, n=1, cutoff=_LIKE)
+        if close:
+            faults.append(f"{name}: there is no such setting; did you mean {close[0]}?")
+    return faults
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables with our prefix that mean nothing to us, for a warning."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(
+        name
+        for name in environment
+        if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name)
+    )
+
+
+def _fault(error: Any) -> str:
+    field = str(error["loc"][0])
+    variable = PREFIX + field.upper()
+    if error["type"] == "missing":
+        return f"{variable}: not set, expected {Settings.model_fields[field].description}"
+    expected = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if not expected.startswith("expected"):
+        expected = f"expected {expected}"
+    return f"{variable}: seen {os.environ.get(variable, '')!r}, {expected}"

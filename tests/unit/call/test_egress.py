@@ -1,0 +1,277 @@
+import asyncio
+import ipaddress
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.call.addresses import why_not_public
+from streams.call.egress import DestinationBlocked, Guard
+from streams.call.resolver import CheckedResolver, system_lookup
+
+FORBIDDEN_ADDRESSES = """
+    0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.100.100.200 100.127.255.255 127.0.0.1
+    127.255.255.254 127.1.2.3 168.63.129.16 169.254.169.254 169.254.170.2 169.254.0.1 172.16.0.1
+    172.31.255.255 192.0.0.1 192.0.0.192 192.0.2.1 192.88.99.1 192.168.0.1 192.168.255.255 198.18.0.1
+    198.19.255.255 198.51.100.7 203.0.113.9 224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255
+    :: ::1 ::2 ::7f00:1 ::127.0.0.1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:a9fe:a9fe
+    ::ffff:169.254.169.254 ::ffff:0.0.0.0 ::ffff:192.168.1.1 ::ffff:100.64.0.1 ::ffff:168.63.129.16
+    ::8.8.8.8 64:ff9b::127.0.0.1 64:ff9b::10.0.0.1 64:ff9b::a9fe:a9fe 64:ff9b:1::8.8.8.8 64:ff9b:1::1
+    100::1 1::1 2001::1 2001:0:4136:e378:8000:63bf:3fff:fdd2 2001:2::1 2001:10::1 2001:20::1 2001:db8::1
+    2002:7f00:1::1 2002:a00:1::1 2002:808:808::1 3fff::1 4000::1 5f00::1 8000::1 fc00::1 fd00::1
+    fd00:ec2::254 fdff:ffff::1 fe80::1 febf::1 fec0::1 ff02::1 ff0e::1 ffff::1
+""".split()
+
+PUBLIC_ADDRESSES = """
+    1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.1
+    168.63.129.15 168.63.129.17 169.253.255.255 169.255.0.0 172.15.255.255 172.32.0.0 191.255.255.255
+    192.0.1.0 192.0.3.0 192.167.255.255 192.169.0.0 198.17.255.255 198.20.0.0 203.0.112.255 203.0.114.0
+    223.255.255.255 2001:4860:4860::8888 2400:3200::1 2606:4700:4700::1111 2a00:1450:4001::1
+    ::ffff:8.8.8.8 64:ff9b::8.8.8.8 2001:200::1 2003::1 3ffe::1
+""".split()
+
+ODD_URLS = """
+    https://2130706433/ https://127.1/ https://127.0.1/ https://0177.0.0.1/ https://0x7f.0.0.1/
+    https://0x7f000001/ https://0x7F000001/ https://017700000001/ https://127.0.0.1./ https://127.0.0.01/
+    https://1.1.1.1./ https://8.8.8.08/ https://8.8.8/ https://8.8/ https://8/ https://0/ https://0x/
+    https://1.1.1.256/ https://1.1.1.1.1/ https://999999999999/ https://example.com.0x1/
+    https://example.1/ https://foo.0x7f/ https://1.1.1.0x1/ https://00.0.0.0/ https://08.8.8.8/
+    https://[::1 https://::1/ https://[]/ https://[:::]/ https://[1:2]/ https://[::g]/ https://[12345::]/
+    https://[::1%25eth0]/ https://[fe80::1%25lo]/ https://[::127.0.0.01]/ https://[127.0.0.1]/
+    https://[v1.fe80::a]/ https://[::1]x/ https://[::1]:x/ https://[::ffff:8.8.8.8
+    https://user@example.com/ https://user:pass@example.com/ https://@example.com/ https://:@example.com/
+    https://example.com@127.0.0.1/ https://example.com%40evil.example/ https://example.com:80@evil.example/
+    https://example.com./ https://example.com../ https://.example.com/ https://example..com/ https://./
+    https://-example.com/ https://example-.com/ https://example.-com/ https://exa%6dple.com/
+    https://example.com:0/ https://example.com:00/ https://example.com:65536/ https://example.com:99999/
+    https://example.com:-1/ https://example.com:+443/ https://example.com:4x3/ https://example.com:443:443/
+    https://example.com:/ https://example.com:0x1bb/ https://example.com:443443443/
+    http://example.com/ HTTP://example.com/ ftp://example.com/ file:///etc/passwd gopher://example.com/
+    ws://example.com/ wss://example.com/ javascript:alert(1) data:text/plain,x jar:https://example.com/!/
+    https:example.com https:/example.com https:///example.com https:// https:///path //example.com/
+    example.com /path https:\\\\example.com/ https://example.com\\@127.0.0.1/ https://127.0.0.1\\.example.com/
+    https://example.com/#fragment https://example.com#@127.0.0.1/ https://example.com/?q#f
+    https://exa_mple!.com/ https://example,com/ https://*.example.com/ https://example.com&x/ https://(x)/
+    https://b\u00fccher.example/ https://\u2460\u2461\u2466.0.0.1/ https://example\u3002com/ https://\uff11.1.1.1/
+    https://example.com/\u00fc https://example.com/?\u20ac https://\u0131.example/
+""".split() + [
+    "",
+    " https://example.com/",
+    "https://example.com/ ",
+    "https://exa mple.com/",
+    "https://example.com/a b",
+    "https://example.com/\r\nX: y",
+    "https://example.com/\n",
+    "https://example.com\t/",
+    "https://example.com/\x00",
+    "https://example.com/\x7f",
+    "https://example.com\n.evil.example/",
+    "https://" + "a" * 64 + ".example/",
+    "https://" + "a." * 127 + "example/",
+    "https://example.com/" + "a" * 2048,
+]
+
+GOOD_URLS = {
+    "https://example.com": ("https://example.com", "/"),
+    "https://example.com/": ("https://example.com", "/"),
+    "HTTPS://EXAMPLE.com/Path": ("https://example.com", "/Path"),
+    "https://example.com:443/x": ("https://example.com", "/x"),
+    "https://example.com:0443/x": ("https://example.com", "/x"),
+    "https://example.com:8443/x": ("https://example.com:8443", "/x"),
+    "https://example.com?q=1": ("https://example.com", "/?q=1"),
+    "https://example.com/?": ("https://example.com", "/?"),
+    "https://example.com/a?": ("https://example.com", "/a?"),
+    "https://example.com/a?b?c": ("https://example.com", "/a?b?c"),
+    "https://example.com//a//b": ("https://example.com", "//a//b"),
+    "https://example.com/a/../b/./c": ("https://example.com", "/a/../b/./c"),
+    "https://example.com/%2f%2F%7e~%zz%": ("https://example.com", "/%2f%2F%7e~%zz%"),
+    "https://example.com/a;p=1/b+c?d=e+f&g=%20;h": (
+        "https://example.com",
+        "/a;p=1/b+c?d=e+f&g=%20;h",
+    ),
+    "https://example.com/%C3%BC%e2%82%ac?x=%ff": ("https://example.com", "/%C3%BC%e2%82%ac?x=%ff"),
+    "https://example.com/@:user@x?u=http://127.0.0.1/": (
+        "https://example.com",
+        "/@:user@x?u=http://127.0.0.1/",
+    ),
+    "https://example.com?@127.0.0.1": ("https://example.com", "/?@127.0.0.1"),
+    "https://example.com/|{}[]'!*": ("https://example.com", "/|{}[]'!*"),
+    "https://xn--bcher-kva.example/": ("https://xn--bcher-kva.example", "/"),
+    "https://sand_box:8443/": ("https://sand_box:8443", "/"),
+    "https://a-b.c1.example/": ("https://a-b.c1.example", "/"),
+    "https://8.8.8.8/": ("https://8.8.8.8", "/"),
+    "https://1.example/": ("https://1.example", "/"),
+    "https://0x7f.example/": ("https://0x7f.example", "/"),
+    "https://[2606:4700:4700::1111]/": ("https://[2606:4700:4700::1111]", "/"),
+    "https://[2606:4700:4700:0:0:0:0:1111]:8443/": ("https://[2606:4700:4700::1111]:8443", "/"),
+    "https://[::ffff:8.8.8.8]/": ("https://[::ffff:808:808]", "/"),
+}
+
+
+def url_of(address):
+    return f"https://[{address}]/x" if ":" in address else f"https://{address}/x"
+
+
+@pytest.mark.parametrize("address", FORBIDDEN_ADDRESSES)
+def test_forbidden_addresses(address):
+    """Nothing but public addresses is called, in whatever IPv6 disguise."""
+    with pytest.raises(DestinationBlocked):
+        Guard().check_address(address)
+    with pytest.raises(DestinationBlocked):
+        Guard().check_url(url_of(address), None)
+
+
+@pytest.mark.parametrize("address", PUBLIC_ADDRESSES)
+def test_public_addresses(address):
+    """The first addresses outside of the forbidden networks are fine, as are IPv4 ones behind NAT64."""
+    Guard().check_address(address)
+    Guard().check_url(url_of(address), None)
+
+
+@pytest.mark.parametrize("url", ODD_URLS)
+def test_odd_urls(url):
+    """What two parsers could read differently, or no HTTP client should be given, is refused."""
+    with pytest.raises(DestinationBlocked):
+        Guard().check_url(url, None)
+
+
+@pytest.mark.parametrize(("url", "parts"), GOOD_URLS.items())
+def test_good_urls_keep_path_and_query_to_the_byte(url, parts):
+    """Path and query stay as they are, and aiohttp will write them so."""
+    target = Guard().check_url(url, None)
+    assert (target.origin, target.path) == parts
+    assert target.url.raw_path_qs == target.path
+    assert str(target.url.origin()) == target.origin
+
+
+@given(st.from_regex(r"\A[/?][!$-;=?-\[\]_a-z{|}~]{0,40}\Z"))
+def test_no_path_is_changed_on_its_way_to_the_wire(path):
+    """Whatever the URL rule lets through is signed and written as it is."""
+    target = Guard().check_url(f"https://example.com{path}", None)
+    assert target.path == target.url.raw_path_qs == ("" if path[0] == "/" else "/") + path
+
+
+def test_the_matrix_is_large():
+    """The lists above don't shrink unnoticed."""
+    assert len(FORBIDDEN_ADDRESSES) + len(PUBLIC_ADDRESSES) + len(ODD_URLS) + len(GOOD_URLS) >= 230
+
+
+def test_messages_name_the_rule_and_not_the_url():
+    """The message goes to a dead letter, which must not quote."""
+    for url in ("https://secret.example:99999/token", "https://10.1.2.3/token", "https://secret..x/"):
+        with pytest.raises(DestinationBlocked) as caught:
+            Guard().check_url(url, None)
+        assert not {"token", "secret", "10.1.2.3"} & set(str(caught.value).replace("/", " ").split())
+    with pytest.raises(DestinationBlocked, match="a private address; NOTIFIER_EGRESS_ALLOW"):
+        Guard().check_url("https://10.1.2.3/", None)
+
+
+def test_allowed_networks_open_themselves_only():
+    """An operator's CIDR lets its own addresses through, also in their mapped form."""
+    allow = (ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fd00::/64"))
+    guard = Guard(allow=allow)
+    for address in ("10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "fd00::1"):
+        guard.check_address(address)
+    for address in ("10.2.0.1", "127.0.0.1", "fd00:0:0:1::1", "2002:a01:203::1"):
+        with pytest.raises(DestinationBlocked):
+            guard.check_address(address)
+
+
+def test_plain_http_only_when_allowed():
+    """NOTIFIER_ALLOW_HTTP opens http, nothing else."""
+    assert Guard(allow_http=True).check_url("http://example.com/x", None).origin == "http://example.com"
+    assert (
+        Guard(allow_http=True).check_url("http://example.com:443", None).origin
+        == "http://example.com:443"
+    )
+    with pytest.raises(DestinationBlocked):
+        Guard(allow_http=True).check_url("ftp://example.com/x", None)
+
+
+def test_allowed_hosts_are_exact():
+    """A partner's list names hosts whole; a name that ends or starts alike is another."""
+    hosts = frozenset({"open.example", "8.8.8.8"})
+    for url in ("https://open.example/", "https://OPEN.Example:8443/x", "https://8.8.8.8/"):
+        Guard().check_url(url, hosts)
+    for url in (
+        "https://evil.example/",
+        "https://x.open.example/",
+        "https://open.example.evil/",
+        "https://openexample/",
+        "https://1.1.1.1/",
+    ):
+        with pytest.raises(DestinationBlocked, match="allowed_hosts"):
+            Guard().check_url(url, hosts)
+    with pytest.raises(DestinationBlocked, match="loopback"):
+        Guard().check_url("https://127.0.0.1/", frozenset({"127.0.0.1"}))
+
+
+@given(st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address))
+def test_the_table_is_at_least_as_strict_as_the_standard_library(address):
+    """Nothing that Python calls not global is called public here."""
+    if why_not_public(address) is None:
+        assert address.is_global
+    mapped = ipaddress.IPv6Address(f"::ffff:{address}")
+    assert why_not_public(mapped) == why_not_public(address)
+
+
+@given(st.integers(0, 2**128 - 1).map(ipaddress.IPv6Address))
+def test_the_ipv6_table_is_at_least_as_strict_as_the_standard_library(address):
+    """The same for IPv6."""
+    if why_not_public(address) is None:
+        assert address.is_global
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+async def test_a_name_with_one_forbidden_address_is_refused(threads):
+    """All addresses of a name are judged: a connection may go to any of them."""
+    answers = {
+        "good.example": ["8.8.8.8", "2606:4700:4700::1111"],
+        "bad.example": ["8.8.8.8", "169.254.169.254"],
+        "bad6.example": ["::ffff:127.0.0.1"],
+        "scoped.example": ["fe80::1%lo"],
+        "none.example": [],
+    }
+    resolver = CheckedResolver(Guard(), answers.__getitem__, threads)
+    found = await resolver.resolve("good.example", 443)
+    assert [(entry["host"], entry["port"]) for entry in found] == [
+        ("8.8.8.8", 443),
+        ("2606:4700:4700::1111", 443),
+    ]
+    assert all(entry["flags"] & socket.AI_NUMERICHOST for entry in found)
+    for name in ("bad.example", "bad6.example", "scoped.example"):
+        with pytest.raises(DestinationBlocked):
+            await resolver.resolve(name, 443)
+    with pytest.raises(OSError, match="no addresses"):
+        await resolver.resolve("none.example", 443)
+    await resolver.close()
+
+
+async def test_the_systems_lookup_knows_localhost(threads):
+    """The default look-up asks the machine, and what it finds is checked."""
+    assert set(system_lookup("localhost")) <= {"127.0.0.1", "::1"}
+    with pytest.raises(DestinationBlocked, match="loopback"):
+        await CheckedResolver(Guard(), system_lookup, threads).resolve("localhost", 443)
+
+
+async def test_a_hanging_lookup_does_not_hold_the_loop(threads):
+    """Look-ups run in the threads that were given."""
+    answer = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(_host):
+        asyncio.run_coroutine_threadsafe(answer.wait(), loop).result(10)
+        return ["8.8.8.8"]
+
+    resolving = asyncio.create_task(CheckedResolver(Guard(), slow, threads).resolve("x.example"))
+    await asyncio.sleep(0)
+    assert not resolving.done()
+    answer.set()
+    assert [entry["host"] for entry in await resolving] == ["8.8.8.8"]

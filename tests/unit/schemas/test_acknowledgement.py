@@ -1,0 +1,60 @@
+"""The partner's answer."""
+
+import json
+
+import pytest
+
+from schemas.acknowledgement import UnreadableAcknowledgement, read_acknowledgement
+
+
+@pytest.mark.parametrize("status", ["S", "F", "U"])
+def test_an_answer_has_a_status_and_a_code(status):
+    """Unknown members and the message are ignored."""
+    answer = {
+        "result": {"resultStatus": status, "resultCode": "X", "resultMessage": 7, "extra": []},
+        "acquirerId": 1,
+    }
+    result = read_acknowledgement(json.dumps(answer).encode()).result
+    assert (result.result_status, result.result_code) == (status, "X")
+
+
+@pytest.mark.parametrize(
+    ("code", "kept"),
+    [(None, ""), (7, ""), (["X"], ""), ("", ""), ("X" * 64, "X" * 64), ("X" * 65, "X" * 64)],
+)
+def test_a_careless_code_does_not_spoil_the_status(code, kept):
+    """What is text of it is kept, to 64 characters."""
+    answer = {"result": {"resultStatus": "S", "resultCode": code}}
+    assert read_acknowledgement(json.dumps(answer).encode()).result.result_code == kept
+
+
+def test_a_code_may_be_absent():
+    """The status alone is an answer."""
+    assert read_acknowledgement(b'{"result":{"resultStatus":"S"}}').result.result_code == ""
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"success",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"result":"S"}',
+        b'{"result":null}',
+        b'{"result":{}}',
+        b'{"result":{"resultStatus":"s"}}',
+        b'{"result":{"resultStatus":"SUCCESS"}}',
+        b'{"result":{"resultStatus":true}}',
+        b'{"resultStatus":"S"}',
+        b'{"result":{"resultStatus":"S"},"result":{"resultStatus":"F"}}',
+        b'\xef\xbb\xbf{"result":{"resultStatus":"S"}}',
+        b'{"result":{"resultStatus":"S"}',
+    ],
+)
+def test_any_other_answer_is_unreadable(raw):
+    """One error for all, which doesn't quote the answer."""
+    with pytest.raises(UnreadableAcknowledgement) as caught:
+        read_acknowledgement(raw)
+    assert "SUCCESS" not in str(caught.value)
