@@ -12,6 +12,10 @@ Milliseconds = Annotated[int, Field(ge=0)]
 """Since the epoch, UTC."""
 
 
+Trigger = Literal["event", "ladder", "park", "replay"]
+"""What made an attempt due."""
+
+
 class AttemptRecord(BaseModel):
     """One attempt, decision, park or replay.
 
@@ -31,9 +35,7 @@ class AttemptRecord(BaseModel):
     attempt: Count | None = Field(None, description="attempts made, this one included")
     parks: Count | None = Field(None, description="how often it was moved aside without an attempt")
     replays: Count | None = Field(None, description="how often an operator put it back")
-    trigger: Literal["event", "ladder", "park", "replay"] | None = Field(
-        None, description="what made it due"
-    )
+    trigger: Trigger | None = Field(None, description="what made it due")
     replay_run: str | None = Field(None, description="the operator's replay that it belongs to")
     due_at_ms: Milliseconds | None = None
     started_at_ms: Milliseconds | None = None

@@ -76,7 +76,7 @@ class WireObject(BaseModel):
         validate_default=True,
     )
 
-    table: ClassVar[Table] = {}  # type: ignore[pydantic-alias]  # wire names are the only ones
+    table: ClassVar[Table] = {}
     """The wire names of its members, each with the table of its own members where it has some."""
 
     @classmethod

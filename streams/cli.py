@@ -6,14 +6,15 @@ import logging
 import logging.config
 import os
 import sys
-import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from streams.clock import Clock
 from streams.notification.profiles import PROFILES
 from streams.operate.logs import logging_config
 from streams.partners import PartnersFile, PartnersFileError, load_partners
@@ -45,7 +46,7 @@ def main() -> None:
         sys.exit(INTERRUPTED)
 
 
-def _fail(faults: Any, *, as_json: bool = False) -> NoReturn:
+def _fail(faults: Iterable[str], *, as_json: bool = False) -> NoReturn:
     if as_json:
         print(json.dumps({"ok": False, "faults": list(faults)}))
     else:
@@ -64,33 +65,38 @@ def _settings() -> Settings:
 @app.command()
 def worker() -> None:
     """Consume, notify, retry. Runs until SIGTERM or Ctrl-C."""
-    from streams.preflight import Unusable, prepare_start
+    from streams.kafka.preflight import Unusable, prepare_start
+    from streams.kafka.worker import run_worker
     from streams.runtime import Runtime
-    from streams.worker import run_worker
 
     logging.config.dictConfig(logging_config())
     settings = _settings()
     for name in unknown_variables(os.environ):
         log.warning("%s: there is no such setting; it is ignored", name)
     try:
-        partners = PartnersFile(settings.partners_file, time.time(), allow_http=settings.allow_http)
+        partners = PartnersFile(
+            settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
+        )
     except PartnersFileError as error:
         _fail(error.faults)
     for warning in partners.current.warnings:
         log.warning("%s", warning)
     if settings.ladder_scale != 1:
-        log.warning("NOTIFIER_LADDER_SCALE is %g: EVERY WAIT IS SHORTENED, for rehearsals only", settings.ladder_scale)
+        log.warning(
+            "NOTIFIER_LADDER_SCALE is %g: EVERY WAIT IS SHORTENED, for rehearsals only",
+            settings.ladder_scale,
+        )
     try:
         asyncio.run(prepare_start(settings))
     except Unusable as error:
         _fail(error.faults)
-    run_worker(Runtime(settings, partners))
+    run_worker(Runtime(settings, partners).apps, logging_config())
 
 
 @topics_app.command("create")
 def topics_create(as_json: Json = False) -> None:
     """Create the topics that are missing; change none that exists."""
-    from streams.preflight import Brokers, Unusable
+    from streams.kafka.preflight import Brokers, Unusable
 
     async def create() -> tuple[list[str], list[str]]:
         async with Brokers(settings) as brokers:
@@ -119,7 +125,7 @@ def topics_create(as_json: Json = False) -> None:
 @topics_app.command("check")
 def topics_check(as_json: Json = False) -> None:
     """Say in what the topics differ from what they must be."""
-    from streams.preflight import Brokers, Unusable
+    from streams.kafka.preflight import Brokers, Unusable
 
     async def check() -> tuple[list[str], list[str]]:
         async with Brokers(settings) as brokers:
@@ -148,19 +154,25 @@ def _report(faults: list[str], warnings: list[str], good: str, *, as_json: bool)
 @app.command()
 def check(as_json: Json = False) -> None:
     """Check settings, partners, keys and topics, and list every fault at once."""
-    from streams.preflight import Brokers, Unusable
+    from streams.kafka.preflight import Brokers, Unusable
 
     faults: list[str] = []
-    warnings = [f"{name}: there is no such setting; it is ignored" for name in unknown_variables(os.environ)]
+    warnings = [
+        f"{name}: there is no such setting; it is ignored" for name in unknown_variables(os.environ)
+    ]
     try:
         settings = load_settings()
     except SettingsError as error:
         faults += error.faults
         settings = None
-    path = settings.partners_file if settings else Path(os.environ.get("NOTIFIER_PARTNERS_FILE", ""))
+    path = (
+        settings.partners_file if settings else Path(os.environ.get("NOTIFIER_PARTNERS_FILE", ""))
+    )
     if path.name:
         try:
-            warnings += load_partners(path, time.time(), allow_http=bool(settings and settings.allow_http)).warnings
+            warnings += load_partners(
+                path, Clock().now_seconds(), allow_http=bool(settings and settings.allow_http)
+            ).warnings
         except PartnersFileError as error:
             faults += error.faults
     if settings:
@@ -187,7 +199,10 @@ def ladder(as_json: Json = False) -> None:
         print(
             json.dumps(
                 {
-                    name: {"attempts": profile.ladder.attempts, "waits": [wait.label for wait in profile.ladder.waits]}
+                    name: {
+                        "attempts": profile.ladder.attempts,
+                        "waits": [wait.label for wait in profile.ladder.waits],
+                    }
                     for name, profile in PROFILES.items()
                 }
             )
@@ -202,5 +217,9 @@ def ladder(as_json: Json = False) -> None:
         table.add_row("1", "-", "0:00:00")
         for number, wait in enumerate(profile.ladder.waits, start=2):
             elapsed += wait.seconds
-            table.add_row(str(number), wait.label, f"{elapsed // 3600}:{elapsed // 60 % 60:02}:{elapsed % 60:02}")
+            table.add_row(
+                str(number),
+                wait.label,
+                f"{elapsed // 3600}:{elapsed // 60 % 60:02}:{elapsed % 60:02}",
+            )
         console.print(table)

@@ -11,7 +11,7 @@ class Clock:
     """Milliseconds since the epoch, UTC, that never go back."""
 
     def __init__(self) -> None:
-        self._epoch_ns = time.time_ns() - time.monotonic_ns()  # noqa: TID251  # the one place that reads the clock
+        self._epoch_ns = time.time_ns() - time.monotonic_ns()  # the one place that reads the clock
 
     def now_ms(self) -> int:
         """Return the present, rounded down: never a millisecond that has not begun."""

@@ -23,7 +23,7 @@ from streams.operate.counting import Counting
 from streams.operate.health import Health
 from streams.operate.metrics import Metrics
 from streams.operate.web import WebPort
-from streams.partners import PartnersFile, Rejected, Reloaded
+from streams.partners import Partner, PartnersFile, Rejected, Reloaded
 from streams.settings import Settings
 from streams.settle import Settling
 from streams.stage import DUE_TOLERANCE_MS, LONGEST_PARK_SECONDS, REPLAY, SOURCE, Policy, Stage
@@ -88,14 +88,16 @@ class Runtime:
         )
         self._destinations = Destinations(settings.max_in_flight)
         self._producer = RecordProducer(
-            connection, f"{settings.group_id}-producer", lambda topic: self.metrics.produce_errors.labels(topic).inc()
+            connection,
+            f"{settings.group_id}-producer",
+            lambda topic: self.metrics.produce_errors.labels(topic).inc(),
         )
         self.health = Health()
         counting = Counting(self.metrics, self.health)
         settling = Settling(self._producer, names, clock, counting, socket.gethostname())
         self._stage = Stage(
             clock=clock,
-            partner_of=lambda partner_id: self.partners.current.get(partner_id),
+            partner_of=self._partner_of,
             caller=self._caller,
             destinations=self._destinations,
             settling=settling,
@@ -109,7 +111,9 @@ class Runtime:
         )
         groups = groups_of(settings, self._stage, clock, names)
         self.health.groups = frozenset(group.group_id for group in groups)
-        self.apps = [build_app(group, connection=connection, clock=clock, host=self) for group in groups]
+        self.apps = [
+            build_app(group, connection=connection, clock=clock, host=self) for group in groups
+        ]
         self._web = WebPort(self.metrics.registry, self.health, clock.now_seconds, self._refresh)
 
     # --- the applications' host -----------------------------------------------------------------
@@ -121,7 +125,9 @@ class Runtime:
             return
         await self._producer.start()
         self.web_port = await self._web.start(self.settings.web_bind, self.settings.web_port)
-        log.info("listening on %s:%s for /metrics and /health", self.settings.web_bind, self.web_port)
+        log.info(
+            "listening on %s:%s for /metrics and /health", self.settings.web_bind, self.web_port
+        )
         self._reloading = asyncio.create_task(self._reload())
 
     async def release(self) -> None:
@@ -179,9 +185,15 @@ class Runtime:
                     log.info("the partners file changed and was read again")
                 case Rejected(faults):
                     self.metrics.reload_successful.set(0)
-                    log.error("the new partners file is not used, the old one stays in force: %s", "; ".join(faults))
+                    log.error(
+                        "the new partners file is not used, the old one stays in force: %s",
+                        "; ".join(faults),
+                    )
                 case _:
                     pass
+
+    def _partner_of(self, partner_id: str) -> Partner | None:
+        return self.partners.current.get(partner_id)
 
     def _refresh(self) -> None:
         """Bring the gauges up to date that nothing else moves."""
@@ -192,7 +204,11 @@ class Runtime:
         for app in self.apps:
             for lane in app.lanes:
                 topic = lane.tag[0]
-                stage = topic.removeprefix(prefix).removeprefix("retry-") if topic.startswith(prefix) else "source"
+                stage = (
+                    topic.removeprefix(prefix).removeprefix("retry-")
+                    if topic.startswith(prefix)
+                    else "source"
+                )
                 held[stage] = held.get(stage, 0) + lane.held
                 if lane.next_due_at_ms is not None:
                     oldest[stage] = min(oldest.get(stage, lane.next_due_at_ms), lane.next_due_at_ms)
@@ -206,13 +222,19 @@ def groups_of(settings: Settings, stage: Stage, clock: Clock, names: TopicNames)
     groups = []
     if settings.role in {"main", "all"}:
         limits = LaneLimits(window=settings.max_in_flight, span=_SOURCE_SPAN, waiting=_SOURCE_SPAN)
-        routes = {topic: Route(stage.on_event, lambda _: 0, limits) for topic in settings.source_topics}
+        routes = {
+            topic: Route(stage.on_event, lambda _: 0, limits) for topic in settings.source_topics
+        }
         routes[names.replay] = Route(stage.on_replay, lambda _: 0, limits)
         groups.append(Group(settings.group_id, routes, _SOURCE_FETCH_BYTES))
     if settings.role in {"retry", "all"}:
-        limits = LaneLimits(window=min(settings.max_in_flight, _TIER_SPAN), span=_TIER_SPAN, waiting=_TIER_WAITING)
+        limits = LaneLimits(
+            window=min(settings.max_in_flight, _TIER_SPAN), span=_TIER_SPAN, waiting=_TIER_WAITING
+        )
         routes = {
-            names.tier(wait): Route(partial(stage.on_tier, wait=wait), partial(_tier_due, clock, wait.seconds), limits)
+            names.tier(wait): Route(
+                partial(stage.on_tier, wait=wait), partial(_tier_due, clock, wait.seconds), limits
+            )
             for wait in TIERS
         }
         groups.append(Group(settings.retry_group_id, routes, _TIER_FETCH_BYTES))

@@ -7,18 +7,23 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "NOTIFIER_"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_LONGEST_PREFIX = 249 - len("-dead-letter")  # Kafka's limit for a topic's name, less our longest suffix
+_LONGEST_PREFIX = 249 - len(
+    "-dead-letter"
+)  # Kafka's limit for a topic's name, less our longest suffix
 # What Kubernetes puts into every pod for a Service called "notifier"; none of ours.
-_SERVICE_LINK = re.compile(r"NOTIFIER(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP)(_[A-Z]+)?)?)")
+_SERVICE_LINK = re.compile(
+    r"NOTIFIER(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP)(_[A-Z]+)?)?)"
+)
 _LIKE = 0.85  # how alike two names are, of 1, before one is taken for a slip of the other
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -38,7 +43,11 @@ def parse_duration(text: object) -> float:
 
 
 def _names(text: object) -> object:
-    return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+    return (
+        tuple(part.strip() for part in text.split(",") if part.strip())
+        if isinstance(text, str)
+        else text
+    )
 
 
 def _topic_name(name: str) -> str:
@@ -75,7 +84,9 @@ def _start(text: object) -> object:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        message = "expected earliest, latest or an ISO 8601 time with offset like 2026-11-22T00:00:00Z"
+        message = (
+            "expected earliest, latest or an ISO 8601 time with offset like 2026-11-22T00:00:00Z"
+        )
         raise ValueError(message)
     return moment
 
@@ -95,41 +106,62 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """All settings. Every field's description is its line in the documentation."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=False)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=False
+    )
 
     brokers: Annotated[str, AfterValidator(_brokers)] = Field(
         "localhost:9092", description="bootstrap servers, comma separated"
     )
-    source_topics: Annotated[tuple[TopicName, ...], NoDecode, BeforeValidator(_names), Field(min_length=1)] = Field(
+    source_topics: Annotated[
+        tuple[TopicName, ...], NoDecode, BeforeValidator(_names), Field(min_length=1)
+    ] = Field(
         ("payment-final-state",), description="topics that payment core writes to, comma separated"
     )
     topic_prefix: TopicName = Field(
-        "payment-notification", description="prefix of the tiers, the replay, dead-letter and attempts topics"
+        "payment-notification",
+        description="prefix of the tiers, the replay, dead-letter and attempts topics",
     )
     topic_partitions: int = Field(12, ge=1, description="partitions of each of our topics")
-    topic_replication: int | None = Field(None, ge=1, description="copies of each of our topics; min(3, brokers) unless set")
-    group_id: TopicName = Field(
-        "payment-notifier", description="consumer group of the source topics; the tiers' group is the same with -retry"
+    topic_replication: int | None = Field(
+        None, ge=1, description="copies of each of our topics; min(3, brokers) unless set"
     )
-    start_from: Annotated[Literal["earliest", "latest"] | datetime, BeforeValidator(_start)] = Field(
-        "earliest", description="where a group without offsets begins: earliest, latest or an ISO time"
+    group_id: TopicName = Field(
+        "payment-notifier",
+        description="consumer group of the source topics; the tiers' group is the same with -retry",
+    )
+    start_from: Annotated[Literal["earliest", "latest"] | datetime, BeforeValidator(_start)] = (
+        Field(
+            "earliest",
+            description="where a group without offsets begins: earliest, latest or an ISO time",
+        )
     )
     role: Literal["main", "retry", "all"] = Field(
-        "all", description="main (source topics and replay), retry (tiers), all (both groups in one process)"
+        "all",
+        description="main (source topics and replay), retry (tiers), all (both groups in one process)",
     )
     partners_file: Path = Field(description="the partners file, YAML")
     max_in_flight: int = Field(512, ge=1, le=65_536, description="HTTP calls at once per worker")
-    web_port: int = Field(6066, ge=0, le=65_535, description="port of /metrics, /health/live and /health/ready")
-    web_bind: str = Field("0.0.0.0", min_length=1, description="address that the web port listens on")  # noqa: S104
+    web_port: int = Field(
+        6066, ge=0, le=65_535, description="port of /metrics, /health/live and /health/ready"
+    )
+    web_bind: str = Field(
+        "0.0.0.0",  # noqa: S104  # probes and Prometheus come from outside the pod min_length=1, description="address that the web port listens on"
+    )
     egress_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
-        (), description="CIDRs that may be called although private, loopback, link-local or metadata"
+        (),
+        description="CIDRs that may be called although private, loopback, link-local or metadata",
     )
     allow_http: bool = Field(default=False, description="plain http notify URLs (local use)")
-    ladder_scale: float = Field(1.0, gt=0, le=1, description="multiplies every wait, for rehearsals")
+    ladder_scale: float = Field(
+        1.0, gt=0, le=1, description="multiplies every wait, for rehearsals"
+    )
     give_up_after: Duration = Field(
         72 * 3600.0, description="no notification lives longer, counted from when it was accepted"
     )
-    overdue_after: Duration = Field(5.0, gt=0, description="how late a due attempt may start before it is overdue")
+    overdue_after: Duration = Field(
+        5.0, gt=0, description="how late a due attempt may start before it is overdue"
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how to speak to the brokers"
     )
@@ -138,9 +170,13 @@ class Settings(BaseSettings):
     )
     kafka_user: str | None = Field(None, description="SASL user")
     kafka_password_file: Path | None = Field(None, description="file with the SASL password")
-    kafka_ca_file: Path | None = Field(None, description="CA bundle for the brokers' certificates, PEM; else the system's")
+    kafka_ca_file: Path | None = Field(
+        None, description="CA bundle for the brokers' certificates, PEM; else the system's"
+    )
     kafka_certificate_file: Path | None = Field(None, description="client certificate, PEM")
-    kafka_key_file: Path | None = Field(None, description="the client certificate's private key, PEM")
+    kafka_key_file: Path | None = Field(
+        None, description="the client certificate's private key, PEM"
+    )
 
     def conflicts(self) -> list[str]:
         """Return what can't stand together or can't be read, one sentence each."""
@@ -158,15 +194,27 @@ class Settings(BaseSettings):
         if self.kafka_security_protocol.startswith("SASL"):
             faults += [
                 f"{PREFIX}KAFKA_{name}: not set, expected with {PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
-                for name, value in (("USER", self.kafka_user), ("PASSWORD_FILE", self.kafka_password_file))
+                for name, value in (
+                    ("USER", self.kafka_user),
+                    ("PASSWORD_FILE", self.kafka_password_file),
+                )
                 if value is None
             ]
         if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
-            faults.append(f"{PREFIX}KAFKA_CERTIFICATE_FILE and {PREFIX}KAFKA_KEY_FILE: expected both or neither")
-        for name in ("kafka_password_file", "kafka_ca_file", "kafka_certificate_file", "kafka_key_file"):
+            faults.append(
+                f"{PREFIX}KAFKA_CERTIFICATE_FILE and {PREFIX}KAFKA_KEY_FILE: expected both or neither"
+            )
+        for name in (
+            "kafka_password_file",
+            "kafka_ca_file",
+            "kafka_certificate_file",
+            "kafka_key_file",
+        ):
             path: Path | None = getattr(self, name)
             if path is not None and not os.access(path, os.R_OK):
-                faults.append(f"{PREFIX}{name.upper()}: seen {str(path)!r}, expected a file that can be read")
+                faults.append(
+                    f"{PREFIX}{name.upper()}: seen {str(path)!r}, expected a file that can be read"
+                )
         return faults
 
     @property
@@ -214,7 +262,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     )
 
 
-def _fault(error: Any) -> str:
+def _fault(error: ErrorDetails) -> str:
     field = str(error["loc"][0])
     variable = PREFIX + field.upper()
     if error["type"] == "missing":

@@ -7,8 +7,9 @@ attempts topic; a park's is written before its effect.
 import hashlib
 import logging
 from dataclasses import dataclass, replace
+from typing import Any
 
-from schemas.attempt_record import AttemptRecord
+from schemas.attempt_record import AttemptRecord, Trigger
 from streams.clock import Clock
 from streams.kafka.producer import MAX_RECORD_BYTES, RecordProducer, RecordTooLarge, Written
 from streams.kafka.records import (
@@ -30,7 +31,9 @@ from streams.operate.counting import Counting
 log = logging.getLogger(__name__)
 
 OVERSIZED_KEPT_BYTES = 65_536
-_HEADER_ROOM_BYTES = 16_384  # what later records of the same notification may add: outcome, reason, detail, digest
+_HEADER_ROOM_BYTES = (
+    16_384  # what later records of the same notification may add: outcome, reason, detail, digest
+)
 _KEPT_HEADERS = 64
 _KEPT_HEADER_BYTES = 4096
 
@@ -58,8 +61,12 @@ class Settling:
     counting: Counting
     worker: str
 
-    def journal(self, notification: Notification, trigger: str, **facts: object) -> AttemptRecord:
+    def journal(
+        self, notification: Notification, trigger: Trigger, **facts: object
+    ) -> AttemptRecord:
         """Return the attempts record of a decision about a notification, not yet written."""
+        members: dict[str, Any] = {"kind": "decision", **facts}
+        # Constructed, not validated: every member comes from this program.
         return AttemptRecord.model_construct(
             at_ms=self.clock.now_ms(),
             notification_id=notification.notification_id,
@@ -72,38 +79,56 @@ class Settling:
             trigger=trigger,
             origin=notification.origin,
             worker=self.worker,
-            **({"kind": "decision"} | facts),
+            **members,
         )
 
     async def delivered(self, notification: Notification, journal: AttemptRecord) -> None:
         """Settle an acknowledged notification: it has no next place."""
-        await self._write(self._journal_record(journal.model_copy(update={"decision": "delivered"})))
+        await self._write(
+            self._journal_record(journal.model_copy(update={"decision": "delivered"}))
+        )
         self.counting.ended(notification, "acknowledged", self.clock.now_ms())
 
     async def retry(self, notification: Notification, wait: Wait, journal: AttemptRecord) -> None:
         """Settle an attempt by putting the notification on the tier of its next wait."""
         topic = self.names.tier(wait)
-        update = {"decision": "retry", "next_due_at_ms": notification.due_at_ms, "next_topic": topic}
+        update = {
+            "decision": "retry",
+            "next_due_at_ms": notification.due_at_ms,
+            "next_topic": topic,
+        }
         await self._write(
-            notification_record(topic, notification), self._journal_record(journal.model_copy(update=update))
+            notification_record(topic, notification),
+            self._journal_record(journal.model_copy(update=update)),
         )
 
-    async def park(self, notification: Notification, wait: Wait, due_at_ms: int, trigger: str, why: str) -> None:
+    async def park(
+        self, notification: Notification, wait: Wait, due_at_ms: int, trigger: Trigger, why: str
+    ) -> None:
         """Settle by moving the notification aside without an attempt."""
         topic = self.names.tier(wait)
-        parked = replace(notification, parks=notification.parks + 1, due_at_ms=due_at_ms, last_outcome="parked")
+        parked = replace(
+            notification, parks=notification.parks + 1, due_at_ms=due_at_ms, last_outcome="parked"
+        )
         facts = {"decision": "parked", "next_due_at_ms": due_at_ms, "next_topic": topic, "why": why}
         journal = self.journal(parked, trigger).model_copy(update={"kind": "park", **facts})
         await self._write(self._journal_record(journal))  # before its effect
         await self._write(notification_record(topic, parked))
 
-    async def dead_letter(self, notification: Notification, letter: DeadLetter, journal: AttemptRecord) -> None:
+    async def dead_letter(
+        self, notification: Notification, letter: DeadLetter, journal: AttemptRecord
+    ) -> None:
         """Settle by handing the notification to an operator."""
         headers = notification_headers(notification)
-        await self._dead_letter(notification.order_id.encode(), notification.body, headers, letter, journal)
+        await self._dead_letter(
+            notification.order_id.encode(), notification.body, headers, letter, journal
+        )
         self.counting.ended(notification, letter.reason.value, self.clock.now_ms())
         log.warning(
-            "dead letter %s: notification %s: %s", letter.reason.value, notification.notification_id, letter.detail
+            "dead letter %s: notification %s: %s",
+            letter.reason.value,
+            notification.notification_id,
+            letter.detail,
         )
 
     async def refused_event(self, record: InRecord, refused: Refused, accepted_at_ms: int) -> None:
@@ -121,26 +146,50 @@ class Settling:
             origin=record.origin,
             worker=self.worker,
         )
-        await self._dead_letter(key, record.value, refused_event_headers(record, refused, accepted_at_ms), letter, journal)
-        log.warning("dead letter %s: event at %s: %s", letter.reason.value, record.origin, letter.detail)
+        await self._dead_letter(
+            key,
+            record.value,
+            refused_event_headers(record, refused, accepted_at_ms),
+            letter,
+            journal,
+        )
+        log.warning(
+            "dead letter %s: event at %s: %s", letter.reason.value, record.origin, letter.detail
+        )
 
-    async def unreadable_record(self, record: InRecord, detail: str, trigger: str) -> None:
+    async def unreadable_record(self, record: InRecord, detail: str, trigger: Trigger) -> None:
         """Settle a record of ours that can't be read: as it is, headers and all."""
         letter = DeadLetter(DeadLetterReason.INVALID_EVENT, detail)
-        kept = tuple(header for header in record.headers if not header[0].startswith("dead-letter-"))
+        kept = tuple(
+            header for header in record.headers if not header[0].startswith("dead-letter-")
+        )
         if all(name != "origin" for name, _ in kept):
             kept += (("origin", record.origin.encode()),)
         journal = AttemptRecord.model_construct(
-            kind="decision", at_ms=self.clock.now_ms(), trigger=trigger, origin=record.origin, worker=self.worker
+            kind="decision",
+            at_ms=self.clock.now_ms(),
+            trigger=trigger,
+            origin=record.origin,
+            worker=self.worker,
         )
         await self._dead_letter(record.key, record.value, kept, letter, journal)
-        log.warning("dead letter %s: record at %s: %s", letter.reason.value, record.origin, letter.detail)
+        log.warning(
+            "dead letter %s: record at %s: %s", letter.reason.value, record.origin, letter.detail
+        )
 
     async def _dead_letter(
-        self, key: bytes | None, value: bytes | None, headers: Headers, letter: DeadLetter, journal: AttemptRecord
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        letter: DeadLetter,
+        journal: AttemptRecord,
     ) -> None:
         whole = OutRecord(
-            self.names.dead_letter, key, value, headers + dead_letter_headers(letter.reason, letter.detail)
+            self.names.dead_letter,
+            key,
+            value,
+            headers + dead_letter_headers(letter.reason, letter.detail),
         )
         if whole.size_bytes <= MAX_RECORD_BYTES and letter.reason is not DeadLetterReason.OVERSIZED:
             try:
@@ -155,7 +204,11 @@ class Settling:
         self.counting.dead_letter(letter.reason)
 
     def _journal_of(self, journal: AttemptRecord, letter: DeadLetter) -> OutRecord:
-        update = {"decision": "dead-letter", "dead_letter_reason": letter.reason.value, "why": letter.detail[:1024]}
+        update = {
+            "decision": "dead-letter",
+            "dead_letter_reason": letter.reason.value,
+            "why": letter.detail[:1024],
+        }
         return self._journal_record(journal.model_copy(update=update))
 
     def _journal_record(self, journal: AttemptRecord) -> OutRecord:
@@ -182,8 +235,12 @@ def _cut(
     digest = hashlib.sha256(whole).hexdigest()
     detail = f"{letter.detail}; the whole value has {len(whole)} bytes and SHA-256 {digest}"
     # Headers can be what is too large; ours are short.
-    kept = tuple(header for header in headers if len(header[1]) <= _KEPT_HEADER_BYTES)[:_KEPT_HEADERS]
+    kept = tuple(header for header in headers if len(header[1]) <= _KEPT_HEADER_BYTES)[
+        :_KEPT_HEADERS
+    ]
     kept += (("value-sha256", digest.encode()), ("value-length", str(len(whole)).encode()))
     kept += dead_letter_headers(DeadLetterReason.OVERSIZED, detail)
     key = key if key is None or len(key) <= _KEPT_HEADER_BYTES else None
-    return OutRecord(topic, key, whole[:OVERSIZED_KEPT_BYTES], kept), DeadLetter(DeadLetterReason.OVERSIZED, detail)
+    return OutRecord(topic, key, whole[:OVERSIZED_KEPT_BYTES], kept), DeadLetter(
+        DeadLetterReason.OVERSIZED, detail
+    )

@@ -10,12 +10,25 @@ No method here raises for anything that a record, a partner or the network does.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from schemas.attempt_record import Trigger
 from schemas.notify_url import check_notify_url
 from streams.call.destinations import Destinations
 from streams.call.https import Call, Caller
 from streams.clock import Clock, due_at_ms
-from streams.kafka.records import InRecord, MalformedRecord, decode_notification, header_text, unknown_headers
-from streams.notification.decision import DeadLetter, DeadLetterReason, Delivered, RetryAfter, decide
+from streams.kafka.records import (
+    InRecord,
+    MalformedRecord,
+    decode_notification,
+    header_text,
+    unknown_headers,
+)
+from streams.notification.decision import (
+    DeadLetter,
+    DeadLetterReason,
+    Delivered,
+    RetryAfter,
+    decide,
+)
 from streams.notification.intake import Prepared, Refused, prepare, read_event
 from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
@@ -85,7 +98,9 @@ class Stage:
 
     async def on_tier(self, record: InRecord, wait: Wait) -> None:
         """Handle a record of a retry tier whose due time has come."""
-        await self._on_record(record, wait.label, self.clock.now_ms() + wait.seconds * 1000 + DUE_TOLERANCE_MS)
+        await self._on_record(
+            record, wait.label, self.clock.now_ms() + wait.seconds * 1000 + DUE_TOLERANCE_MS
+        )
 
     async def on_replay(self, record: InRecord) -> None:
         """Handle what an operator put back: a notification, or an event where the header `kind` says so."""
@@ -96,12 +111,16 @@ class Stage:
 
     async def _on_record(self, record: InRecord, tier: str, latest_due_ms: int | None) -> None:
         try:
-            notification = decode_notification(record, latest_due_ms=latest_due_ms, check_url=self._check_url)
+            notification = decode_notification(
+                record, latest_due_ms=latest_due_ms, check_url=self._check_url
+            )
         except MalformedRecord as malformed:
-            await self.settling.unreadable_record(record, str(malformed), REPLAY if tier == REPLAY else "ladder")
+            await self.settling.unreadable_record(
+                record, str(malformed), "replay" if tier == REPLAY else "ladder"
+            )
         else:
-            trigger = "park" if notification.last_outcome == "parked" else "ladder"
-            await self._admit(notification, tier, REPLAY if tier == REPLAY else trigger)
+            trigger: Trigger = "park" if notification.last_outcome == "parked" else "ladder"
+            await self._admit(notification, tier, "replay" if tier == REPLAY else trigger)
         self.counting.settled(tier, self.clock.now_seconds())
 
     def _prepare(self, record: InRecord, now_ms: int) -> Prepared | Refused:
@@ -123,7 +142,7 @@ class Stage:
     def _check_url(self, url: str) -> None:
         check_notify_url(url, allow_http=self.policy.allow_http)
 
-    async def _admit(self, notification: Notification, tier: str, trigger: str) -> None:
+    async def _admit(self, notification: Notification, tier: str, trigger: Trigger) -> None:
         """Let a due notification through to its attempt, or settle it without one."""
         partner = self.partner_of(notification.partner_id)
         url = notification.notify_url or (partner.terms.notify_url if partner else None)
@@ -136,11 +155,15 @@ class Stage:
         else:
             await self._attempt(notification, partner, url, tier, trigger)
 
-    def _refusal(self, notification: Notification, partner: Partner | None, url: str | None) -> DeadLetter | None:
+    def _refusal(
+        self, notification: Notification, partner: Partner | None, url: str | None
+    ) -> DeadLetter | None:
         if partner is None or url is None:
             return _no_way(partner)
         if notification.profile.name not in partner.terms.profiles:
-            return DeadLetter(DeadLetterReason.INVALID_EVENT, "the partner no longer lists this profile")
+            return DeadLetter(
+                DeadLetterReason.INVALID_EVENT, "the partner no longer lists this profile"
+            )
         if not fits(notification):
             return DeadLetter(DeadLetterReason.OVERSIZED, "too large to be kept for a retry")
         if self._is_too_late(notification, self.clock.now_ms()):
@@ -152,9 +175,12 @@ class Stage:
 
     def _expired(self) -> DeadLetter:
         hours = self.policy.give_up_after_ms / 3_600_000
-        return DeadLetter(DeadLetterReason.EXPIRED, f"not acknowledged within {hours:g} h (NOTIFIER_GIVE_UP_AFTER)")
+        return DeadLetter(
+            DeadLetterReason.EXPIRED,
+            f"not acknowledged within {hours:g} h (NOTIFIER_GIVE_UP_AFTER)",
+        )
 
-    async def _park(self, notification: Notification, trigger: str, why: str) -> None:
+    async def _park(self, notification: Notification, trigger: Trigger, why: str) -> None:
         """Move it aside without an attempt; each further park of the same record waits longer."""
         wait = self.policy.parking[min(notification.parks, len(self.policy.parking) - 1)]
         due = due_at_ms(self.clock.now_ms(), wait.seconds * self.policy.scale)
@@ -164,7 +190,9 @@ class Stage:
         else:
             await self.settling.park(notification, wait, due, trigger, why)
 
-    async def _attempt(self, notification: Notification, partner: Partner, url: str, tier: str, trigger: str) -> None:
+    async def _attempt(
+        self, notification: Notification, partner: Partner, url: str, tier: str, trigger: Trigger
+    ) -> None:
         profile = notification.profile
         async with self.destinations.slot(partner, url):
             call = await self.caller.call(
@@ -182,7 +210,9 @@ class Stage:
         else:
             self.counting.attempt(notification, call, tier, trigger)
             tried = notification.after_attempt(
-                started_at_ms=call.started_at_ms, last_outcome=describe(call.outcome), due_at_ms=next_due
+                started_at_ms=call.started_at_ms,
+                last_outcome=describe(call.outcome),
+                due_at_ms=next_due,
             )
             journal = self.settling.journal(tried, trigger, **_facts(call, notification.due_at_ms))
         match decision:
@@ -196,8 +226,12 @@ class Stage:
 
 def _no_way(partner: Partner | None) -> DeadLetter:
     if partner is None:
-        return DeadLetter(DeadLetterReason.UNKNOWN_PARTNER, "the partners file no longer has this partner")
-    return DeadLetter(DeadLetterReason.INVALID_EVENT, "neither the record nor the partner names a notify URL")
+        return DeadLetter(
+            DeadLetterReason.UNKNOWN_PARTNER, "the partners file no longer has this partner"
+        )
+    return DeadLetter(
+        DeadLetterReason.INVALID_EVENT, "neither the record nor the partner names a notify URL"
+    )
 
 
 def _unreadable_headers(record: InRecord) -> str:
@@ -228,7 +262,11 @@ def _facts(call: Call, due_at: int) -> Mapping[str, object]:
         case Answered(status, code):
             facts |= {"result_status": status.value, "result_code": code or None}
         case NoResult(failure, claimed, code):
-            facts |= {"failure": failure.value, "result_status": claimed and claimed.value, "result_code": code or None}
+            facts |= {
+                "failure": failure.value,
+                "result_status": claimed and claimed.value,
+                "result_code": code or None,
+            }
         case Blocked():
             pass
     return facts

@@ -10,7 +10,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-from urllib.parse import urlsplit
 
 from yarl import URL
 
@@ -18,6 +17,9 @@ from schemas.notify_url import check_notify_url
 from streams.call.addresses import Network, why_not_public
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_PARTS: Final = re.compile(  # of what `check_notify_url` let through
+    r"(?P<scheme>[^:]+)://(?P<host>\[[^\]]*\]|[^:/?\[]+)(?::(?P<port>[0-9]+))?(?P<path>(?:[/?].*)?)"
+)
 _LONGEST_NAME: Final = 253  # RFC 1035, without the final dot
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER: Final = re.compile(
@@ -96,17 +98,16 @@ class Guard:
 
 @lru_cache(maxsize=4096)
 def _take_apart(url: str) -> tuple[Target, str, str | None]:
-    scheme, rest = url.split("://", 1)
-    scheme = scheme.lower()
-    authority = re.split("[/?]", rest, maxsplit=1)[0]
-    path = rest[len(authority) :]
-    if not path.startswith("/"):
-        path = f"/{path}"
-    parts = urlsplit(f"//{authority}")
-    port = parts.port or _DEFAULT_PORTS[scheme]
-    host, literal = _host(parts.hostname or "")
+    parts = _PARTS.fullmatch(url)
+    if parts is None:
+        message = "the host is an IP address in an odd notation"
+        raise DestinationBlocked(message)
+    scheme = parts["scheme"].lower()
+    port = int(parts["port"] or _DEFAULT_PORTS[scheme])
+    host, literal = _host(parts["host"].lower())
     shown = f"[{host}]" if ":" in host else host
     origin = f"{scheme}://{shown}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
+    path = parts["path"] if parts["path"].startswith("/") else f"/{parts['path']}"
     # All of path and query as yarl's path: its own splitting would drop a lone "?".
     wire = URL.build(scheme=scheme, authority=f"{shown}:{port}", path=path, encoded=True)
     return Target(origin, path, wire), host, literal
@@ -114,13 +115,16 @@ def _take_apart(url: str) -> tuple[Target, str, str | None]:
 
 def _host(host: str) -> tuple[str, str | None]:
     """Return the host as it is compared and called, and the address that it spells, if it does."""
-    if ":" in host or _NUMBER.fullmatch(host.rsplit(".", 1)[-1]):
-        try:
-            literal = str(ipaddress.ip_address(host))
-        except ValueError as exc:
-            message = "the host is an IP address in an odd notation"
-            raise DestinationBlocked(message) from exc
-        return literal, literal
+    try:
+        if host.startswith("["):
+            literal = str(ipaddress.IPv6Address(host[1:-1]))
+            return literal, literal
+        if _NUMBER.fullmatch(host.rsplit(".", 1)[-1]):
+            literal = str(ipaddress.IPv4Address(host))
+            return literal, literal
+    except ValueError as exc:
+        message = "the host is an IP address in an odd notation"
+        raise DestinationBlocked(message) from exc
     if len(host) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in host.split(".")):
         message = "the host is no well-formed name"
         raise DestinationBlocked(message)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import faust
-from faust.types import StreamT
+from faust.types import ConsumerMessage, StreamT
 
 from streams.clock import Clock
 from streams.kafka.connection import Connection
@@ -75,6 +75,9 @@ class NotifierApp(faust.App):
     def _new_producer_transport(self) -> Transport:
         return Transport(self.conf.broker_producer, self)
 
+    def _create_directories(self) -> None:
+        """Make none: there are no tables, and the file system may be read-only."""
+
     async def on_first_start(self) -> None:
         """Start what is shared before anything is consumed."""
         await self.host.acquire()
@@ -108,7 +111,11 @@ class NotifierApp(faust.App):
     async def _drain(self) -> None:
         late = await self.lanes.drain(DRAIN_SECONDS)
         if late:
-            log.warning("%s records were still in flight after %s s; they will be repeated", late, DRAIN_SECONDS)
+            log.warning(
+                "%s records were still in flight after %s s; they will be repeated",
+                late,
+                DRAIN_SECONDS,
+            )
 
 
 def build_app(
@@ -163,24 +170,28 @@ def build_app(
         log.critical("a handler raised; the worker stops so that nothing is lost", exc_info=error)
         app.loop.create_task(app.crash(error))
 
-    app.lanes = Lanes(group.routes, ConsumerTap(lambda: app.consumer), clock.now_ms, on_crash or crash)
+    app.lanes = Lanes(
+        group.routes, ConsumerTap(lambda: app.consumer), clock.now_ms, on_crash or crash
+    )
     for topic in group.routes:
         _add_agent(app, topic)
     return app
 
 
 def _add_agent(app: NotifierApp, topic: str) -> None:
-    channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    channel = app.topic(
+        topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )
 
     async def dispatch(stream: StreamT[Any]) -> None:
-        async for event in stream.noack().events():
+        async for event in stream.noack().events():  # type: ignore[attr-defined]  # missing in Faust's interface
             message = event.message
             app.lanes.admit(_in_record(message), message.generation_id)
 
     app.agent(channel, name=f"{app.conf.id}-{topic}")(dispatch)
 
 
-def _in_record(message: Any) -> InRecord:
+def _in_record(message: ConsumerMessage) -> InRecord:
     headers = message.headers
     return InRecord(
         message.topic,
@@ -190,4 +201,3 @@ def _in_record(message: Any) -> InRecord:
         message.value,
         tuple(headers.items() if isinstance(headers, Mapping) else headers or ()),
     )
-

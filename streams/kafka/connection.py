@@ -50,7 +50,9 @@ class Connection:
             options["sasl_mechanism"] = self.sasl_mechanism
             options["sasl_plain_username"] = self.user
             if self.password_file is not None:
-                options["sasl_plain_password"] = self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+                options["sasl_plain_password"] = self.password_file.read_text(
+                    encoding="utf-8"
+                ).rstrip("\r\n")
         return options
 
     def _tls(self) -> ssl.SSLContext:

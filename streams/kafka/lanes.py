@@ -32,6 +32,21 @@ class LaneLimits:
     waiting: int
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What happens to the records of one topic.
+
+    Attributes:
+        handle: settles a record; returns when its next place is acknowledged; never raises.
+        due_at_ms: when a record may be handled, milliseconds since the epoch.
+        limits: how many at once.
+    """
+
+    handle: Callable[[InRecord], Awaitable[None]]
+    due_at_ms: Callable[[InRecord], int]
+    limits: LaneLimits
+
+
 class Tap(Protocol):
     """Stops and starts the flow of one partition. Nothing that was already fetched may get lost by it."""
 
@@ -56,9 +71,8 @@ class Lane:
 
     Args:
         tag: topic and partition.
-        handle: settles a record; returns when its next place is acknowledged; never raises.
+        route: what happens to its records.
         tap: the partition's flow.
-        limits: how much at once.
         now_ms: the clock.
         on_crash: called once if `handle` raises all the same: the record stays unacknowledged.
     """
@@ -66,16 +80,15 @@ class Lane:
     def __init__(
         self,
         tag: Tag,
-        handle: Callable[[InRecord], Awaitable[None]],
+        route: Route,
         tap: Tap,
-        limits: LaneLimits,
         now_ms: Callable[[], int],
         on_crash: Callable[[BaseException], None],
     ) -> None:
         self.tag = tag
-        self._handle = handle
+        self._route = route
+        self._limits = route.limits
         self._tap = tap
-        self._limits = limits
         self._now_ms = now_ms
         self._on_crash = on_crash
         self._span: deque[_Slot] = deque()
@@ -102,11 +115,11 @@ class Lane:
         """The due time of the first record that waits, or None."""
         return self._waiting[0].due_at_ms if self._waiting else None
 
-    def admit(self, record: InRecord, due_at_ms: int) -> None:
+    def admit(self, record: InRecord) -> None:
         """Take a record that was read; records come in offset order. A draining lane drops it: it will be read again."""
         if self._draining:
             return
-        slot = _Slot(record, due_at_ms)
+        slot = _Slot(record, self._route.due_at_ms(record))
         self._span.append(slot)
         self._waiting.append(slot)
         self._start_due()
@@ -135,7 +148,7 @@ class Lane:
 
     async def _run(self, slot: _Slot) -> None:
         try:
-            await self._handle(slot.record)
+            await self._route.handle(slot.record)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  # an invariant broke: stop the worker, keep the record
@@ -160,7 +173,10 @@ class Lane:
         if not self._tap_closed or self._draining:
             return
         # Open at three quarters: the flow takes up to 0.1 s to come back.
-        if len(self._span) <= self._limits.span * 3 // 4 and len(self._waiting) <= self._limits.waiting * 3 // 4:
+        if (
+            len(self._span) <= self._limits.span * 3 // 4
+            and len(self._waiting) <= self._limits.waiting * 3 // 4
+        ):
             self._tap_closed = False
             self._tap.open(self.tag)
 
@@ -181,15 +197,6 @@ class Lane:
         self.stop_starting()
         for task in self.tasks():
             task.cancel()
-
-
-@dataclass(slots=True)
-class Route:
-    """What happens to the records of one topic: how they are handled, when they are due, how many at once."""
-
-    handle: Callable[[InRecord], Awaitable[None]]
-    due_at_ms: Callable[[InRecord], int]
-    limits: LaneLimits
 
 
 class Lanes:
@@ -232,13 +239,17 @@ class Lanes:
         route = self._routes[record.topic]
         lane = self._lanes.get(tag)
         if lane is None:
-            lane = Lane(tag, route.handle, self._tap, route.limits, self._now_ms, self._on_crash)
+            lane = Lane(tag, route, self._tap, self._now_ms, self._on_crash)
             self._lanes[tag] = lane
-        lane.admit(record, route.due_at_ms(record))
+        lane.admit(record)
 
     def committable(self) -> dict[Tag, int]:
         """Return, for each partition with a settled record, the offset that may be committed."""
-        return {tag: lane.committable for tag, lane in self._lanes.items() if lane.committable is not None}
+        return {
+            tag: lane.committable
+            for tag, lane in self._lanes.items()
+            if lane.committable is not None
+        }
 
     def stop_starting(self) -> None:
         """Start nothing new in any lane; what is in flight goes on."""

@@ -10,7 +10,12 @@ from datetime import datetime
 from typing import Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import IllegalGenerationError, KafkaError, RebalanceInProgressError, UnknownMemberIdError
+from aiokafka.errors import (
+    IllegalGenerationError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
 
 from streams.kafka.connection import Connection
 
@@ -26,13 +31,17 @@ async def unread_history(connection: Connection, group_id: str, topics: Iterable
         bare = await _without_offset(consumer, topics)
         if not bare:
             return 0
-        beginning, end = await asyncio.gather(consumer.beginning_offsets(bare), consumer.end_offsets(bare))
+        beginning, end = await asyncio.gather(
+            consumer.beginning_offsets(bare), consumer.end_offsets(bare)
+        )
         return sum(end[partition] - beginning[partition] for partition in bare)
     finally:
         await consumer.stop()
 
 
-async def seed_offsets(connection: Connection, group_id: str, topics: Iterable[str], start_from: StartFrom) -> int:
+async def seed_offsets(
+    connection: Connection, group_id: str, topics: Iterable[str], start_from: StartFrom
+) -> int:
     """Commit where the group begins in every partition for which it has no offset. Return how many that were.
 
     Does nothing for `earliest`, which is what a consumer does by itself, and nothing while the group has
@@ -51,7 +60,9 @@ async def seed_offsets(connection: Connection, group_id: str, topics: Iterable[s
         if isinstance(start_from, datetime):
             at_ms = int(start_from.timestamp() * 1000)
             found = await consumer.offsets_for_times(dict.fromkeys(bare, at_ms))
-            offsets |= {partition: seen.offset for partition, seen in found.items() if seen is not None}
+            offsets |= {
+                partition: seen.offset for partition, seen in found.items() if seen is not None
+            }
         consumer.assign(bare)
         try:
             await consumer.commit(offsets)
@@ -73,13 +84,17 @@ def _consumer(connection: Connection, group_id: str) -> AIOKafkaConsumer:
     )
 
 
-async def _without_offset(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+async def _without_offset(
+    consumer: AIOKafkaConsumer, topics: Iterable[str]
+) -> list[TopicPartition]:
     bare = []
     for topic in topics:
         numbers = await _partitions(consumer, topic)
         partitions = [TopicPartition(topic, number) for number in numbers]
         consumer.assign(partitions)
-        bare += [partition for partition in partitions if await consumer.committed(partition) is None]
+        bare += [
+            partition for partition in partitions if await consumer.committed(partition) is None
+        ]
     return bare
 
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -24,7 +25,7 @@ _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
-class RecordTooLarge(ValueError):
+class RecordTooLarge(ValueError):  # noqa: N818  # what the record is
     """The broker will never take this record."""
 
 
@@ -48,7 +49,9 @@ class RecordProducer:
         on_error: called with the topic at every failed try; for metrics.
     """
 
-    def __init__(self, connection: Connection, client_id: str, on_error: Callable[[str], None]) -> None:
+    def __init__(
+        self, connection: Connection, client_id: str, on_error: Callable[[str], None]
+    ) -> None:
         self._connection = connection
         self._client_id = client_id
         self._on_error = on_error
@@ -93,8 +96,10 @@ class RecordProducer:
             missing = failed
         return [stored for stored in written if stored is not None]
 
-    async def _try(self, records: tuple[OutRecord, ...], missing: list[int], written: list[Written | None]) -> list[int]:
-        pending: list[tuple[int, asyncio.Future]] = []
+    async def _try(
+        self, records: tuple[OutRecord, ...], missing: list[int], written: list[Written | None]
+    ) -> list[int]:
+        pending: list[tuple[int, asyncio.Future[Any]]] = []
         failed: list[int] = []
         try:
             producer = await self._usable()
@@ -104,7 +109,14 @@ class RecordProducer:
         for index in missing:
             record = records[index]
             try:
-                pending.append((index, await producer.send(record.topic, record.value, record.key, headers=list(record.headers))))
+                pending.append(
+                    (
+                        index,
+                        await producer.send(
+                            record.topic, record.value, record.key, headers=list(record.headers)
+                        ),
+                    )
+                )
             except MessageSizeTooLargeError as error:
                 raise RecordTooLarge(_too_large(record)) from error
             except KafkaError as error:

@@ -55,7 +55,7 @@ class OutRecord:
         return size + sum(len(name) + len(value) + 10 for name, value in self.headers)
 
 
-class MalformedRecord(ValueError):
+class MalformedRecord(ValueError):  # noqa: N818  # what the record is
     """A record of ours that can't be read: every fault of it, none with a value."""
 
     def __init__(self, faults: list[str]) -> None:
@@ -80,7 +80,13 @@ _OUR_HEADERS = (
     "origin",
     "traceparent",
 )
-_DEAD_LETTER_HEADERS = ("dead-letter-reason", "dead-letter-detail", "value-sha256", "value-length", "kind")
+_DEAD_LETTER_HEADERS = (
+    "dead-letter-reason",
+    "dead-letter-detail",
+    "value-sha256",
+    "value-length",
+    "kind",
+)
 RESERVED_HEADERS = frozenset((*_OUR_HEADERS, *_DEAD_LETTER_HEADERS))
 """Names that mean something to us; an event's own header of such a name is not carried along."""
 
@@ -111,7 +117,9 @@ def notification_headers(notification: Notification) -> Headers:
 
 def notification_record(topic: str, notification: Notification) -> OutRecord:
     """Return the record that puts a notification on a tier."""
-    return OutRecord(topic, notification.order_id.encode(), notification.body, notification_headers(notification))
+    return OutRecord(
+        topic, notification.order_id.encode(), notification.body, notification_headers(notification)
+    )
 
 
 def dead_letter_headers(reason: DeadLetterReason, detail: str) -> Headers:
@@ -135,7 +143,9 @@ def refused_event_headers(record: InRecord, refused: Refused, accepted_at_ms: in
         "origin": record.origin,
     }
     ours = tuple((name, value.encode()) for name, value in known.items() if value is not None)
-    return ours + unknown_headers(record.headers) + dead_letter_headers(refused.reason, refused.detail)
+    return (
+        ours + unknown_headers(record.headers) + dead_letter_headers(refused.reason, refused.detail)
+    )
 
 
 def unknown_headers(headers: Headers) -> Headers:
@@ -189,7 +199,9 @@ class _Reader:
             self.faults.append(f"header {name}: missing")
             return ""
         if len(value) > most or (not value and not empty):
-            self.faults.append(f"header {name}: has {len(value)} characters, expected {0 if empty else 1} to {most}")
+            self.faults.append(
+                f"header {name}: has {len(value)} characters, expected {0 if empty else 1} to {most}"
+            )
         return value
 
     def optional(self, name: str, most: int) -> str | None:
@@ -238,7 +250,11 @@ def decode_notification(
     profile = read.one_of("profile", profiles)
     url = read.optional("notify-url", 2048)
     attempt, parks, replays = read.number("attempt"), read.number("parks"), read.number("replays")
-    due, occurred, accepted = read.number("due-at-ms"), read.number("occurred-at-ms"), read.number("accepted-at-ms")
+    due, occurred, accepted = (
+        read.number("due-at-ms"),
+        read.number("occurred-at-ms"),
+        read.number("accepted-at-ms"),
+    )
     first = read.optional_number("first-attempt-at-ms")
     last_outcome = read.text("last-outcome", 128, empty=True)
     origin = read.text("origin", 300)
@@ -248,7 +264,9 @@ def decode_notification(
     if attempt and first is None:
         read.faults.append("header first-attempt-at-ms: missing although an attempt was made")
     if profile is not None and attempt >= profile.ladder.attempts:
-        read.faults.append(f"header attempt: {attempt} made, but {profile.name} has {profile.ladder.attempts} in all")
+        read.faults.append(
+            f"header attempt: {attempt} made, but {profile.name} has {profile.ladder.attempts} in all"
+        )
     if url is not None:
         try:
             check_url(url)

@@ -77,9 +77,13 @@ class TopicSpec:
             seen = actual.get(name, "not set")
             if name == "retention.ms":
                 if not _at_least(seen, self.retention_ms):
-                    found.append(f"{self.name}: retention.ms is {seen}, expected {_retention_text(self.retention_ms)}")
+                    found.append(
+                        f"{self.name}: retention.ms is {seen}, expected {_retention_text(self.retention_ms)}"
+                    )
             elif name == "min.insync.replicas":
-                if not seen.isdigit() or not int(expected) <= int(seen) <= max(int(expected), self.replication - 1):
+                if not seen.isdigit() or not int(expected) <= int(seen) <= max(
+                    int(expected), self.replication - 1
+                ):
                     found.append(f"{self.name}: min.insync.replicas is {seen}, expected {expected}")
             elif name == "message.timestamp.type" and not self.append_time:
                 continue
@@ -98,10 +102,13 @@ def _retention_text(wanted_ms: int) -> str:
     return "-1 (for ever)" if wanted_ms == _FOREVER else f"at least {wanted_ms}"
 
 
-def topic_specs(names: TopicNames, waits: Iterable[Wait], partitions: int, replication: int) -> tuple[TopicSpec, ...]:
+def topic_specs(
+    names: TopicNames, waits: Iterable[Wait], partitions: int, replication: int
+) -> tuple[TopicSpec, ...]:
     """Return every topic of ours: the tiers by rising wait, then replay, dead letters and attempts."""
     tiers = [
-        TopicSpec(names.tier(wait), partitions, replication, wait.seconds * 1000 + 7 * _DAY_MS) for wait in waits
+        TopicSpec(names.tier(wait), partitions, replication, wait.seconds * 1000 + 7 * _DAY_MS)
+        for wait in waits
     ]
     return (
         *tiers,
@@ -132,7 +139,8 @@ async def create_topics(admin: AIOKafkaAdminClient, specs: Iterable[TopicSpec]) 
     if not missing:
         return []
     new = [
-        NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.config) for spec in missing
+        NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.config)
+        for spec in missing
     ]
     response = await admin.create_topics(new, timeout_ms=30_000)
     created = []
@@ -153,7 +161,10 @@ async def topic_differences(admin: AIOKafkaAdminClient, specs: Iterable[TopicSpe
     present = [spec for spec in specs if spec.name in have]
     if not present:
         return found
-    shapes = {topic["topic"]: topic for topic in await admin.describe_topics([spec.name for spec in present])}
+    shapes = {
+        topic["topic"]: topic
+        for topic in await admin.describe_topics([spec.name for spec in present])
+    }
     configs = await _configs(admin, [spec.name for spec in present])
     for spec in present:
         found += _shape_differences(spec, shapes[spec.name]["partitions"])

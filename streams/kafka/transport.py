@@ -9,8 +9,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -26,9 +26,31 @@ from streams.kafka.records import Tag
 
 log = logging.getLogger(__name__)
 
-_FETCH_WAIT_MS = 250  # Faust: 1500. How long a partition that flows again may wait for a fetch already under way
+_FETCH_WAIT_MS = (
+    250  # Faust: 1500. How long a partition that flows again may wait for a fetch already under way
+)
 _NOTICE_SECONDS = 0.1
 _COMMIT_TIMEOUT_SECONDS = 5.0
+
+
+class App(Protocol):
+    """What the transport asks of the application."""
+
+    connection: Connection
+    lanes: Lanes
+
+    async def before_revoke(self) -> None:
+        """Finish what is in flight. Never raises."""
+
+    def after_assign(self, partitions: int) -> None:
+        """Note how many partitions came."""
+
+    def on_commit_error(self) -> None:
+        """Note that a commit failed."""
+
+
+def _ours(app: Any) -> App:
+    return cast(App, app)
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -38,7 +60,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         conf = self.app.conf
         del transport  # the brokers stand in the connection
         self._assignor = RoundRobinPartitionAssignor
-        connection: Connection = self.app.connection
+        connection: Connection = _ours(self.app).connection
         return AIOKafkaConsumer(
             **connection.options(conf.broker_client_id),
             group_id=conf.id,
@@ -59,7 +81,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         """Fetch; wait only shortly while a partition is held back, since it may flow again any moment."""
-        if self.consumer._buffered_partitions:
+        if self.consumer._buffered_partitions:  # noqa: SLF001  # Faust's own thread reads it too
             timeout = min(timeout, _NOTICE_SECONDS)
         return await super().getmany(active_partitions, timeout)
 
@@ -70,7 +92,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def _commit_settled(self, offsets: dict[Tag, int]) -> bool:
         consumer = self._ensure_consumer()
         ours = consumer.assignment()
-        wanted = {TopicPartition(*tag): OffsetAndMetadata(offset, "") for tag, offset in offsets.items()}
+        wanted = {
+            TopicPartition(*tag): OffsetAndMetadata(offset, "") for tag, offset in offsets.items()
+        }
         wanted = {partition: offset for partition, offset in wanted.items() if partition in ours}
         if not wanted:
             return False
@@ -94,8 +118,9 @@ class Consumer(driver.Consumer):
 
     @property
     def _lanes(self) -> Lanes:
-        lanes: Lanes = self.app.lanes
-        return lanes
+        return _ours(self.app).lanes
+
+    _thread: ConsumerThread
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -104,14 +129,22 @@ class Consumer(driver.Consumer):
         """Commit what is settled and not yet committed. Never raises; what failed is committed the next time."""
         async with self._committing:
             settled = self._lanes.committable()
-            news = {tag: offset for tag, offset in settled.items() if self._last_committed.get(tag) != offset}
+            news = {
+                tag: offset
+                for tag, offset in settled.items()
+                if self._last_committed.get(tag) != offset
+            }
             if not news:
                 return False
             try:
-                done = await asyncio.wait_for(self._thread.commit_settled(news), _COMMIT_TIMEOUT_SECONDS)
+                done = await asyncio.wait_for(
+                    self._thread.commit_settled(news), _COMMIT_TIMEOUT_SECONDS
+                )
             except (KafkaError, TimeoutError) as error:
-                log.warning("committing offsets failed, trying again: %s", error or type(error).__name__)
-                self.app.on_commit_error()
+                log.warning(
+                    "committing offsets failed, trying again: %s", error or type(error).__name__
+                )
+                _ours(self.app).on_commit_error()
                 return False
             if done:
                 self._last_committed.update(news)
@@ -119,7 +152,7 @@ class Consumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish and commit before the partitions go to somebody else."""
-        await self.app.before_revoke()
+        await _ours(self.app).before_revoke()
         await self.commit()
         self._lanes.close()
         self._last_committed.clear()
@@ -129,7 +162,7 @@ class Consumer(driver.Consumer):
         """Take records of the new generation from now on."""
         self._lanes.open(generation_id)
         await super().on_partitions_assigned(assigned, generation_id)
-        self.app.after_assign(len(assigned))
+        _ours(self.app).after_assign(len(assigned))
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Do nothing: Faust's gaps (transaction markers) serve its own commits, and would only grow."""
@@ -181,5 +214,3 @@ class ConsumerTap:
     def open(self, tag: Tag) -> None:
         """Fetch again from the partition."""
         self._consumer().on_buffer_drop(TP(*tag))
-
-

@@ -4,8 +4,7 @@ The five profiles stand in `streams.notification.profiles`, one file each.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Literal
 
 from schemas.fields import Body
@@ -62,7 +61,6 @@ class Profile:
         codes: the payment result codes this profile knows, each with its status.
         reasons: payment core's reasons, each with its payment result code.
         signed_answer: whether an answer must be signed unless the partner's entry says otherwise.
-        fixed_members: members of the body with a default value when the event does not give them.
         jitter_seconds: the most that may be added to a due time at random.
     """
 
@@ -77,7 +75,6 @@ class Profile:
     codes: Mapping[str, Literal["S", "F"]]
     reasons: Mapping[str, str]
     signed_answer: bool
-    fixed_members: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     jitter_seconds: float = 0.0
 
     def f_is_final(self, code: str) -> bool:

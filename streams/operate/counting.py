@@ -50,15 +50,21 @@ class Counting:
         """Count an attempt at its end; the notification is the one before it."""
         metrics, profile = self.metrics, notification.profile.name
         metrics.attempts.labels(profile, _CLASSES.get(trigger, "retry"), result_of(call)).inc()
-        metrics.attempt_seconds.labels(profile).observe((call.ended_at_ms - call.started_at_ms) / 1000)
+        metrics.attempt_seconds.labels(profile).observe(
+            (call.ended_at_ms - call.started_at_ms) / 1000
+        )
         metrics.signing_seconds.observe(call.signing_seconds)
-        metrics.lateness.labels(tier).observe(max(0, call.started_at_ms - notification.due_at_ms) / 1000)
+        metrics.lateness.labels(tier).observe(
+            max(0, call.started_at_ms - notification.due_at_ms) / 1000
+        )
         if call.http_status is not None:
             metrics.responses.labels(str(call.http_status)).inc()
         match call.outcome:
             case Answered(Status.FAILED, code) if code in SET_UP_FAULTS:
                 metrics.set_up_faults.labels(profile, code).inc()
-                log.error("partner %s answers F %s: our set-up is at fault", notification.partner_id, code)
+                log.error(
+                    "partner %s answers F %s: our set-up is at fault", notification.partner_id, code
+                )
             case NoResult(failure) if failure in _SIGNATURE_FAILURES:
                 metrics.signature_failures.labels(profile, failure.value).inc()
             case _:

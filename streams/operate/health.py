@@ -7,7 +7,9 @@ joined, nothing is stopping, the clock agrees with the broker's.
 from dataclasses import dataclass, field
 
 MAX_CLOCK_OFFSET_SECONDS = 1.0
-REBALANCE_PATIENCE_SECONDS = 60.0  # every worker sees every rebalance; unready at each would flap the whole set
+REBALANCE_PATIENCE_SECONDS = (
+    60.0  # every worker sees every rebalance; unready at each would flap the whole set
+)
 
 
 @dataclass(slots=True)

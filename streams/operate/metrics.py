@@ -6,7 +6,15 @@ not ages, and a counter of attempts counts at the attempt's end.
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, Info, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    disable_created_metrics,
+)
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -14,11 +22,26 @@ from streams.notification.decision import DeadLetterReason
 from streams.notification.ladder import Ladder
 from streams.notification.profile import SET_UP_FAULTS, Profile
 
-disable_created_metrics()  # else every series stands twice
+disable_created_metrics()  # type: ignore[no-untyped-call]  # else every series stands twice
 
 OTHER = "other"
 _ATTEMPT_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_LATENESS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+_LATENESS_SECONDS = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    300.0,
+)
 _SIGNING_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1)
 _GRACE = 1.05  # an edge just after a due time holds the attempt made at it
 
@@ -82,7 +105,9 @@ class Metrics:
             "notifier_attempts_per_notification",
             "Attempts that a notification took until it ended.",
             ["outcome"],
-            buckets=tuple(float(n) for n in range(1, 1 + max(profile.ladder.attempts for profile in profiles))),
+            buckets=tuple(
+                float(n) for n in range(1, 1 + max(profile.ladder.attempts for profile in profiles))
+            ),
             registry=registry,
         )
         self.acknowledgement_seconds = Histogram(
@@ -106,14 +131,24 @@ class Metrics:
             registry=registry,
         )
         self.held = Gauge(
-            "notifier_held_records", "Records read and not yet settled, by stage.", ["tier"], registry=registry
+            "notifier_held_records",
+            "Records read and not yet settled, by stage.",
+            ["tier"],
+            registry=registry,
         )
-        self.in_flight = Gauge("notifier_inflight_attempts", "HTTP calls under way.", registry=registry)
+        self.in_flight = Gauge(
+            "notifier_inflight_attempts", "HTTP calls under way.", registry=registry
+        )
         self.in_flight_limit = Gauge(
-            "notifier_inflight_limit", "HTTP calls at once, at most (NOTIFIER_MAX_IN_FLIGHT).", registry=registry
+            "notifier_inflight_limit",
+            "HTTP calls at once, at most (NOTIFIER_MAX_IN_FLIGHT).",
+            registry=registry,
         )
         self.dead_letters = Counter(
-            "notifier_dlq_total", "Records written to the dead-letter topic.", ["reason"], registry=registry
+            "notifier_dlq_total",
+            "Records written to the dead-letter topic.",
+            ["reason"],
+            registry=registry,
         )
         self.set_up_faults = Counter(
             "notifier_set_up_faults_total",
@@ -152,13 +187,21 @@ class Metrics:
             registry=registry,
         )
         self.produce_errors = Counter(
-            "notifier_produce_errors_total", "Failed tries to write a record; tried again.", ["topic"], registry=registry
+            "notifier_produce_errors_total",
+            "Failed tries to write a record; tried again.",
+            ["topic"],
+            registry=registry,
         )
         self.commit_errors = Counter(
-            "notifier_commit_errors_total", "Offset commits that failed; tried again.", registry=registry
+            "notifier_commit_errors_total",
+            "Offset commits that failed; tried again.",
+            registry=registry,
         )
         self.last_processed = Gauge(
-            "notifier_last_processed_timestamp_seconds", "When a record was last settled, by stage.", ["tier"], registry=registry
+            "notifier_last_processed_timestamp_seconds",
+            "When a record was last settled, by stage.",
+            ["tier"],
+            registry=registry,
         )
         self.reload_successful = Gauge(
             "notifier_config_last_reload_successful",
@@ -171,10 +214,16 @@ class Metrics:
             registry=registry,
         )
         self.partitions = Gauge(
-            "notifier_assigned_partitions", "Partitions held, by consumer group.", ["group"], registry=registry
+            "notifier_assigned_partitions",
+            "Partitions held, by consumer group.",
+            ["group"],
+            registry=registry,
         )
         self.rebalances = Counter(
-            "notifier_rebalances_total", "Times partitions were taken away, by consumer group.", ["group"], registry=registry
+            "notifier_rebalances_total",
+            "Times partitions were taken away, by consumer group.",
+            ["group"],
+            registry=registry,
         )
         self.clock_offset = Gauge(
             "notifier_clock_offset_seconds",

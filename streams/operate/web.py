@@ -20,7 +20,11 @@ class WebPort:
     """
 
     def __init__(
-        self, registry: CollectorRegistry, health: Health, now_seconds: Callable[[], float], refresh: Callable[[], None]
+        self,
+        registry: CollectorRegistry,
+        health: Health,
+        now_seconds: Callable[[], float],
+        refresh: Callable[[], None],
     ) -> None:
         self._registry = registry
         self._health = health
@@ -65,4 +69,6 @@ class WebPort:
 
 
 def _answer(reasons: list[str]) -> web.Response:
-    return web.json_response({"ok": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+    return web.json_response(
+        {"ok": not reasons, "reasons": reasons}, status=503 if reasons else 200
+    )

@@ -3,8 +3,6 @@
 The source names no payment result codes; those of `alipay-plus-to-acquirer` hold.
 """
 
-from types import MappingProxyType
-
 from schemas.merchant_notification import MerchantNotification
 from streams.notification.ladder import Ladder
 from streams.notification.profile import FRetried, Profile
@@ -23,5 +21,4 @@ PROFILE = Profile(
     codes=CODES,
     reasons=reasons_for(CODES),
     signed_answer=False,
-    fixed_members=MappingProxyType({"notifyType": "PAYMENT_RESULT"}),
 )

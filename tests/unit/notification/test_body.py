@@ -38,7 +38,7 @@ MAPPING = [
 
 
 @pytest.mark.parametrize(("outcome", "code", "reason", "partner", "sent", "unmapped"), MAPPING)
-def test_mapping(outcome, code, reason, partner, sent, unmapped):  # noqa: PLR0913  # a table's row
+def test_mapping(outcome, code, reason, partner, sent, unmapped):  # noqa: PLR0913, PLR0917  # a table's row
     """The given code, the partner's reasons, the profile's, the reason itself, the general code."""
     mapped = map_result(outcome, code, reason, partner_reasons=partner, profile=WALLET)
     assert (mapped.code, mapped.unmapped) == (sent, unmapped)

@@ -1,4 +1,4 @@
-"""Outcome × attempt × profile → decision."""
+"""Outcome, attempt and profile make a decision."""
 
 import pytest
 

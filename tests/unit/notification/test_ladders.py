@@ -84,7 +84,7 @@ def test_a_wait_is_a_number_and_a_unit(label, seconds):
 
 
 @pytest.mark.parametrize(
-    "label", ["", "0s", "01s", "-1s", "1.5h", "1d", "1 s", "s", "1", "١s", "1s\n"]
+    "label", ["", "0s", "01s", "-1s", "1.5h", "1d", "1 s", "s", "1", "\u0661s", "1s\n"]
 )
 def test_a_wait_has_one_spelling(label):
     """Any other names no tier."""

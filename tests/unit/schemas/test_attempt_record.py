@@ -21,9 +21,9 @@ def test_the_rules_words_are_the_records_words():
     record = AttemptRecord(
         kind="attempt",
         at_ms=5,
-        request_left=RequestLeft.PERHAPS,
+        request_left=RequestLeft.PERHAPS.value,
         failure=Failure.READ_TIMEOUT,
-        result_status=Status.UNKNOWN,
+        result_status=Status.UNKNOWN.value,
         dead_letter_reason=DeadLetterReason.REJECTED,
     )
     assert json.loads(record.to_bytes()) == {

@@ -210,13 +210,13 @@ def test_a_merchants_customer_keeps_its_lengths(member, longest):
     """The payer's wallet has its own limits."""
     members = payment(MerchantNotification)
     MerchantNotification.read(members | {"pspCustomerInfo": {member: "x" * longest}}, SUCCESS)
+    members["pspCustomerInfo"] = {member: "x" * (longest + 1)}
     with pytest.raises(InvalidBody, match=f"pspCustomerInfo.{member}"):
-        info = {member: "x" * (longest + 1)}
-        MerchantNotification.read(members | {"pspCustomerInfo": info}, SUCCESS)
+        MerchantNotification.read(members, SUCCESS)
 
 
 def test_a_body_is_frozen():
     """Nobody changes a body after it was checked."""
     body, _ = PushPayment.read(payment(PushPayment), SUCCESS)
     with pytest.raises(ValidationError, match="frozen"):
-        body.payment_id = "other"
+        body.payment_id = "other"  # type: ignore[misc]  # that is the point

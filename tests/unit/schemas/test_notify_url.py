@@ -35,7 +35,7 @@ BAD = [
     ("https://a.example.com/\\x", "expected"),
     ("https://a.example.com\\@evil.example.com/", "expected"),
     ("https://a.example.com/支付", "expected"),
-    ("https://ſ.example.com/", "expected"),
+    ("https://\u017f.example.com/", "expected"),
     ("https://-a.example.com/", "expected"),
     ("https://a.example.com:/", "expected"),
     ("https://a.example.com:0/", "port"),

@@ -1,6 +1,7 @@
 """What is checked before a worker consumes anything, and by `notifier check`: the brokers and the topics."""
 
 from collections.abc import Sequence
+from typing import Self
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -22,7 +23,7 @@ from streams.settings import Settings
 _MOST_COPIES = 3
 
 
-class Unusable(Exception):
+class Unusable(Exception):  # noqa: N818  # what the brokers and topics are
     """The brokers or the topics are not as they must be: every fault, one sentence each."""
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -44,7 +45,7 @@ class Brokers:
         self._connection: Connection = connection_of(settings)
         self._admin: AIOKafkaAdminClient | None = None
 
-    async def __aenter__(self) -> "Brokers":
+    async def __aenter__(self) -> Self:
         try:
             options = self._connection.options(f"{self._settings.group_id}-admin")
             self._admin = AIOKafkaAdminClient(**options, request_timeout_ms=20_000)
@@ -72,7 +73,9 @@ class Brokers:
         """Return what our topics must be like."""
         settings = self._settings
         copies = settings.topic_replication or min(_MOST_COPIES, await broker_count(self.admin))
-        return topic_specs(TopicNames(settings.topic_prefix), TIERS, settings.topic_partitions, copies)
+        return topic_specs(
+            TopicNames(settings.topic_prefix), TIERS, settings.topic_partitions, copies
+        )
 
     async def create(self) -> list[str]:
         """Create what is missing of our topics; return the names."""
@@ -103,18 +106,21 @@ class Brokers:
         count = await unread_history(self._connection, settings.group_id, settings.source_topics)
         if not count:
             return []
-        return [
+        message = (
             f"group {settings.group_id} has no offsets yet: a worker will notify {count} records that stand in"
             f" {', '.join(settings.source_topics)} already; set NOTIFIER_START_FROM to latest or a time if that is"
             " not wanted"
-        ]
+        )
+        return [message]
 
     async def seed(self) -> int:
         """Write down where the source topics' group begins; return for how many partitions."""
         settings = self._settings
         if settings.role == "retry":
             return 0
-        return await seed_offsets(self._connection, settings.group_id, settings.source_topics, settings.start_from)
+        return await seed_offsets(
+            self._connection, settings.group_id, settings.source_topics, settings.start_from
+        )
 
 
 async def prepare_start(settings: Settings) -> None:
@@ -126,5 +132,10 @@ async def prepare_start(settings: Settings) -> None:
     async with Brokers(settings) as brokers:
         faults = await brokers.faults()
         if faults:
-            raise Unusable([*faults, "create or alter the topics (`notifier topics create` makes the missing ones)"])
+            raise Unusable(
+                [
+                    *faults,
+                    "create or alter the topics (`notifier topics create` makes the missing ones)",
+                ]
+            )
         await brokers.seed()
