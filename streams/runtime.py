@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -50,10 +51,12 @@ class Runtime:
     Attributes:
         settings: as read.
         partners: the partners file in force.
+        before_start: checks the brokers before anything is consumed; the command has done so already.
     """
 
     settings: Settings
     partners: PartnersFile
+    before_start: Callable[[Settings], Awaitable[None]] | None = None
     clock: Clock = field(default_factory=Clock)
     metrics: Metrics = field(init=False)
     health: Health = field(init=False)
@@ -123,6 +126,8 @@ class Runtime:
         self._users += 1
         if self._users > 1:
             return
+        if self.before_start is not None:
+            await self.before_start(self.settings)
         await self._producer.start()
         self.web_port = await self._web.start(self.settings.web_bind, self.settings.web_port)
         log.info(

@@ -92,7 +92,10 @@ def verify(header: str, signed: bytes, keys: Mapping[str, RSAPublicKey]) -> bool
     if raw is None:
         return False
     named = dict(pairs).get("keyversion")
-    return any(_fits(keys[version], raw, signed) for version in sorted(keys, key=lambda version: version != named))
+    return any(
+        _fits(keys[version], raw, signed)
+        for version in sorted(keys, key=lambda version: version != named)
+    )
 
 
 def _split(header: str) -> list[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import faust
+from faust.app.base import BootStrategy
 from faust.types import ConsumerMessage, StreamT
 
 from streams.clock import Clock
@@ -62,8 +63,16 @@ class Group:
     fetch_bytes: int
 
 
+class _Boot(BootStrategy):
+    """What a worker starts."""
+
+    enable_web = False  # the runtime has the web port, once for both applications
+
+
 class NotifierApp(faust.App):
     """A Faust application over the hardened transport."""
+
+    BootStrategy = _Boot
 
     connection: Connection
     host: Host

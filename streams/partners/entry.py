@@ -24,10 +24,9 @@ from pydantic import (
 from schemas.notify_url import check_notify_url
 from streams.notification.body import SUCCESS_CODE
 from streams.notification.profiles import PROFILES
-from streams.partners.files import Files
+from streams.partners.files import Files, shown
 from streams.partners.tls import partner_tls
 
-_LONGEST_SHOWN: Final = 64
 _VERSION: Final = re.compile(r"[0-9A-Za-z._-]{1,32}")
 _HOST: Final = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 
@@ -250,14 +249,4 @@ def faults_of(where: str, error: Any) -> str:  # noqa: ANN401  # pydantic's erro
     if error["type"] == "value_error" and not message.startswith("expected"):
         return f"{path}: {message}"
     expected = message if message.startswith("expected") else f"expected: {message}"
-    return f"{path}: seen {_shown(error['input'])}, {expected}"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, str) and (
-        len(value) > _LONGEST_SHOWN or "\n" in value
-    ):  # a key pasted in place of its file's name
-        return f"text of {len(value)} characters"
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "a mapping"
-    return repr(value)
+    return f"{path}: seen {shown(error['input'])}, {expected}"

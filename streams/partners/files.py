@@ -17,6 +17,18 @@ Signature = tuple[str, int, int, int] | None
 Kubernetes swaps its `..data` link."""
 
 
+_LONGEST_SHOWN: Final = 64
+
+
+def shown(value: object) -> str:
+    """Return a value of the file for a message. Not whole when it is long: it may be a key, pasted."""
+    if isinstance(value, str) and (len(value) > _LONGEST_SHOWN or "\n" in value):
+        return f"text of {len(value)} characters"
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a mapping"
+    return repr(value)
+
+
 def signature_of(path: Path) -> Signature:
     """Return what changes when the file does."""
     try:
@@ -64,11 +76,11 @@ class Files:
         path = self.path(name)
         try:
             if path.stat().st_size > _LARGEST_FILE:
-                message = f"seen {name!r} with more than 1 MiB, expected a PEM file"
+                message = f"seen {shown(name)} with more than 1 MiB, expected a PEM file"
                 raise ValueError(message)
             content = path.read_bytes()
         except OSError as exc:
-            message = f"seen {name!r}, expected a file that can be read ({exc.strerror})"
+            message = f"seen {shown(name)}, expected a file that can be read ({exc.strerror})"
             raise ValueError(message) from exc
         self._digests[name] = hashlib.sha256(content).hexdigest()
         return content
@@ -92,13 +104,13 @@ class Files:
         try:
             key = load_pem_private_key(content, password=None)
         except TypeError:
-            message = f"seen {name!r} with a passphrase, expected a private key without one"
+            message = f"seen {shown(name)} with a passphrase, expected a private key without one"
             raise ValueError(message) from None
         except Exception:  # noqa: BLE001  # ValueError, UnsupportedAlgorithm and more, by version; none may quote a key
-            message = f"seen {name!r}, expected an RSA private key in PEM (PKCS#8 or PKCS#1)"
+            message = f"seen {shown(name)}, expected an RSA private key in PEM (PKCS#8 or PKCS#1)"
             raise ValueError(message) from None
         if not isinstance(key, RSAPrivateKey):
-            message = f"seen another kind of private key in {name!r}, expected RSA"
+            message = f"seen another kind of private key in {shown(name)}, expected RSA"
             raise ValueError(message)  # noqa: TRY004  # pydantic gathers ValueErrors
         _check_bits(name, key.key_size)
         return key
@@ -113,10 +125,10 @@ class Files:
         try:
             key = load_pem_public_key(content)
         except Exception:  # noqa: BLE001  # as above
-            message = f"seen {name!r}, expected the partner's RSA public key in PEM"
+            message = f"seen {shown(name)}, expected the partner's RSA public key in PEM"
             raise ValueError(message) from None
         if not isinstance(key, RSAPublicKey):
-            message = f"seen another kind of public key in {name!r}, expected RSA"
+            message = f"seen another kind of public key in {shown(name)}, expected RSA"
             raise ValueError(message)  # noqa: TRY004  # as above
         _check_bits(name, key.key_size)
         return key
@@ -124,5 +136,5 @@ class Files:
 
 def _check_bits(name: str, bits: int) -> None:
     if bits < LEAST_BITS:
-        message = f"seen {bits} bits in {name!r}, expected an RSA key of at least {LEAST_BITS}"
+        message = f"seen {bits} bits in {shown(name)}, expected an RSA key of at least {LEAST_BITS}"
         raise ValueError(message)

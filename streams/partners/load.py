@@ -1,7 +1,6 @@
 """From the partners file to ready partners, or every fault at once."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -134,7 +133,7 @@ def _entries(path: Path, watched: Mapping[Path, Signature]) -> dict[Any, Any]:
 
 
 def _fingerprint(raw: object, files: Files) -> str:
-    text = json.dumps(raw, default=str, sort_keys=True) + files.fingerprint
+    text = repr(raw) + files.fingerprint
     return hashlib.sha256(text.encode()).hexdigest()
 
 

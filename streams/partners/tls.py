@@ -5,7 +5,7 @@ from functools import cache
 
 import certifi
 
-from streams.partners.files import Files
+from streams.partners.files import Files, shown
 
 
 @cache
@@ -31,7 +31,7 @@ def partner_tls(
     try:
         context = _context(None if ca_file is None else files.read(ca_file).decode("ascii"))
     except (ssl.SSLError, UnicodeDecodeError):
-        message = f"ca_file: seen {ca_file!r}, expected CA certificates in PEM"
+        message = f"ca_file: seen {shown(ca_file)}, expected CA certificates in PEM"
         raise ValueError(message) from None
     if certificate_file is not None and key_file is not None:
         files.read(certificate_file)
@@ -42,7 +42,7 @@ def partner_tls(
             context.load_cert_chain(files.path(certificate_file), files.path(key_file), lambda: b"")
         except (ssl.SSLError, ValueError):
             message = (
-                f"seen {certificate_file!r} and {key_file!r}, expected a certificate in PEM"
+                f"seen {shown(certificate_file)} and {shown(key_file)}, expected a certificate in PEM"
                 " and its own private key without a passphrase"
             )
             raise ValueError(message) from None

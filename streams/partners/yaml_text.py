@@ -17,7 +17,7 @@ class InvalidYaml(ValueError):  # noqa: N818  # named after what it says about t
 class _Loader(yaml.SafeLoader):
     """Notes keys that are given twice, of which YAML would silently keep the last."""
 
-    twins: list[str]
+    twins: list[tuple[int, str]]
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002  # PyYAML's
         seen: set[Hashable] = set()
@@ -29,7 +29,7 @@ class _Loader(yaml.SafeLoader):
                 continue  # the base class says so, with its line
             if key in seen:
                 line = key_node.start_mark.line + 1
-                self.twins.append(f"line {line}: the key {str(key)[:64]!r} is given twice")
+                self.twins.append((line, f"the key {str(key)[:64]!r} is given twice"))
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -40,17 +40,20 @@ def read_yaml(text: bytes) -> Any:  # noqa: ANN401  # whatever YAML holds; the c
     Raises:
         InvalidYaml: with every fault.
     """
-    twins: list[str] = []
+    faults: list[tuple[int, str]] = []
+    value = None
     try:
         loader = _Loader(text)
-        loader.twins = twins
+        loader.twins = faults
         value = loader.get_single_data()
     except yaml.MarkedYAMLError as exc:
         line = 0 if exc.problem_mark is None else exc.problem_mark.line + 1
-        raise InvalidYaml([*twins, f"line {line}: no YAML: {exc.problem}"]) from None
+        faults.append((line, f"no YAML: {exc.problem}"))
     except (yaml.YAMLError, ValueError, RecursionError) as exc:
         reason = getattr(exc, "reason", None) or "a value can't be read"
-        raise InvalidYaml([*twins, f"no YAML: {reason}"]) from None
-    if twins:
-        raise InvalidYaml(twins)
+        faults.append((0, f"no YAML: {reason}"))
+    if faults:
+        raise InvalidYaml(
+            [f"line {line}: {what}" if line else what for line, what in sorted(faults)]
+        )
     return value

@@ -4,6 +4,7 @@ Everything comes from packages: the jars through jgo, the Java runtime through j
 machine is used, and nothing is left behind: the data go with the broker.
 """
 
+import base64
 import errno
 import os
 import secrets
@@ -17,16 +18,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from streams.sandbox.client import answers
+from streams.sandbox.client import cluster_id
 from streams.sandbox.guard import Guarded
 from streams.sandbox.kafka_jars import jar_directory
 
-_CLUSTER_ID = "cmVoZWFyc2FsLWtpdC0wMQ"  # any 16 bytes in base64
 _PORTS = range(15_000, 30_000)
 """Below the ephemeral ports of Linux and macOS: a client that calls a stopped broker's port can then never be given
 that very port as its own, connect to itself, and keep the broker from coming back."""
 
 _START_SECONDS = 60.0
+_LOOK_EVERY_SECONDS = 0.05
 _TRIES = 3
 _TAIL_LINES = 25
 
@@ -44,6 +45,8 @@ _PROPERTIES = {
     "transaction.state.log.min.isr": "1",
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
+    "broker.session.timeout.ms": "3000",  # how long the controller refuses a broker that comes back after a crash
+    "broker.heartbeat.interval.ms": "500",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "num.network.threads": "2",
@@ -90,6 +93,7 @@ class Broker:
         self._heap = heap
         self._home: Path | None = None
         self._ports = (0, 0)
+        self._cluster = ""
         self._process: Guarded | None = None
         self._frozen = False
 
@@ -210,6 +214,10 @@ class Broker:
     def _format(self) -> None:
         jars = jar_directory()
         self._ports = _free_ports()
+        # 16 bytes of its own, so that another broker at our port is not taken for this one; no leading dash
+        self._cluster = (
+            base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
+        )
         self._home = home = Path(tempfile.mkdtemp(prefix="kafka-", dir=self._parent))
         for name in ("tmp", "data"):
             (home / name).mkdir()
@@ -225,7 +233,7 @@ class Broker:
         text = "".join(f"{key}={value}\n" for key, value in settings.items())
         (home / "server.properties").write_text(text, "utf-8")
         with self._java(
-            "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", "server.properties"
+            "kafka.tools.StorageTool", "format", "-t", self._cluster, "-c", "server.properties"
         ) as run:
             if run.wait(_START_SECONDS) != 0:
                 self._give_up("could not format its storage")
@@ -253,16 +261,14 @@ class Broker:
         """Start the process and wait until it answers; False when its port is taken."""
         self._process = self._java("kafka.Kafka", "server.properties")
         deadline = time.monotonic() + _START_SECONDS
-        while not _accepts(self._ports[0]):
+        while not (_accepts(self._ports[0]) and cluster_id(self.bootstrap) == self._cluster):
             if self._process.poll() is not None:
                 if "Address already in use" in self.log_tail():
                     return False
                 self._give_up("ended while starting")
             if time.monotonic() > deadline:
-                self._give_up(f"opened no port within {_START_SECONDS:g} s")
-            time.sleep(0.05)
-        if not answers(self.bootstrap, deadline):
-            self._give_up(f"answered no metadata request within {_START_SECONDS:g} s")
+                self._give_up(f"did not answer as a cluster within {_START_SECONDS:g} s")
+            time.sleep(_LOOK_EVERY_SECONDS)
         return True
 
     def _give_up(self, what: str) -> None:

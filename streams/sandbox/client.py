@@ -21,27 +21,24 @@ _LOOK_EVERY_SECONDS = 0.05
 _UNACKNOWLEDGED = 1000
 
 
-def answers(bootstrap: str, deadline: float) -> bool:
-    """Wait until the cluster names a broker and a controller; False when the deadline (monotonic) has passed."""
+def cluster_id(bootstrap: str) -> str | None:
+    """Ask once which cluster this is; None when it does not answer within 2 s or names no broker and controller."""
     # in a thread without an event loop, because the caller's may have one running
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, _answers(bootstrap, deadline)).result()
+        return pool.submit(asyncio.run, _cluster_id(bootstrap)).result()
 
 
-async def _answers(bootstrap: str, deadline: float) -> bool:
-    while time.monotonic() < deadline:
-        client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2000)
-        try:
-            await client.start()
-            cluster = await client.describe_cluster()
-            if cluster["brokers"] and cluster["controller_id"] >= 0:
-                return True
-        except (KafkaError, OSError):
-            pass
-        finally:
-            await client.close()
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
-    return False
+async def _cluster_id(bootstrap: str) -> str | None:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2000)
+    try:
+        await client.start()
+        cluster = await client.describe_cluster()
+    except (KafkaError, OSError):
+        return None
+    finally:
+        await client.close()
+    works = cluster["brokers"] and cluster["controller_id"] >= 0
+    return str(cluster["cluster_id"]) if works else None
 
 
 async def create_topic(

@@ -1,8 +1,8 @@
 """Payment events as payment core would write them: all profiles, every outcome, every reason; made up throughout."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import cycle, islice
+from itertools import chain, cycle, islice, zip_longest
 from random import Random  # noqa: TID251  # the type only; the generator is passed in
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from streams.sandbox.keys import PARTNERS
 
 Outcome = Literal["SUCCESS", "FAILED", "CANCELLED"]
 Event = dict[str, Any]
+Combination = tuple[str, Outcome, str | None]
 
 _WALLETS = (
     "Alipay",
@@ -72,32 +73,35 @@ def payment_event(  # noqa: PLR0913  # one argument for each thing a test may wa
     return event
 
 
-def combinations() -> Iterator[tuple[str, Outcome, str | None]]:
+def combinations() -> Iterator[Combination]:
     """Yield every profile with every outcome and, for FAILED, every reason: known by name and by code."""
-    rows = [_of_profile(profile) for profile in PROFILES]
-    for row in range(max(map(len, rows))):
-        for of_one in rows:  # profiles take turns, so that a few events cover all five
-            if row < len(of_one):
-                yield of_one[row]
+    for turn in zip_longest(
+        *map(_of_profile, PROFILES)
+    ):  # profiles take turns, so that a few events cover all five
+        yield from (combination for combination in turn if combination is not None)
 
 
 def events(
-    count: int,
+    count: int | None,
     rng: Random,
     *,
     notify_urls: Mapping[str, str] | None = None,
-    at: datetime | None = None,
+    now: Callable[[], datetime] | None = None,
 ) -> Iterator[Event]:
-    """Yield so many events: round all combinations, as often as it takes.
+    """Yield so many events: every second one SUCCESS, the others round all combinations as often as it takes.
 
     Args:
-        count: how many.
+        count: how many; None goes on without end. About 550 cover all combinations.
         rng: see `payment_event`.
         notify_urls: URLs by profile; events of the others name none.
-        at: see `payment_event`.
+        now: tells when a payment becomes final; see `payment_event` when None.
     """
-    for profile, outcome, reason in islice(cycle(combinations()), count):
+    successes: Iterator[Combination] = ((profile, "SUCCESS", None) for profile in cycle(PROFILES))
+    others = cycle(row for row in combinations() if row[1] != "SUCCESS")
+    mixed = chain.from_iterable(zip(successes, others, strict=True))
+    for profile, outcome, reason in islice(mixed, count):
         url = (notify_urls or {}).get(profile)
+        at = now() if now else None
         yield payment_event(profile, rng=rng, outcome=outcome, reason=reason, notify_url=url, at=at)
 
 
@@ -107,7 +111,7 @@ def order_id(event: Mapping[str, Any]) -> str:
     return value
 
 
-def _of_profile(name: str) -> list[tuple[str, Outcome, str | None]]:
+def _of_profile(name: str) -> list[Combination]:
     profile = PROFILES[name]
     codes = {code for code, status in profile.codes.items() if status == "F"}
     return [

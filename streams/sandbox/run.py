@@ -3,13 +3,11 @@
 import asyncio
 import shlex
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from itertools import count as count_up
 from pathlib import Path
 from random import Random  # noqa: TID251  # seeded by the caller
 from typing import NoReturn
@@ -19,10 +17,12 @@ from streams.sandbox.broker import Broker
 from streams.sandbox.client import create_topic, produce
 from streams.sandbox.keys import keys_in, make_keys, write_partners_file
 from streams.sandbox.partner import PATHS, Partner, notify_url
-from streams.sandbox.payments import Event, combinations, payment_event
+from streams.sandbox.payments import Event
+from streams.sandbox.payments import events as payments
 
 _PARTITIONS = 12
 _REPORT_EVERY_SECONDS = 10.0
+_CLOCK = Clock()
 
 
 def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
@@ -99,7 +99,9 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
                 say(f"the partner listens on {server.url}")
             _explain(environment, say)
             if events is None or events > 0:
-                asyncio.run(_produce(brokers, topic, _events(events, rng), rate_per_second, say))
+                asyncio.run(
+                    _produce(brokers, topic, payments(events, rng, now=_now), rate_per_second, say)
+                )
             _report(server, say)
         except KeyboardInterrupt:
             say("stopping …")
@@ -133,13 +135,8 @@ def _explain(environment: Mapping[str, str], say: Callable[[str], None]) -> None
         say("\nthen: notifier topics create && notifier worker\nCtrl-C here stops everything.\n")
 
 
-def _events(count: int | None, rng: Random) -> Iterator[Event]:
-    clock = Clock()
-    rows = list(combinations())
-    for number in range(count) if count is not None else count_up():
-        profile, outcome, reason = rows[number % len(rows)]
-        now = datetime.fromtimestamp(clock.now_seconds(), UTC)
-        yield payment_event(profile, rng=rng, outcome=outcome, reason=reason, at=now)
+def _now() -> datetime:
+    return datetime.fromtimestamp(_CLOCK.now_seconds(), UTC)
 
 
 async def _produce(
@@ -168,7 +165,3 @@ def _report(server: Partner | None, say: Callable[[str], None]) -> NoReturn:
             said = len(requests)
             orders = len({request.order_id for request in requests})
             say(f"the partner got {said} requests about {orders} orders")
-
-
-if __name__ == "__main__":
-    sys.exit(run_sandbox(Path(sys.argv[1]) if len(sys.argv) > 1 else None, events=20))

@@ -7,6 +7,16 @@ from streams.sandbox.broker import Broker
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory):
-    """A running broker, in a directory whose name would upset a careless command line."""
-    with Broker(tmp_path_factory.mktemp("a, b: c 'd")) as running:
-        yield running
+    """A running broker: in a directory that would upset a careless command line, on a machine with a Java set up badly."""
+    badly = {
+        "JAVA_TOOL_OPTIONS": "-Xmx1m",
+        "JDK_JAVA_OPTIONS": "-Xmx1m",
+        "CLASSPATH": "/nowhere",
+        "JAVA_HOME": "/nowhere",
+        "KAFKA_HEAP_OPTS": "-Xmx1m",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in badly.items():
+            patch.setenv(name, value)
+        with Broker(tmp_path_factory.mktemp("a, b: c 'd")) as running:
+            yield running

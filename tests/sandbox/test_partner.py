@@ -6,6 +6,7 @@ import json
 import ssl
 from functools import lru_cache
 from random import Random  # noqa: TID251  # seeded
+from typing import cast
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from streams.sandbox.inbox import Received
@@ -23,7 +25,9 @@ from streams.sandbox.script import Answer, Script, parse_shares
 
 CLIENT_ID = "SANDBOX_TEST"
 REQUEST_TIME = "2026-11-22T10:00:00+00:00"
-BODY = json.dumps({"paymentRequestId": "order-1", "paymentId": "pay-1", "paymentResult": {"resultStatus": "S"}}).encode()
+BODY = json.dumps(
+    {"paymentRequestId": "order-1", "paymentId": "pay-1", "paymentResult": {"resultStatus": "S"}}
+).encode()
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +66,9 @@ def _headers(keys, url, body=BODY, **others):
     parts = urlsplit(url)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     content = f"POST {path}\n{CLIENT_ID}.{REQUEST_TIME}.".encode() + body
-    signature = base64.b64encode(_private_key(keys.sender.private).sign(content, padding.PKCS1v15(), hashes.SHA256())).decode()
+    signature = base64.b64encode(
+        _private_key(keys.sender.private).sign(content, padding.PKCS1v15(), hashes.SHA256())
+    ).decode()
     return {
         "Content-Type": "application/json; charset=UTF-8",
         "Client-Id": CLIENT_ID,
@@ -76,7 +82,7 @@ async def _tell(client, keys, url, body=BODY):
 
 
 def _is_signed(keys, path, answer):
-    public = load_pem_public_key(keys.receiver.public.read_bytes())
+    public = cast("RSAPublicKey", load_pem_public_key(keys.receiver.public.read_bytes()))
     raw = base64.b64decode(unquote(answer.headers["signature"].partition("signature=")[2]))
     when = answer.headers["response-time"]
     content = f"POST {path}\n{answer.headers['client-id']}.{when}.".encode() + answer.content
@@ -96,33 +102,40 @@ async def test_answers_a_signed_s_to_every_profile(partner, client, keys, profil
     assert answer.json()["result"]["resultStatus"] == "S"
     assert _is_signed(keys, PATHS[profile], answer)
     (seen,) = partner.requests
-    assert (seen.body, seen.path, seen.faults, seen.signature_valid) == (BODY, PATHS[profile], (), True)
+    assert (seen.body, seen.path, seen.faults, seen.signature_valid) == (
+        BODY,
+        PATHS[profile],
+        (),
+        True,
+    )
     assert seen.order_id == ("pay-1" if profile == "acquirer-to-alipay-plus" else "order-1")
     assert (seen.number, seen.attempt, seen.in_flight, seen.answer) == (1, 1, 1, "S")
 
 
 @pytest.mark.parametrize(
-    ("text", "status", "code"),
+    ("text", "result"),
     [
-        ("F:RISK_REJECT", "F", "RISK_REJECT"),
-        ("F", "F", "PROCESS_FAIL"),
-        ("U:REQUEST_TRAFFIC_EXCEED_LIMIT", "U", "REQUEST_TRAFFIC_EXCEED_LIMIT"),
-        ("U", "U", "UNKNOWN_EXCEPTION"),
-        ("slow:0.05", "S", "SUCCESS"),
-        ("oversized", "S", "SUCCESS"),
+        ("F:RISK_REJECT", ("F", "RISK_REJECT")),
+        ("F", ("F", "PROCESS_FAIL")),
+        ("U:REQUEST_TRAFFIC_EXCEED_LIMIT", ("U", "REQUEST_TRAFFIC_EXCEED_LIMIT")),
+        ("U", ("U", "UNKNOWN_EXCEPTION")),
+        ("slow:0.05", ("S", "SUCCESS")),
+        ("oversized", ("S", "SUCCESS")),
     ],
 )
-async def test_signs_the_result_that_the_script_names(partner, client, keys, text, status, code):
+async def test_signs_the_result_that_the_script_names(partner, client, keys, text, result):
     """Every result comes with HTTP 200 and a signature over its exact bytes, query included."""
     url = partner.notify_url("mpp-to-alipay-plus", text)
     answer = await _tell(client, keys, url)
-    result = answer.json()["result"]
-    assert (answer.status_code, result["resultStatus"], result["resultCode"]) == (200, status, code)
+    said = answer.json()["result"]
+    assert (answer.status_code, (said["resultStatus"], said["resultCode"])) == (200, result)
     assert _is_signed(keys, url.removeprefix(partner.url), answer)
     assert (len(answer.content) > 64 * 1024) == (text == "oversized")
 
 
-@pytest.mark.parametrize(("text", "status"), [("unsigned", "S"), ("unsigned-F:RISK_REJECT", "F"), ("unsigned-U", "U")])
+@pytest.mark.parametrize(
+    ("text", "status"), [("unsigned", "S"), ("unsigned-F:RISK_REJECT", "F"), ("unsigned-U", "U")]
+)
 async def test_leaves_the_signature_out(partner, client, keys, text, status):
     """An unsigned answer carries none of the three headers."""
     answer = await _tell(client, keys, partner.notify_url("mpp-to-ant", text))
@@ -130,7 +143,9 @@ async def test_leaves_the_signature_out(partner, client, keys, text, status):
     assert not {"signature", "response-time", "client-id"} & set(answer.headers)
 
 
-@pytest.mark.parametrize(("text", "status"), [("wrong-signature", "S"), ("wrong-signature-F:RISK_REJECT", "F")])
+@pytest.mark.parametrize(
+    ("text", "status"), [("wrong-signature", "S"), ("wrong-signature-F:RISK_REJECT", "F")]
+)
 async def test_signs_wrongly(partner, client, keys, text, status):
     """A wrong signature is well formed but does not fit the bytes."""
     url = partner.notify_url("mpp-to-ant", text)
@@ -143,7 +158,10 @@ async def test_answers_http_statuses(partner, client, keys):
     """A status comes without a result; a redirect names a place; Retry-After comes with 503."""
     for status in (204, 302, 404, 429, 500):
         answer = await _tell(client, keys, partner.notify_url("mpp-to-ant", f"http:{status}"))
-        assert (answer.status_code, answer.content) == (status, b"" if status == 204 else answer.content)
+        assert (answer.status_code, answer.content) == (
+            status,
+            b"" if status == 204 else answer.content,
+        )
         assert ("location" in answer.headers) == (status == 302)
     answer = await _tell(client, keys, partner.notify_url("mpp-to-ant", "retry-after:7"))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
@@ -199,13 +217,15 @@ async def test_holds_until_released(partner, client, keys):
     assert sorted(request.in_flight for request in requests) == [1, 2, 3]
     assert not any(call.done() for call in calls)
     partner.release()
-    assert [answer.json()["result"]["resultStatus"] for answer in await asyncio.gather(*calls)] == ["S"] * 3
+    assert [answer.json()["result"]["resultStatus"] for answer in await asyncio.gather(*calls)] == [
+        "S"
+    ] * 3
 
 
 async def test_goes_through_a_script_for_each_order_alone(partner, client, keys):
     """Two orders with the same URL each meet U, U, S; the last answer is repeated."""
     url = partner.notify_url("alipay-plus-to-acquirer", "U,U,S")
-    seen = {"a": [], "b": []}
+    seen: dict[str, list[str]] = {"a": [], "b": []}
     for _ in range(4):
         for order, statuses in seen.items():
             body = json.dumps({"paymentRequestId": order}).encode()
@@ -217,9 +237,12 @@ async def test_goes_through_a_script_for_each_order_alone(partner, client, keys)
 async def test_finds_scripts_by_order_then_path(keys, client):
     """An order's own script comes before its path's; a script may be given while it runs."""
     with Partner(keys, scripts={"order-1": "F:A", PATHS["mpp-to-ant"]: "F:B"}) as partner:
+
         async def code(order):
             body = json.dumps({"paymentRequestId": order}).encode()
-            return (await _tell(client, keys, partner.notify_url("mpp-to-ant"), body)).json()["result"]["resultCode"]
+            return (await _tell(client, keys, partner.notify_url("mpp-to-ant"), body)).json()[
+                "result"
+            ]["resultCode"]
 
         assert [await code("order-1"), await code("order-2")] == ["A", "B"]
         partner.script("order-2", "F:C")
@@ -232,7 +255,12 @@ async def test_shares_are_drawn_from_the_given_generator(keys, client):
     for _ in range(2):
         with Partner(keys, shares={"S": 0.5, "U": 0.5}, rng=Random(7)) as partner:  # noqa: S311  # no secret
             url = partner.notify_url("mpp-to-ant")
-            runs.append([(await _tell(client, keys, url)).json()["result"]["resultStatus"] for _ in range(20)])
+            runs.append(
+                [
+                    (await _tell(client, keys, url)).json()["result"]["resultStatus"]
+                    for _ in range(20)
+                ]
+            )
     assert runs[0] == runs[1]
     assert set(runs[0]) == {"S", "U"}
 
@@ -267,7 +295,9 @@ async def test_every_changed_byte_of_the_body_breaks_the_signature(partner, clie
 
 
 @pytest.mark.parametrize("form", ["base64", "base64url", "slash", "quoted", "first"])
-async def test_refuses_forms_of_the_header_that_a_vendor_library_refuses(partner, client, keys, form):
+async def test_refuses_forms_of_the_header_that_a_vendor_library_refuses(
+    partner, client, keys, form
+):
     """Only what all four vendor libraries take is valid: percent-encoded standard base64, at the end, unquoted."""
     url = partner.notify_url("mpp-to-ant")
     headers = _headers(keys, url)
@@ -279,7 +309,11 @@ async def test_refuses_forms_of_the_header_that_a_vendor_library_refuses(partner
         "quoted": f'"{quote(raw, safe="")}"',
         "first": f"{quote(raw, safe='')},keyVersion=1",
     }[form]
-    await client.post(url, content=BODY, headers=headers | {"Signature": f"algorithm=RSA256,keyVersion=1,signature={value}"})
+    await client.post(
+        url,
+        content=BODY,
+        headers=headers | {"Signature": f"algorithm=RSA256,keyVersion=1,signature={value}"},
+    )
     assert [request.signature_valid for request in partner.requests] == [False]
 
 
@@ -339,14 +373,31 @@ async def test_runs_in_a_process_of_its_own(keys, client):
     with PartnerProcess(keys, shares={"U:UNKNOWN_EXCEPTION": 1.0}) as partner:
         answer = await _tell(client, keys, partner.notify_url("alipay-to-merchant"))
         assert answer.json()["result"]["resultStatus"] == "U"
-        answer = await _tell(client, keys, partner.notify_url("alipay-to-merchant", "F:RISK_REJECT,S"))
+        answer = await _tell(
+            client, keys, partner.notify_url("alipay-to-merchant", "F:RISK_REJECT,S")
+        )
         assert answer.json()["result"]["resultCode"] == "RISK_REJECT"
         requests = await asyncio.to_thread(partner.wait_for, 2)
     assert [(request.order_id, request.body) for request in requests] == [("order-1", BODY)] * 2
 
 
 @pytest.mark.parametrize(
-    "text", ["", "X", "S:", "s", "F:", "F:a-b", "http:99", "http:600", "http:20.5", "slow", "slow:-1", "unsigned-", "never:1"]
+    "text",
+    [
+        "",
+        "X",
+        "S:",
+        "s",
+        "F:",
+        "F:a-b",
+        "http:99",
+        "http:600",
+        "http:20.5",
+        "slow",
+        "slow:-1",
+        "unsigned-",
+        "never:1",
+    ],
 )
 def test_refuses_what_is_no_answer(text):
     """A slip in a script is no silent S."""
@@ -357,7 +408,13 @@ def test_refuses_what_is_no_answer(text):
 def test_reads_scripts_and_shares():
     """Scripts repeat their last answer; shares are weights."""
     script = Script.parse("U, F:RISK_REJECT,S")
-    assert [script.at(number).text for number in (1, 2, 3, 4, 99)] == ["U", "F:RISK_REJECT", "S", "S", "S"]
+    assert [script.at(number).text for number in (1, 2, 3, 4, 99)] == [
+        "U",
+        "F:RISK_REJECT",
+        "S",
+        "S",
+        "S",
+    ]
     assert parse_shares("S=0.9, U:X=1,http:500=2") == {"S": 0.9, "U:X": 1.0, "http:500": 2.0}
     for wrong in ("S", "X=1", "S=lots"):
         with pytest.raises(ValueError):  # noqa: PT011  # three different faults

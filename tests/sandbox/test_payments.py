@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import islice
 from random import Random  # noqa: TID251  # seeded
 
 import pytest
@@ -37,7 +38,9 @@ def test_every_event_becomes_a_notification_that_says_all_of_it(seed, combinatio
     assert prepared.notification.order_id == order_id(event)
     sent = json.loads(prepared.notification.body)
     assert sent.items() >= event["payment"].items()
-    assert sent[PROFILES[name].result_member]["resultStatus"] == ("S" if outcome == "SUCCESS" else "F")
+    assert sent[PROFILES[name].result_member]["resultStatus"] == (
+        "S" if outcome == "SUCCESS" else "F"
+    )
 
 
 def test_covers_every_profile_outcome_reason_and_code():
@@ -51,11 +54,21 @@ def test_covers_every_profile_outcome_reason_and_code():
         assert {reason for _, reason in mine if reason} == set(profile.reasons) | failures
 
 
-def test_the_first_five_events_are_of_five_profiles():
-    """Profiles take turns, so even a short run meets all of them."""
-    first = list(events(5, _random(1)))
-    assert [event["profile"] for event in first] == list(PROFILES)
-    assert [event["partnerId"] for event in first] == [PARTNERS[name] for name in PROFILES]
+def test_ten_events_are_of_five_profiles():
+    """Profiles take turns, so even a short run meets all of them, each with a success."""
+    first = list(events(10, _random(1)))
+    assert [event["profile"] for event in first[::2]] == list(PROFILES)
+    assert [event["partnerId"] for event in first[::2]] == [PARTNERS[name] for name in PROFILES]
+    assert [event["outcome"] == "SUCCESS" for event in first] == [True, False] * 5
+
+
+def test_550_events_cover_every_combination():
+    """A run of some hundreds meets every profile, outcome and reason."""
+    made = {
+        (event["profile"], event["outcome"], event.get("reason"))
+        for event in events(550, _random(1))
+    }
+    assert made == set(combinations())
 
 
 def test_ids_are_unique_and_the_seed_decides():
@@ -71,7 +84,11 @@ def test_a_long_run_has_the_variety_of_real_payments():
     """Currencies, quotes, customs, wallets beyond ASCII and offsets with half hours all occur."""
     made = list(events(3000, _random(5)))
     text = "\n".join(encode(event).decode() for event in made)
-    seen = Counter(word for word in ("JPY", "KRW", "USD", "CNY", "settlementQuote", "customsDeclarationAmount") if word in text)
+    seen = Counter(
+        word
+        for word in ("JPY", "KRW", "USD", "CNY", "settlementQuote", "customsDeclarationAmount")
+        if word in text
+    )
     assert len(seen) == 6
     assert "카카오페이" in text
     assert '+08:30"' in text or '+05:30"' in text
@@ -87,9 +104,10 @@ def test_takes_what_the_caller_fixes():
         )
         assert (event["notifyUrl"], event["partnerId"]) == ("https://h/p", "somebody")
         assert datetime.fromisoformat(event["occurredAt"]) == at
-    (with_url, without) = events(2, _random(1), notify_urls={"mpp-to-alipay-plus": "https://h/q"})
-    assert with_url["notifyUrl"] == "https://h/q"
-    assert "notifyUrl" not in without
+    urls = {"mpp-to-alipay-plus": "https://h/q"}
+    for event in islice(events(None, _random(1), notify_urls=urls, now=lambda: at), 10):
+        assert event.get("notifyUrl") == urls.get(event["profile"])
+        assert datetime.fromisoformat(event["occurredAt"]) == at
 
 
 @pytest.mark.parametrize("outcome", ["SUCCESS", "CANCELLED"])

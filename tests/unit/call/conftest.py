@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from streams.partners import SigningKey
@@ -25,11 +26,9 @@ def public_keys():
 
 @pytest.fixture(scope="session")
 def signing_keys():
-    return {
-        who: SigningKey(
-            "1",
-            load_pem_private_key((VECTORS / f"{who}_private_pkcs8.pem").read_bytes(), None),
-            float("-inf"),
-        )
-        for who in ("sender", "receiver")
-    }
+    keys = {}
+    for who in ("sender", "receiver"):
+        key = load_pem_private_key((VECTORS / f"{who}_private_pkcs8.pem").read_bytes(), None)
+        assert isinstance(key, RSAPrivateKey)
+        keys[who] = SigningKey("1", key, float("-inf"))
+    return keys

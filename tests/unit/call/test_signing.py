@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,7 +155,7 @@ def test_only_sha256_with_pkcs1_counts(signing_keys, public_keys):
     private, signed = signing_keys["sender"].private_key, b"POST /\nC.T.{}"
     for scheme, digest, fits in (
         (PKCS1v15(), SHA256(), True),
-        (PKCS1v15(), SHA1(), False),  # noqa: S303
+        (PKCS1v15(), SHA1(), False),  # noqa: S303  # a hash to refuse
         (PSS(MGF1(SHA256()), 32), SHA256(), False),
     ):
         text = base64.b64encode(private.sign(signed, scheme, digest)).decode()
@@ -162,7 +163,7 @@ def test_only_sha256_with_pkcs1_counts(signing_keys, public_keys):
         assert verify(header, signed, {"1": public_keys["sender"]}) == fits
 
 
-class Recording(dict):
+class Recording(dict[str, RSAPublicKey]):
     """Peer keys that note in which order they were tried."""
 
     def __init__(self, keys):

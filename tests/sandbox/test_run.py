@@ -1,0 +1,127 @@
+"""`run_sandbox` brings broker, partner and payments up together or alone, and takes all down again."""
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from aiokafka import AIOKafkaConsumer
+
+from streams.notification.profiles import PROFILES
+from streams.partners.load import load_partners
+from streams.sandbox.keys import PARTNERS
+
+
+@contextmanager
+def _sandbox(arguments, temporary):
+    code = f"import sys; from pathlib import Path; from streams.sandbox.run import run_sandbox; sys.exit(run_sandbox({arguments}))"
+    process = subprocess.Popen(  # noqa: S603  # our own interpreter
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**_environment(), "TMPDIR": str(temporary)},
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _environment():
+    import os  # noqa: PLC0415  # the one use
+
+    return dict(os.environ)
+
+
+def _until(process, text):
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        if text in line:
+            return lines
+    pytest.fail(f"ended before it said {text!r}: {lines}")
+
+
+def _exports(lines):
+    words = [shlex.split(line) for line in lines if line.startswith("export ")]
+    return dict(word[1].split("=", 1) for word in words)
+
+
+@pytest.fixture
+def temporary(tmp_path):
+    """The place for temporary files, with a blank in its name."""
+    place = tmp_path / "a place"
+    place.mkdir()
+    return place
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(180)
+async def test_runs_all_parts_until_ctrl_c(temporary):
+    """Payments of all profiles are on the source topic; after Ctrl-C (130) no file is left."""
+    with _sandbox("events=12, rate_per_second=None", temporary) as process:
+        lines = _until(process, "12 payments became final")
+        exports = _exports(lines)
+        consumer = AIOKafkaConsumer(
+            "payment-final-state",
+            bootstrap_servers=exports["NOTIFIER_BROKERS"],
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        try:
+            records = [await anext(consumer) for _ in range(12)]
+        finally:
+            await consumer.stop()
+        assert {json.loads(record.value)["profile"] for record in records} == set(PROFILES)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert list(temporary.iterdir()) == []
+
+
+def test_runs_the_partner_alone(temporary):
+    """The partners file has a partner for each profile, whose URL answers; SIGTERM ends it with 0 and leaves no file."""
+    with _sandbox("broker=False, tls=False", temporary) as process:
+        exports = _exports(_until(process, "Ctrl-C"))
+        assert set(exports) == {
+            "NOTIFIER_PARTNERS_FILE",
+            "NOTIFIER_EGRESS_ALLOW",
+            "NOTIFIER_ALLOW_HTTP",
+        }
+        with open(exports["NOTIFIER_PARTNERS_FILE"], encoding="utf-8") as file:  # noqa: PTH123  # as a user would
+            partners = yaml.safe_load(file)["partners"]
+        assert {name: entry["profiles"] for name, entry in partners.items()} == {
+            name: [profile] for profile, name in PARTNERS.items()
+        }
+        loaded = load_partners(Path(exports["NOTIFIER_PARTNERS_FILE"]), allow_http=True)
+        assert set(loaded) == set(partners)
+        for entry in partners.values():
+            answer = httpx.post(entry["notify_url"], content=b"{}", trust_env=False)
+            assert answer.json()["result"]["resultCode"] == "INVALID_SIGNATURE"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert list(temporary.iterdir()) == []
+
+
+def test_keeps_keys_in_a_given_directory(tmp_path, temporary):
+    """With a directory of the user's own, keys stay and are used again by the next run."""
+    seen = []
+    for _ in range(2):
+        with _sandbox(
+            f"Path({str(tmp_path)!r}), broker=False, record=Path({str(tmp_path / 'r.jsonl')!r})",
+            temporary,
+        ) as process:
+            _until(process, "Ctrl-C")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+        seen.append((tmp_path / "keys" / "sender-private.pem").read_bytes())
+    assert seen[0] == seen[1]
+    assert (tmp_path / "keys" / "sender-private.pem").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "partners.yaml").exists()
