@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random  # noqa: TID251  # here randomness comes in
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 
+from streams.arrival import DUE_TOLERANCE_MS, REPLAY, SOURCE, Arrival
 from streams.call.destinations import Destinations
 from streams.call.egress import Guard
 from streams.call.https import Caller
@@ -16,6 +18,7 @@ from streams.clock import Clock
 from streams.kafka.app import Group, NotifierApp, build_app
 from streams.kafka.connection import connection_of
 from streams.kafka.lanes import LaneLimits, Route
+from streams.kafka.preflight import broker_answers
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import InRecord, due_at_ms
 from streams.kafka.topics import TopicNames
@@ -23,11 +26,12 @@ from streams.notification.profiles import PROFILES, TIERS
 from streams.operate.counting import Counting
 from streams.operate.health import Health
 from streams.operate.metrics import Metrics
+from streams.operate.watch import Watch
 from streams.operate.web import WebPort
 from streams.partners import Partner, PartnersFile, Rejected, Reloaded
 from streams.settings import Settings
 from streams.settle import Settling
-from streams.stage import DUE_TOLERANCE_MS, LONGEST_PARK_SECONDS, REPLAY, SOURCE, Policy, Stage
+from streams.stage import LONGEST_PARK_SECONDS, Policy, Stage
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +41,11 @@ STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
 _CRYPTO_THREADS = 2  # RSA releases the GIL; more than the cores that one worker is given only queue
 _LOOKUP_THREADS = 16  # a resolver that hangs holds up names, not the loop
 _RELOAD_SECONDS = 2.0
+_LOOK_SECONDS = 5.0
 _SOURCE_SPAN = 2048
 _TIER_SPAN = 1024
+_SOURCE_MEMORY = 8192
+_TIER_MEMORY = 2048
 _TIER_WAITING = 64
 _SOURCE_FETCH_BYTES = 1024 * 1024
 _TIER_FETCH_BYTES = 64 * 1024
@@ -62,15 +69,15 @@ class Runtime:
     health: Health = field(init=False)
     apps: list[NotifierApp] = field(init=False)
     web_port: int = field(init=False, default=0)
-    _stage: Stage = field(init=False)
     _caller: Caller = field(init=False)
     _destinations: Destinations = field(init=False)
     _producer: RecordProducer = field(init=False)
     _web: WebPort = field(init=False)
+    _held: dict[str, float] = field(init=False, default_factory=dict)
     _users: int = field(init=False, default=0)
     _crypto_threads: ThreadPoolExecutor = field(init=False)
     _lookup_threads: ThreadPoolExecutor = field(init=False)
-    _reloading: asyncio.Task[None] | None = field(init=False, default=None)
+    _upkeep: list[asyncio.Task[None]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         settings, clock = self.settings, self.clock
@@ -89,7 +96,7 @@ class Runtime:
             lookup_threads=self._lookup_threads,
             user_agent=f"payment-notifier/{PROGRAM_VERSION}",
         )
-        self._destinations = Destinations(settings.max_in_flight)
+        self._destinations = Destinations(settings.max_in_flight, clock.now_seconds)
         self._producer = RecordProducer(
             connection,
             f"{settings.group_id}-producer",
@@ -98,7 +105,7 @@ class Runtime:
         self.health = Health()
         counting = Counting(self.metrics, self.health)
         settling = Settling(self._producer, names, clock, counting, socket.gethostname())
-        self._stage = Stage(
+        stage = Stage(
             clock=clock,
             partner_of=self._partner_of,
             caller=self._caller,
@@ -109,10 +116,11 @@ class Runtime:
                 parking=tuple(wait for wait in TIERS if wait.seconds <= LONGEST_PARK_SECONDS),
                 scale=settings.ladder_scale,
                 give_up_after_ms=int(settings.give_up_after * 1000),
-                allow_http=settings.allow_http,
+                jitter=random.SystemRandom().random,
             ),
         )
-        groups = groups_of(settings, self._stage, clock, names)
+        arrival = Arrival(clock, self._partner_of, stage, settling, counting, settings.allow_http)
+        groups = groups_of(settings, arrival, clock, names)
         self.health.groups = frozenset(group.group_id for group in groups)
         self.apps = [
             build_app(group, connection=connection, clock=clock, host=self) for group in groups
@@ -133,15 +141,18 @@ class Runtime:
         log.info(
             "listening on %s:%s for /metrics and /health", self.settings.web_bind, self.web_port
         )
-        self._reloading = asyncio.create_task(self._reload())
+        self._upkeep = [
+            asyncio.create_task(self._reload()),
+            asyncio.create_task(self._look_for_death()),
+        ]
 
     async def release(self) -> None:
         """Count one user less; the last stops what is shared."""
         self._users -= 1
         if self._users:
             return
-        if self._reloading is not None:
-            self._reloading.cancel()
+        for task in self._upkeep:
+            task.cancel()
         await self._caller.aclose()
         await self._producer.stop()
         await self._web.stop()
@@ -158,8 +169,12 @@ class Runtime:
         """Count a commit that failed."""
         self.metrics.commit_errors.inc()
 
-    def on_assigned(self, group_id: str, partitions: int) -> None:
-        """Note that the group gave us partitions."""
+    def on_assigned(self, group_id: str, partitions: int, of: int) -> None:
+        """Note that the group gave us so many of its partitions."""
+        # First attempts and retries come from two groups, in one worker or in two; each group has half of a
+        # destination's limits, and a worker the part of it that its partitions are.
+        self._held[group_id] = partitions / of if of else 0.0
+        self._destinations.share = sum(self._held.values()) / 2
         self.health.joined.add(group_id)
         self.health.rebalancing_since.pop(group_id, None)
         self.metrics.partitions.labels(group_id).set(partitions)
@@ -197,12 +212,28 @@ class Runtime:
                 case _:
                     pass
 
+    def _symptoms(self) -> list[str]:
+        found = [symptom for app in self.apps for symptom in app.symptoms()]
+        if not self._producer.alive:
+            found.append("the producer has died")
+        return found
+
+    async def _look_for_death(self) -> None:
+        settings = self.settings
+        probe = partial(broker_answers, connection_of(settings), f"{settings.group_id}-watch")
+        watch = Watch(self.health, self._symptoms, probe)
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await watch.look(self.clock.now_seconds())
+
     def _partner_of(self, partner_id: str) -> Partner | None:
         return self.partners.current.get(partner_id)
 
     def _refresh(self) -> None:
         """Bring the gauges up to date that nothing else moves."""
         self.metrics.in_flight.set(self._destinations.in_flight)
+        self.metrics.destinations.set(len(self._destinations))
+        self.metrics.silent_destinations.set(self._destinations.silent_destinations())
         held: dict[str, int] = {}
         oldest: dict[str, int] = {}
         prefix = f"{self.settings.topic_prefix}-"
@@ -222,23 +253,31 @@ class Runtime:
             self.metrics.oldest_due.labels(stage).set(oldest.get(stage, 0) / 1000)
 
 
-def groups_of(settings: Settings, stage: Stage, clock: Clock, names: TopicNames) -> list[Group]:
+def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNames) -> list[Group]:
     """Return the consumer groups of the role, with the routes of their topics."""
     groups = []
     if settings.role in {"main", "all"}:
-        limits = LaneLimits(window=settings.max_in_flight, span=_SOURCE_SPAN, waiting=_SOURCE_SPAN)
+        limits = LaneLimits(
+            window=settings.max_in_flight,
+            span=_SOURCE_SPAN,
+            waiting=_SOURCE_SPAN,
+            remembered=_SOURCE_MEMORY,
+        )
         routes = {
-            topic: Route(stage.on_event, lambda _: 0, limits) for topic in settings.source_topics
+            topic: Route(arrival.on_event, lambda _: 0, limits) for topic in settings.source_topics
         }
-        routes[names.replay] = Route(stage.on_replay, lambda _: 0, limits)
+        routes[names.replay] = Route(arrival.on_replay, lambda _: 0, limits)
         groups.append(Group(settings.group_id, routes, _SOURCE_FETCH_BYTES))
     if settings.role in {"retry", "all"}:
         limits = LaneLimits(
-            window=min(settings.max_in_flight, _TIER_SPAN), span=_TIER_SPAN, waiting=_TIER_WAITING
+            window=min(settings.max_in_flight, _TIER_SPAN),
+            span=_TIER_SPAN,
+            waiting=_TIER_WAITING,
+            remembered=_TIER_MEMORY,
         )
         routes = {
             names.tier(wait): Route(
-                partial(stage.on_tier, wait=wait), partial(_tier_due, clock, wait.seconds), limits
+                partial(arrival.on_tier, wait=wait), partial(_tier_due, clock, wait.seconds), limits
             )
             for wait in TIERS
         }

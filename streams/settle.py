@@ -23,7 +23,7 @@ from streams.kafka.records import (
 )
 from streams.kafka.topics import TopicNames
 from streams.notification.decision import DeadLetter, DeadLetterReason
-from streams.notification.intake import Refused
+from streams.notification.intake import ReadEvent, Refused
 from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
 from streams.operate.counting import Counting
@@ -130,6 +130,28 @@ class Settling:
             notification.notification_id,
             letter.detail,
         )
+
+    async def absorbed(self, notification: Notification, trigger: Trigger) -> None:
+        """Settle a second copy of a record that was settled: only its decision is written down."""
+        await self._write(
+            self._journal_record(self.journal(notification, trigger, decision="absorbed"))
+        )
+
+    async def absorbed_event(self, record: InRecord, event: ReadEvent) -> None:
+        """Settle an event that came before, byte for byte."""
+        journal = AttemptRecord.model_construct(
+            kind="decision",
+            at_ms=self.clock.now_ms(),
+            notification_id=event.event.event_id,
+            order_id=event.order_id,
+            profile=event.profile.name,
+            partner_id=event.event.partner_id,
+            trigger="event",
+            decision="absorbed",
+            origin=record.origin,
+            worker=self.worker,
+        )
+        await self._write(self._journal_record(journal))
 
     async def refused_event(self, record: InRecord, refused: Refused, accepted_at_ms: int) -> None:
         """Settle an event that can't become a notification: its original bytes and every reason."""

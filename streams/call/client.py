@@ -8,7 +8,7 @@ the contract counts calls. Idle connections are dropped before common servers dr
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar
+from functools import lru_cache
 from typing import Any, Final
 
 import aiohttp
@@ -33,14 +33,14 @@ class Exchange:
         target: where it goes.
         left: whether the partner may have seen the request.
         http_status: of the answer, once it has come.
-        headers: of the answer.
+        headers: of the answer, under lower-case names; those given twice joined with a comma.
         body: the whole answer, or why it could not be read; None before its end.
     """
 
     target: Target
     left: RequestLeft = RequestLeft.NO
     http_status: int | None = None
-    headers: httpx.Headers = field(default_factory=httpx.Headers)
+    headers: dict[str, str] = field(default_factory=dict)
     body: bytes | Failure | None = None
 
 
@@ -66,7 +66,12 @@ class _Transport(AiohttpTransport):
             trace_request_ctx=exchange,
         )
         exchange.left, exchange.http_status = RequestLeft.YES, answer.status
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer))
+        for raw_name, raw_value in answer.raw_headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            before = exchange.headers.get(name)
+            exchange.headers[name] = value if before is None else f"{before}, {value}"
+        # httpx needs no headers, as it shall neither follow, decode nor keep anything.
+        return httpx.Response(answer.status, stream=_Body(answer))
 
 
 class _Body(httpx.AsyncByteStream):
@@ -83,11 +88,11 @@ class _Body(httpx.AsyncByteStream):
         self._answer.close()
 
 
-class _NoCookies(CookieJar):
+class _NoCookies(httpx.Cookies):
     """Keeps none: a partner must not be able to fill our memory or mark our requests."""
 
-    def extract_cookies(self, response: object, request: object) -> None:
-        """Take nothing."""
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Take nothing, and don't look either: looking costs a tenth of a call."""
 
 
 class PartnerClient:
@@ -116,9 +121,8 @@ class PartnerClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[_sent_trace()],
         )
-        self._client = httpx.AsyncClient(
-            transport=_Transport(session, context), trust_env=False, cookies=_NoCookies()
-        )
+        self._client = httpx.AsyncClient(transport=_Transport(session, context), trust_env=False)
+        self._client._cookies = _NoCookies()  # noqa: SLF001  # the constructor would copy it into its own class
         self._headers = {
             "User-Agent": user_agent,
             "Accept": "application/json",
@@ -137,13 +141,12 @@ class PartnerClient:
         # httpx sees the origin only: it logs URLs, and a path may hold a token.
         request = httpx.Request(
             "POST",
-            exchange.target.origin,
+            _origin_url(exchange.target.origin),
             headers={**self._headers, **headers},
             content=body,
             extensions={"exchange": exchange},
         )
         answer = await self._client.send(request, stream=True, follow_redirects=False)
-        exchange.headers = answer.headers
         try:
             exchange.body = await _read(answer)
         except NETWORK_ERRORS as exc:
@@ -154,6 +157,9 @@ class PartnerClient:
     async def aclose(self) -> None:
         """Close every connection, also those in use."""
         await self._client.aclose()
+
+
+_origin_url = lru_cache(maxsize=4096)(httpx.URL)  # reading one costs as much as a verification
 
 
 async def _read(answer: httpx.Response) -> bytes | Failure:

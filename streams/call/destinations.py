@@ -1,59 +1,261 @@
-"""How many calls a destination takes at once.
+"""Who may call now: limits for each destination, and shares of the worker.
 
 A destination is a partner and the origin (scheme, host, port) of a notify URL: a platform has one entry in the
-partners file and a thousand merchants' URLs. Its calls wait here, before they take one of the worker's, so a
-destination that hangs holds its own number and no more.
+partners file and a thousand merchants' URLs. A record whose destination has no room soon is told so and is parked,
+so that a broken partner holds neither calls nor lanes that others need.
 """
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from streams.call.destination import Destination
+from streams.call.https import Call
+from streams.notification.outcome import Blocked
 from streams.partners import Partner
+
+PATIENCE_SECONDS = 1.0
+"""How long a record may wait in its lane for room, before it is parked."""
+
+SILENT_SHARE = 4
+"""Destinations that have not answered lately share at most one in so many of the worker's calls."""
+
+UNPROVEN_SHARE = 2
+"""Destinations that have never answered share at most one in so many."""
+
+RETRY_SHARE = 2
+"""Retries share at most one in so many, so that a backlog of them does not delay new payments."""
+
+IDLE_SECONDS = 60.0
+_COUNT_SECONDS = 0.05
+_SLOW_PART = (
+    0.5  # of the attempt's time-out; a call that takes longer shows that there is too much traffic
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoom:
+    """The destination can't take the notification now.
+
+    Attributes:
+        why: in one token: `closed`, `silent`, `rate-limit`, `in-flight`, `share`.
+        expected_at: when there may be room, in seconds of the worker's clock.
+        climbs: whether each further park of the record should wait longer, because nobody knows when.
+    """
+
+    why: str
+    expected_at: float
+    climbs: bool
 
 
 @dataclass(slots=True)
-class _Gate:
-    free: asyncio.Semaphore
-    users: int = field(default=0)
+class _Known:
+    state: Destination
+    waiting: deque[asyncio.Future[bool]] = field(default_factory=deque)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The right to make one call; to be given back."""
+
+    key: tuple[str, str]
+    timeout_seconds: float
+    retry: bool
 
 
 class Destinations:
-    """Limits of calls in flight: one for each destination, one for the worker.
+    """Admits calls. One for a worker, used from one event loop.
 
     Args:
         max_in_flight: calls at once of this worker.
+        now_seconds: the worker's clock.
     """
 
-    def __init__(self, max_in_flight: int) -> None:
+    def __init__(self, max_in_flight: int, now_seconds: Callable[[], float]) -> None:
+        self._now = now_seconds
+        self._known: dict[tuple[str, str], _Known] = {}
+        self._busy: set[tuple[str, str]] = set()
         self._worker = asyncio.Semaphore(max_in_flight)
-        self._gates: dict[tuple[str, str], _Gate] = {}
+        self._retries = asyncio.Semaphore(max(1, max_in_flight // RETRY_SHARE))
+        self._most_silent = max(1, max_in_flight // SILENT_SHARE)
+        self._most_unproven = max(1, max_in_flight // UNPROVEN_SHARE)
+        self._silent = self._unproven = 0
+        self._counted_at = self._swept_at = now_seconds()
+        self.share = 1.0
+        """Which part of the deployment's limits is this worker's."""
         self.in_flight = 0
 
-    @asynccontextmanager
-    async def slot(self, partner: Partner, url: str) -> AsyncIterator[None]:
-        """Hold one call of the destination and one of the worker while the body runs.
+    def __len__(self) -> int:
+        """Return how many destinations are remembered."""
+        return len(self._known)
 
-        A changed `max_in_flight` of the partner holds from when the destination is next idle.
+    def silent_destinations(self) -> int:
+        """Return how many destinations do not answer now."""
+        now = self._now()
+        return sum(known.state.is_silent(now) for known in self._known.values())
+
+    async def admit(self, partner: Partner, url: str, *, retry: bool) -> Ticket | NoRoom:
+        """Wait shortly for room; return the right to call, or when there may be room.
+
+        Args:
+            partner: whom to call.
+            url: the notify URL, whose form was checked.
+            retry: whether it comes from a tier.
         """
+        now = self._now()
         key = (partner.partner_id, _origin(url))
-        gate = self._gates.get(key)
-        if gate is None:
-            gate = self._gates[key] = _Gate(asyncio.Semaphore(partner.max_in_flight))
-        gate.users += 1
+        known = self._look_up(key, partner, now)
+        refusal = await self._wait_for_destination(known, now)
+        if refusal is not None:
+            return refusal
+        ticket = Ticket(key, partner.attempt_timeout_seconds, retry)
+        self._started(key)
         try:
-            async with gate.free, self._worker:
-                self.in_flight += 1
-                try:
-                    yield
-                finally:
-                    self.in_flight -= 1
+            if retry:
+                await self._retries.acquire()
+            try:
+                await self._worker.acquire()
+            except BaseException:
+                if retry:
+                    self._retries.release()
+                raise
+        except BaseException:
+            known.state.in_flight -= 1
+            self._freed(key, known)
+            raise
+        self.in_flight += 1
+        return ticket
+
+    def give_back(self, ticket: Ticket, call: Call | None) -> None:
+        """Take a ticket back. The call tells the destination's state; None where none was made."""
+        self._worker.release()
+        if ticket.retry:
+            self._retries.release()
+        self.in_flight -= 1
+        known = self._known[ticket.key]
+        if call is None or isinstance(call.outcome, Blocked):
+            known.state.in_flight -= 1
+        else:
+            seconds = (call.ended_at_ms - call.started_at_ms) / 1000
+            known.state.end(
+                self._now(),
+                seconds=seconds,
+                answered=call.http_status is not None,
+                slow=call.slow_down or seconds > ticket.timeout_seconds * _SLOW_PART,
+                closed_for=call.retry_after_seconds if call.slow_down else None,
+            )
+        self._freed(ticket.key, known)
+
+    async def _wait_for_destination(self, known: _Known, now: float) -> NoRoom | None:
+        """Take one of the destination's calls, or return why there is none to be had soon."""
+        state = known.state
+        if (closed := state.closed_until(now)) is not None:
+            return NoRoom("closed", closed, climbs=False)
+        self._count(now)
+        if state.is_silent(now):
+            return self._probe(state, now)
+        if not state.has_answered and self._unproven >= self._most_unproven:
+            return NoRoom("share", now + PATIENCE_SECONDS, climbs=True)
+        slot, taken = state.reserve_slot(now, PATIENCE_SECONDS)
+        if not taken:
+            return NoRoom("rate-limit", slot, climbs=False)
+        if slot > now:
+            await asyncio.sleep(slot - now)
+        if known.waiting or not state.has_room():
+            if not await self._queue(known):
+                return NoRoom("in-flight", self._now() + PATIENCE_SECONDS, climbs=True)
+        else:
+            state.start(self._now())
+        return None
+
+    def _probe(self, state: Destination, now: float) -> NoRoom | None:
+        """Take the one call that a silent destination gets, or return when the next will be."""
+        probe = state.next_probe(now)
+        if probe is not None or self._silent >= self._most_silent:
+            return NoRoom("silent", probe or now + PATIENCE_SECONDS, climbs=True)
+        state.start(now)
+        return None
+
+    async def _queue(self, known: _Known) -> bool:
+        """Wait in line for one of the destination's calls; False where patience ran out."""
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[bool] = loop.create_future()
+        known.waiting.append(turn)
+        timer = loop.call_later(PATIENCE_SECONDS, _give_up, turn, known.waiting)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result():
+                known.state.in_flight -= 1
+                self._hand_on(known)
+            raise
         finally:
-            gate.users -= 1
-            if not gate.users:  # ten thousand destinations seen once leave nothing behind
-                del self._gates[key]
+            timer.cancel()
+
+    def _hand_on(self, known: _Known) -> None:
+        while known.waiting and (known.waiting[0].done() or known.state.has_room()):
+            turn = known.waiting.popleft()
+            if not turn.done():
+                known.state.start(self._now())  # counted here, so that nobody can slip in between
+                turn.set_result(True)
+
+    def _started(self, key: tuple[str, str]) -> None:
+        self._busy.add(key)
+        self._unproven += not self._known[key].state.has_answered
+
+    def _freed(self, key: tuple[str, str], known: _Known) -> None:
+        self._hand_on(known)
+        if not known.state.in_flight:
+            self._busy.discard(key)
+
+    def _look_up(self, key: tuple[str, str], partner: Partner, now: float) -> _Known:
+        ceiling = max(1, int(partner.max_in_flight * self.share))
+        rate = partner.rate_limit_per_second and partner.rate_limit_per_second * self.share
+        known = self._known.get(key)
+        if known is None:
+            self._sweep(now)
+            known = self._known[key] = _Known(Destination(ceiling, rate))
+        state = known.state
+        state.ceiling, state.rate_per_second, state.last_used = ceiling, rate, now
+        return known
+
+    def _count(self, now: float) -> None:
+        """Count the calls of silent and of unproven destinations, at most twenty times a second."""
+        if now - self._counted_at < _COUNT_SECONDS:
+            return
+        self._counted_at = now
+        self._silent = self._unproven = 0
+        for key in self._busy:
+            state = self._known[key].state
+            if state.is_silent(now):
+                self._silent += state.in_flight
+            elif not state.has_answered:
+                self._unproven += state.in_flight
+
+    def _sweep(self, now: float) -> None:
+        """Forget destinations that nobody asked for lately: ten thousand seen once leave nothing behind."""
+        if now - self._swept_at < IDLE_SECONDS / 4:
+            return
+        self._swept_at = now
+        idle = [
+            key
+            for key, known in self._known.items()
+            if now - known.state.last_used > IDLE_SECONDS
+            and not known.state.in_flight
+            and not known.waiting
+        ]
+        for key in idle:
+            if self._known[key].state.closed_until(now) is None:
+                del self._known[key]
+
+
+def _give_up(turn: asyncio.Future[bool], line: deque[asyncio.Future[bool]]) -> None:
+    if not turn.done():
+        turn.set_result(False)
+    while line and line[0].done():  # all have the same patience, so those who gave up stand first
+        line.popleft()
 
 
 def _origin(url: str) -> str:

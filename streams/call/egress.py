@@ -100,7 +100,7 @@ class Guard:
 def _take_apart(url: str) -> tuple[Target, str, str | None]:
     parts = _PARTS.fullmatch(url)
     if parts is None:
-        message = "the host is an IP address in an odd notation"
+        message = "the URL can't be taken apart"
         raise DestinationBlocked(message)
     scheme = parts["scheme"].lower()
     port = int(parts["port"] or _DEFAULT_PORTS[scheme])

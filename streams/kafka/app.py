@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 DRAIN_SECONDS = 11.0
 """How long a revocation or a stop waits for calls in flight: the longest attempt time-out and a second to settle."""
 
+LONGEST_IN_FLIGHT_MS = 60_000
+"""Longer than any record may be in flight while the broker answers: patience, attempt and settling take seconds."""
+
 
 class Host(Protocol):
     """What the process around the applications does for them."""
@@ -40,8 +43,8 @@ class Host(Protocol):
     def on_commit_error(self) -> None:
         """Count a commit that failed."""
 
-    def on_assigned(self, group_id: str, partitions: int) -> None:
-        """Note that the group gave us partitions (perhaps none)."""
+    def on_assigned(self, group_id: str, partitions: int, of: int) -> None:
+        """Note that the group gave us so many of its partitions (perhaps none)."""
 
     def on_revoked(self, group_id: str) -> None:
         """Note that a rebalance has begun."""
@@ -109,13 +112,22 @@ class NotifierApp(faust.App):
         self.host.on_revoked(self.conf.id)
         await self._drain()
 
-    def after_assign(self, partitions: int) -> None:
+    def after_assign(self, partitions: int, of: int) -> None:
         """Note that partitions came."""
-        self.host.on_assigned(self.conf.id, partitions)
+        self.host.on_assigned(self.conf.id, partitions, of)
 
     def on_commit_error(self) -> None:
         """Note that a commit failed."""
         self.host.on_commit_error()
+
+    def symptoms(self) -> list[str]:
+        """Return what looks dead about this application, one sentence each, the same words each time."""
+        if not self.started or self.should_stop:
+            return []
+        found = list(self.consumer.symptoms())  # type: ignore[attr-defined]  # our consumer's
+        if any(lane.longest_in_flight_ms > LONGEST_IN_FLIGHT_MS for lane in self.lanes):
+            found.append("a record is held unacknowledged for too long")
+        return [f"group {self.conf.id}: {symptom}" for symptom in found]
 
     async def _drain(self) -> None:
         late = await self.lanes.drain(DRAIN_SECONDS)

@@ -9,11 +9,14 @@ Pure asyncio; knows neither Faust nor aiokafka.
 """
 
 import asyncio
+import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from streams.kafka.memory import SettledMemory
+from streams.kafka.progress import Progress
 from streams.kafka.records import InRecord, Tag
 
 
@@ -25,11 +28,13 @@ class LaneLimits:
         window: records being handled at once.
         span: records read and not yet acknowledged; bounds what a SIGKILL repeats.
         waiting: records held that are not yet due or have no room in the window.
+        remembered: settled records whose copies are recognised.
     """
 
     window: int
     span: int
     waiting: int
+    remembered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Route:
         limits: how many at once.
     """
 
-    handle: Callable[[InRecord], Awaitable[None]]
+    handle: Callable[[InRecord, SettledMemory], Awaitable[None]]
     due_at_ms: Callable[[InRecord], int]
     limits: LaneLimits
 
@@ -58,12 +63,16 @@ class Tap(Protocol):
 
 
 class _Slot:
-    __slots__ = ("done", "due_at_ms", "record")
+    __slots__ = ("done", "due_at_ms", "record", "started_at_ms")
 
     def __init__(self, record: InRecord, due_at_ms: int) -> None:
         self.record = record
         self.due_at_ms = due_at_ms
+        self.started_at_ms: int | None = None
         self.done = False
+
+    def __lt__(self, other: "_Slot") -> bool:
+        return (self.due_at_ms, self.record.offset) < (other.due_at_ms, other.record.offset)
 
 
 class Lane:
@@ -92,13 +101,17 @@ class Lane:
         self._now_ms = now_ms
         self._on_crash = on_crash
         self._span: deque[_Slot] = deque()
-        self._waiting: deque[_Slot] = deque()
+        self._waiting: list[
+            _Slot
+        ] = []  # a heap: with jitter, due times rise only roughly along a partition
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._timed: _Slot | None = None  # the record that the timer is for
+        self._finished: set[int] = set()  # settled, behind one that is not
         self._tap_closed = False
         self._draining = False
-        self.committable: int | None = None
-        """The offset below which every record of this lane is settled, or None before the first."""
+        self._memory = SettledMemory(now_ms, route.limits.remembered)
+        self._next_offset = 0
 
     @property
     def in_flight(self) -> int:
@@ -115,13 +128,41 @@ class Lane:
         """The due time of the first record that waits, or None."""
         return self._waiting[0].due_at_ms if self._waiting else None
 
-    def admit(self, record: InRecord) -> None:
-        """Take a record that was read; records come in offset order. A draining lane drops it: it will be read again."""
+    @property
+    def longest_in_flight_ms(self) -> int:
+        """How long the record has been in flight that was started first; 0 where none is."""
+        started = [
+            slot.started_at_ms
+            for slot in self._span
+            if slot.started_at_ms is not None and not slot.done
+        ]
+        return self._now_ms() - min(started) if started else 0
+
+    @property
+    def progress(self) -> Progress | None:
+        """What may be committed, or None before the first record."""
+        if not self._next_offset:
+            return None
+        if not self._span:
+            return Progress(self._next_offset)
+        return Progress(self._span[0].record.offset, frozenset(self._finished))
+
+    def admit(self, record: InRecord, *, finished: bool = False) -> None:
+        """Take a record that was read; records come in offset order. A draining lane drops it: it will be read again.
+
+        Args:
+            record: as read.
+            finished: whether the partition's former owner has settled it.
+        """
         if self._draining:
             return
         slot = _Slot(record, self._route.due_at_ms(record))
+        self._next_offset = record.offset + 1
         self._span.append(slot)
-        self._waiting.append(slot)
+        if finished:
+            self._finish(slot)
+        else:
+            heapq.heappush(self._waiting, slot)
         self._start_due()
         full = len(self._span) >= self._limits.span or len(self._waiting) >= self._limits.waiting
         if full and not self._tap_closed:
@@ -129,15 +170,22 @@ class Lane:
             self._tap.close(self.tag)
 
     def _start_due(self) -> None:
-        # Due times rise along a partition, since nothing but the tier's wait is ever added: only the head needs a timer.
-        if self._timer is not None or self._draining:
+        # One timer, for the record that is due first.
+        if self._draining:
             return
+        if self._timer is not None:
+            if self._waiting and self._waiting[0] is self._timed:
+                return
+            self._timer.cancel()
+            self._timer = None
         while self._waiting and len(self._tasks) < self._limits.window:
             early_ms = self._waiting[0].due_at_ms - self._now_ms()
             if early_ms > 0:
+                self._timed = self._waiting[0]
                 self._timer = asyncio.get_running_loop().call_later(early_ms / 1000, self._on_timer)
                 return
-            slot = self._waiting.popleft()
+            slot = heapq.heappop(self._waiting)
+            slot.started_at_ms = self._now_ms()
             task = asyncio.create_task(self._run(slot))
             self._tasks.add(task)
 
@@ -148,15 +196,14 @@ class Lane:
 
     async def _run(self, slot: _Slot) -> None:
         try:
-            await self._route.handle(slot.record)
+            await self._route.handle(slot.record, self._memory)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  # an invariant broke: stop the worker, keep the record
             self._draining = True
             self._on_crash(error)
         else:
-            slot.done = True
-            self._advance()
+            self._finish(slot)
         finally:
             task = asyncio.current_task()
             if task is not None:
@@ -164,10 +211,12 @@ class Lane:
             self._start_due()
             self._maybe_open_tap()
 
-    def _advance(self) -> None:
+    def _finish(self, slot: _Slot) -> None:
+        slot.done = True
+        self._finished.add(slot.record.offset)
         span = self._span
         while span and span[0].done:
-            self.committable = span.popleft().record.offset + 1
+            self._finished.discard(span.popleft().record.offset)
 
     def _maybe_open_tap(self) -> None:
         if not self._tap_closed or self._draining:
@@ -222,14 +271,21 @@ class Lanes:
         self._on_crash = on_crash
         self._lanes: dict[Tag, Lane] = {}
         self._generation: int | None = None
+        self._finished_before: Mapping[Tag, frozenset[int]] = {}
 
     def __iter__(self) -> Iterator[Lane]:
         """Iterate over the open lanes."""
         return iter(tuple(self._lanes.values()))
 
-    def open(self, generation: int) -> None:
-        """Begin a generation: from now on its records are taken, and no other's."""
+    def open(self, generation: int, finished: Mapping[Tag, frozenset[int]]) -> None:
+        """Begin a generation: from now on its records are taken, and no other's.
+
+        Args:
+            generation: of the group.
+            finished: for each partition, offsets above the committed one that its former owner has settled.
+        """
         self._generation = generation
+        self._finished_before = finished
 
     def admit(self, record: InRecord, generation: int) -> None:
         """Hand a record to the lane of its partition. A record of another generation is dropped: it will be read again."""
@@ -241,15 +297,12 @@ class Lanes:
         if lane is None:
             lane = Lane(tag, route, self._tap, self._now_ms, self._on_crash)
             self._lanes[tag] = lane
-        lane.admit(record)
+        lane.admit(record, finished=record.offset in self._finished_before.get(tag, ()))
 
-    def committable(self) -> dict[Tag, int]:
-        """Return, for each partition with a settled record, the offset that may be committed."""
-        return {
-            tag: lane.committable
-            for tag, lane in self._lanes.items()
-            if lane.committable is not None
-        }
+    def progress(self) -> dict[Tag, Progress]:
+        """Return, for each partition of which records were read, what may be committed."""
+        found = ((tag, lane.progress) for tag, lane in self._lanes.items())
+        return {tag: progress for tag, progress in found if progress is not None}
 
     def stop_starting(self) -> None:
         """Start nothing new in any lane; what is in flight goes on."""

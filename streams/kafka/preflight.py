@@ -123,6 +123,19 @@ class Brokers:
         )
 
 
+async def broker_answers(connection: Connection, client_id: str) -> bool:
+    """Tell whether a broker answers a metadata request on a connection of its own."""
+    admin = AIOKafkaAdminClient(**connection.options(client_id), request_timeout_ms=5_000)
+    try:
+        await admin.start()
+        await broker_count(admin)
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    finally:
+        await admin.close()
+    return True
+
+
 async def prepare_start(settings: Settings) -> None:
     """Check all that a worker needs of the brokers, and write down where its group begins.
 

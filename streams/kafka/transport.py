@@ -9,7 +9,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -22,6 +22,7 @@ from faust.types import TP
 
 from streams.kafka.connection import Connection
 from streams.kafka.lanes import Lanes
+from streams.kafka.progress import Progress
 from streams.kafka.records import Tag
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ _FETCH_WAIT_MS = (
 )
 _NOTICE_SECONDS = 0.1
 _COMMIT_TIMEOUT_SECONDS = 5.0
+_POLL_PATIENCE_SECONDS = 10.0  # a poll returns at least once a second
 
 
 class App(Protocol):
@@ -42,8 +44,8 @@ class App(Protocol):
     async def before_revoke(self) -> None:
         """Finish what is in flight. Never raises."""
 
-    def after_assign(self, partitions: int) -> None:
-        """Note how many partitions came."""
+    def after_assign(self, partitions: int, of: int) -> None:
+        """Note how many of the group's partitions came."""
 
     def on_commit_error(self) -> None:
         """Note that a commit failed."""
@@ -79,23 +81,68 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             isolation_level="read_committed",
         )
 
+    last_poll: float = 0.0
+
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         """Fetch; wait only shortly while a partition is held back, since it may flow again any moment."""
+        self.last_poll = self.thread_loop.time()
         if self.consumer._buffered_partitions:  # noqa: SLF001  # Faust's own thread reads it too
             timeout = min(timeout, _NOTICE_SECONDS)
         return await super().getmany(active_partitions, timeout)
 
-    async def commit_settled(self, offsets: dict[Tag, int]) -> bool:
-        """Commit the offsets of partitions that are still ours. Returns False where the group refused."""
-        return bool(await self.call_thread(self._commit_settled, offsets))
+    def symptoms(self) -> list[str]:
+        """Return what looks dead about this member of the group, in words that do not change from look to look."""
+        consumer = self._consumer
+        if consumer is None:
+            return ["the consumer was not started"]
+        coordinator = consumer._coordinator  # noqa: SLF001  # aiokafka has no public word for its state
+        found = []
+        if coordinator.generation < 0 or not coordinator.member_id:
+            found.append("the worker is out of its group")
+        if coordinator._coordination_task.done():  # noqa: SLF001
+            found.append("the coordination task has ended")
+        if self.thread_loop.time() - self.last_poll > _POLL_PATIENCE_SECONDS:
+            found.append("nothing was polled lately")
+        return found
 
-    async def _commit_settled(self, offsets: dict[Tag, int]) -> bool:
+    async def commit_settled(self, progress: dict[Tag, Progress]) -> bool:
+        """Commit how far the partitions have come that are still ours. Returns False where none is."""
+        return bool(await self.call_thread(self._commit_settled, progress))
+
+    async def committed_progress(self, partitions: Iterable[TP]) -> dict[Tag, Progress]:
+        """Return how far these partitions had come by their last commit."""
+        found: dict[Tag, Progress] = await self.call_thread(
+            self._committed_progress, list(partitions)
+        )
+        return found
+
+    async def _committed_progress(self, partitions: list[TP]) -> dict[Tag, Progress]:
+        # aiokafka's `committed` gives the offset without its text; its coordinator gives both.
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001
+        wanted = [TopicPartition(tp.topic, tp.partition) for tp in partitions]
+        found = await coordinator.fetch_committed_offsets(wanted)
+        return {
+            (partition.topic, partition.partition): Progress.read(
+                committed.offset, committed.metadata
+            )
+            for partition, committed in found.items()
+        }
+
+    def partition_count(self) -> int:
+        """Return how many partitions the subscribed topics have."""
+        consumer = self._ensure_consumer()
+        return sum(
+            len(consumer.partitions_for_topic(topic) or ()) for topic in consumer.subscription()
+        )
+
+    async def _commit_settled(self, progress: dict[Tag, Progress]) -> bool:
         consumer = self._ensure_consumer()
         ours = consumer.assignment()
         wanted = {
-            TopicPartition(*tag): OffsetAndMetadata(offset, "") for tag, offset in offsets.items()
+            TopicPartition(*tag): OffsetAndMetadata(made.offset, made.metadata())
+            for tag, made in progress.items()
+            if TopicPartition(*tag) in ours
         }
-        wanted = {partition: offset for partition, offset in wanted.items() if partition in ours}
         if not wanted:
             return False
         await consumer.commit(wanted)
@@ -109,7 +156,7 @@ class Consumer(driver.Consumer):
     """Faust's consumer, committing what the lanes say."""
 
     _committing: asyncio.Lock
-    _last_committed: dict[Tag, int]
+    _last_committed: dict[Tag, Progress]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -128,12 +175,8 @@ class Consumer(driver.Consumer):
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
         """Commit what is settled and not yet committed. Never raises; what failed is committed the next time."""
         async with self._committing:
-            settled = self._lanes.committable()
-            news = {
-                tag: offset
-                for tag, offset in settled.items()
-                if self._last_committed.get(tag) != offset
-            }
+            made = self._lanes.progress()
+            news = {tag: new for tag, new in made.items() if self._last_committed.get(tag) != new}
             if not news:
                 return False
             try:
@@ -160,9 +203,26 @@ class Consumer(driver.Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Take records of the new generation from now on."""
-        self._lanes.open(generation_id)
+        self._lanes.open(generation_id, await self._finished(assigned))
         await super().on_partitions_assigned(assigned, generation_id)
-        _ours(self.app).after_assign(len(assigned))
+        _ours(self.app).after_assign(len(assigned), self._thread.partition_count())
+
+    def symptoms(self) -> list[str]:
+        """Return what looks dead."""
+        return (
+            self._thread.symptoms() if self._thread is not None else ["the consumer has no thread"]
+        )
+
+    async def _finished(self, assigned: set[TP]) -> dict[Tag, frozenset[int]]:
+        """Return what the former owners settled above their committed offsets; nothing where it can't be read."""
+        try:
+            progress = await asyncio.wait_for(
+                self._thread.committed_progress(assigned), _COMMIT_TIMEOUT_SECONDS
+            )
+        except (KafkaError, TimeoutError) as error:
+            log.warning("reading finished offsets failed, some records will be repeated: %s", error)
+            return {}
+        return {tag: made.finished for tag, made in progress.items() if made.finished}
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Do nothing: Faust's gaps (transaction markers) serve its own commits, and would only grow."""

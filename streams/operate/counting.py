@@ -46,6 +46,10 @@ class Counting:
         """Count an event that could not become one."""
         self.metrics.consumed.labels(reason.value).inc()
 
+    def absorbed(self, tier: str) -> None:
+        """Count a second copy of a record that was settled."""
+        self.metrics.repeats.labels(tier).inc()
+
     def attempt(self, notification: Notification, call: Call, tier: str, trigger: str) -> None:
         """Count an attempt at its end; the notification is the one before it."""
         metrics, profile = self.metrics, notification.profile.name
@@ -69,6 +73,10 @@ class Counting:
                 metrics.signature_failures.labels(profile, failure.value).inc()
             case _:
                 pass
+
+    def parked(self, notification: Notification, why: str) -> None:
+        """Count a notification moved aside without an attempt."""
+        self.metrics.parks.labels(notification.profile.name, why).inc()
 
     def ended(self, notification: Notification, outcome: str, now_ms: int) -> None:
         """Count the end of a notification: acknowledged, or a dead letter's reason."""

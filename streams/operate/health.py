@@ -22,6 +22,7 @@ class Health:
         rebalancing_since: when partitions were taken away, by group, in seconds of the worker's clock.
         stopping: whether the worker is on its way out.
         crashed: why it must be restarted, or None.
+        zombie: what has looked dead for too long while the broker answers.
         clock_offset_seconds: the broker's clock minus ours.
     """
 
@@ -30,11 +31,12 @@ class Health:
     rebalancing_since: dict[str, float] = field(default_factory=dict)
     stopping: bool = False
     crashed: str | None = None
+    zombie: list[str] = field(default_factory=list)
     clock_offset_seconds: float = 0.0
 
     def not_live(self) -> list[str]:
         """Return why the process should be restarted; nothing where it should not."""
-        return [self.crashed] if self.crashed else []
+        return [*([self.crashed] if self.crashed else []), *self.zombie]
 
     def not_ready(self, now_seconds: float) -> list[str]:
         """Return why it is not ready; nothing where it is."""

@@ -42,7 +42,7 @@ def logging_config(level: str = "INFO") -> dict[str, Any]:
             "streams.kafka.transport": {"level": "WARNING"},
             "streams.worker": {"level": "WARNING"},
             "aiokafka": {"level": "WARNING"},
-            "aiokafka.consumer.group_coordinator": {"level": "ERROR"},
+            "aiokafka.consumer.group_coordinator": {"level": "CRITICAL"},
             "faust": {"level": "WARNING"},
             "mode": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},

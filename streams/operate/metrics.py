@@ -91,6 +91,18 @@ class Metrics:
             ["profile", "attempt_class", "result"],
             registry=registry,
         )
+        self.repeats = Counter(
+            "notifier_repeats_total",
+            "Second copies of records that were settled already, recognised and absorbed.",
+            ["tier"],
+            registry=registry,
+        )
+        self.parks = Counter(
+            "notifier_parks_total",
+            "Notifications moved aside without an attempt, because their destination had no room, by why.",
+            ["profile", "reason"],
+            registry=registry,
+        )
         self.responses = Counter(
             "notifier_responses_total", "Answers by exact HTTP status.", ["code"], registry=registry
         )
@@ -138,6 +150,16 @@ class Metrics:
         )
         self.in_flight = Gauge(
             "notifier_inflight_attempts", "HTTP calls under way.", registry=registry
+        )
+        self.destinations = Gauge(
+            "notifier_destinations",
+            "Destinations remembered: called within the last minute.",
+            registry=registry,
+        )
+        self.silent_destinations = Gauge(
+            "notifier_silent_destinations",
+            "Destinations that were called and have not answered lately; they get one probe a second.",
+            registry=registry,
         )
         self.in_flight_limit = Gauge(
             "notifier_inflight_limit",
@@ -248,3 +270,4 @@ class Metrics:
             self.lateness.labels(tier)
             self.oldest_due.labels(tier)
             self.held.labels(tier)
+            self.repeats.labels(tier)

@@ -9,10 +9,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from streams.notification.intake import PartnerTerms
-from streams.partners.entry import Context, Entry, faults_of
+from streams.partners.entry import Entry
+from streams.partners.faults import faults_of
 from streams.partners.files import Files, Signature, signature_of
 from streams.partners.partner import Partner, SigningKey
-from streams.partners.tls import partner_tls
+from streams.partners.values import Context
 from streams.partners.yaml_text import InvalidYaml, read_yaml
 
 _LONGEST_ID: Final = 64
@@ -143,7 +144,6 @@ def _partner(partner_id: str, entry: Entry, files: Files, fingerprint: str) -> P
     else:
         assert entry.private_key_file is not None  # noqa: S101  # the entry's own check
         keys = [SigningKey(entry.key_version or "1", entry.private_key_file, float("-inf"))]
-    tls = entry.tls
     return Partner(
         partner_id=partner_id,
         client_id=entry.client_id,
@@ -156,9 +156,7 @@ def _partner(partner_id: str, entry: Entry, files: Files, fingerprint: str) -> P
         request_time_format=entry.request_time_format,
         attempt_timeout_seconds=entry.attempt_timeout_seconds,
         paused=entry.paused,
-        tls=None
-        if tls is None
-        else partner_tls(files, tls.ca_file, tls.client_certificate_file, tls.client_key_file),
+        tls=None if entry.tls is None else entry.tls.context(files),
         terms=PartnerTerms(
             profiles=frozenset(entry.profiles),
             reasons=MappingProxyType(entry.reasons),

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer
 
+from streams.clock import Clock
 from streams.notification.profiles import PROFILES
 from streams.partners.load import load_partners
 from streams.sandbox.keys import PARTNERS
@@ -100,7 +101,9 @@ def test_runs_the_partner_alone(temporary):
         assert {name: entry["profiles"] for name, entry in partners.items()} == {
             name: [profile] for profile, name in PARTNERS.items()
         }
-        loaded = load_partners(Path(exports["NOTIFIER_PARTNERS_FILE"]), allow_http=True)
+        loaded = load_partners(
+            Path(exports["NOTIFIER_PARTNERS_FILE"]), Clock().now_seconds(), allow_http=True
+        )
         assert set(loaded) == set(partners)
         for entry in partners.values():
             answer = httpx.post(entry["notify_url"], content=b"{}", trust_env=False)

@@ -177,6 +177,15 @@ def test_signed_answers_by_profile(entry, setting):
         assert partner.signed_answer(profile) == (default if setting is None else setting)
 
 
+@pytest.mark.parametrize(
+    ("profiles", "setting"), [("[alipay-to-merchant]", None), ("[mpp-to-ant]", "false")]
+)
+def test_no_peer_key_where_no_signature_is_required(entry, profiles, setting):
+    """A merchant needs none, and an entry may do without signatures."""
+    path = entry(profiles=profiles, require_signed_response=setting, peer_public_key_files=None)
+    assert not load_partners(path, NOW)["one"].peer_keys
+
+
 def test_pkcs1_and_several_signing_keys(entry):
     """The newest key whose time has come signs; the next takes over by itself."""
     partner = load_partners(
@@ -433,6 +442,25 @@ def test_all_faults_come_at_once(write):
     ]
 
 
+def test_cross_checks_wait_for_what_they_need(write):
+    """A wrong profile or key is told once, not again by what depends on it."""
+    found = faults(
+        write("""
+            partners:
+              one:
+                profiles: [moon]
+                client_id: C
+                private_key_file: keys/none.pem
+                signing_keys: [{version: 1, file: keys/pkcs8.pem}]
+                reasons: {E1: NO_SUCH}
+        """)
+    )
+    assert [fault.split(": ")[0] for fault in found] == [
+        "partners.one.profiles.0",
+        "partners.one.private_key_file",
+    ]
+
+
 def test_no_fault_quotes_a_key(entry, rsa_key):
     """A key pasted in place of its file's name does not come back in a message."""
     pem = private_pem(rsa_key).decode()
@@ -530,6 +558,9 @@ def test_mutual_tls(entry):
     assert context is not None
     assert len(context.get_ca_certs()) == 1
     assert partners.warnings == ()
+    context = load_partners(entry(tls="{ca_file: ca.pem}"), NOW)["one"].tls
+    assert context is not None
+    assert len(context.get_ca_certs()) == 1
     client_only = "{client_certificate_file: client.pem, client_key_file: client.key}"
     context = load_partners(entry(tls=client_only), NOW)["one"].tls
     assert context is not None

@@ -166,7 +166,6 @@ async def test_plain_http_when_it_is_allowed(raw_server, make_caller, partner):
 
 def test_the_same_under_uvloop(raw_server, make_caller, partner):
     """The worker runs on uvloop: success, a refused certificate and a broken answer there too."""
-    import uvloop
 
     async def cut(_request, writer):
         writer.transport.abort()

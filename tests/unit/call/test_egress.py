@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.call.addresses import why_not_public
-from streams.call.egress import DestinationBlocked, Guard
+from streams.call.egress import DestinationBlocked, Guard, _take_apart
 from streams.call.resolver import CheckedResolver, system_lookup
 
 FORBIDDEN_ADDRESSES = [
@@ -344,6 +344,12 @@ def test_messages_name_the_rule_and_not_the_url():
         )
     with pytest.raises(DestinationBlocked, match="a private address; NOTIFIER_EGRESS_ALLOW"):
         Guard().check_url("https://10.1.2.3/", None)
+
+
+def test_what_cannot_be_taken_apart_is_refused():
+    """Should the URL rule ever let through more than this room understands, it is blocked, not guessed at."""
+    with pytest.raises(DestinationBlocked):
+        _take_apart("https://[::1/")
 
 
 def test_allowed_networks_open_themselves_only():

@@ -1,0 +1,138 @@
+"""What is known of one destination, and how many calls it gets. Pure: the present comes in as an argument.
+
+Three rules, all in seconds of the worker's clock:
+
+- In flight: additive increase, multiplicative decrease, below the partner's `max_in_flight`. An answer raises the
+  limit, a call that ends without one, or takes more than half of its time-out, halves it.
+- Silence: calls are under way or have failed, and nothing was answered lately. Then one probe a second goes out and
+  nothing else, until an answer comes.
+- Rate: slots are handed out ahead (GCRA without burst). Who would wait long is told when there will be a slot.
+"""
+
+from dataclasses import dataclass
+
+FIRST_LIMIT = 16.0
+"""Calls at once to a destination that has not answered yet."""
+
+PROBE_SECONDS = 1.0
+LATELY_SECONDS = 1.0
+"""How long calls may go unanswered before a destination counts as silent; twice its usual answer time if that is more."""
+
+_SMOOTHING = 0.1
+
+
+@dataclass(slots=True)
+class Destination:
+    """A partner and the origin of a notify URL.
+
+    Attributes:
+        ceiling: the partner's `max_in_flight`, this worker's share of it.
+        rate_per_second: the partner's `rate_limit_per_second`, this worker's share of it; None for no limit.
+        limit: calls at once now.
+        in_flight: calls under way.
+        last_used: when it was last asked for.
+    """
+
+    ceiling: int
+    rate_per_second: float | None
+    limit: float = FIRST_LIMIT
+    in_flight: int = 0
+    last_used: float = 0.0
+    _threshold: float = float("inf")
+    _decreased_at: float = 0.0
+    _answered_at: float | None = None
+    _busy_since: float = 0.0
+    _failed: bool = False
+    _usual_seconds: float = 0.0
+    _next_probe: float = 0.0
+    _closed_until: float = 0.0
+    _next_slot: float = 0.0
+    _promised_until: float = 0.0
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether anything ever came back from it."""
+        return self._answered_at is not None
+
+    def is_silent(self, now: float) -> bool:
+        """Tell whether it was called and has not answered lately."""
+        patience = max(LATELY_SECONDS, 2 * self._usual_seconds)
+        if self._answered_at is not None and now - self._answered_at <= patience:
+            return False
+        return self._failed or (self.in_flight > 0 and now - self._busy_since > patience)
+
+    def closed_until(self, now: float) -> float | None:
+        """Return until when it asked not to be called (Retry-After), or None."""
+        return self._closed_until if now < self._closed_until else None
+
+    def next_probe(self, now: float) -> float | None:
+        """Return when a silent destination may be probed next, or None where it may be now."""
+        return self._next_probe if now < self._next_probe else None
+
+    def has_room(self) -> bool:
+        """Tell whether one more call is within the limit."""
+        return self.in_flight < max(1, int(min(self.limit, self.ceiling)))
+
+    def reserve_slot(self, now: float, patience: float) -> tuple[float, bool]:
+        """Ask for a slot of the rate limit.
+
+        Returns:
+            When the slot is, and whether it is taken. One further away than `patience` is promised, not taken: later
+            askers are told of later slots, and whoever comes back for it asks again.
+        """
+        if self.rate_per_second is None:
+            return now, True
+        step = 1 / self.rate_per_second
+        slot = max(now, self._next_slot)
+        if slot - now <= patience:
+            self._next_slot = slot + step
+            return slot, True
+        promised = max(slot, self._promised_until)
+        self._promised_until = promised + step
+        return promised, False
+
+    def start(self, now: float) -> None:
+        """Note that a call starts."""
+        if self.in_flight == 0:
+            self._busy_since = now
+        if self.is_silent(now):
+            self._next_probe = now + PROBE_SECONDS
+        self.in_flight += 1
+
+    def end(
+        self, now: float, *, seconds: float, answered: bool, slow: bool, closed_for: float | None
+    ) -> None:
+        """Note how a call ended.
+
+        Args:
+            now: the present.
+            seconds: how long it took.
+            answered: whether an HTTP answer came, whatever it said.
+            slow: whether it says, or its time shows, that there is too much traffic.
+            closed_for: how long the destination asks not to be called, or None.
+        """
+        was_at_limit = self.in_flight >= self.limit / 2
+        self.in_flight -= 1
+        if closed_for is not None:
+            self._closed_until = max(self._closed_until, now + closed_for)
+        if answered:
+            was_silent = self.is_silent(now)
+            self._answered_at = self._busy_since = now
+            self._failed = False
+            self._usual_seconds += (seconds - self._usual_seconds) * (
+                _SMOOTHING if self._usual_seconds else 1
+            )
+            if was_silent:
+                self.limit = 1.0
+        else:
+            self._failed = True
+            self._next_probe = max(self._next_probe, now)
+        if slow or not answered:
+            # Once for all calls that were under way together: they tell the same thing.
+            if now - seconds >= self._decreased_at:
+                self._decreased_at = now
+                self.limit = self._threshold = max(1.0, self.limit / 2)
+        elif was_at_limit:
+            self.limit = min(
+                self.ceiling, self.limit + (1.0 if self.limit < self._threshold else 1 / self.limit)
+            )
