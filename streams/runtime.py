@@ -10,17 +10,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 
-from streams.arrival import DUE_TOLERANCE_MS, REPLAY, SOURCE, Arrival
+from streams.arrival import Arrival
 from streams.call.destinations import Destinations
 from streams.call.egress import Guard
 from streams.call.https import Caller
 from streams.clock import Clock
-from streams.kafka.app import Group, NotifierApp, build_app
+from streams.kafka.app import NotifierApp, build_app
 from streams.kafka.connection import connection_of
-from streams.kafka.lanes import LaneLimits, Route
 from streams.kafka.preflight import broker_answers
 from streams.kafka.producer import RecordProducer
-from streams.kafka.records import InRecord, due_at_ms
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import PROFILES, TIERS
 from streams.operate.counting import Counting
@@ -29,6 +27,7 @@ from streams.operate.metrics import Metrics
 from streams.operate.watch import Watch
 from streams.operate.web import WebPort
 from streams.partners import Partner, PartnersFile, Rejected, Reloaded
+from streams.routes import STAGES, groups_of
 from streams.settings import Settings
 from streams.settle import Settling
 from streams.stage import LONGEST_PARK_SECONDS, Policy, Stage
@@ -36,19 +35,11 @@ from streams.stage import LONGEST_PARK_SECONDS, Policy, Stage
 log = logging.getLogger(__name__)
 
 PROGRAM_VERSION = version("payment-notifier")
-STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
 
 _CRYPTO_THREADS = 2  # RSA releases the GIL; more than the cores that one worker is given only queue
 _LOOKUP_THREADS = 16  # a resolver that hangs holds up names, not the loop
 _RELOAD_SECONDS = 2.0
 _LOOK_SECONDS = 5.0
-_SOURCE_SPAN = 2048
-_TIER_SPAN = 1024
-_SOURCE_MEMORY = 8192
-_TIER_MEMORY = 2048
-_TIER_WAITING = 64
-_SOURCE_FETCH_BYTES = 1024 * 1024
-_TIER_FETCH_BYTES = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -234,64 +225,13 @@ class Runtime:
         self.metrics.in_flight.set(self._destinations.in_flight)
         self.metrics.destinations.set(len(self._destinations))
         self.metrics.silent_destinations.set(self._destinations.silent_destinations())
-        held: dict[str, int] = {}
-        oldest: dict[str, int] = {}
-        prefix = f"{self.settings.topic_prefix}-"
-        for app in self.apps:
-            for lane in app.lanes:
-                topic = lane.tag[0]
-                stage = (
-                    topic.removeprefix(prefix).removeprefix("retry-")
-                    if topic.startswith(prefix)
-                    else "source"
-                )
-                held[stage] = held.get(stage, 0) + lane.held
-                if lane.next_due_at_ms is not None:
-                    oldest[stage] = min(oldest.get(stage, lane.next_due_at_ms), lane.next_due_at_ms)
-        for stage in STAGES:
-            self.metrics.held.labels(stage).set(held.get(stage, 0))
-            self.metrics.oldest_due.labels(stage).set(oldest.get(stage, 0) / 1000)
-
-
-def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNames) -> list[Group]:
-    """Return the consumer groups of the role, with the routes of their topics."""
-    groups = []
-    if settings.role in {"main", "all"}:
-        limits = LaneLimits(
-            window=settings.max_in_flight,
-            span=_SOURCE_SPAN,
-            waiting=_SOURCE_SPAN,
-            remembered=_SOURCE_MEMORY,
-        )
-        routes = {
-            topic: Route(arrival.on_event, lambda _: 0, limits) for topic in settings.source_topics
-        }
-        routes[names.replay] = Route(arrival.on_replay, lambda _: 0, limits)
-        groups.append(Group(settings.group_id, routes, _SOURCE_FETCH_BYTES))
-    if settings.role in {"retry", "all"}:
-        limits = LaneLimits(
-            window=min(settings.max_in_flight, _TIER_SPAN),
-            span=_TIER_SPAN,
-            waiting=_TIER_WAITING,
-            remembered=_TIER_MEMORY,
-        )
-        routes = {
-            names.tier(wait): Route(
-                partial(arrival.on_tier, wait=wait), partial(_tier_due, clock, wait.seconds), limits
+        overdue_before = self.clock.now_ms() - int(self.settings.overdue_after * 1000)
+        lanes = [lane for app in self.apps for lane in app.lanes]
+        for tier in STAGES:
+            here = [lane for lane in lanes if lane.stage == tier]
+            due = [lane.next_due_at_ms for lane in here if lane.next_due_at_ms is not None]
+            self.metrics.held.labels(tier).set(sum(lane.held for lane in here))
+            self.metrics.overdue.labels(tier).set(
+                sum(lane.overdue(overdue_before) for lane in here)
             )
-            for wait in TIERS
-        }
-        groups.append(Group(settings.retry_group_id, routes, _TIER_FETCH_BYTES))
-    return groups
-
-
-def _tier_due(clock: Clock, wait_seconds: int, record: InRecord) -> int:
-    """Return when a tier's record may be handled: its due time, or at once where that can't be honest.
-
-    What can't be read, or lies beyond the tier's wait, is handled at once and dead-lettered; else one record
-    would hold up its partition for as long as it likes.
-    """
-    due = due_at_ms(record.headers)
-    if due is None or due > clock.now_ms() + wait_seconds * 1000 + DUE_TOLERANCE_MS:
-        return 0
-    return due
+            self.metrics.oldest_due.labels(tier).set(min(due, default=0) / 1000)

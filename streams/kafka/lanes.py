@@ -42,11 +42,13 @@ class Route:
     """What happens to the records of one topic.
 
     Attributes:
+        stage: its name in metrics.
         handle: settles a record; returns when its next place is acknowledged; never raises.
         due_at_ms: when a record may be handled, milliseconds since the epoch.
         limits: how many at once.
     """
 
+    stage: str
     handle: Callable[[InRecord, SettledMemory], Awaitable[None]]
     due_at_ms: Callable[[InRecord], int]
     limits: LaneLimits
@@ -95,6 +97,7 @@ class Lane:
         on_crash: Callable[[BaseException], None],
     ) -> None:
         self.tag = tag
+        self.stage = route.stage
         self._route = route
         self._limits = route.limits
         self._tap = tap
@@ -127,6 +130,10 @@ class Lane:
     def next_due_at_ms(self) -> int | None:
         """The due time of the first record that waits, or None."""
         return self._waiting[0].due_at_ms if self._waiting else None
+
+    def overdue(self, before_ms: int) -> int:
+        """Return how many records wait although they were due before this moment; none in a lane without due times."""
+        return sum(0 < slot.due_at_ms < before_ms for slot in self._waiting)
 
     @property
     def longest_in_flight_ms(self) -> int:

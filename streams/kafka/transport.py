@@ -209,9 +209,7 @@ class Consumer(driver.Consumer):
 
     def symptoms(self) -> list[str]:
         """Return what looks dead."""
-        return (
-            self._thread.symptoms() if self._thread is not None else ["the consumer has no thread"]
-        )
+        return self._thread.symptoms()
 
     async def _finished(self, assigned: set[TP]) -> dict[Tag, frozenset[int]]:
         """Return what the former owners settled above their committed offsets; nothing where it can't be read."""

@@ -142,6 +142,12 @@ class Metrics:
             ["tier"],
             registry=registry,
         )
+        self.overdue = Gauge(
+            "notifier_overdue_notifications",
+            "Records held that wait although they have been due for longer than NOTIFIER_OVERDUE_AFTER.",
+            ["tier"],
+            registry=registry,
+        )
         self.held = Gauge(
             "notifier_held_records",
             "Records read and not yet settled, by stage.",
@@ -270,4 +276,5 @@ class Metrics:
             self.lateness.labels(tier)
             self.oldest_due.labels(tier)
             self.held.labels(tier)
+            self.overdue.labels(tier)
             self.repeats.labels(tier)

@@ -74,13 +74,13 @@ class Progress:
         return self.delivered + len(self._letters)
 
     def next_due_seconds(self, now_ms: int) -> float | None:
-        """Return how long until the next attempt is due, or None when nothing waits."""
+        """Return how long until the next attempt is due, or None when none is; those that are due are being made."""
         dues = [
             entry.next_due_at_ms
             for entry in self._last.values()
-            if entry.decision in {"retry", "parked"} and entry.next_due_at_ms is not None
+            if entry.decision in {"retry", "parked"} and (entry.next_due_at_ms or 0) > now_ms
         ]
-        return max(0.0, (min(dues) - now_ms) / 1000) if dues else None
+        return (min(due for due in dues if due is not None) - now_ms) / 1000 if dues else None
 
     def line(self, elapsed_seconds: float, now_ms: int, requests: int) -> str:
         """Return all of it in one line."""

@@ -84,6 +84,10 @@ class Worker:
         """The process that runs `notifier worker`."""
         return self._process.pid
 
+    def log_tail(self) -> str:
+        """Return the last lines of its log."""
+        return _tail(self._output)
+
     def check(self) -> None:
         """Do nothing while it runs.
 

@@ -14,6 +14,7 @@ from streams.sandbox.ledger import Kept
 
 _POLL_MS = 250
 _READINGS = 9
+_LOOK_EVERY_SECONDS = 0.2
 
 
 @asynccontextmanager
@@ -119,6 +120,36 @@ async def committed_offsets(bootstrap: str, groups: Iterable[str]) -> dict[tuple
         await admin.close()
 
 
+async def settled_offsets(
+    bootstrap: str, groups: Sequence[str], kept: Iterable[Kept], timeout_seconds: float
+) -> dict[tuple[str, int], int]:
+    """Return what groups have committed, when that is all of these records or the time is over.
+
+    A worker that runs commits a moment after it has settled a record.
+
+    Args:
+        bootstrap: the brokers.
+        groups: as for `committed_offsets`.
+        kept: records that the groups read.
+        timeout_seconds: how long to wait.
+
+    Raises:
+        KafkaError: the broker refused.
+    """
+    ends: dict[tuple[str, int], int] = {}
+    for record in kept:
+        tag = (record.topic, record.partition)
+        ends[tag] = max(ends.get(tag, 0), record.offset + 1)
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        committed = await committed_offsets(bootstrap, groups)
+        if time.monotonic() > deadline or all(
+            committed.get(tag, 0) >= end for tag, end in ends.items()
+        ):
+            return committed
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+
 async def write_records(
     bootstrap: str, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]
 ) -> list[str]:
@@ -151,6 +182,6 @@ def _kept(record: Any) -> Kept:  # noqa: ANN401  # aiokafka ships no types
         record.partition,
         record.offset,
         record.value,
-        {name: value.decode(errors="replace") for name, value in record.headers},
+        {name: (value or b"").decode(errors="replace") for name, value in record.headers},
         record.key,
     )

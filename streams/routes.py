@@ -1,0 +1,75 @@
+"""Which topics each consumer group reads, who handles their records, when those are due, and how many at once."""
+
+from functools import partial
+
+from streams.arrival import DUE_TOLERANCE_MS, REPLAY, SOURCE, Arrival
+from streams.clock import Clock
+from streams.kafka.app import Group
+from streams.kafka.lanes import LaneLimits, Route
+from streams.kafka.records import InRecord, due_at_ms
+from streams.kafka.topics import TopicNames
+from streams.notification.profiles import TIERS
+from streams.settings import Settings
+
+STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
+"""Names of all stages, as metrics have them."""
+
+_SOURCE_SPAN = 2048  # a head that hangs for an attempt's time-out, at some hundred events a second and partition
+_SOURCE_MEMORY = 8192
+_SOURCE_FETCH_BYTES = 1024 * 1024
+_TIER_SPAN = 1024
+_TIER_WAITING = 64  # the millions that are not due stay in Kafka
+_TIER_MEMORY = 2048
+_TIER_FETCH_BYTES = 64 * 1024
+
+
+def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNames) -> list[Group]:
+    """Return the consumer groups of the role, with the routes of their topics."""
+    groups = []
+    if settings.role in {"main", "all"}:
+        limits = LaneLimits(
+            window=settings.max_in_flight,
+            span=_SOURCE_SPAN,
+            waiting=_SOURCE_SPAN,
+            remembered=_SOURCE_MEMORY,
+        )
+        routes = {
+            topic: Route(SOURCE, arrival.on_event, _at_once, limits)
+            for topic in settings.source_topics
+        }
+        routes[names.replay] = Route(REPLAY, arrival.on_replay, _at_once, limits)
+        groups.append(Group(settings.group_id, routes, _SOURCE_FETCH_BYTES))
+    if settings.role in {"retry", "all"}:
+        limits = LaneLimits(
+            window=min(settings.max_in_flight, _TIER_SPAN),
+            span=_TIER_SPAN,
+            waiting=_TIER_WAITING,
+            remembered=_TIER_MEMORY,
+        )
+        routes = {
+            names.tier(wait): Route(
+                wait.label,
+                partial(arrival.on_tier, wait=wait),
+                partial(_tier_due, clock, wait.seconds),
+                limits,
+            )
+            for wait in TIERS
+        }
+        groups.append(Group(settings.retry_group_id, routes, _TIER_FETCH_BYTES))
+    return groups
+
+
+def _at_once(_record: InRecord) -> int:
+    return 0
+
+
+def _tier_due(clock: Clock, wait_seconds: int, record: InRecord) -> int:
+    """Return when a tier's record may be handled: its due time, or at once where that can't be honest.
+
+    What can't be read, or lies beyond the tier's wait, is handled at once and dead-lettered; else one record
+    would hold up its partition for as long as it likes.
+    """
+    due = due_at_ms(record.headers)
+    if due is None or due > clock.now_ms() + wait_seconds * 1000 + DUE_TOLERANCE_MS:
+        return 0
+    return due
