@@ -9,6 +9,8 @@
 PYTHON ?=
 # What `make demo` and `make test` hand on: make demo DEMO_ARGS="--payments 50", make test TEST_ARGS="-k ladder"
 DEMO_ARGS ?=
+# make demo KEEP=1 leaves it all running
+KEEP ?=
 TEST_ARGS ?=
 
 BIN := .venv/bin
@@ -52,7 +54,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	printf '%s\n' "$$PWD" > $(STAMP)
 
 demo: $(STAMP) ## run the main job once: a real broker, a partner, some hundred payments
-	@$(PY) -m streams.sandbox.demo $(DEMO_ARGS)
+	@$(PY) -m streams.sandbox.demo $(DEMO_ARGS) $(if $(KEEP),--keep)
 
 test: $(STAMP) ## run every test, then hold the coverage
 	@rm -f .coverage .coverage.*

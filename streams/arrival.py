@@ -117,7 +117,7 @@ class Arrival:
         return True
 
     async def _refuse(self, record: InRecord, refused: Refused) -> None:
-        self.counting.refused(refused.reason)
+        self.counting.refused(refused)
         await self.settling.refused_event(record, refused, self.clock.now_ms())
 
     async def _on_notification(

@@ -254,11 +254,7 @@ def sandbox(
         from streams.sandbox.run import run_sandbox
         from streams.sandbox.script import parse_shares
     except ImportError as error:
-        _fail(
-            [
-                f"the rehearsal kit is not installed ({error}): pip install 'payment-notifier[sandbox]'"
-            ]
-        )
+        _no_sandbox(error)
     wanted = set(parts or SANDBOX_PARTS)
     if unknown := wanted - set(SANDBOX_PARTS):
         message = f"seen {', '.join(sorted(unknown))}, expected some of {', '.join(SANDBOX_PARTS)}"
@@ -280,3 +276,22 @@ def sandbox(
         port=port,
     )
     raise typer.Exit(code)
+
+
+@app.command()
+def demo(
+    payments: Annotated[int, typer.Option(help="How many.", min=1)] = 300,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running until Ctrl-C.")] = False,
+) -> None:
+    """Show the main job: a real Kafka, a partner that breaks in every way, and an account of each payment."""
+    try:
+        from streams.sandbox.demo import run_demo
+    except ImportError as error:
+        _no_sandbox(error)
+    raise typer.Exit(run_demo(payments=payments, keep=keep))
+
+
+def _no_sandbox(error: ImportError) -> NoReturn:
+    _fail(
+        [f"the rehearsal kit is not installed ({error}): pip install 'payment-notifier[sandbox]'"]
+    )

@@ -146,7 +146,9 @@ class Settings(BaseSettings):
         6066, ge=0, le=65_535, description="port of /metrics, /health/live and /health/ready"
     )
     web_bind: str = Field(
-        "0.0.0.0",  # noqa: S104  # probes and Prometheus come from outside the pod min_length=1, description="address that the web port listens on"
+        "0.0.0.0",  # noqa: S104  # probes and Prometheus come from outside the pod
+        min_length=1,
+        description="address that the web port listens on",
     )
     egress_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
         (),

@@ -129,7 +129,7 @@ def dead_letter_headers(reason: DeadLetterReason, detail: str) -> Headers:
 
 
 def refused_event_headers(record: InRecord, refused: Refused, accepted_at_ms: int) -> Headers:
-    """Return the headers of a dead letter that holds an event: whatever could be read of it, and `kind: event`.
+    """Return what a dead letter that holds an event says of it: whatever could be read, and `kind: event`.
 
     With `kind: event` the record can be put back through the replay topic as it is.
     """
@@ -143,9 +143,7 @@ def refused_event_headers(record: InRecord, refused: Refused, accepted_at_ms: in
         "origin": record.origin,
     }
     ours = tuple((name, value.encode()) for name, value in known.items() if value is not None)
-    return (
-        ours + unknown_headers(record.headers) + dead_letter_headers(refused.reason, refused.detail)
-    )
+    return ours + unknown_headers(record.headers)
 
 
 def unknown_headers(headers: Headers) -> Headers:

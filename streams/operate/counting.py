@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from streams.call.https import Call
 from streams.notification.decision import DeadLetterReason
-from streams.notification.intake import Prepared
+from streams.notification.intake import Prepared, Refused
 from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Blocked, Failure, NoResult, Status
 from streams.notification.profile import SET_UP_FAULTS
@@ -42,9 +42,11 @@ class Counting:
         if prepared.unknown_code:
             metrics.unknown_codes.labels(profile).inc()
 
-    def refused(self, reason: DeadLetterReason) -> None:
+    def refused(self, refused: Refused) -> None:
         """Count an event that could not become one."""
-        self.metrics.consumed.labels(reason.value).inc()
+        self.metrics.consumed.labels(refused.reason.value).inc()
+        if refused.reason is DeadLetterReason.UNMAPPED_REASON and refused.profile is not None:
+            self.metrics.unmapped_reasons.labels(refused.profile).inc()
 
     def absorbed(self, tier: str) -> None:
         """Count a second copy of a record that was settled."""

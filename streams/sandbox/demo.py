@@ -130,7 +130,7 @@ def _set_up(stack: ExitStack, scale: float, console: Console) -> tuple[Parts, Pa
     return Parts(brokers, partner, worker), directory
 
 
-def _run(
+def _run(  # noqa: PLR0913  # the options that matter here
     parts: Parts,
     events: Sequence[Planned],
     scale: float,

@@ -1,0 +1,48 @@
+"""What tests with real parts share: one broker and one partner for all, an installation of its own for each."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from streams.sandbox.broker import Broker
+from streams.sandbox.keys import make_keys
+from streams.sandbox.partner_process import PartnerProcess
+from tests.support.deployment import Deployment
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory):
+    """A real Kafka, for the whole run."""
+    with Broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    """Keys and certificates of both sides."""
+    return make_keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="session")
+def partner(keys):
+    """A partner in a process of its own; answers by the script in each URL."""
+    with PartnerProcess(keys) as running:
+        yield running
+
+
+@pytest.fixture
+def make_deployment(broker, partner, keys, tmp_path):
+    """Make an installation with clean topics and groups; ends its workers and drops its topics afterwards."""
+
+    @asynccontextmanager
+    async def make(*, source=None, **options):
+        deployment = Deployment(broker, partner, keys, tmp_path, **options)
+        await deployment.create_topics(source)
+        try:
+            yield deployment
+            assert deployment.unwanted == []
+        finally:
+            deployment.kill_workers()
+            await deployment.delete_topics()
+
+    return make

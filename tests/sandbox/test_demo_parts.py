@@ -1,0 +1,204 @@
+"""The demo's parts: what happens in it, how its progress is read, how its result is told."""
+
+import io
+import json
+import os
+from collections import Counter
+from datetime import UTC, datetime
+from random import Random  # noqa: TID251  # seeded here
+
+import pytest
+import yaml
+from rich.console import Console
+
+from streams.notification.profiles import PROFILES
+from streams.partners import load_partners
+from streams.sandbox.demo import conclude, main
+from streams.sandbox.demo_progress import Progress
+from streams.sandbox.demo_result import result_tables
+from streams.sandbox.demo_script import plan, write_partners
+from streams.sandbox.demo_worker import NotifierError, Worker, run_command, settings
+from streams.sandbox.keys import make_keys
+from streams.sandbox.ledger import Account, Fault, FaultKind, Kept, Produced, Report
+from streams.sandbox.payments import combinations
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def _plan(count):
+    return plan(count, Random(1), "https://127.0.0.1:1", NOW)  # noqa: S311  # no secret
+
+
+def _events(planned):
+    """Return the events that can be read."""
+    for one in planned:
+        try:
+            event = json.loads(one.value or b"")
+        except ValueError:
+            continue
+        yield event, one
+
+
+def test_three_hundred_payments_meet_everything():
+    """The default holds every profile, outcome and reason, and every way to end, most of them delivered at once."""
+    planned = _plan(300)
+    events = list(_events(planned))
+    seen = {(event["profile"], event["outcome"], event.get("reason")) for event, _ in events}
+    assert set(combinations()) <= seen
+    ends = Counter(one.expected for one in planned)
+    assert set(ends) == {
+        "delivered",
+        "rejected",
+        "attempts-exhausted",
+        "unverified-acknowledgement",
+        "invalid-event",
+        "unknown-partner",
+    }
+    assert sum("notifyUrl" not in event for event, _ in events) > 200
+    for profile in PROFILES:
+        ways = {
+            (one.expected, event.get("notifyUrl"))
+            for event, one in events
+            if event["profile"] == profile
+        }
+        assert len(ways) > 10
+
+
+@pytest.mark.parametrize("count", [1, 12, 1000])
+def test_any_number_of_payments(count):
+    """So many payments as asked for, each its own order, and seven invalid events."""
+    planned = _plan(count)
+    assert len(planned) == count + 7
+    orders = [one.order_id for one in planned if one.order_id]
+    assert len(set(orders)) == len(orders)
+    assert sum(one.value is None for one in planned) == 1
+
+
+def test_the_same_seed_plans_the_same():
+    """A run can be repeated."""
+    assert _plan(50) == _plan(50)
+
+
+def test_the_partners_file_is_good(tmp_path):
+    """Each profile has a partner and a silent one, whose calls wait for a second only."""
+    keys = make_keys(tmp_path / "keys")
+    path = write_partners(tmp_path, "https://127.0.0.1:1", keys)
+    load_partners(path, NOW.timestamp(), allow_http=False)
+    entries = yaml.safe_load(path.read_text("utf-8"))["partners"]
+    assert len(entries) == 2 * len(PROFILES)
+    for name, entry in entries.items():
+        assert entry.get("attempt_timeout_seconds", 5) == (1 if name.endswith("-silent") else 5)
+
+
+def _attempts(**members):
+    value = {"v": 1, "kind": "attempt", "at_ms": 1, **members}
+    return Kept("p-attempts", 0, 0, json.dumps(value).encode())
+
+
+def test_progress_follows_the_topics():
+    """The last decision about an event says where it is; a dead letter counts from its own topic."""
+    progress = Progress("s", "p")
+    progress.take(Kept("s", 0, number, b"") for number in range(4))
+    progress.take(
+        [
+            _attempts(
+                origin="s/0/0", decision="retry", next_topic="p-retry-30s", next_due_at_ms=2500
+            ),
+            _attempts(
+                origin="s/0/1", decision="retry", next_topic="p-retry-1s", next_due_at_ms=1500
+            ),
+            _attempts(
+                origin="s/0/2", decision="retry", next_topic="p-retry-1s", next_due_at_ms=1700
+            ),
+            _attempts(origin="s/0/2", decision="delivered"),
+            Kept("p-attempts", 0, 9, b"broken"),
+            Kept("p-dead-letter", 0, 0, b"", {"origin": "s/0/3", "dead-letter-reason": "rejected"}),
+        ]
+    )
+    assert (progress.events, progress.delivered, progress.settled) == (4, 1, 2)
+    assert list(progress.waiting.items()) == [("1s", 1), ("30s", 1)]
+    assert progress.dead_letters == {"rejected": 1}
+    assert progress.next_due_seconds(1000) == 0.5
+    assert progress.next_due_seconds(2000) == 0.5
+    assert progress.next_due_seconds(3000) is None
+    line = progress.line(1.0, 1000, 7)
+    assert "4 events in, 1 delivered, 2 waiting (1s 1, 30s 1), 1 dead letters (rejected 1)" in line
+    assert "7 requests, next due in 0.5 s" in line
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(progress.table(1.0, 1000, 7))
+    text = console.export_text()
+    assert "next attempt due in 0.5 s" in text
+    assert "1s 1, 30s 1" in text
+
+
+def _told(report):
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(result_tables(report))
+    code = conclude(report, 5, console)
+    return code, console.export_text()
+
+
+def _account(origin, *places, profile="mpp-to-ant"):
+    return Account(Produced(origin, profile), places, calls=2, attempts=2, repeats=0)
+
+
+def test_a_good_report_ends_with_zero():
+    """Without a fault the code is 0, the table names profile and place, and a newcomer learns where to go."""
+    report = Report((_account("s/0/0", "delivered"), _account("s/0/1", "rejected")), (), (1, 5, 9))
+    code, text = _told(report)
+    assert code == 0
+    assert "All 2 events" in text
+    assert "dead letter: rejected" in text
+    assert "5 ms / 9 ms / 9 ms" in text
+    assert "README.md" in text
+
+
+@pytest.mark.parametrize("kind", list(FaultKind))
+def test_any_fault_ends_with_one(kind):
+    """Each kind of fault makes the code 1 and is named with its event."""
+    report = Report((_account("s/0/0"),), (Fault(kind, "s/0/0", "so it is"),), ())
+    code, text = _told(report)
+    assert code == 1
+    assert "s/0/0: so it is" in text.replace("\n", " ")
+    assert "UNACCOUNTED FOR" in text
+    assert ("--time-limit" in text) == (kind is FaultKind.WAITING)
+
+
+def test_many_faults_are_cut():
+    """A thousand faults do not hide the tables."""
+    report = Report((), tuple(Fault(FaultKind.LOST, str(number)) for number in range(1000)), ())
+    assert "and 980 more faults" in _told(report)[1]
+
+
+def test_settings_hold_none_of_the_machine_s(monkeypatch):
+    """What the shell has set for another notifier is left out."""
+    monkeypatch.setenv("NOTIFIER_ROLE", "retry")
+    environment = settings(brokers="a:1")
+    assert environment["NOTIFIER_BROKERS"] == "a:1"
+    assert "NOTIFIER_ROLE" not in environment
+    assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_a_command_that_fails_is_told_with_its_words(tmp_path):
+    """The message holds the exit code and what the command wrote."""
+    with pytest.raises(NotifierError, match=r"ended with 2\n(.*\n)*.*no-such-command"):
+        run_command(["no-such-command"], settings(), tmp_path / "log")
+
+
+def test_a_worker_that_ends_is_told_with_its_words(tmp_path):
+    """A worker that refuses to start is no wait until the time is over."""
+    environment = settings(brokers="127.0.0.1:1")  # and no partners file
+    with (
+        Worker(environment, tmp_path / "log", 1) as worker,
+        pytest.raises(NotifierError, match=r"ended with 1\n(.*\n)*.*NOTIFIER_PARTNERS_FILE"),
+    ):
+        worker.wait_until_ready()
+
+
+@pytest.mark.parametrize("arguments", [["--payments", "0"], ["--scale", "0"], ["--scale", "2"]])
+def test_a_wrong_option_ends_with_two(arguments, capsys):
+    """Options are checked before anything starts."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert arguments[0] in capsys.readouterr().err

@@ -1,0 +1,113 @@
+"""Kafka as a test looks at it: whole topics, committed offsets, and records that no decent program writes."""
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+LARGEST_REQUEST = 16 * 1024 * 1024
+
+
+@asynccontextmanager
+async def administration(bootstrap: str):
+    """Give an admin client."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def partitions_of(bootstrap: str, topics: Iterable[str]) -> list[TopicPartition]:
+    """Return the partitions of topics."""
+    async with administration(bootstrap) as admin:
+        described = await admin.describe_topics(list(topics))
+    return [
+        TopicPartition(topic["topic"], part["partition"])
+        for topic in described
+        for part in topic["partitions"]
+    ]
+
+
+async def read_topic(bootstrap: str, topic: str) -> list[ConsumerRecord]:
+    """Return every record that stands in a topic now, in the order of their timestamps."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=LARGEST_REQUEST,
+        fetch_max_wait_ms=50,
+    )
+    await consumer.start()
+    try:
+        partitions = await partitions_of(bootstrap, [topic])
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        records: list[ConsumerRecord] = []
+        while [part for part in partitions if await consumer.position(part) < ends[part]]:
+            for batch in (await consumer.getmany(timeout_ms=200)).values():
+                records += batch
+    finally:
+        await consumer.stop()
+    return sorted(records, key=lambda record: (record.timestamp, record.partition, record.offset))
+
+
+async def read_values(bootstrap: str, topic: str) -> list[dict[str, Any]]:
+    """Return the JSON objects that stand in a topic, each with the time it was appended as `append_ms`."""
+    records = await read_topic(bootstrap, topic)
+    return [json.loads(record.value) | {"append_ms": record.timestamp} for record in records]
+
+
+async def ends_of(bootstrap: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    """Return the end of every partition that has records, by topic and partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(await partitions_of(bootstrap, topics))
+    finally:
+        await consumer.stop()
+    return {(part.topic, part.partition): end for part, end in ends.items() if end}
+
+
+async def offsets_of(admin: AIOKafkaAdminClient, group: str) -> dict[tuple[str, int], int]:
+    """Return a group's committed offsets by topic and partition; those without one are left out."""
+    found = await admin.list_consumer_group_offsets(group)
+    return {(part.topic, part.partition): seen.offset for part, seen in found.items()}
+
+
+@asynccontextmanager
+async def producer(bootstrap: str):
+    """Give a producer for records of up to 16 MiB."""
+    client = AIOKafkaProducer(
+        bootstrap_servers=bootstrap, acks="all", max_request_size=LARGEST_REQUEST
+    )
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.stop()
+
+
+def header_texts(record: ConsumerRecord) -> dict[str, str]:
+    """Return a record's headers as text; bytes that are no UTF-8 become lone surrogates."""
+    return {name: value.decode("utf-8", "surrogateescape") for name, value in record.headers}
+
+
+def header_bytes(headers: Mapping[str, str | bytes]) -> list[tuple[str, bytes]]:
+    """Return headers as a producer takes them."""
+    return [
+        (name, value.encode() if isinstance(value, str) else value)
+        for name, value in headers.items()
+    ]
+
+
+def by_order(records: Iterable[ConsumerRecord]) -> dict[str, list[ConsumerRecord]]:
+    """Return records by their key."""
+    found: dict[str, list[ConsumerRecord]] = {}
+    for record in records:
+        found.setdefault((record.key or b"").decode("utf-8", "surrogateescape"), []).append(record)
+    return found

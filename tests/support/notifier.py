@@ -1,0 +1,171 @@
+"""The command `notifier` as a child process: run to its end, or a worker to be watched and ended."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sysconfig
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.waiting import eventually
+
+NOTIFIER = Path(sysconfig.get_path("scripts")) / "notifier"
+STOP_SECONDS = 15.0
+"""How long a worker may take from SIGTERM to its end: the contract's, not ours to stretch."""
+
+_UNWANTED = re.compile(r"Traceback|CRITICAL|never (retrieved|awaited)|was destroyed")
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return a child's environment: ours without any setting of the notifier, and these."""
+    ours = {name: text for name, text in os.environ.items() if not name.startswith("NOTIFIER_")}
+    return ours | dict(settings)
+
+
+async def notifier(
+    *arguments: str, settings: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return await asyncio.to_thread(
+        subprocess.run,
+        [str(NOTIFIER), *arguments],
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class WorkerProcess:
+    """`notifier worker` as a child process. Its web port is of its own choice.
+
+    Args:
+        settings: its whole configuration, as environment variables.
+    """
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        own = {"NOTIFIER_WEB_PORT": "0", "NOTIFIER_WEB_BIND": "127.0.0.1"}
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._process = subprocess.Popen(  # noqa: S603  # our own command
+            [str(NOTIFIER), "worker"],
+            env=environment(own | dict(settings)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def log(self) -> str:
+        """Everything it has said so far."""
+        with self._changed:
+            return "".join(self._lines)
+
+    @property
+    def unwanted(self) -> list[str]:
+        """Lines of the log that no worker should write, whatever happens to it."""
+        return [line for line in self.log.splitlines() if _UNWANTED.search(line)]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    async def said(self, pattern: str, timeout_seconds: float = 30) -> re.Match[str]:
+        """Wait until it says something, and return the match."""
+        return await asyncio.to_thread(self._said, re.compile(pattern), timeout_seconds)
+
+    async def ready(self, timeout_seconds: float = 45) -> Self:
+        """Wait until it answers 200 at `/health/ready`."""
+        deadline = time.monotonic() + timeout_seconds
+        heard = await self.said(r"listening on \S+?:([0-9]+) ", timeout_seconds)
+        self.url = f"http://127.0.0.1:{heard[1]}"
+        try:
+            await eventually(self._is_ready, deadline - time.monotonic(), what="/health/ready")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.log}") from error  # noqa: EM102, TRY003  # a test's own words
+        return self
+
+    async def get(self, path: str) -> httpx.Response:
+        """Ask its web port."""
+        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+            return await client.get(self.url + path)
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of a metric's samples that have these labels."""
+        families = text_string_to_metric_families((await self.get("/metrics")).text)
+        samples = (sample for family in families for sample in family.samples)
+        return sum(
+            sample.value
+            for sample in samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    async def stop(self, timeout_seconds: float = STOP_SECONDS) -> int:
+        """Ask it to end with SIGTERM, and return its exit code; fails when it takes longer than the contract says."""
+        self._process.send_signal(signal.SIGTERM)
+        return await self.ended(timeout_seconds)
+
+    async def ended(self, timeout_seconds: float = 30) -> int:
+        """Wait for its end, and return its exit code."""
+        try:
+            code = await asyncio.to_thread(self._process.wait, timeout_seconds)
+        except subprocess.TimeoutExpired:
+            message = f"the worker still runs after {timeout_seconds:g} s\n{self.log}"
+            raise TimeoutError(message) from None
+        self._reader.join()
+        return code
+
+    def kill(self) -> None:
+        """End it at once with SIGKILL; nothing happens when it has ended."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
+    async def _is_ready(self) -> bool:
+        if not self.alive:
+            message = f"the worker ended with {self._process.returncode}\n{self.log}"
+            raise AssertionError(message)
+        return (await self.get("/health/ready")).is_success
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            for line in output:
+                with self._changed:
+                    self._lines.append(line)
+                    self._changed.notify_all()
+        with self._changed:
+            self._lines.append("")
+            self._changed.notify_all()
+
+    def _said(self, pattern: re.Pattern[str], timeout_seconds: float) -> re.Match[str]:
+        deadline = time.monotonic() + timeout_seconds
+        with self._changed:
+            while (match := pattern.search("".join(self._lines))) is None:
+                left = deadline - time.monotonic()
+                if left <= 0 or (not self.alive and not self._reader.is_alive()):
+                    message = f"the worker did not say {pattern.pattern!r}\n{''.join(self._lines)}"
+                    raise TimeoutError(message)
+                self._changed.wait(min(left, 1.0))
+        return match

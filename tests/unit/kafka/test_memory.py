@@ -1,0 +1,112 @@
+"""What a lane remembers, and whose turn it is."""
+
+import asyncio
+
+import pytest
+
+from streams.kafka.memory import KEEP_MS, SettledMemory, digest
+from tests.unit.kit import ManualClock, turns
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+def test_what_was_settled_is_recalled_for_ten_minutes(clock):
+    """A copy after a crash comes within a rebalance; ten minutes are plenty."""
+    memory = SettledMemory(clock.now_ms, 10)
+    assert memory.recall(b"a") is None
+    memory.settle(b"a", b"1")
+    clock.ms += KEEP_MS
+    assert memory.recall(b"a") == b"1"
+    clock.ms += 1
+    assert memory.recall(b"a") is None
+
+
+def test_the_memory_is_bounded_and_the_oldest_go_first(clock):
+    """Ten thousand records leave ten behind."""
+    memory = SettledMemory(clock.now_ms, 10)
+    for number in range(10_000):
+        memory.settle(str(number).encode(), b"")
+    assert len(memory) == 10
+    assert memory.recall(b"9990") == b""
+    assert memory.recall(b"9989") is None
+
+
+def test_what_is_out_of_date_goes_although_there_is_room(clock):
+    """An idle lane does not keep a full memory for ever."""
+    memory = SettledMemory(clock.now_ms, 10)
+    memory.settle(b"a", b"")
+    clock.ms += KEEP_MS + 1
+    memory.settle(b"b", b"")
+    assert len(memory) == 1
+
+
+def test_what_is_settled_again_is_young_again(clock):
+    """The later settlement counts."""
+    memory = SettledMemory(clock.now_ms, 2)
+    memory.settle(b"a", b"1")
+    memory.settle(b"b", b"")
+    memory.settle(b"a", b"2")
+    memory.settle(b"c", b"")
+    assert memory.recall(b"a") == b"2"
+    assert memory.recall(b"b") is None
+
+
+async def test_who_shares_a_key_takes_turns(clock):
+    """Two copies side by side in a window: the second sees what became of the first."""
+    memory = SettledMemory(clock.now_ms, 10)
+    log, go = [], {name: asyncio.Event() for name in "abcd"}
+
+    async def work(name, *keys):
+        async with memory.turn(*keys):
+            log.append(f"{name} begins")
+            await go[name].wait()
+            log.append(f"{name} ends")
+
+    tasks = [
+        asyncio.create_task(work("a", b"1", b"2")),
+        asyncio.create_task(work("b", b"2", b"3")),
+        asyncio.create_task(work("c", b"3")),
+        asyncio.create_task(work("d", b"1")),
+    ]
+    await turns()
+    assert log == ["a begins", "c begins"]
+    go["a"].set()
+    await turns()
+    assert log[2:] == ["a ends", "d begins"]
+    for event in go.values():
+        event.set()
+    await asyncio.gather(*tasks)
+    assert log.index("c ends") < log.index("b begins")
+
+
+async def test_a_turn_ends_with_its_body_however_that_ends(clock):
+    """A handler that is cancelled in a drain leaves nobody waiting."""
+    memory = SettledMemory(clock.now_ms, 10)
+
+    async def broken():
+        async with memory.turn(b"1"):
+            message = "broken"
+            raise ValueError(message)
+
+    with pytest.raises(ValueError, match="^broken$"):
+        await broken()
+    async with asyncio.timeout(5), memory.turn(b"1"):
+        pass
+
+
+def test_digests_tell_lists_of_parts_apart():
+    """`ab` and `c` are not `a` and `bc`."""
+    keys = {
+        digest("ab", "c"),
+        digest("a", "bc"),
+        digest("abc"),
+        digest("a", "b", "c"),
+        digest(b"ab\0", "c"),
+        digest("copy", "n", 1, 11),
+        digest("copy", "n", 11, 1),
+    }
+    assert len(keys) == 7
+    assert digest("支", 1) == digest("支".encode(), "1")

@@ -1,0 +1,120 @@
+"""The topics: what each must be like, and what differs."""
+
+import pytest
+
+from streams.kafka.topics import TopicNames, TopicSpec, topic_specs
+from streams.notification.profiles import TIERS
+
+NAMES = TopicNames("pn")
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
+# The contract, section 4: name, retention.ms, who stamps the records.
+TOPICS = [
+    ("pn-retry-1s", WEEK_MS + 1_000, "CreateTime"),
+    ("pn-retry-3s", WEEK_MS + 3_000, "CreateTime"),
+    ("pn-retry-30s", WEEK_MS + 30_000, "CreateTime"),
+    ("pn-retry-1m", WEEK_MS + 60_000, "CreateTime"),
+    ("pn-retry-2m", WEEK_MS + 120_000, "CreateTime"),
+    ("pn-retry-5m", WEEK_MS + 300_000, "CreateTime"),
+    ("pn-retry-10m", WEEK_MS + 600_000, "CreateTime"),
+    ("pn-retry-15m", WEEK_MS + 900_000, "CreateTime"),
+    ("pn-retry-30m", WEEK_MS + 1_800_000, "CreateTime"),
+    ("pn-retry-1h", WEEK_MS + 3_600_000, "CreateTime"),
+    ("pn-retry-2h", WEEK_MS + 7_200_000, "CreateTime"),
+    ("pn-retry-3h", WEEK_MS + 10_800_000, "CreateTime"),
+    ("pn-retry-4h", WEEK_MS + 14_400_000, "CreateTime"),
+    ("pn-retry-6h", WEEK_MS + 21_600_000, "CreateTime"),
+    ("pn-retry-15h", WEEK_MS + 54_000_000, "CreateTime"),
+    ("pn-replay", WEEK_MS, "CreateTime"),
+    ("pn-dead-letter", -1, "CreateTime"),
+    ("pn-attempts", 30 * DAY_MS, "LogAppendTime"),
+]
+
+
+def specs(replication=3):
+    return topic_specs(NAMES, TIERS, 12, replication)
+
+
+def test_every_topic_with_its_retention():
+    """As a table a person can read."""
+    assert [
+        (spec.name, int(spec.config["retention.ms"]), spec.config["message.timestamp.type"])
+        for spec in specs()
+    ] == TOPICS
+
+
+@pytest.mark.parametrize(("replication", "in_sync"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
+def test_what_all_topics_have_in_common(replication, in_sync):
+    """Nothing is compacted or bounded by size, and no replica that lags may lead."""
+    for spec in specs(replication):
+        assert (spec.partitions, spec.replication) == (12, replication)
+        assert spec.config["cleanup.policy"] == "delete"
+        assert spec.config["retention.bytes"] == "-1"
+        assert spec.config["min.insync.replicas"] == in_sync
+        assert spec.config["unclean.leader.election.enable"] == "false"
+
+
+@pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.name)
+def test_a_topic_made_from_its_spec_does_not_differ(spec):
+    """What is created passes the check."""
+    assert spec.differences(spec.config) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "seen", "fault"),
+    [
+        ("cleanup.policy", "compact", "cleanup.policy is compact, expected delete"),
+        ("cleanup.policy", "compact,delete", "cleanup.policy is compact,delete, expected delete"),
+        ("cleanup.policy", None, "cleanup.policy is not set, expected delete"),
+        ("retention.bytes", "1073741824", "retention.bytes is 1073741824, expected -1"),
+        ("retention.ms", "604800999", "retention.ms is 604800999, expected at least 604801000"),
+        ("retention.ms", None, "retention.ms is not set, expected at least 604801000"),
+        ("retention.ms", "-2", "retention.ms is -2, expected at least 604801000"),
+        ("retention.ms", "604801000", None),
+        ("retention.ms", "904801000", None),
+        ("retention.ms", "-1", None),
+        ("min.insync.replicas", "1", "min.insync.replicas is 1, expected 2"),
+        ("min.insync.replicas", "3", "min.insync.replicas is 3, expected 2"),
+        ("min.insync.replicas", None, "min.insync.replicas is not set, expected 2"),
+        (
+            "unclean.leader.election.enable",
+            "true",
+            "unclean.leader.election.enable is true, expected false",
+        ),
+        ("message.timestamp.type", "LogAppendTime", None),
+        ("segment.bytes", "1", None),
+    ],
+)
+def test_what_differs_on_a_tier_is_said(name, seen, fault):
+    """Property by property; more retention than needed is no fault."""
+    spec = specs()[0]
+    actual = {key: value for key, value in (spec.config | {name: seen}).items() if value}
+    assert spec.differences(actual) == ([] if fault is None else [f"pn-retry-1s: {fault}"])
+
+
+def test_dead_letters_are_kept_for_ever():
+    """A hundred years are not enough."""
+    spec = next(spec for spec in specs() if spec.name == "pn-dead-letter")
+    assert spec.differences(spec.config | {"retention.ms": str(36_500 * DAY_MS)}) == [
+        f"pn-dead-letter: retention.ms is {36_500 * DAY_MS}, expected -1 (for ever)"
+    ]
+
+
+def test_attempts_are_stamped_by_the_broker():
+    """Its clock is the one that workers compare theirs with."""
+    spec = next(spec for spec in specs() if spec.name == "pn-attempts")
+    assert spec.differences(spec.config | {"message.timestamp.type": "CreateTime"}) == [
+        "pn-attempts: message.timestamp.type is CreateTime, expected LogAppendTime"
+    ]
+
+
+def test_five_copies_may_ask_for_more_of_them_to_be_in_sync():
+    """As long as one may be down."""
+    spec = TopicSpec("t", 1, 5, 1)
+    for count, faults in (("2", 0), ("4", 0), ("5", 1)):
+        assert len(spec.differences(spec.config | {"min.insync.replicas": count})) == faults
+
+
+def test_every_difference_is_named_at_once():
+    """A topic that the broker made by itself."""
+    assert len(specs()[0].differences({})) == 5

@@ -1,0 +1,156 @@
+"""Stand-ins that the unit tests share: a clock moved by hand, and a broker in memory."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from streams.clock import Clock
+from streams.kafka.connection import Connection
+from streams.kafka.producer import RecordProducer
+from streams.kafka.records import InRecord, OutRecord
+from streams.notification.profiles import PROFILES
+
+NOW_MS = 1_795_342_530_000  # 2026-11-22T10:15:30Z
+EVENTS: dict[str, dict[str, Any]] = {
+    name: json.loads((Path(__file__).parent / "notification/events" / f"{name}.json").read_bytes())
+    for name in PROFILES
+}
+
+
+async def turns(count=20):
+    """Let everything run that can run without time passing."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class ManualClock(Clock):
+    """Stands still until it is moved."""
+
+    def __init__(self, now_ms: int = NOW_MS) -> None:
+        self.ms = now_ms
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def now_seconds(self) -> float:
+        return self.ms / 1000
+
+
+@dataclass
+class MemoryBroker:
+    """Keeps records by topic, and refuses what aiokafka or a real broker refuses.
+
+    Attributes:
+        written: in the order of their acknowledgement.
+        errors: raised by the next tries to write, one each.
+        max_message_bytes: by topic, where it is less than Kafka's default.
+        append_time_ms: what topics with LogAppendTime stamp records with, or None.
+        held: while cleared, nothing is acknowledged.
+    """
+
+    written: list[OutRecord] = field(default_factory=list)
+    errors: deque[Exception] = field(default_factory=deque)
+    max_message_bytes: dict[str, int] = field(default_factory=dict)
+    append_time_ms: int | None = None
+    held: asyncio.Event | None = None
+    asked: list[OutRecord] = field(default_factory=list)
+
+    def on(self, topic: str) -> list[OutRecord]:
+        """Return what stands on a topic."""
+        return [record for record in self.written if record.topic == topic]
+
+
+class MemoryProducer:
+    """What `RecordProducer` uses of an AIOKafkaProducer, with the same refusals."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self.broker = broker
+        self.stopped = False
+        self._running = asyncio.ensure_future(asyncio.Event().wait())
+        self._sender = SimpleNamespace(sender_task=self._running)
+        self.client = self
+
+    async def send(self, topic, value, key, headers):
+        assert not (value is None and key is None), "Need at least one: key or value"  # aiokafka's
+        size = DefaultRecordBatchBuilder.estimate_size_in_bytes(key, value, headers)
+        if size > 1_048_576:
+            raise MessageSizeTooLargeError(size)
+        if self.broker.errors:
+            raise self.broker.errors.popleft()
+        record = OutRecord(topic, key, value, tuple(headers))
+        self.broker.asked.append(record)
+        return asyncio.ensure_future(self._store(record, size))
+
+    async def _store(self, record, size):
+        if self.broker.held is not None:
+            await self.broker.held.wait()
+        if size > self.broker.max_message_bytes.get(record.topic, size):
+            raise MessageSizeTooLargeError(size)
+        self.broker.written.append(record)
+        stamp = self.broker.append_time_ms
+        return SimpleNamespace(timestamp=stamp or 0, timestamp_type=1 if stamp is not None else 0)
+
+    def die(self):
+        """End the task that sends, as a fatal error of the idempotent producer does."""
+        self._running.cancel()
+
+    async def stop(self):
+        self.stopped = True
+        self._running.cancel()
+
+    async def close(self):
+        await self.stop()
+
+
+class MemoryRecordProducer(RecordProducer):
+    """The real producer over a broker in memory."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self.errors: list[str] = []
+        self.made: list[MemoryProducer] = []
+        self.broker = broker
+        super().__init__(Connection("memory:0"), "test", self.errors.append)
+
+    async def _start_new(self) -> AIOKafkaProducer:
+        self.made.append(MemoryProducer(self.broker))
+        return cast(AIOKafkaProducer, self.made[-1])
+
+
+def event(name="mpp-to-ant", *, payment=None, **members) -> bytes:
+    """Return a sample event's bytes, with some members other than in the sample."""
+    changed = EVENTS[name] | members | {"payment": EVENTS[name]["payment"] | (payment or {})}
+    return json.dumps(changed, ensure_ascii=False).encode()
+
+
+def read(
+    topic: str,
+    value: bytes | None,
+    *,
+    key: bytes | None = b"order",
+    headers: Iterable[tuple[str, bytes]] = (),
+    partition: int = 3,
+    offset: int = 42,
+) -> InRecord:
+    """Return a record as it is read."""
+    return InRecord(topic, partition, offset, key, value, tuple(headers))
+
+
+def read_back(record: OutRecord, *, offset: int = 7) -> InRecord:
+    """Return a record that we wrote as the next stage reads it."""
+    return InRecord(record.topic, 0, offset, record.key, record.value, record.headers)
+
+
+def headers_of(record: OutRecord) -> dict[str, str]:
+    """Return the headers as text; every name must stand once."""
+    names = [name for name, _ in record.headers]
+    assert len(names) == len(set(names)), names
+    return {name: value.decode() for name, value in record.headers}

@@ -1,0 +1,485 @@
+"""From a due notification to its next place: what is written for which outcome, and that it is never too early."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+
+from schemas.attempt_record import AttemptRecord
+from streams.notification.decision import DeadLetterReason
+from streams.notification.ladder import Wait
+from streams.notification.outcome import Answered, Blocked, Failure, NoResult, Status
+from streams.notification.profiles import PROFILES
+from tests.unit.bench import ACKNOWLEDGED, UNKNOWN, Bench, partner
+from tests.unit.kit import EVENTS, NOW_MS, event, headers_of, read, read_back, turns
+
+TIMED_OUT = NoResult(Failure.READ_TIMEOUT)
+FORGED = NoResult(Failure.WRONG_SIGNATURE, Status.SUCCESS, "SUCCESS")
+SECOND_LADDER = ["2m", "10m", "10m", "1h", "2h", "6h", "15h"]
+FIRST_LADDER = "1s 3s 30s 1m 2m 5m 10m 15m 30m 1h 2h 3h 4h 6h".split()
+LADDERS = {
+    "mpp-to-alipay-plus": FIRST_LADDER,
+    "mpp-to-ant": FIRST_LADDER,
+    "acquirer-to-alipay-plus": FIRST_LADDER,
+    "alipay-plus-to-acquirer": SECOND_LADDER,
+    "alipay-to-merchant": SECOND_LADDER,
+}
+
+
+async def climb(bench, name, most=99):
+    """Let an event arrive and every record that comes of it, each at its due time."""
+    await bench.event(read("payment-final-state", event(name)))
+    for number in range(most):
+        if len(bench.moved) <= number:
+            break
+        record = bench.moved[number]
+        bench.clock.ms = max(bench.clock.ms, int(headers_of(record)["due-at-ms"]))
+        await bench.tier(read_back(record, offset=number))
+
+
+@pytest.fixture(autouse=True)
+def valid_journals(request):
+    """Every attempts record that a test leaves behind has the published shape."""
+    benches = []
+    request.node.benches = benches
+    yield benches
+    for bench in benches:
+        for record in bench.broker.on("pn-attempts"):
+            AttemptRecord.model_validate_json(record.value)
+
+
+@pytest.fixture
+def new_bench(valid_journals):
+    def make(*args, **kwargs):
+        valid_journals.append(Bench(*args, **kwargs))
+        return valid_journals[-1]
+
+    return make
+
+
+@pytest.mark.parametrize("name", PROFILES)
+async def test_an_acknowledged_notification_leaves_one_attempts_record_and_nothing_else(
+    new_bench, name
+):
+    """The call is made with the event's URL and body; the record says what happened."""
+    bench = new_bench(ACKNOWLEDGED)
+    await bench.event(read("payment-final-state", event(name)))
+    ((partner_id, url, body, signed),) = bench.caller.made
+    assert (partner_id, url) == (EVENTS[name]["partnerId"], EVENTS[name]["notifyUrl"])
+    assert signed is (name != "alipay-to-merchant")
+    order_id = EVENTS[name]["payment"][PROFILES[name].order_id_member]
+    assert json.loads(body)[PROFILES[name].order_id_member] == order_id
+    (record,) = bench.broker.written
+    assert (record.topic, record.key, record.headers) == ("pn-attempts", order_id.encode(), ())
+    assert bench.journal == [
+        {
+            "v": 1,
+            "kind": "attempt",
+            "at_ms": NOW_MS + 40,
+            "notification_id": EVENTS[name]["eventId"],
+            "order_id": order_id,
+            "profile": name,
+            "partner_id": partner_id,
+            "url_origin": f"https://{partner_id}.example.com",
+            "attempt": 1,
+            "parks": 0,
+            "replays": 0,
+            "trigger": "event",
+            "due_at_ms": NOW_MS,
+            "started_at_ms": NOW_MS,
+            "ended_at_ms": NOW_MS + 40,
+            "lateness_ms": 0,
+            "request_left": "yes",
+            "http_status": 200,
+            "result_status": "S",
+            "result_code": "SUCCESS",
+            "outcome": "S:SUCCESS",
+            "decision": "delivered",
+            "origin": "payment-final-state/3/42",
+            "worker": "worker-1",
+        }
+    ]
+    assert bench.count("notifier_notifications_total", profile=name, outcome="acknowledged") == 1
+    assert bench.count("notifier_payments_consumed_total", result="accepted") == 1
+
+
+@pytest.mark.parametrize("name", PROFILES)
+async def test_a_partner_that_never_answers_gets_every_attempt_of_the_ladder(new_bench, name):
+    """Tier by tier, the same bytes, no wait shorter than stated, then one dead letter."""
+    bench = new_bench(TIMED_OUT)
+    await climb(bench, name)
+    waits = LADDERS[name]
+    assert [record.topic for record in bench.moved] == [f"pn-retry-{wait}" for wait in waits]
+    assert len(bench.caller.made) == len(waits) + 1
+    assert len({body for _, _, body, _ in bench.caller.made}) == 1
+    attempts = [line for line in bench.journal if line["kind"] == "attempt"]
+    assert [line["attempt"] for line in attempts] == list(range(1, len(waits) + 2))
+    for before, after, wait in zip(attempts, attempts[1:], waits, strict=False):
+        due = before["ended_at_ms"] + Wait.parse(wait).seconds * 1000
+        assert due <= before["next_due_at_ms"] <= due + 1
+        assert after["started_at_ms"] >= before["next_due_at_ms"]
+        assert after["due_at_ms"] == before["next_due_at_ms"]
+        assert (before["decision"], before["next_topic"]) == ("retry", f"pn-retry-{wait}")
+        assert (before["failure"], before["request_left"]) == ("read_timeout", "perhaps")
+    (letter,) = bench.letters
+    assert headers_of(letter)["dead-letter-reason"] == "attempts-exhausted"
+    assert attempts[-1]["dead_letter_reason"] == "attempts-exhausted"
+    assert letter.value == bench.caller.made[0][2]
+    assert [line["trigger"] for line in attempts] == ["event"] + ["ladder"] * len(waits)
+
+
+async def test_a_tier_record_holds_the_notification_and_how_far_it_came(new_bench):
+    """Headers as the contract names them; the first attempt's time stays, the due time moves."""
+    bench = new_bench(UNKNOWN)
+    value = event()
+    await bench.event(
+        read("payment-final-state", value, headers=[("traceparent", b"00-1"), ("shop", b"7")])
+    )
+    bench.clock.ms += 5000
+    await bench.tier(read_back(bench.moved[0]))
+    first, second = bench.moved
+    assert headers_of(first) == {
+        "format": "1",
+        "notification-id": "evt-1",
+        "profile": "mpp-to-ant",
+        "partner-id": "partner-1",
+        "notify-url": EVENTS["mpp-to-ant"]["notifyUrl"],
+        "attempt": "1",
+        "parks": "0",
+        "replays": "0",
+        "due-at-ms": str(NOW_MS + 40 + 1000 + 1),
+        "occurred-at-ms": "1795311929500",
+        "accepted-at-ms": str(NOW_MS),
+        "first-attempt-at-ms": str(NOW_MS),
+        "last-outcome": "U:UNKNOWN_EXCEPTION",
+        "origin": "payment-final-state/3/42",
+        "traceparent": "00-1",
+        "shop": "7",
+    }
+    assert headers_of(second) == headers_of(first) | {
+        "attempt": "2",
+        "due-at-ms": str(NOW_MS + 5080 + 3000 + 1),
+    }
+    assert (
+        (second.key, second.value)
+        == (first.key, first.value)
+        == (
+            b"20261122190741020001001234567",
+            bench.caller.made[0][2],
+        )
+    )
+    assert bench.journal[1]["lateness_ms"] == 5040 - 1041
+    assert bench.count("notifier_dispatch_lag_seconds_count", tier="1s") == 1
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize(
+    ("code", "by_code", "acquirer", "merchant"),
+    [
+        ("INVALID_SIGNATURE", "retry", "retry", "retry"),
+        ("KEY_NOT_FOUND", "retry", "retry", "retry"),
+        ("PROCESS_FAIL", "rejected", "rejected", "retry"),
+        ("PARAM_ILLEGAL", "rejected", "retry", "retry"),
+        ("", "rejected", "retry", "retry"),
+    ],
+)
+async def test_f_means_what_the_profile_says(new_bench, name, code, by_code, acquirer, merchant):
+    """By code, all but PROCESS_FAIL, or always up the ladder."""
+    bench = new_bench(Answered(Status.FAILED, code))
+    await bench.event(read("payment-final-state", event(name)))
+    expected = {"alipay-plus-to-acquirer": acquirer, "alipay-to-merchant": merchant}.get(
+        name, by_code
+    )
+    (line,) = bench.journal
+    assert (line["outcome"], line["result_status"]) == (f"F:{code}" if code else "F", "F")
+    if expected == "retry":
+        assert (len(bench.moved), bench.letters) == (1, [])
+    else:
+        (letter,) = bench.letters
+        assert bench.moved == []
+        assert headers_of(letter)["dead-letter-reason"] == line["dead_letter_reason"] == "rejected"
+        assert (
+            headers_of(letter)["dead-letter-detail"] == f"the partner refused it: F {code}".strip()
+        )
+        assert headers_of(letter)["last-outcome"] == (f"F:{code}" if code else "F")
+        assert headers_of(letter)["attempt"] == "1"
+        assert letter.value == bench.caller.made[0][2]
+
+
+@pytest.mark.parametrize(
+    "code", ["INVALID_SIGNATURE", "KEY_NOT_FOUND", "MEDIA_TYPE_NOT_ACCEPTABLE"]
+)
+async def test_a_fault_of_our_set_up_is_told_at_the_first(new_bench, code, caplog):
+    """Operators have hours to mend it, if they know."""
+    bench = new_bench(Answered(Status.FAILED, code))
+    await bench.event(read("payment-final-state", event()))
+    assert bench.count("notifier_set_up_faults_total", profile="mpp-to-ant", code=code) == 1
+    assert [r.levelno for r in caplog.records if code in r.getMessage()] == [logging.ERROR]
+
+
+async def test_an_s_that_could_never_be_verified(new_bench):
+    """The partner says S all the time; perhaps its keys changed. An operator must look."""
+    bench = new_bench(FORGED)
+    await climb(bench, "alipay-plus-to-acquirer")
+    (letter,) = bench.letters
+    assert headers_of(letter)["dead-letter-reason"] == "unverified-acknowledgement"
+    assert bench.journal[-1]["result_status"] == "S"
+    assert bench.journal[-1]["failure"] == "wrong_signature"
+    assert (
+        bench.count(
+            "notifier_signature_failures_total",
+            profile="alipay-plus-to-acquirer",
+            reason="wrong_signature",
+        )
+        == 8
+    )
+
+
+async def test_a_blocked_destination_is_no_attempt(new_bench):
+    """Egress rules: nothing left us, so nothing is counted as an attempt."""
+    bench = new_bench(Blocked("the host is private"))
+    await bench.event(read("payment-final-state", event()))
+    (letter,) = bench.letters
+    assert headers_of(letter)["dead-letter-reason"] == "blocked-destination"
+    assert headers_of(letter)["dead-letter-detail"] == "the host is private"
+    assert headers_of(letter)["attempt"] == "0"
+    assert "first-attempt-at-ms" not in headers_of(letter)
+    (line,) = bench.journal
+    assert (line["kind"], line["decision"], line["attempt"]) == ("decision", "dead-letter", 0)
+    assert bench.metrics.registry.get_sample_value(
+        "notifier_attempts_total",
+        {"profile": "mpp-to-ant", "attempt_class": "first", "result": "blocked"},
+    ) in {None, 0.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "detail"),
+    [
+        (lambda p: p.pop("partner-1"), "unknown-partner", "no longer has this partner"),
+        (
+            lambda p: p.update({"partner-1": partner("partner-1", profiles=frozenset())}),
+            "invalid-event",
+            "no longer lists this profile",
+        ),
+    ],
+)
+async def test_a_partner_that_was_changed_after_the_event(new_bench, change, reason, detail):
+    """What is on a tier is checked against the file in force when its time comes."""
+    bench = new_bench(UNKNOWN)
+    await bench.event(read("payment-final-state", event()))
+    change(bench.partners)
+    await bench.tier(read_back(bench.moved[0]))
+    (letter,) = bench.letters
+    assert headers_of(letter)["dead-letter-reason"] == reason
+    assert detail in headers_of(letter)["dead-letter-detail"]
+    assert headers_of(letter)["attempt"] == "1"
+    assert len(bench.caller.made) == 1
+    assert bench.journal[-1]["kind"] == "decision"
+
+
+async def test_a_partners_own_url_is_looked_up_at_each_attempt(new_bench):
+    """And without any there is no way to go."""
+    bench = new_bench(UNKNOWN)
+    bench.partners["partner-1"] = partner("partner-1", notify_url="https://old.example.com/")
+    await bench.event(read("payment-final-state", event(notifyUrl=None)))
+    assert "notify-url" not in headers_of(bench.moved[0])
+    bench.partners["partner-1"] = partner("partner-1", notify_url="https://new.example.com/")
+    await bench.tier(read_back(bench.moved[0]))
+    bench.partners["partner-1"] = partner("partner-1")
+    await bench.tier(read_back(bench.moved[1]))
+    assert [url for _, url, _, _ in bench.caller.made] == [
+        "https://old.example.com/",
+        "https://new.example.com/",
+    ]
+    (letter,) = bench.letters
+    assert headers_of(letter)["dead-letter-reason"] == "invalid-event"
+    assert "notify URL" in headers_of(letter)["dead-letter-detail"]
+
+
+async def test_a_paused_partners_notifications_are_parked_and_climb(new_bench):
+    """Without an attempt, on longer and longer tiers, 15m at most; all of it written down before it happens."""
+    bench = new_bench(ACKNOWLEDGED)
+    bench.partners["partner-1"] = partner("partner-1", paused=True)
+    await bench.event(read("payment-final-state", event()))
+    for number in range(10):
+        bench.clock.ms = int(headers_of(bench.moved[number])["due-at-ms"])
+        await bench.tier(read_back(bench.moved[number], offset=number))
+    waits = ["1s", "3s", "30s", "1m", "2m", "5m", "10m", "15m", "15m", "15m", "15m"]
+    assert [record.topic for record in bench.moved] == [f"pn-retry-{wait}" for wait in waits]
+    assert [headers_of(record)["parks"] for record in bench.moved] == [str(n) for n in range(1, 12)]
+    assert {headers_of(record)["attempt"] for record in bench.moved} == {"0"}
+    assert {headers_of(record)["last-outcome"] for record in bench.moved} == {"parked"}
+    assert bench.caller.made == bench.letters == []
+    topics = [record.topic for record in bench.broker.written]
+    assert topics == [t for wait in waits for t in ("pn-attempts", f"pn-retry-{wait}")]
+    assert [line["trigger"] for line in bench.journal] == ["event"] + ["park"] * 10
+    for line, record, wait in zip(bench.journal, bench.moved, waits, strict=True):
+        assert (line["kind"], line["decision"], line["why"]) == ("park", "parked", "paused")
+        assert line["next_topic"] == record.topic
+        assert str(line["next_due_at_ms"]) == headers_of(record)["due-at-ms"]
+        assert line["next_due_at_ms"] - line["at_ms"] >= Wait.parse(wait).seconds * 1000
+    assert bench.count("notifier_parks_total", profile="mpp-to-ant", reason="paused") == 11
+    bench.partners["partner-1"] = partner("partner-1")
+    bench.clock.ms = int(headers_of(bench.moved[-1])["due-at-ms"])
+    await bench.tier(read_back(bench.moved[-1], offset=99))
+    assert bench.journal[-1]["trigger"] == "park"
+    assert (bench.journal[-1]["decision"], bench.journal[-1]["attempt"]) == ("delivered", 1)
+
+
+async def test_nothing_is_parked_before_the_park_is_written_down(new_bench):
+    """`why` must never have to guess; the tier record follows the attempts record's acknowledgement."""
+    bench = new_bench()
+    bench.partners["partner-1"] = partner("partner-1", paused=True)
+    bench.broker.max_message_bytes["pn-attempts"] = 0
+    with pytest.raises(ValueError, match="pn-attempts"):
+        await bench.event(read("payment-final-state", event()))
+    assert bench.broker.written == []
+
+
+async def test_a_partner_that_asks_for_a_pause_slows_its_destination_not_the_due_time(new_bench):
+    """429 with Retry-After: this notification keeps its wait, the next one is parked until then."""
+    bench = new_bench(NoResult(Failure.HTTP_STATUS))
+    bench.caller.slow_down, bench.caller.retry_after_seconds = True, 100.0
+    await bench.event(read("payment-final-state", event()))
+    assert headers_of(bench.moved[0])["due-at-ms"] == str(NOW_MS + 40 + 1001)
+    await bench.event(
+        read("payment-final-state", event(eventId="evt-2", payment={"paymentRequestId": "o-2"}))
+    )
+    first, second = bench.moved
+    assert len(bench.caller.made) == 1
+    assert second.topic == "pn-retry-2m"  # the first tier that is not shorter than 100 s
+    assert (headers_of(second)["attempt"], headers_of(second)["parks"]) == ("0", "1")
+    assert bench.journal[-1]["kind"] == "park"
+    await bench.event(
+        read(
+            "payment-final-state",
+            event(
+                "mpp-to-alipay-plus",
+                partnerId="partner-1",
+                notifyUrl="https://elsewhere.example.com/",
+            ),
+        )
+    )
+    assert len(bench.caller.made) == 2, "another origin of the same partner is another destination"
+
+
+async def test_a_shop_that_is_slowed_down_for_an_hour_is_parked_for_a_quarter(new_bench):
+    """Parks are 15m at most."""
+    bench = new_bench(NoResult(Failure.HTTP_STATUS))
+    bench.caller.slow_down, bench.caller.retry_after_seconds = True, 3600.0
+    await bench.event(read("payment-final-state", event()))
+    await bench.event(
+        read("payment-final-state", event(eventId="evt-2", payment={"paymentRequestId": "o-2"}))
+    )
+    assert bench.moved[1].topic == "pn-retry-15m"
+    assert bench.journal[-1]["next_due_at_ms"] - bench.clock.ms <= 900_001
+
+
+async def test_no_notification_lives_longer_than_it_may(new_bench):
+    """Counted from when it was accepted; the retry that would come too late is not even planned."""
+    bench = new_bench(TIMED_OUT, give_up_after_h=1)
+    await climb(bench, "mpp-to-ant")
+    assert [record.topic for record in bench.moved] == [
+        f"pn-retry-{wait}" for wait in FIRST_LADDER[:8]
+    ]  # 33m34s; the ninth wait, 30m, would end after an hour
+    (letter,) = bench.letters
+    assert headers_of(letter)["dead-letter-reason"] == "expired"
+    assert headers_of(letter)["attempt"] == "9"
+    assert "NOTIFIER_GIVE_UP_AFTER" in headers_of(letter)["dead-letter-detail"]
+    assert bench.journal[-1]["kind"] == "attempt"
+
+
+async def test_what_is_found_too_old_is_not_attempted(new_bench):
+    """The worker was down for three days: the partner is not called any more, an operator is."""
+    bench = new_bench(UNKNOWN)
+    await bench.event(read("payment-final-state", event()))
+    bench.clock.ms = NOW_MS + 72 * 3_600_000
+    await bench.tier(read_back(bench.moved[0]))
+    (letter,) = bench.letters
+    assert headers_of(letter)["dead-letter-reason"] == "expired"
+    assert len(bench.caller.made) == 1
+
+
+async def test_a_paused_partners_notifications_expire_too(new_bench):
+    """Parked or not."""
+    bench = new_bench(give_up_after_h=0.5)
+    bench.partners["partner-1"] = partner("partner-1", paused=True)
+    await climb(bench, "mpp-to-ant")
+    (letter,) = bench.letters
+    assert headers_of(letter)["dead-letter-reason"] == "expired"
+    assert headers_of(letter)["parks"] == "7"  # 18m34s; another 15m would be too long
+    assert bench.caller.made == []
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 0.001])
+async def test_the_scale_shortens_every_wait_and_keeps_the_topics(new_bench, scale):
+    """For rehearsals: the same tiers, in less time."""
+    bench = new_bench(NoResult(Failure.HTTP_STATUS), scale=scale)
+    await climb(bench, "alipay-to-merchant")
+    for line, wait in zip(bench.journal[:-1], SECOND_LADDER, strict=True):
+        planned = line["next_due_at_ms"] - line["ended_at_ms"]
+        least = Wait.parse(wait).seconds * 1000 * scale
+        assert least <= planned <= least + 2
+        assert line["next_topic"] == f"pn-retry-{wait}"
+
+
+@pytest.mark.parametrize("why", [TIMED_OUT, UNKNOWN, Answered(Status.FAILED, "PROCESS_FAIL")])
+async def test_nothing_is_settled_before_the_broker_has_it(new_bench, why):
+    """The handler returns, and so the offset moves, only after every write is acknowledged."""
+    bench = new_bench(why)
+    bench.broker.held = asyncio.Event()
+    settling = asyncio.create_task(bench.event(read("payment-final-state", event())))
+    await turns(50)
+    assert len(bench.broker.asked) == 2
+    assert not settling.done()
+    bench.broker.held.set()
+    await settling
+    assert len(bench.broker.written) == 2
+
+
+async def test_a_caller_that_raises_gives_its_place_back(new_bench):
+    """The worker stops for it, but a cancelled attempt must not count against the destination for ever."""
+    bench = new_bench()
+    bench.caller.raises = RuntimeError("broken")
+    with pytest.raises(RuntimeError, match="broken"):
+        await bench.event(read("payment-final-state", event()))
+    assert bench.destinations.in_flight == 0
+    assert bench.broker.written == []
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [ACKNOWLEDGED, UNKNOWN, TIMED_OUT, FORGED, Answered(Status.FAILED, "PARAM_ILLEGAL")],
+)
+async def test_no_customer_data_leaves_the_tiers(new_bench, outcome, caplog):
+    """Canaries in the body and in the URL's path and query: not on the attempts topic, in logs or in metrics."""
+    caplog.set_level(logging.DEBUG)
+    bench = new_bench(outcome)
+    value = event(
+        notifyUrl="https://partner-1.example.com/canary-path?canary=query",
+        resultMessage="canary-message",
+        payment={"customerId": "canary-customer"},
+    )
+    await bench.event(read("payment-final-state", value, headers=[("shop", b"canary-header")]))
+    for number, record in enumerate(bench.moved):
+        if number < 14:
+            bench.clock.ms = int(headers_of(record)["due-at-ms"])
+            await bench.tier(read_back(record, offset=number))
+    assert b"canary" in bench.caller.made[0][2]
+    seen = json.dumps(bench.journal) + caplog.text
+    seen += "".join(
+        f"{sample.labels}"
+        for metric in bench.metrics.registry.collect()
+        for sample in metric.samples
+    )
+    assert "canary" not in seen
+
+
+@pytest.mark.parametrize("reason", DeadLetterReason)
+def test_every_reason_of_the_contract_has_a_series(reason):
+    """And nothing else ends a notification."""
+    bench = Bench()
+    assert (
+        bench.metrics.registry.get_sample_value("notifier_dlq_total", {"reason": reason.value}) == 0
+    )
