@@ -11,6 +11,7 @@ from functools import partial
 from importlib.metadata import version
 
 from streams.arrival import Arrival
+from streams.call.batches import Batches
 from streams.call.destinations import Destinations
 from streams.call.egress import Guard
 from streams.call.https import Caller
@@ -83,7 +84,7 @@ class Runtime:
         self._caller = Caller(
             clock=clock,
             guard=Guard(allow=settings.egress_allow, allow_http=settings.allow_http),
-            crypto_threads=self._crypto_threads,
+            crypto=Batches(self._crypto_threads, _CRYPTO_THREADS),
             lookup_threads=self._lookup_threads,
             user_agent=f"payment-notifier/{PROGRAM_VERSION}",
         )

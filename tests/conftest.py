@@ -30,15 +30,17 @@ def partner(keys):
         yield running
 
 
-@pytest.fixture
-def make_deployment(broker, partner, keys, tmp_path):
+@pytest.fixture(scope="session")
+def make_deployment(broker, partner, keys, tmp_path_factory):
     """Make an installation with clean topics and groups; ends its workers and drops its topics afterwards."""
 
     @asynccontextmanager
-    async def make(*, source=None, **options):
-        deployment = Deployment(broker, partner, keys, tmp_path, **options)
-        await deployment.create_topics(source)
+    async def make(*, topics=True, source=None, **options):
+        directory = tmp_path_factory.mktemp("deployment")
+        deployment = Deployment(broker, partner, keys, directory, **options)
         try:
+            if topics:
+                await deployment.create_topics(source)
             yield deployment
             assert deployment.unwanted == []
         finally:

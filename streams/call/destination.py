@@ -4,8 +4,8 @@ Three rules, all in seconds of the worker's clock:
 
 - In flight: additive increase, multiplicative decrease, below the partner's `max_in_flight`. An answer raises the
   limit, a call that ends without one, or takes more than half of its time-out, halves it.
-- Silence: calls are under way or have failed, and nothing was answered lately. Then one probe a second goes out and
-  nothing else, until an answer comes.
+- Silence: calls are under way or have failed, and nothing was answered lately. Then one probe a second goes out,
+  within `max_in_flight`, and nothing else, until an answer comes.
 - Rate: slots are handed out ahead (GCRA without burst). Who would wait long is told when there will be a slot.
 """
 
@@ -29,7 +29,7 @@ class Destination:
         ceiling: the partner's `max_in_flight`, this worker's share of it.
         rate_per_second: the partner's `rate_limit_per_second`, this worker's share of it; None for no limit.
         limit: calls at once now.
-        in_flight: calls under way.
+        in_flight: calls admitted and not yet ended.
         last_used: when it was last asked for.
     """
 
@@ -41,6 +41,7 @@ class Destination:
     _threshold: float = float("inf")
     _decreased_at: float = 0.0
     _answered_at: float | None = None
+    _sent: int = 0  # of those in flight; the others still wait for the worker's own limits
     _busy_since: float = 0.0
     _failed: bool = False
     _usual_seconds: float = 0.0
@@ -59,7 +60,7 @@ class Destination:
         patience = max(LATELY_SECONDS, 2 * self._usual_seconds)
         if self._answered_at is not None and now - self._answered_at <= patience:
             return False
-        return self._failed or (self.in_flight > 0 and now - self._busy_since > patience)
+        return self._failed or (self._sent > 0 and now - self._busy_since > patience)
 
     def closed_until(self, now: float) -> float | None:
         """Return until when it asked not to be called (Retry-After), or None."""
@@ -67,11 +68,17 @@ class Destination:
 
     def next_probe(self, now: float) -> float | None:
         """Return when a silent destination may be probed next, or None where it may be now."""
-        return self._next_probe if now < self._next_probe else None
+        if now < self._next_probe:
+            return self._next_probe
+        return now + PROBE_SECONDS if self.in_flight >= self.ceiling else None
+
+    @property
+    def _allowed(self) -> float:
+        return max(1.0, min(self.limit, self.ceiling))
 
     def has_room(self) -> bool:
         """Tell whether one more call is within the limit."""
-        return self.in_flight < max(1, int(min(self.limit, self.ceiling)))
+        return self.in_flight < int(self._allowed)
 
     def reserve_slot(self, now: float, patience: float) -> tuple[float, bool]:
         """Ask for a slot of the rate limit.
@@ -92,12 +99,25 @@ class Destination:
         return promised, False
 
     def start(self, now: float) -> None:
-        """Note that a call starts."""
-        if self.in_flight == 0:
-            self._busy_since = now
+        """Note that a call is admitted."""
         if self.is_silent(now):
             self._next_probe = now + PROBE_SECONDS
         self.in_flight += 1
+
+    def send(self, now: float) -> None:
+        """Note that an admitted call goes out: an answer may be expected from now on."""
+        if self._sent == 0:
+            self._busy_since = now
+        self._sent += 1
+
+    def cancel(self, *, sent: bool) -> None:
+        """Note that an admitted call was not made. It tells nothing about the destination.
+
+        Args:
+            sent: whether `send` was told of it.
+        """
+        self.in_flight -= 1
+        self._sent -= sent
 
     def end(
         self, now: float, *, seconds: float, answered: bool, slow: bool, closed_for: float | None
@@ -111,8 +131,10 @@ class Destination:
             slow: whether it says, or its time shows, that there is too much traffic.
             closed_for: how long the destination asks not to be called, or None.
         """
-        was_at_limit = self.in_flight >= self.limit / 2
+        allowed = self._allowed
+        was_at_limit = self.in_flight >= allowed / 2
         self.in_flight -= 1
+        self._sent -= 1
         if closed_for is not None:
             self._closed_until = max(self._closed_until, now + closed_for)
         if answered:
@@ -122,16 +144,15 @@ class Destination:
             self._usual_seconds += (seconds - self._usual_seconds) * (
                 _SMOOTHING if self._usual_seconds else 1
             )
-            if was_silent:
-                self.limit = 1.0
+            if was_silent:  # one more call; those that still hang must not keep it out
+                self.limit = float(min(self.ceiling, self.in_flight + 1))
         else:
             self._failed = True
-            self._next_probe = max(self._next_probe, now)
         if slow or not answered:
             # Once for all calls that were under way together: they tell the same thing.
             if now - seconds >= self._decreased_at:
                 self._decreased_at = now
-                self.limit = self._threshold = max(1.0, self.limit / 2)
+                self.limit = self._threshold = max(1.0, allowed / 2)
         elif was_at_limit:
             self.limit = min(
                 self.ceiling, self.limit + (1.0 if self.limit < self._threshold else 1 / self.limit)

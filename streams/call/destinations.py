@@ -23,13 +23,14 @@ SILENT_SHARE = 4
 """Destinations that have not answered lately share at most one in so many of the worker's calls."""
 
 UNPROVEN_SHARE = 2
-"""Destinations that have never answered share at most one in so many."""
+"""Destinations that have never answered share at most one in so many, until they turn out to be silent."""
 
 RETRY_SHARE = 2
 """Retries share at most one in so many, so that a backlog of them does not delay new payments."""
 
 IDLE_SECONDS = 60.0
-_COUNT_SECONDS = 0.05
+_COUNT_SECONDS = 0.05  # who falls silent is seen within that
+_LEAST_SHARE = 1e-3  # for a record still in flight when the last partition has gone
 _SLOW_PART = (
     0.5  # of the attempt's time-out; a call that takes longer shows that there is too much traffic
 )
@@ -81,6 +82,7 @@ class Destinations:
         self._retries = asyncio.Semaphore(max(1, max_in_flight // RETRY_SHARE))
         self._most_silent = max(1, max_in_flight // SILENT_SHARE)
         self._most_unproven = max(1, max_in_flight // UNPROVEN_SHARE)
+        self._most_unanswered = max(1, self._most_unproven + max_in_flight // SILENT_SHARE)
         self._silent = self._unproven = 0
         self._counted_at = self._swept_at = now_seconds()
         self.share = 1.0
@@ -104,14 +106,13 @@ class Destinations:
             url: the notify URL, whose form was checked.
             retry: whether it comes from a tier.
         """
-        now = self._now()
         key = (partner.partner_id, _origin(url))
-        known = self._look_up(key, partner, now)
-        refusal = await self._wait_for_destination(known, now)
+        known = self._look_up(key, partner, self._now())
+        refusal = await self._wait_for_destination(key, known)
         if refusal is not None:
             return refusal
         ticket = Ticket(key, partner.attempt_timeout_seconds, retry)
-        self._started(key)
+        self._started(key, known.state)
         try:
             if retry:
                 await self._retries.acquire()
@@ -122,9 +123,10 @@ class Destinations:
                     self._retries.release()
                 raise
         except BaseException:
-            known.state.in_flight -= 1
+            known.state.cancel(sent=False)
             self._freed(key, known)
             raise
+        known.state.send(self._now())
         self.in_flight += 1
         return ticket
 
@@ -136,7 +138,7 @@ class Destinations:
         self.in_flight -= 1
         known = self._known[ticket.key]
         if call is None or isinstance(call.outcome, Blocked):
-            known.state.in_flight -= 1
+            known.state.cancel(sent=True)
         else:
             seconds = (call.ended_at_ms - call.started_at_ms) / 1000
             known.state.end(
@@ -148,62 +150,88 @@ class Destinations:
             )
         self._freed(ticket.key, known)
 
-    async def _wait_for_destination(self, known: _Known, now: float) -> NoRoom | None:
+    async def _wait_for_destination(self, key: tuple[str, str], known: _Known) -> NoRoom | None:
         """Take one of the destination's calls, or return why there is none to be had soon."""
-        state = known.state
-        if (closed := state.closed_until(now)) is not None:
-            return NoRoom("closed", closed, climbs=False)
-        self._count(now)
-        if state.is_silent(now):
-            return self._probe(state, now)
-        if not state.has_answered and self._unproven >= self._most_unproven:
+        state, now = known.state, self._now()
+        if now - self._counted_at >= _COUNT_SECONDS:
+            self._count(now)
+        if (refusal := self._refusal(state, now)) is not None:
+            return refusal
+        silent = state.is_silent(now)
+        if not silent and not state.has_answered and not self._may_try_another(now):
             return NoRoom("share", now + PATIENCE_SECONDS, climbs=True)
         slot, taken = state.reserve_slot(now, PATIENCE_SECONDS)
         if not taken:
             return NoRoom("rate-limit", slot, climbs=False)
         if slot > now:
             await asyncio.sleep(slot - now)
-        if known.waiting or not state.has_room():
-            if not await self._queue(known):
-                return NoRoom("in-flight", self._now() + PATIENCE_SECONDS, climbs=True)
-        else:
-            state.start(self._now())
-        return None
-
-    def _probe(self, state: Destination, now: float) -> NoRoom | None:
-        """Take the one call that a silent destination gets, or return when the next will be."""
-        probe = state.next_probe(now)
-        if probe is not None or self._silent >= self._most_silent:
-            return NoRoom("silent", probe or now + PATIENCE_SECONDS, climbs=True)
+            now = self._now()
+            if (refusal := self._refusal(state, now)) is not None:
+                return refusal
+            silent = state.is_silent(now)
+        if not silent and (known.waiting or not state.has_room()):
+            return await self._queue(key, known)
         state.start(now)
         return None
 
-    async def _queue(self, known: _Known) -> bool:
-        """Wait in line for one of the destination's calls; False where patience ran out."""
+    def _refusal(self, state: Destination, now: float) -> NoRoom | None:
+        """Return why nothing at all goes there now. A silent destination whose probe is due gets that one call."""
+        if (closed := state.closed_until(now)) is not None:
+            return NoRoom("closed", closed, climbs=False)
+        if state.is_silent(now):
+            probe = state.next_probe(now)
+            if probe is not None or self._silent >= self._most_silent:
+                return NoRoom("silent", probe or now + PATIENCE_SECONDS, climbs=True)
+        return None
+
+    def _may_try_another(self, now: float) -> bool:
+        """Tell whether unproven destinations have room. Many may have answered since they were counted."""
+        for counted in (False, True):
+            silent, unproven = self._silent, self._unproven
+            if unproven < self._most_unproven and silent + unproven < self._most_unanswered:
+                return True
+            if not counted:
+                self._count(now)
+        return False
+
+    async def _queue(self, key: tuple[str, str], known: _Known) -> NoRoom | None:
+        """Wait in line for one of the destination's calls, until patience runs out or there are none any more."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
         known.waiting.append(turn)
         timer = loop.call_later(PATIENCE_SECONDS, _give_up, turn, known.waiting)
         try:
-            return await turn
+            taken = await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.result():
-                known.state.in_flight -= 1
-                self._hand_on(known)
+                known.state.cancel(sent=False)
+                self._freed(key, known)
             raise
         finally:
             timer.cancel()
+        if taken:
+            return None
+        now = self._now()
+        in_flight = NoRoom("in-flight", now + PATIENCE_SECONDS, climbs=True)
+        return self._refusal(known.state, now) or in_flight
 
     def _hand_on(self, known: _Known) -> None:
-        while known.waiting and (known.waiting[0].done() or known.state.has_room()):
+        """Give room that came free to those who wait; send them away where the destination closed or fell silent."""
+        state, now = known.state, self._now()
+        shut = state.closed_until(now) is not None or state.is_silent(now)
+        while known.waiting and (shut or known.waiting[0].done() or state.has_room()):
             turn = known.waiting.popleft()
             if not turn.done():
-                known.state.start(self._now())  # counted here, so that nobody can slip in between
-                turn.set_result(True)
+                if not shut:
+                    state.start(now)  # counted here, so that nobody can slip in between
+                turn.set_result(not shut)
 
-    def _started(self, key: tuple[str, str]) -> None:
+    def _started(self, key: tuple[str, str], state: Destination) -> None:
         self._busy.add(key)
-        self._unproven += not self._known[key].state.has_answered
+        if state.is_silent(self._now()):
+            self._silent += 1
+        elif not state.has_answered:
+            self._unproven += 1
 
     def _freed(self, key: tuple[str, str], known: _Known) -> None:
         self._hand_on(known)
@@ -211,20 +239,19 @@ class Destinations:
             self._busy.discard(key)
 
     def _look_up(self, key: tuple[str, str], partner: Partner, now: float) -> _Known:
-        ceiling = max(1, int(partner.max_in_flight * self.share))
-        rate = partner.rate_limit_per_second and partner.rate_limit_per_second * self.share
+        share = max(self.share, _LEAST_SHARE)
+        ceiling = max(1, int(partner.max_in_flight * share))
+        rate = partner.rate_limit_per_second and partner.rate_limit_per_second * share
+        self._sweep(now)
         known = self._known.get(key)
         if known is None:
-            self._sweep(now)
             known = self._known[key] = _Known(Destination(ceiling, rate))
         state = known.state
         state.ceiling, state.rate_per_second, state.last_used = ceiling, rate, now
         return known
 
     def _count(self, now: float) -> None:
-        """Count the calls of silent and of unproven destinations, at most twenty times a second."""
-        if now - self._counted_at < _COUNT_SECONDS:
-            return
+        """Count the calls of silent and of unproven destinations."""
         self._counted_at = now
         self._silent = self._unproven = 0
         for key in self._busy:

@@ -8,15 +8,17 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from streams.call.answer import Expected, judge
+from streams.call.batches import Batches
 from streams.call.client import Exchange, PartnerClient
 from streams.call.egress import DestinationBlocked, Guard
 from streams.call.failures import NETWORK_ERRORS, failure_of
 from streams.call.resolver import CheckedResolver, Lookup, system_lookup
 from streams.call.retry_after import retry_after_seconds
-from streams.call.signing import Signer, request_time, string_to_sign
+from streams.call.signing import request_time, sign, string_to_sign
 from streams.clock import Clock
 from streams.notification.outcome import Blocked, Failure, NoResult, Outcome, RequestLeft
 from streams.partners import Partner, public_tls
@@ -58,12 +60,12 @@ class Caller:
     Args:
         clock: the worker's.
         guard: the egress rules.
-        crypto_threads: where signatures are made and verified.
+        crypto: where signatures are made and verified, off the event loop.
         lookup_threads: where names are looked up.
         user_agent: name and version of this program.
         lookup: finds a host's addresses.
 
-    The executors stay the giver's to shut down.
+    The threads stay the giver's to shut down.
     """
 
     def __init__(  # noqa: PLR0913  # its collaborators, each given by name
@@ -71,15 +73,14 @@ class Caller:
         *,
         clock: Clock,
         guard: Guard,
-        crypto_threads: Executor,
+        crypto: Batches,
         lookup_threads: Executor,
         user_agent: str,
         lookup: Lookup = system_lookup,
     ) -> None:
         self._clock = clock
         self._guard = guard
-        self._threads = crypto_threads
-        self._signer = Signer(crypto_threads)
+        self._crypto = crypto
         self._resolver = CheckedResolver(guard, lookup, lookup_threads)
         self._user_agent = user_agent
         self._clients: dict[str, tuple[Partner, PartnerClient]] = {}
@@ -107,7 +108,7 @@ class Caller:
         before = time.perf_counter()
         key = partner.signing_key(started_at_ms / 1000)
         signed = string_to_sign(target.path, partner.client_id, now, body)
-        signature = await self._signer.sign(key, signed)
+        signature = await self._crypto.run(partial(sign, key, signed))
         signing_seconds = time.perf_counter() - before
         headers = {"Client-Id": partner.client_id, "Request-Time": now, "Signature": signature}
 
@@ -178,7 +179,7 @@ class Caller:
             return NoResult(failure)
         answer = (exchange.http_status, exchange.headers, failure or exchange.body or b"", expected)
         if expected.peer_keys and "signature" in exchange.headers:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, judge, *answer)
+            return await self._crypto.run(partial(judge, *answer))
         return judge(*answer)
 
     def _client(self, partner: Partner) -> PartnerClient:

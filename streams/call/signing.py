@@ -4,12 +4,10 @@ Our signatures are the SDKs' to the byte. The verifier accepts a little more, be
 documents that say base64url; it never lets an answer choose the hash or the key material.
 """
 
-import asyncio
 import base64
 import binascii
 import re
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import Final, Literal
 from urllib.parse import quote, unquote
@@ -56,23 +54,6 @@ def sign(key: SigningKey, signed: bytes) -> str:
     raw = key.private_key.sign(signed, PKCS1v15(), SHA256())
     encoded = quote(base64.b64encode(raw), safe="")
     return f"algorithm=RSA256,keyVersion={key.version},signature={encoded}"
-
-
-class Signer:
-    """Signs off the event loop; RSA in OpenSSL releases the interpreter's lock.
-
-    The one door to signing, so that signatures may be made in batches without a caller's noticing.
-
-    Args:
-        threads: where it runs.
-    """
-
-    def __init__(self, threads: Executor) -> None:
-        self._threads = threads
-
-    async def sign(self, key: SigningKey, signed: bytes) -> str:
-        """Return the value of the Signature header over a string to sign."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, sign, key, signed)
 
 
 def verify(header: str, signed: bytes, keys: Mapping[str, RSAPublicKey]) -> bool:

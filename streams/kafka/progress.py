@@ -4,11 +4,15 @@ Kafka keeps a text beside each committed offset. What finished behind a record s
 the next owner of the partition repeats only what was in flight, and not what came after it.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _FORMAT = "1:"
 _MOST_BYTES = 4000  # the broker takes 4096 (offset.metadata.max.bytes)
+_MOST_OFFSETS = 65_536  # many times a span; a text that claims more would only cost memory
+_RANGE = r"[0-9]{1,19}(-[0-9]{1,19})?"
+_TEXT = re.compile(rf"1:{_RANGE}(,{_RANGE})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +29,29 @@ class Progress:
 
     def metadata(self) -> str:
         """Return the text for Kafka: ranges relative to the offset, the lowest first, as many as it takes."""
-        text = _FORMAT
+        text, count = "", 0
         for first, last in _ranges(self.finished):
-            part = (
-                f"{first - self.offset}-{last - self.offset}"
-                if last > first
-                else str(first - self.offset)
-            )
-            longer = f"{text}{',' if text != _FORMAT else ''}{part}"
-            if len(longer) > _MOST_BYTES:
+            low, high = first - self.offset, last - self.offset
+            part = f"{low}-{high}" if high > low else str(low)
+            longer = f"{text},{part}" if text else f"{_FORMAT}{part}"
+            count += high - low + 1
+            if len(longer) > _MOST_BYTES or count > _MOST_OFFSETS:
                 break
             text = longer
-        return text if text != _FORMAT else ""
+        return text
 
     @classmethod
     def read(cls, offset: int, metadata: str) -> "Progress":
         """Read what was committed. A text that is not ours counts as none."""
-        if not metadata.startswith(_FORMAT):
+        if not _TEXT.fullmatch(metadata):
             return cls(offset)
         finished: set[int] = set()
-        try:
-            for part in metadata.removeprefix(_FORMAT).split(","):
-                first, _, last = part.partition("-")
-                finished.update(range(offset + int(first), offset + int(last or first) + 1))
-        except ValueError:
-            return cls(offset)
+        for part in metadata.removeprefix(_FORMAT).split(","):
+            low, _, high = part.partition("-")
+            found = range(offset + int(low), offset + int(high or low) + 1)
+            if not found or len(finished) + (found.stop - found.start) > _MOST_OFFSETS:
+                return cls(offset)
+            finished.update(found)
         return cls(offset, frozenset(finished))
 
 

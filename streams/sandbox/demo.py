@@ -142,7 +142,7 @@ def _run(  # noqa: PLR0913  # the options that matter here
     produced, complete = asyncio.run(work(parts, events, time_limit_seconds, console))
     if not keep:
         parts.worker.stop()
-    report = asyncio.run(account(parts, produced, scale))
+    report = asyncio.run(account(parts, produced, scale, running=keep))
     console.print(result_tables(report))
     if not complete:
         say(console, f"\nThe end of the worker's log:\n{parts.worker.log_tail()}")

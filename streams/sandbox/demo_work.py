@@ -64,7 +64,7 @@ async def work(
         0.0,
         0.0,
     )
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
         async with reading(parts.brokers, [SOURCE, *_READ_BY_NO_GROUP]) as reader:
             while elapsed < time_limit_seconds and progress.settled < len(events):
                 progress.take(await reader.more())
@@ -74,7 +74,7 @@ async def work(
                 elapsed = time.monotonic() - started
                 now = (elapsed, clock.now_ms(), len(parts.partner.requests))
                 if console.is_terminal:
-                    live.update(progress.table(*now), refresh=True)
+                    live.update(progress.table(*now))
                 elif elapsed - said >= _LINE_EVERY_SECONDS or progress.settled >= len(events):
                     said = elapsed
                     say(console, progress.line(*now))
@@ -85,8 +85,16 @@ async def work(
     return produced, progress.settled >= len(events)
 
 
-async def account(parts: Parts, produced: Sequence[Produced], scale: float) -> Report:
+async def account(
+    parts: Parts, produced: Sequence[Produced], scale: float, *, running: bool
+) -> Report:
     """Read every topic to its end and reconcile it with the partner's record.
+
+    Args:
+        parts: what runs.
+        produced: every event.
+        scale: of the waits.
+        running: whether the worker still runs, so that its last commits may be on their way.
 
     Raises:
         KafkaError: the broker refused.
@@ -95,13 +103,13 @@ async def account(parts: Parts, produced: Sequence[Produced], scale: float) -> R
         parts.brokers, [SOURCE, *await topics_with_prefix(parts.brokers, PREFIX)]
     )
     read = [record for record in kept if record.topic not in _READ_BY_NO_GROUP]
-    groups = [GROUP, f"{GROUP}-retry"]
+    groups, patience = [GROUP, f"{GROUP}-retry"], _COMMIT_SECONDS if running else 0.0
     return Ledger(
         prefix=PREFIX,
         produced=produced,
         requests=parts.partner.requests,
         kept=kept,
-        committed=await settled_offsets(parts.brokers, groups, read, _COMMIT_SECONDS),
+        committed=await settled_offsets(parts.brokers, groups, read, patience),
         scale=scale,
         monotonic_zero_ms=monotonic_zero_ms(),
         repeats_allowed=_REPEATS_ALLOWED,

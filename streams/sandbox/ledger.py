@@ -1,8 +1,11 @@
 """The ledger of a rehearsal: what was produced, what the partner got and what the topics hold, brought together.
 
-Pure: evidence in, report out. It judges the notifier from the outside, so it takes the ladders from the profiles and
-everything else from evidence: nothing from what the notifier says of itself without a second witness.
+Pure: evidence in, report out. Three things rest on the attempts topic, so on the notifier's own word: that a
+notification was delivered (the partner's record must hold the call, `Produced.expected` what it answered), when an
+attempt ended, and lateness.
 `streams.sandbox.ledger_evidence` collects the evidence from a broker.
+
+Longer than most files: whoever reads a fault finds every rule of the judgement here.
 """
 
 from collections import Counter, defaultdict
@@ -161,7 +164,8 @@ class Ledger:
         """Bring everything together."""
         faults: list[Fault] = []
         of = _Sorted(self, faults)
-        accounts, lateness = [], []
+        accounts: list[Account] = []
+        lateness: list[int] = []
         for produced in self.produced:
             case = _Case(
                 self,
@@ -378,7 +382,7 @@ class _Case:
         if self._requests and not decided:
             yield FaultKind.UNRECORDED, f"of {len(self._requests)} requests"
         for entry, request in self._pairs:
-            if request is None and entry.http_status is not None:
+            if request is None and (entry.http_status is not None or entry.decision == "delivered"):
                 yield FaultKind.UNHEARD, f"attempt {entry.attempt}"
 
     def _arrived_ms(self, request: Received) -> float:

@@ -344,6 +344,14 @@ def test_an_answer_that_nobody_gave(world):
     assert world.faults() == {(FaultKind.UNHEARD, A)}
 
 
+def test_a_delivery_without_a_call(world):
+    """Nothing is delivered that the partner never got, whatever the attempts topic says of the answer."""
+    world.without("p-attempts", '"delivered"')
+    world.attempt(A, "order-a", 3, START + 26, "delivered", http_status=None)
+    del world.requests[2], world.requests[-1]
+    assert world.faults() == {(FaultKind.UNHEARD, A)}
+
+
 def test_what_belongs_to_no_event(world):
     """Records and requests that no produced event explains are faults."""
     world.request("order-x", START)

@@ -1,5 +1,4 @@
 import base64
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +8,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.call.signing import Signer, request_time, sign, string_to_sign, verify
+from streams.call.signing import request_time, sign, string_to_sign, verify
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -189,11 +188,3 @@ def test_request_time_forms():
     """ISO 8601 is whole seconds with +00:00, never rounded up; the other is milliseconds."""
     assert request_time(1_795_342_530_999, "iso8601") == "2026-11-22T10:15:30+00:00"
     assert request_time(1_795_342_530_999, "epoch-ms") == "1795342530999"
-
-
-async def test_the_signer_signs_in_the_threads_it_was_given(vectors, signing_keys):
-    """The same header comes out of the thread pool."""
-    with ThreadPoolExecutor(1) as threads:
-        for vector in vectors:
-            header = await Signer(threads).sign(signing_keys[vector["signer"]], signed_of(vector))
-            assert header == vector["signature_header"]

@@ -338,8 +338,6 @@ def test_the_headers_of_a_refused_event():
         ("accepted-at-ms", b"1000"),
         ("origin", b"source/3/42"),
         ("x", b"1"),
-        ("dead-letter-reason", b"unknown-partner"),
-        ("dead-letter-detail", b"why"),
     )
     names = [
         name

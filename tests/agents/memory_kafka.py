@@ -1,0 +1,269 @@
+"""A Kafka in memory under Faust's real code: only aiokafka's consumer is replaced, in its own thread as in a worker.
+
+Everything above it runs as it is: our transport's overrides, Faust's consumer, conductor, streams and agents.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, cast
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from faust.transport.drivers import aiokafka as driver
+
+from streams.kafka.app import NotifierApp
+from streams.kafka.transport import Consumer, ConsumerThread, Transport
+
+PATIENCE_SECONDS = 20.0
+
+
+class MemoryKafka:
+    """Topics, a group's offsets, and the one member that reads them.
+
+    Attributes:
+        partitions: of every topic.
+        committed: the group's offsets.
+        commits: every commit, in order.
+        fetches: how often the member asked for records.
+        commit_errors: raised by the next commits, one each.
+        configured: the real consumer that our transport would have used.
+    """
+
+    def __init__(self, partitions: int = 1) -> None:
+        self.partitions = partitions
+        self.committed: dict[TopicPartition, OffsetAndMetadata] = {}
+        self.commits: list[dict[TopicPartition, OffsetAndMetadata]] = []
+        self.fetches = 0
+        self.commit_errors: list[Exception] = []
+        self.configured: AIOKafkaConsumer | None = None
+        self.consumer: MemoryConsumer | None = None
+        self.log: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = defaultdict(list)
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Condition()
+        self._notices: set[asyncio.Task[None]] = set()
+
+    def put(
+        self,
+        topic: str,
+        *values: bytes | None,
+        partition: int = 0,
+        key: bytes | None = b"k",
+        headers: Iterable[tuple[str, bytes | None]] = (),
+    ) -> None:
+        """Append records to a partition."""
+        log = self.log[TopicPartition(topic, partition)]
+        for value in values:
+            log.append(
+                ConsumerRecord(
+                    topic, partition, len(log), 1_795_342_530_000, 0, key, value, None,
+                    len(key or b""), len(value or b""), cast(Any, tuple(headers)),
+                )
+            )  # fmt: skip
+        if self.consumer is not None:
+            self.consumer.wake()
+
+    def changed(self) -> None:
+        """Wake whoever waits in `until`; called from the consumer's thread."""
+
+        async def notify() -> None:
+            async with self._changed:
+                self._changed.notify_all()
+
+        def start() -> None:
+            task = self._loop.create_task(notify())
+            self._notices.add(task)
+            task.add_done_callback(self._notices.discard)
+
+        self._loop.call_soon_threadsafe(start)
+
+    async def until(self, predicate: Callable[[], object]) -> None:
+        """Wait until something is so; looked at after every fetch, commit and change of the group."""
+        async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
+            await self._changed.wait_for(predicate)
+
+    async def rebalance(self, *partitions: tuple[str, int]) -> None:
+        """Take every partition away from the member and give it these."""
+        await self.until(lambda: self.consumer is not None and self.consumer.listener is not None)
+        assert self.consumer is not None
+        wanted = {TopicPartition(*partition) for partition in partitions}
+        await self.consumer.run(self.consumer.rebalance(wanted))
+
+    def offset(self, topic: str, partition: int = 0) -> int | None:
+        """Return the group's offset."""
+        found = self.committed.get(TopicPartition(topic, partition))
+        return None if found is None else found.offset
+
+
+class MemoryConsumer:
+    """What Faust and our transport use of an AIOKafkaConsumer."""
+
+    def __init__(self, kafka: MemoryKafka) -> None:
+        self.kafka = kafka
+        self.listener: Any = None
+        self.loop = asyncio.get_running_loop()
+        self._topics: set[str] = set()
+        self._assigned: set[TopicPartition] = set()
+        self._positions: dict[TopicPartition, int] = {}
+        self._more = asyncio.Event()
+        self._closed = False
+        self._max_poll_records = 500
+        self._fetcher = self
+        self._subscriptions = SimpleNamespace(fetch_context=nullcontext)
+        self._client = self
+        self._coordination_task = self.loop.create_future()
+        self._coordinator = SimpleNamespace(
+            generation=-1,
+            member_id="member-1",
+            coordinator_id=1,
+            _coordination_task=self._coordination_task,
+            fetch_committed_offsets=self._fetch_committed,
+            close=self.close,
+        )
+
+    async def run(self, coroutine: Any) -> Any:
+        """Run in the consumer's thread."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.loop))
+
+    def wake(self) -> None:
+        """Let a fetch that waits look again; called from any thread."""
+        self.loop.call_soon_threadsafe(self._more.set)
+
+    async def rebalance(self, wanted: set[TopicPartition]) -> None:
+        await self.listener.on_partitions_revoked(set(self._assigned))
+        self._assigned = wanted
+        self._positions = {partition: self._start(partition) for partition in wanted}
+        self._coordinator.generation += 1 + (self._coordinator.generation < 0)
+        await self.listener.on_partitions_assigned(set(wanted))
+        self.kafka.changed()
+
+    def _start(self, partition: TopicPartition) -> int:
+        committed = self.kafka.committed.get(partition)
+        return 0 if committed is None else committed.offset
+
+    # --- what aiokafka's consumer has -----------------------------------------------------------
+
+    async def start(self) -> None:
+        self.kafka.changed()
+
+    async def stop(self) -> None:
+        self._closed = True
+        self._coordination_task.cancel()
+
+    async def close(self) -> None:
+        await self.stop()
+
+    def subscribe(self, topics: Iterable[str], listener: Any) -> None:
+        self._topics, self.listener = set(topics), listener
+        self.kafka.changed()
+
+    def subscription(self) -> frozenset[str]:
+        return frozenset(self._topics)
+
+    def assignment(self) -> set[TopicPartition]:
+        return set(self._assigned)
+
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        assert topic in self._topics
+        return set(range(self.kafka.partitions))
+
+    def highwater(self, partition: TopicPartition) -> int:
+        return len(self.kafka.log[TopicPartition(*partition)])
+
+    async def position(self, partition: TopicPartition) -> int:
+        return self._positions[TopicPartition(*partition)]
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self._positions[TopicPartition(*partition)] = offset
+        self._more.set()
+
+    async def seek_to_committed(self) -> Mapping[TopicPartition, int]:
+        for partition in self._assigned:
+            self.seek(partition, self._start(partition))
+        return dict(self._positions)
+
+    async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        if self.kafka.commit_errors:
+            raise self.kafka.commit_errors.pop(0)
+        if not set(offsets) <= self._assigned:
+            raise IllegalStateError(offsets)
+        self.kafka.committed.update(offsets)
+        self.kafka.commits.append(dict(offsets))
+        self.kafka.changed()
+
+    async def _fetch_committed(
+        self, partitions: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, OffsetAndMetadata]:
+        known = self.kafka.committed
+        return {partition: known[partition] for partition in partitions if partition in known}
+
+    async def fetched_records(
+        self, partitions: Iterable[Any], timeout: float = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[Any]]:
+        self.kafka.fetches += 1
+        self.kafka.changed()
+        found = self._take(partitions, max_records or 500)
+        if not found:
+            self._more.clear()
+            try:
+                await asyncio.wait_for(self._more.wait(), timeout)
+            except TimeoutError:
+                return {}
+            found = self._take(partitions, max_records or 500)
+        return found
+
+    def _take(self, partitions: Iterable[Any], most: int) -> dict[TopicPartition, list[Any]]:
+        found = {}
+        for partition in sorted(TopicPartition(*tp) for tp in partitions):
+            position = self._positions[partition]
+            batch = self.kafka.log[partition][position : position + most]
+            if batch:
+                found[partition] = batch
+                self._positions[partition] += len(batch)
+                most -= len(batch)
+        return found
+
+
+class MemoryThread(ConsumerThread):
+    """Our consumer thread over a consumer in memory."""
+
+    _last_poll = 0.0
+
+    @property
+    def last_poll(self) -> float:  # type: ignore[override]  # so that a test can wait for it
+        """When it last polled, in seconds of the thread's loop."""
+        return self._last_poll
+
+    @last_poll.setter
+    def last_poll(self, at: float) -> None:
+        self._last_poll = at
+        cast(Any, self.app).memory_kafka.changed()
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        kafka: MemoryKafka = cast(Any, self.app).memory_kafka
+        kafka.configured = super()._create_worker_consumer(transport)
+        kafka.configured._closed = True  # was never started
+        kafka.consumer = MemoryConsumer(kafka)
+        return cast(AIOKafkaConsumer, kafka.consumer)
+
+
+class _Consumer(Consumer):
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return MemoryThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class MemoryTransport(Transport):
+    """Our transport over a Kafka in memory."""
+
+    Consumer: type[driver.Consumer] = _Consumer
+
+
+def put_in_memory(app: NotifierApp, kafka: MemoryKafka) -> None:
+    """Let an application read this Kafka."""
+    cast(Any, app).memory_kafka = kafka
+    app.transport = MemoryTransport(app.conf.broker_consumer, app)
+    app.producer_transport = app.transport
+    app.in_worker = True

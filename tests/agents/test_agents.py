@@ -1,0 +1,329 @@
+"""Faust's own application, consumer, conductor, streams and agents over our transport: nothing lost, nothing stalled."""
+
+import asyncio
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import CommitFailedError, KafkaConnectionError
+
+from streams.kafka import app as app_module
+from streams.kafka.lanes import LaneLimits
+from streams.kafka.progress import Progress
+from tests.agents.memory_kafka import PATIENCE_SECONDS
+from tests.unit.kit import NOW_MS
+
+A, B = ("a", 0), ("b", 0)
+TIGHT = LaneLimits(window=1000, span=10, waiting=1000, remembered=10)
+
+
+def values(name, count, first=0):
+    return [f"{name}{number}".encode() for number in range(first, first + count)]
+
+
+def offsets(member, topic="a"):
+    """Return every offset that was ever committed for a partition, in order."""
+    partition = TopicPartition(topic, 0)
+    return [commit[partition].offset for commit in member.kafka.commits if partition in commit]
+
+
+async def test_records_arrive_and_are_committed(new_member):
+    """The way of every record, and what the process around hears of it."""
+    member = await new_member(A, ("a", 2), count=3)
+    member.kafka.put("a", *values("r", 10))
+    await member.kafka.until(lambda: member.kafka.offset("a") == 10)
+    assert member.work.finished == values("r", 10)
+    assert member.host.told == ["acquire", ("revoked", "group"), ("assigned", "group", 2, 3)]
+    record = member.work.records[b"r3"]
+    assert (record.topic, record.partition, record.offset) == ("a", 0, 3)
+    assert (record.key, record.headers) == (b"k", ())
+
+
+async def test_two_hundred_in_flight_and_the_head_held(new_member):
+    """Commits never pass it; what is finished behind it stands beside the offset."""
+    member = await new_member(A)
+    records = values("r", 200)
+    member.work.hold(records[0])
+    member.kafka.put("a", *records)
+    await member.work.until_finished(199)
+    await member.kafka.until(
+        lambda: (
+            member.kafka.commits
+            and member.kafka.commits[-1][TopicPartition("a", 0)].metadata == "1:1-199"
+        )
+    )
+    assert set(offsets(member)) == {0}
+    member.work.let_go()
+    await member.kafka.until(lambda: member.kafka.offset("a") == 200)
+    assert set(offsets(member)) == {0, 200}
+    assert member.work.repeated == []
+
+
+async def test_acknowledgements_from_the_back_to_the_front(new_member):
+    """Faust's own bookkeeping would commit runs from the middle; ours moves at the very end."""
+    member = await new_member(A)
+    records = values("r", 20)
+    member.work.hold(*records)
+    member.kafka.put("a", *records)
+    await member.work.until(lambda: len(member.work.seen) == 20)
+    for number, record in enumerate(reversed(records), start=1):
+        member.work.let_go(record)
+        await member.work.until_finished(number)
+        assert member.app.lanes.progress()[A].offset == (0 if number < 20 else 20)
+    await member.kafka.until(lambda: member.kafka.offset("a") == 20)
+    assert set(offsets(member)) <= {0, 20}
+
+
+async def test_a_rebalance_finishes_and_commits_before_the_partitions_go(new_member):
+    """And re-reads nothing that was settled."""
+    member = await new_member(A)
+    records = values("r", 50)
+    member.work.hold(records[7], records[30])
+    member.kafka.put("a", *records)
+    await member.work.until_finished(48)
+    rebalance = asyncio.create_task(member.kafka.rebalance(A))
+    await member.kafka.until(lambda: member.host.told.count(("revoked", "group")) == 2)
+    assert not rebalance.done()
+    member.work.let_go()
+    await rebalance
+    assert member.kafka.offset("a") == 50
+    member.kafka.put("a", *values("r", 10, first=50))
+    await member.work.until_finished(60)
+    await member.kafka.until(lambda: member.kafka.offset("a") == 60)
+    assert member.work.repeated == []
+    assert sorted(member.work.seen) == sorted(values("r", 60))
+
+
+async def test_what_outlasts_the_drain_is_the_only_thing_repeated(new_member, monkeypatch):
+    """The old generation's record does not count; what was finished behind it is not done twice."""
+    monkeypatch.setattr(app_module, "DRAIN_SECONDS", 0.05)
+    member = await new_member(A)
+    records = values("r", 50)
+    member.work.hold(records[7])
+    member.kafka.put("a", *records)
+    await member.work.until_finished(49)
+    await member.kafka.rebalance(A)
+    assert member.kafka.offset("a") == 7
+    assert Progress.read(7, member.kafka.committed[TopicPartition("a", 0)].metadata) == Progress(
+        7, frozenset(range(8, 50))
+    )
+    await member.work.until(lambda: member.work.seen.count(records[7]) == 2)
+    member.work.let_go()
+    await member.kafka.until(lambda: member.kafka.offset("a") == 50)
+    assert sorted(member.work.seen) == sorted([*records, records[7]])
+    assert member.work.finished.count(records[7]) == 1
+
+
+async def test_a_partition_that_goes_is_committed_and_left_alone(new_member):
+    """Its next owner begins where we ended; ours goes on with the other."""
+    member = await new_member(A, B)
+    member.kafka.put("a", *values("a", 20))
+    member.kafka.put("b", *values("b", 20))
+    await member.work.until_finished(40)
+    await member.kafka.rebalance(B)
+    assert member.kafka.offset("a") == 20
+    member.kafka.put("a", *values("a", 5, first=20))
+    member.kafka.put("b", *values("b", 5, first=20))
+    await member.work.until_finished(45)
+    await member.kafka.until(lambda: member.kafka.offset("b") == 25)
+    assert member.kafka.offset("a") == 20
+    assert member.work.repeated == []
+    assert [lane.tag for lane in member.app.lanes] == [B]
+
+
+async def test_rebalances_in_the_midst_of_traffic_lose_nothing(new_member):
+    """Five of them while records keep coming."""
+    member = await new_member(A, B)
+    for wave in range(5):
+        member.kafka.put("a", *values("a", 300, first=300 * wave))
+        member.kafka.put("b", *values("b", 300, first=300 * wave))
+        await member.kafka.rebalance(A, B)
+    await member.kafka.until(
+        lambda: (member.kafka.offset("a"), member.kafka.offset("b")) == (1500, 1500)
+    )
+    assert set(member.work.finished) == {*values("a", 1500), *values("b", 1500)}
+    assert member.work.repeated == []
+    assert offsets(member, "a") == sorted(offsets(member, "a"))
+
+
+async def test_one_partition_held_back_does_not_stop_another_topic(new_member):
+    """One full queue stops every topic of an ordinary Faust worker."""
+    member = await new_member(A, B, limits={"a": TIGHT})
+    backlog = values("a", 5000)
+    member.work.hold(*backlog)
+    member.kafka.put("a", *backlog)
+    await member.work.until(lambda: backlog[9] in member.work.seen)
+    member.kafka.put("b", *values("b", 200))
+    await member.work.until_finished(200)
+    assert member.work.finished == values("b", 200)
+    held = len([value for value in member.work.seen if value.startswith(b"a")])
+    assert held <= 10 + 500, "no more is read than was on its way when the tap closed"
+
+
+async def test_with_every_partition_held_back_the_flow_comes_back(new_member):
+    """Faust would sleep for a second at a time, or for good."""
+    member = await new_member(A, B, limits={"a": TIGHT, "b": TIGHT})
+    backlog = [*values("a", 1500), *values("b", 1500)]
+    member.work.hold(*backlog)
+    member.kafka.put("a", *backlog[:1500])
+    member.kafka.put("b", *backlog[1500:])
+    await member.work.until(lambda: {b"a9", b"b9"} <= set(member.work.seen))
+    await member.kafka.until(lambda: member.app.consumer._buffered_partitions == {A, B})
+    member.work.let_go()
+    await member.kafka.until(
+        lambda: (member.kafka.offset("a"), member.kafka.offset("b")) == (1500, 1500)
+    )
+    assert member.work.repeated == []
+
+
+@pytest.mark.parametrize("partitions", [[A], []], ids=["all held back", "none assigned"])
+async def test_a_member_with_nothing_to_fetch_does_not_look_dead(new_member, partitions):
+    """More workers than partitions, or a tier whose records are all due tomorrow: no reason to restart it."""
+    member = await new_member(A, limits={"a": TIGHT})
+    backlog = values("a", 10)
+    member.work.hold(*backlog)
+    member.kafka.put("a", *backlog)
+    await member.kafka.until(lambda: member.app.consumer._buffered_partitions == {A})
+    member.work.let_go()
+    await member.work.until_finished(10)
+    await member.kafka.rebalance(*partitions)
+    if partitions:
+        backlog = values("a", 10, first=10)
+        member.work.hold(*backlog)
+        member.kafka.put("a", *backlog)
+        await member.kafka.until(lambda: member.app.consumer._buffered_partitions == {A})
+    thread = member.app.consumer._thread
+    thread.last_poll = -1000.0  # as after a quarter of an hour without any poll
+    await member.kafka.until(lambda: member.app.symptoms() == [])
+
+
+async def test_a_member_that_is_out_of_its_group_looks_dead(new_member):
+    """aiokafka can leave a worker so for good; the watch turns it into a failed probe."""
+    member = await new_member(A)
+    await member.kafka.until(lambda: member.app.symptoms() == [])
+    member.kafka.consumer._coordinator.generation = -1
+    member.kafka.consumer.loop.call_soon_threadsafe(member.kafka.consumer._coordination_task.cancel)
+    await member.kafka.until(member.kafka.consumer._coordination_task.done)
+    assert member.app.symptoms() == [
+        "group group: the worker is out of its group",
+        "group group: the coordination task has ended",
+    ]
+
+
+async def test_a_record_that_hangs_looks_dead(new_member):
+    """Longer than any attempt and settling may take."""
+    member = await new_member(A)
+    member.work.hold(b"r")
+    member.kafka.put("a", b"r")
+    await member.work.until(lambda: member.work.seen)
+    member.clock.ms += 60_001
+    assert member.app.symptoms() == ["group group: a record is held unacknowledged for too long"]
+
+
+async def test_records_wait_for_their_due_time(new_member):
+    """Held in memory as far as the lane's limit goes, started when their time has come."""
+    limits = LaneLimits(window=1000, span=1000, waiting=4, remembered=10)
+    member = await new_member(A, B, limits={"a": limits})
+    records = values("a", 8)
+    member.dues = dict.fromkeys(records, NOW_MS + 5)
+    member.kafka.put("a", *records)
+    member.kafka.put("b", *values("b", 3))
+    await member.work.until_finished(3)
+    await member.kafka.until(lambda: A in member.app.consumer._buffered_partitions)
+    assert member.work.finished == values("b", 3)
+    member.clock.ms = NOW_MS + 5
+    await member.kafka.until(lambda: member.kafka.offset("a") == 8)
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), AssertionError("broken")])
+async def test_a_handler_that_raises_crashes_the_worker_and_its_record_is_read_again(
+    new_member, error, caplog
+):
+    """Faust alone would acknowledge it and go on."""
+    member = await new_member(A)
+    member.work.raises[b"r5"] = error
+    member.kafka.put("a", *values("r", 10))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await member.app._crashed.wait()
+    assert "a handler raised" in caplog.text
+    await member.stop()
+    assert member.kafka.offset("a") in {None, 0, 5}
+    assert max(offsets(member), default=0) <= 5
+
+
+async def test_whatever_was_written_reaches_the_handler(new_member):
+    """Tombstones, headers twice, empty, not UTF-8 or without a value: the stage decides, Faust drops nothing."""
+    member = await new_member(A)
+    headers = [("x", b"1"), ("x", b"2"), ("bin", b"\xff"), ("empty", b""), ("支", b"")]
+    member.kafka.put("a", None, headers=headers)
+    member.kafka.put("a", b"not JSON", key=None)
+    member.kafka.put("a", b"", key=b"\xff", headers=[("due-at-ms", b"\xff")])
+    await member.kafka.until(lambda: member.kafka.offset("a") == 3)
+    tombstone = member.work.records[None]
+    assert (tombstone.value, tombstone.headers) == (None, tuple(headers))
+    assert member.work.records[b"not JSON"].key is None
+    assert member.work.records[b""].key == b"\xff"
+
+
+async def test_a_header_without_a_value_is_one_with_an_empty_value(new_member):
+    """Kafka knows null header values; nothing in the stages need know them."""
+    member = await new_member(A)
+    member.kafka.put("a", b"r", headers=[("shop", None)])
+    await member.work.until_finished(1)
+    assert member.work.records[b"r"].headers == (("shop", b""),)
+
+
+@pytest.mark.parametrize("error", [CommitFailedError(), KafkaConnectionError()])
+async def test_a_commit_that_fails_is_counted_and_tried_again(new_member, error, caplog):
+    """Faust would crash, or take it for done."""
+    member = await new_member(A)
+    member.kafka.commit_errors += [error, error]
+    member.kafka.put("a", *values("r", 3))
+    await member.kafka.until(lambda: member.kafka.offset("a") == 3)
+    assert member.host.told.count("commit error") == 2
+    assert "committing offsets failed" in caplog.text
+
+
+async def test_a_stop_finishes_what_is_in_flight_and_commits_it(new_member):
+    """SIGTERM under load: nothing lost, nothing repeated."""
+    member = await new_member(A)
+    records = values("r", 30)
+    member.work.hold(records[3])
+    member.kafka.put("a", *records)
+    await member.work.until_finished(29)
+    stopping = asyncio.create_task(member.stop())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await member.host.stopping.wait()
+    member.kafka.put("a", b"too late")
+    member.work.let_go()
+    await stopping
+    assert member.kafka.offset("a") == 30
+    assert sorted(member.work.seen) == sorted(records)
+    assert member.host.told[-1] == "release"
+    assert list(member.app.lanes) == []
+
+
+async def test_a_stop_does_not_wait_for_what_is_not_due(new_member):
+    """It stays in Kafka."""
+    member = await new_member(A)
+    member.dues = {b"later": NOW_MS + 3_600_000}
+    member.kafka.put("a", b"now", b"later")
+    await member.work.until_finished(1)
+    await member.stop()
+    assert member.kafka.offset("a") == 1
+    assert member.work.seen == [b"now"]
+
+
+async def test_the_consumer_is_configured_by_us(new_member):
+    """What Faust would set otherwise, or could not set at all."""
+    member = await new_member(A)
+    consumer = member.kafka.configured
+    assert consumer._group_id == "group"
+    assert consumer._isolation_level == "read_committed"
+    assert consumer._enable_auto_commit is False
+    assert consumer._auto_offset_reset == "earliest"
+    assert consumer._partition_assignment_strategy == [RoundRobinPartitionAssignor]
+    assert consumer._session_timeout_ms == 10_000
+    assert consumer._heartbeat_interval_ms == 3_000
+    assert consumer._max_partition_fetch_bytes == 65_536
+    assert consumer._fetch_max_wait_ms == 250

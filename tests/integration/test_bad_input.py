@@ -1,0 +1,129 @@
+"""Records that break a rule are dead-lettered with every reason, and the partition goes on."""
+
+import hashlib
+
+import pytest
+
+from streams.clock import Clock
+from streams.sandbox.client import encode
+from streams.sandbox.payments import order_id, payment_event
+from tests.support.bad_records import (
+    CASE,
+    HUGE,
+    PROFILE,
+    Bad,
+    bad_events,
+    bad_notifications,
+    too_far_away,
+)
+from tests.support.kafka import header_texts, producer
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+
+KEPT = 64 * 1024
+
+
+async def _write(deployment, topic, records):
+    """Write bad records, a good event after each, to one partition; return the good ones' orders."""
+    good = []
+    async with producer(deployment.bootstrap) as client:
+        for bad in records:
+            stored = await client.send_and_wait(topic, bad.value, bad.key, headers=bad.headers)
+            bad.origin = f"{topic}/{stored.partition}/{stored.offset}"
+            event = payment_event(PROFILE, rng=deployment.rng)
+            await client.send_and_wait(deployment.source, encode(event), order_id(event).encode())
+            good.append(order_id(event))
+    return good
+
+
+async def test_bad_records_end_as_dead_letters_and_partitions_go_on(make_deployment):
+    """Events, tier records and replays that break a rule: each with its bytes and reasons, none to a partner."""
+    source, now_ms = {"max.message.bytes": str(2 * HUGE)}, Clock().now_ms()
+    async with make_deployment(partitions=1, source=source) as deployment:
+        told = []
+
+        def make():
+            told.append(payment_event(PROFILE, rng=deployment.rng))
+            return told[-1]
+
+        events = bad_events(make)
+        tier = [*bad_notifications(make, now_ms, "on a tier"), too_far_away(make(), now_ms)]
+        replayed = bad_notifications(make, now_ms, "replayed")
+        no_event = Bad("no event, replayed", b"{}", "eventId", headers=[("kind", b"event")])
+        worker = await deployment.ready_worker()
+        good = await _write(deployment, deployment.source, events)
+        good += await _write(deployment, deployment.names.prefix + "-retry-3s", tier)
+        good += await _write(deployment, deployment.names.replay, [*replayed, no_event])
+        ignored = payment_event(PROFILE, rng=deployment.rng) | {"attachment": "x" * HUGE}
+        good.append(order_id(ignored))
+        await deployment.write(deployment.source, ignored)
+
+        attempts = await deployment.delivered(good)
+        events.append(no_event)
+        every = [*events, *tier, *replayed]
+        letters = await deployment.dead_letters(len(every))
+        by_case = {header_texts(letter)[CASE]: letter for letter in letters}
+        assert set(by_case) == {bad.name for bad in every}
+        assert len(letters) == len(every)
+        for bad in events:
+            _check_event(by_case[bad.name], bad)
+        for bad in [*tier, *replayed]:
+            _check_notification(by_case[bad.name], bad)
+        orders = {order_id(event) for event in told}
+        assert not [request for request in deployment.partner.requests if request.order_id in orders]
+        assert {len(deployment.requests(order)) for order in good} == {1}
+        await _check_counts(worker, every, events, attempts)
+        await deployment.all_committed()
+        assert await worker.stop() == 0
+
+
+def _check_reason(headers, bad):
+    assert headers["dead-letter-reason"] == bad.reason, (bad.name, headers)
+    detail = headers["dead-letter-detail"]
+    assert [text for text in bad.says if text not in detail] == [], (bad.name, detail)
+    assert len(detail.encode()) <= 4096
+    assert "caf" not in detail
+
+
+def _check_event(letter, bad):
+    """An event: its bytes, its own headers, and what is needed to put it back."""
+    headers = header_texts(letter)
+    _check_reason(headers, bad)
+    assert headers["origin"] == bad.origin, bad.name
+    assert headers["format"] == "1"
+    if bad.reason != "oversized":
+        assert headers["kind"] == "event"
+        assert letter.value == bad.value, bad.name
+        return
+    assert len(letter.value) == KEPT
+    if bad.value.startswith(letter.value):
+        assert headers["value-length"] == str(len(bad.value))
+        assert headers["value-sha256"] == hashlib.sha256(bad.value).hexdigest()
+    else:  # the body was too large, not the event
+        assert int(headers["value-length"]) > HUGE
+        assert letter.value.startswith(b'{"')
+
+
+def _check_notification(letter, bad):
+    """A record of ours: as it is, with reason and detail added, and its origin where it had none."""
+    headers = header_texts(letter)
+    _check_reason(headers, bad)
+    assert (letter.key, letter.value) == (bad.key, bad.value), bad.name
+    kept = [item for item in letter.headers if not item[0].startswith("dead-letter-")]
+    own = {name for name, _ in bad.headers}
+    assert sorted(item for item in kept if item[0] in own) == sorted(bad.headers), bad.name
+    assert {name for name, _ in kept} - own <= {"origin"}
+    assert headers["origin"] == dict(bad.headers).get("origin", bad.origin.encode()).decode()
+
+
+async def _check_counts(worker, every, events, attempts):
+    decided = [item for item in attempts if item.get("decision") == "dead-letter"]
+    assert len(decided) == len(every)
+    for reason in ("invalid-event", "unknown-partner", "oversized"):
+        number = sum(bad.reason == reason for bad in every)
+        assert await worker.metric("notifier_dlq_total", reason=reason) == number
+        assert sum(item["dead_letter_reason"] == reason for item in decided) == number
+    refused = "notifier_payments_consumed_total"
+    assert await worker.metric(refused, result="unknown-partner") == 1
+    invalid = sum(bad.reason == "invalid-event" for bad in events)
+    assert await worker.metric(refused, result="invalid-event") >= invalid

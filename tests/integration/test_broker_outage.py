@@ -1,0 +1,56 @@
+"""The broker goes away and comes back under load; the worker needs nobody's help."""
+
+import asyncio
+
+import pytest
+
+from streams.notification.profiles import PROFILES
+from streams.sandbox.payments import payment_event
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(240)]
+
+EVENTS = 300
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+async def test_nothing_is_lost_over_a_restart_of_the_broker(make_deployment, broker, how):
+    """Stopped in order or killed while 300 events are on their way: the worker lives, goes on, and tells all of them."""
+    async with make_deployment(settings={"ladder_scale": 0.001, "max_in_flight": 32}) as deployment:
+        worker = await deployment.ready_worker()
+        events = [
+            payment_event(
+                profile,
+                rng=deployment.rng,
+                notify_url=deployment.partner.notify_url(profile, "slow:0.3,S"),
+            )
+            for profile in PROFILES
+            for _ in range(EVENTS // 5)
+        ]
+        orders = set(await deployment.send(events))
+        await asyncio.to_thread(
+            deployment.partner.wait_for,
+            lambda requests: sum(request.order_id in orders for request in requests) > EVENTS // 5,
+        )
+        try:
+            await asyncio.to_thread(getattr(broker, how))
+
+            async def failing():
+                assert (await worker.get("/health/live")).is_success
+                return await worker.metric("notifier_produce_errors_total") > 0
+
+            await eventually(failing, 60, what="a failed write")
+        finally:
+            await asyncio.to_thread(broker.start)
+        await deployment.delivered(orders, 90)
+        assert (await worker.get("/health/live")).is_success
+        fresh = await deployment.send(
+            payment_event(profile, rng=deployment.rng) for profile in PROFILES
+        )
+        await deployment.delivered(fresh)
+        await deployment.all_committed()
+        assert await deployment.dead_letters() == []
+        repeats = sum(len(deployment.requests(order)) - 1 for order in orders)
+        assert repeats <= EVENTS // 2
+        assert {len(deployment.requests(order)) for order in fresh} == {1}
+        assert await worker.stop() == 0

@@ -1,0 +1,75 @@
+"""What an operator puts back is told, and what was told already is not told again."""
+
+import pytest
+
+from streams.clock import Clock
+from streams.sandbox.client import encode
+from streams.sandbox.payments import order_id, payment_event
+from tests.support.bad_records import notification_headers, success_body
+from tests.support.kafka import header_texts
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+
+PROFILE = "mpp-to-alipay-plus"
+
+
+async def test_replayed_notifications_and_events_are_delivered(make_deployment):
+    """A notification with attempt 0 and replays 1 starts its ladder anew; a record of kind event is taken as one."""
+    async with make_deployment(settings={"ladder_scale": 0.001}) as deployment:
+        worker = await deployment.ready_worker()
+        make = lambda: payment_event(PROFILE, rng=deployment.rng)  # noqa: E731
+        again, event = make(), make()
+        url = deployment.partner.notify_url(PROFILE, "U,S")
+        headers = notification_headers(
+            again,
+            Clock().now_ms(),
+            attempt=0,
+            replays=1,
+            first_attempt_at_ms=None,
+            last_outcome="",
+            notify_url=url,
+        )
+        replay = deployment.names.replay
+        origin = await deployment.write(replay, success_body(again), order_id(again), dict(headers))
+        place = await deployment.write(replay, event, order_id(event), {"kind": "event"})
+        records = await deployment.delivered([order_id(again), order_id(event)])
+        assert origin.startswith(replay)
+        notification = [item for item in records if item["order_id"] == order_id(again)]
+        assert [item["attempt"] for item in notification] == [1, 2]
+        assert [item["replays"] for item in notification] == [1, 1]
+        assert [item["trigger"] for item in notification] == ["replay", "ladder"]
+        assert {item["origin"] for item in notification} == {"elsewhere/0/0"}
+        bodies = {request.body for request in deployment.requests(order_id(again))}
+        assert bodies == {success_body(again)}
+        (told,) = [item for item in records if item["order_id"] == order_id(event)]
+        assert (told["attempt"], told["origin"]) == (1, place)
+        assert len(deployment.requests(order_id(event))) == 1
+        assert await worker.stop() == 0
+
+
+async def test_repeats_are_absorbed_and_contradictions_dead_lettered(make_deployment):
+    """The same event again is settled silently; another outcome for the order, or other bytes, never reach a partner."""
+    async with make_deployment(partitions=1) as deployment:
+        worker = await deployment.ready_worker()
+        event = payment_event(PROFILE, rng=deployment.rng)
+        order = order_id(event)
+        await deployment.send([event])
+        await deployment.delivered([order])
+        await deployment.all_committed()
+        other = event | {"eventId": "evt-other", "outcome": "CANCELLED"}
+        changed = event | {"resultMessage": "well done"}
+        await deployment.send([event, other, changed])
+        letters = await deployment.dead_letters(2)
+        reasons = [header_texts(letter)["dead-letter-reason"] for letter in letters]
+        assert reasons == ["conflicting-result"] * 2
+        assert {letter.value for letter in letters} == {encode(other), encode(changed)}
+        await deployment.all_committed()
+
+        async def counted():
+            return await worker.metric("notifier_payments_consumed_total") == 4
+
+        await eventually(counted, what="the count of the repeat")
+        assert await worker.metric("notifier_payments_consumed_total", result="accepted") == 1
+        assert len(deployment.requests(order)) == 1
+        assert await worker.stop() == 0

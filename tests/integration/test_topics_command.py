@@ -1,0 +1,181 @@
+"""`notifier topics create` and `check`, and the check at every start, on a real broker."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+from aiokafka.admin import NewPartitions
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from streams.clock import Clock
+from streams.sandbox.client import create_topic
+from streams.sandbox.payments import payment_event
+from tests.support.kafka import administration
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+
+DAY = 86_400
+WAITS = {
+    **{"1s": 1, "3s": 3, "30s": 30, "1m": 60, "2m": 120, "5m": 300, "10m": 600, "15m": 900},
+    **{"30m": 1800, "1h": 3600, "2h": 7200, "3h": 10800, "4h": 14400, "6h": 21600, "15h": 54000},
+}
+"""The contract's tiers, written out once more on purpose: label and seconds."""
+
+OURS = (
+    "cleanup.policy",
+    "message.timestamp.type",
+    "retention.bytes",
+    "retention.ms",
+    "unclean.leader.election.enable",
+)
+
+
+def _least_retention_ms(prefix):
+    tiers = {f"{prefix}-retry-{label}": (wait + 7 * DAY) * 1000 for label, wait in WAITS.items()}
+    others = {f"{prefix}-replay": 7 * DAY * 1000, f"{prefix}-attempts": 30 * DAY * 1000}
+    return tiers | others | {f"{prefix}-dead-letter": None}
+
+
+async def _configs(admin, names):
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    return {
+        name: {entry[0]: entry[1] for entry in entries}
+        for response in await admin.describe_configs(wanted)
+        for _, _, _, name, entries in response.resources
+    }
+
+
+async def _alter(admin, name, **config):
+    """Change some of a topic's settings; the request sets all others back, so those of ours go with it."""
+    before = (await _configs(admin, [name]))[name]
+    wanted = {key: before[key] for key in OURS} | {
+        key.replace("_", "."): value for key, value in config.items()
+    }
+    response = await admin.alter_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name, configs=wanted)]
+    )
+    assert [code for found in response for code, *_ in found.resources] == [0]
+
+
+async def test_creates_every_topic_with_every_property(make_deployment):
+    """18 topics as the contract has them; made once, a second run finds nothing to do."""
+    async with make_deployment(topics=False, partitions=3) as deployment:
+        least = _least_retention_ms(deployment.names.prefix)
+        created = await deployment.run("topics", "create")
+        assert created.returncode == 0, created.stderr
+        assert {f"created {name}" for name in least} <= set(created.stdout.splitlines())
+        async with administration(deployment.bootstrap) as admin:
+            topics = {topic["topic"]: topic for topic in await admin.describe_topics(list(least))}
+            configs = await _configs(admin, least)
+        for name, retention_ms in least.items():
+            config = configs[name]
+            assert [len(part["replicas"]) for part in topics[name]["partitions"]] == [1, 1, 1]
+            assert (config["cleanup.policy"], config["retention.bytes"]) == ("delete", "-1")
+            assert (config["unclean.leader.election.enable"], config["min.insync.replicas"]) == (
+                "false",
+                "1",
+            )
+            kept = int(config["retention.ms"])
+            assert kept == -1 if retention_ms is None else kept >= retention_ms, name
+            stamped = config["message.timestamp.type"]
+            assert stamped == ("LogAppendTime" if name.endswith("-attempts") else "CreateTime")
+        again = await deployment.run("topics", "create", "--json")
+        assert again.returncode == 0
+        assert json.loads(again.stdout)["created"] == []
+
+
+async def test_history_and_a_missing_source_topic(make_deployment):
+    """Without its source topic nothing starts; records that stand in it already are announced."""
+    async with make_deployment() as deployment:
+        missing = f"{deployment.source}-nobody-made"
+        for command in (["topics", "check"], ["worker"], ["check"]):
+            refused = await deployment.run(*command, source_topics=missing)
+            assert refused.returncode == 1, command
+            assert missing in refused.stderr
+            assert "NOTIFIER_SOURCE_TOPICS" in refused.stderr
+        await deployment.send([payment_event("mpp-to-ant", rng=deployment.rng) for _ in range(3)])
+        checked = await deployment.run("topics", "check")
+        assert checked.returncode == 0, checked.stderr
+        assert "3 records" in checked.stdout + checked.stderr
+        assert "NOTIFIER_START_FROM" in checked.stdout + checked.stderr
+
+
+async def test_every_difference_is_named_and_nothing_starts(make_deployment):
+    """Partitions, retention, clean-up, time stamps: `topics check`, `check` and `worker` name each and end with 1."""
+    async with make_deployment() as deployment:
+        prefix = deployment.names.prefix
+        async with administration(deployment.bootstrap) as admin:
+            await admin.create_partitions({f"{prefix}-retry-5m": NewPartitions(3)})
+            await _alter(admin, f"{prefix}-retry-1h", retention_ms=str(7 * DAY * 1000))
+            await _alter(admin, f"{prefix}-retry-3s", cleanup_policy="compact")
+            await _alter(admin, f"{prefix}-retry-2h", retention_bytes="1000000")
+            await _alter(admin, f"{prefix}-attempts", message_timestamp_type="CreateTime")
+            await _alter(admin, f"{prefix}-dead-letter", retention_ms=str(365 * DAY * 1000))
+            await _alter(admin, f"{prefix}-replay", unclean_leader_election_enable="true")
+            await admin.delete_topics([f"{prefix}-retry-15h"])
+
+            async def gone():
+                return f"{prefix}-retry-15h" not in await admin.list_topics()
+
+            await eventually(gone, what="the end of a topic")
+        expected = {
+            f"{prefix}-retry-5m": "partitions",
+            f"{prefix}-retry-1h": "retention.ms",
+            f"{prefix}-retry-3s": "cleanup.policy",
+            f"{prefix}-retry-2h": "retention.bytes",
+            f"{prefix}-attempts": "message.timestamp.type",
+            f"{prefix}-dead-letter": "retention.ms",
+            f"{prefix}-replay": "unclean.leader.election.enable",
+            f"{prefix}-retry-15h": "does not exist",
+        }
+        for command in (["topics", "check"], ["check"], ["worker"]):
+            refused = await deployment.run(*command)
+            assert refused.returncode == 1, command
+            said = [line for line in refused.stderr.splitlines() if f"{prefix}-" in line]
+            for topic, what in expected.items():
+                assert [line for line in said if f"{topic}:" in line and what in line], topic
+            assert len(said) == len(expected), said
+
+
+async def test_a_broker_that_is_not_there(make_deployment):
+    """A wrong address ends every command with 1 and the setting's name."""
+    async with make_deployment(topics=False) as deployment:
+        for command in (["topics", "create"], ["topics", "check"], ["worker"]):
+            refused = await deployment.run(*command, brokers="127.0.0.1:9")
+            assert refused.returncode == 1, command
+            assert "NOTIFIER_BROKERS" in refused.stderr
+            assert "Traceback" not in refused.stderr
+
+
+async def test_where_a_new_group_begins(make_deployment):
+    """`latest` skips what was there and loses nothing over a restart, a time begins at it, `earliest` reads it all."""
+    clock = Clock()
+    async with make_deployment(settings={"role": "main"}) as deployment:
+
+        async def send():
+            events = [payment_event("mpp-to-ant", rng=deployment.rng) for _ in range(4)]
+            return await deployment.send(events)
+
+        async def run(wanted, **settings):
+            worker = await deployment.ready_worker(**settings)
+            await asyncio.to_thread(
+                deployment.partner.wait_for,
+                lambda _: all(len(deployment.requests(order)) >= wanted[order] for order in wanted),
+            )
+            assert await worker.stop() == 0
+            assert {order: len(deployment.requests(order)) for order in wanted} == wanted
+
+        before = await send()
+        between = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+        after = await send()
+        nothing = dict.fromkeys([*before, *after], 0)
+        latest = {"start_from": "latest", "group_id": f"{deployment.group}-latest"}
+        await run(nothing, **latest)
+        new = await send()
+        await run(nothing | dict.fromkeys(new, 1), **latest)
+        timed = {"start_from": between.isoformat(), "group_id": f"{deployment.group}-timed"}
+        await run(nothing | dict.fromkeys(after, 1) | dict.fromkeys(new, 2), **timed)
+        all_of_it = dict.fromkeys(before, 1) | dict.fromkeys(after, 2) | dict.fromkeys(new, 3)
+        await run(all_of_it, group_id=f"{deployment.group}-earliest")

@@ -1,0 +1,169 @@
+"""A stage with everything real but the network, the brokers and the clock."""
+
+import json
+from collections import deque
+from typing import Any
+
+from streams.arrival import REPLAY, SOURCE, Arrival
+from streams.call.destinations import Destinations
+from streams.call.https import Call, Caller
+from streams.kafka.memory import SettledMemory
+from streams.kafka.records import InRecord, OutRecord
+from streams.kafka.topics import TopicNames
+from streams.notification.intake import PartnerTerms
+from streams.notification.ladder import Wait
+from streams.notification.outcome import Answered, Blocked, NoResult, Outcome, RequestLeft, Status
+from streams.notification.profiles import PROFILES, TIERS
+from streams.operate.counting import Counting
+from streams.operate.health import Health
+from streams.operate.metrics import Metrics
+from streams.partners import Partner
+from streams.settle import Settling
+from streams.stage import LONGEST_PARK_SECONDS, Policy, Stage
+from tests.unit.kit import ManualClock, MemoryBroker, MemoryRecordProducer
+
+STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
+ACKNOWLEDGED = Answered(Status.SUCCESS, "SUCCESS")
+UNKNOWN = Answered(Status.UNKNOWN, "UNKNOWN_EXCEPTION")
+
+
+class ScriptedCaller(Caller):
+    """Answers with the outcomes of a script, the last one again and again; each call takes a while."""
+
+    def __init__(self, clock: ManualClock, *outcomes: Outcome, took_ms: int = 40) -> None:
+        self.clock = clock
+        self.script = deque(outcomes or [ACKNOWLEDGED])
+        self.took_ms = took_ms
+        self.made: list[tuple[str, str, bytes, bool]] = []
+        self.raises: BaseException | None = None
+        self.slow_down = False
+        self.retry_after_seconds: float | None = None
+
+    async def call(self, partner: Partner, url: str, body: bytes, *, signed_answer: bool) -> Call:
+        if self.raises is not None:
+            raise self.raises
+        self.made.append((partner.partner_id, url, body, signed_answer))
+        outcome = self.script.popleft() if len(self.script) > 1 else self.script[0]
+        started = self.clock.ms
+        if not isinstance(outcome, Blocked):
+            self.clock.ms += self.took_ms
+        match outcome:
+            case Answered():
+                status, left = 200, RequestLeft.YES
+            case NoResult(failure):
+                status = 502 if failure == "http_status" else None
+                left = RequestLeft.PERHAPS
+            case Blocked():
+                status, left = None, RequestLeft.NO
+        return Call(
+            outcome=outcome,
+            http_status=status,
+            request_left=left,
+            started_at_ms=started,
+            ended_at_ms=self.clock.ms,
+            retry_after_seconds=self.retry_after_seconds,
+            url_origin="https://" + url.removeprefix("https://").split("/")[0],
+            signing_seconds=0.0003,
+            slow_down=self.slow_down,
+        )
+
+
+def partner(partner_id="partner-1", **changes) -> Partner:
+    """Return a partner that takes every profile."""
+    terms = {
+        "profiles": frozenset(PROFILES),
+        "reasons": {},
+        "hold_unmapped": False,
+        "notify_url": None,
+    }
+    members: dict[str, Any] = {
+        "partner_id": partner_id,
+        "client_id": "CLIENT",
+        "signing_keys": (),
+        "peer_keys": {},
+        "require_signed_response": None,
+        "allowed_hosts": None,
+        "max_in_flight": 64,
+        "rate_limit_per_second": None,
+        "request_time_format": "iso8601",
+        "attempt_timeout_seconds": 5.0,
+        "paused": False,
+        "tls": None,
+        "fingerprint": "1",
+    }
+    for name in tuple(changes):
+        if name in terms:
+            terms[name] = changes.pop(name)
+    return Partner(**(members | changes), terms=PartnerTerms(**terms))  # type: ignore[arg-type]  # a table of members
+
+
+class Bench:
+    """A stage with everything real but the network, the brokers and the clock."""
+
+    def __init__(self, *outcomes: Outcome, scale: float = 1.0, give_up_after_h: float = 72) -> None:
+        self.clock = ManualClock()
+        self.broker = MemoryBroker()
+        self.producer = MemoryRecordProducer(self.broker)
+        self.caller = ScriptedCaller(self.clock, *outcomes)
+        self.metrics = Metrics(PROFILES.values(), STAGES, "0")
+        self.health = Health()
+        self.counting = Counting(self.metrics, self.health)
+        self.names = TopicNames("pn")
+        self.partners = {name: partner(name) for name in (f"partner-{n}" for n in range(9))}
+        self.destinations = Destinations(512, self.clock.now_seconds)
+        self.settling = Settling(self.producer, self.names, self.clock, self.counting, "worker-1")
+        self.stage = Stage(
+            clock=self.clock,
+            partner_of=self.partners.get,
+            caller=self.caller,
+            destinations=self.destinations,
+            settling=self.settling,
+            counting=self.counting,
+            policy=Policy(
+                parking=tuple(wait for wait in TIERS if wait.seconds <= LONGEST_PARK_SECONDS),
+                scale=scale,
+                give_up_after_ms=int(give_up_after_h * 3_600_000),
+                jitter=lambda: 0.5,
+            ),
+        )
+        self.memory = SettledMemory(self.clock.now_ms, 1000)
+        self.arrival = Arrival(
+            self.clock,
+            self.partners.get,
+            self.stage,
+            self.settling,
+            self.counting,
+            allow_http=False,
+        )
+
+    async def event(self, record: InRecord) -> None:
+        """Let a record of a source topic arrive."""
+        await self.arrival.on_event(record, self.memory)
+
+    async def replay(self, record: InRecord) -> None:
+        """Let a record of the replay topic arrive."""
+        await self.arrival.on_replay(record, self.memory)
+
+    async def tier(self, record: InRecord) -> None:
+        """Let a due record of a tier arrive."""
+        wait = Wait.parse(record.topic.rsplit("-", 1)[1])
+        await self.arrival.on_tier(record, self.memory, wait=wait)
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        """The attempts records so far."""
+        return [json.loads(record.value or b"") for record in self.broker.on("pn-attempts")]
+
+    @property
+    def letters(self) -> list[OutRecord]:
+        """The dead letters so far."""
+        return self.broker.on("pn-dead-letter")
+
+    @property
+    def moved(self) -> list[OutRecord]:
+        """What was put on tiers so far."""
+        return [record for record in self.broker.written if "-retry-" in record.topic]
+
+    def count(self, name, **labels):
+        """Return a sample of the metrics, 0 where there is none."""
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0

@@ -1,0 +1,347 @@
+"""Who is admitted when: one destination's limits, its line, and what comes back when a record lets go."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from streams.call.destination import PROBE_SECONDS
+from streams.call.destinations import IDLE_SECONDS, PATIENCE_SECONDS, Ticket
+from tests.unit.call.desk import Desk, answered, blocked, partner, refused, timed_out
+from tests.unit.call.virtual_time import in_virtual_time
+
+A = "https://a.example.com"
+
+
+@in_virtual_time
+async def test_who_waits_is_served_in_order():
+    """Room that comes free goes to the front of the line, not to who asks just then."""
+    desk = Desk()
+    tickets = await desk.fill()
+    line, served = desk.line_up(calls=3), []
+    for number, task in enumerate(line):
+        task.add_done_callback(lambda _, number=number: served.append(number))
+    await asyncio.sleep(0.1)
+    for held in tickets[:3]:
+        desk.give_back([held], blocked())
+        late = desk.line_up()
+        await asyncio.sleep(0.01)
+        late[0].cancel()
+    assert served == [0, 1, 2]
+    assert all(isinstance(task.result(), Ticket) for task in line)
+
+
+@in_virtual_time
+async def test_patience_runs_out_after_a_second():
+    """Then the record is parked, and nothing of it stays behind."""
+    desk = Desk()
+    tickets = await desk.fill()
+    desk.give_back(tickets[:1], answered())  # it answers, so that it is full, not silent
+    await desk.take()
+    await desk.take()  # an answer raised the limit by one
+    line = desk.line_up(calls=3)
+    assert await desk.refusal() == ("in-flight", PATIENCE_SECONDS, PATIENCE_SECONDS)
+    assert [(await task).why for task in line] == ["in-flight"] * 3
+    assert not desk.destinations._known["shop", A].waiting
+
+
+@in_virtual_time
+async def test_before_a_hung_destination_nobody_waits_in_vain():
+    """Once it is known to be silent, records are parked at once."""
+    desk = Desk()
+    await desk.fill()
+    assert await desk.refusal() == ("in-flight", PATIENCE_SECONDS, PATIENCE_SECONDS)
+    await asyncio.sleep(0.01)
+    assert (await desk.take()) != []  # the first probe
+    assert await desk.refusal() == ("silent", 0.0, PROBE_SECONDS)
+
+
+@in_virtual_time
+async def test_a_cancelled_record_gives_back_what_it_took():
+    """Wherever it was: in the line, handed a call, waiting for a retry's share, or for the worker."""
+    desk = Desk(most=20)
+    for name in "abcdefg":
+        await desk.prove(f"https://{name}.example.com")
+    tickets = await desk.fill()
+    in_line, handed = desk.line_up(calls=2)
+    await asyncio.sleep(0.1)
+    in_line.cancel()
+    desk.give_back(tickets[:1])
+    handed.cancel()  # its turn has come, but it has not heard of it
+    await asyncio.wait([in_line, handed])
+    assert in_line.cancelled()
+    assert handed.cancelled()
+    assert desk.state(A).in_flight == len(tickets) - 1
+    desk.give_back(tickets[1:])
+
+    retries = await desk.take("https://b.example.com", calls=10, retry=True)
+    no_share = desk.line_up("https://c.example.com", retry=True)
+    first = await desk.take("https://d.example.com", calls=10)
+    no_worker = desk.line_up("https://e.example.com")
+    await asyncio.sleep(0.1)
+    for task in (*no_share, *no_worker):
+        assert not task.done()
+        task.cancel()
+    await asyncio.wait([*no_share, *no_worker])
+    desk.give_back([*retries, *first])
+    assert desk.is_clean()
+    await desk.take("https://f.example.com", calls=10, retry=True)
+    await desk.take("https://g.example.com", calls=10)
+
+
+@in_virtual_time
+async def test_a_cancelled_retry_that_waits_for_the_worker_gives_its_share_back():
+    """Two permits are taken one after the other; the first must not leak."""
+    desk = Desk(most=2)
+    await desk.prove()
+    first = await desk.take(calls=2)
+    waiting = desk.line_up("https://b.example.com", retry=True)
+    await asyncio.sleep(0.1)
+    waiting[0].cancel()
+    await asyncio.wait(waiting)
+    desk.give_back(first)
+    await desk.take("https://b.example.com", retry=True)
+
+
+@in_virtual_time
+async def test_a_last_waiter_cancelled_as_its_turn_came_leaves_nothing_to_trip_over():
+    """Its destination is forgotten a minute later, and counting goes on."""
+    desk = Desk()
+    tickets = await desk.fill(who=partner(most=1))
+    waiting = desk.line_up(who=partner(most=1))
+    await asyncio.sleep(0.1)
+    desk.give_back(tickets)
+    waiting[0].cancel()
+    await asyncio.wait(waiting)
+    assert desk.is_clean()
+    for _ in range(3):
+        await asyncio.sleep(IDLE_SECONDS)
+        await desk.take("https://b.example.com")
+    assert len(desk.destinations) == 1
+
+
+@in_virtual_time
+async def test_a_record_that_waits_for_the_worker_does_not_silence_its_destination():
+    """Nobody can answer a call that has not gone out."""
+    desk = Desk(most=4)
+    await desk.prove("https://b.example.com")
+    held = await desk.take("https://b.example.com", calls=4)
+    waiting = desk.line_up()
+    await asyncio.sleep(10)
+    assert not desk.state(A).is_silent(desk.now)
+    desk.give_back(held, answered(10.0))
+    assert isinstance(await waiting[0], Ticket)
+
+
+@in_virtual_time
+async def test_a_call_that_was_blocked_tells_the_state_nothing():
+    """The egress guard refused it, or it was never made: the destination is as unknown as before."""
+    desk = Desk()
+    desk.give_back(await desk.take(calls=16), blocked())
+    desk.give_back(await desk.take(calls=16))
+    state = desk.state(A)
+    assert (state.limit, state.has_answered, state.is_silent(desk.now)) == (16.0, False, False)
+    assert desk.is_clean()
+
+
+@in_virtual_time
+async def test_retry_after_parks_until_then_also_who_stands_in_line():
+    """A destination that asks for a rest gets it at once."""
+    desk = Desk()
+    await desk.prove()
+    tickets = await desk.fill()
+    line = desk.line_up(calls=5)
+    await asyncio.sleep(0.1)
+    desk.give_back(tickets[:1], answered(retry_after=30.0, slow_down=True))
+    for task in line:
+        no_room = await task
+        assert (no_room.why, no_room.climbs) == ("closed", False)
+        assert no_room.expected_at - desk.now == pytest.approx(30)
+    assert await desk.refusal() == ("closed", 0.0, pytest.approx(30))
+    desk.give_back(tickets[1:], answered())
+    await asyncio.sleep(30)
+    await desk.take()
+
+
+@in_virtual_time
+async def test_retry_after_without_a_sign_of_too_much_traffic_closes_nothing():
+    """On a 200 or a redirect it means something else."""
+    desk = Desk()
+    desk.give_back(await desk.take(), answered(retry_after=30.0))
+    await desk.take()
+
+
+@in_virtual_time
+async def test_retry_after_reaches_who_waits_for_a_slot():
+    """A slot of the rate limit is no right to call a closed destination."""
+    desk = Desk()
+    desk.partner = partner(rate=2)
+    tickets = await desk.take()
+    waiting = desk.line_up(calls=2)
+    await asyncio.sleep(0.1)
+    desk.give_back(tickets, answered(retry_after=30.0, slow_down=True))
+    assert [(await task).why for task in waiting] == ["closed", "closed"]
+
+
+@in_virtual_time
+async def test_a_destination_that_refuses_gets_one_call_a_second():
+    """Whoever asks in between is parked at once, to come back when it may be probed."""
+    desk = Desk()
+    desk.give_back(await desk.take(), refused())
+    calls = []
+    for _ in range(1000):
+        answer = await desk.ask()
+        if isinstance(answer, Ticket):
+            calls.append(desk.now)
+            desk.give_back([answer], refused())
+        else:
+            assert answer.why == "silent"
+            assert answer.climbs
+            assert desk.now <= answer.expected_at <= desk.now + PROBE_SECONDS
+        await asyncio.sleep(0.01)
+    assert len(calls) == 10
+    assert all(b - a >= PROBE_SECONDS for a, b in itertools.pairwise(calls))
+
+
+@in_virtual_time
+async def test_a_line_is_sent_away_when_its_destination_falls_silent():
+    """Failures that come fast would else let it through one by one."""
+    desk = Desk()
+    await desk.prove()
+    tickets = await desk.fill()
+    await asyncio.sleep(0.9)
+    line = desk.line_up(calls=50)
+    await asyncio.sleep(0.2)
+    desk.give_back(tickets[:1], refused(1.1))
+    assert {(await task).why for task in line} <= {"silent", "in-flight"}
+    assert desk.state(A).in_flight == len(tickets) - 1
+
+
+@in_virtual_time
+async def test_an_answer_lets_one_after_the_other_in():
+    """After a silence the line moves again, a call at first."""
+    desk = Desk()
+    desk.give_back(await desk.take(), refused())
+    probe = await desk.take()
+    desk.give_back(probe, answered())
+    tickets = await desk.take()
+    waiting = desk.line_up(calls=3)
+    await asyncio.sleep(0.05)
+    assert not any(task.done() for task in waiting[1:])
+    desk.give_back(tickets, answered())
+    for _ in range(3):
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            waiting.remove(task)
+            desk.give_back([task.result()], answered())
+        if not waiting:
+            break
+    assert not waiting
+
+
+@in_virtual_time
+async def test_slots_are_kept_to_the_second():
+    """Calls go out a step apart, whoever asks; what must wait longer hears when."""
+    desk = Desk()
+    desk.partner = partner(rate=8)
+    began, went, promised = desk.now, [], []
+
+    async def record():
+        answer = await desk.ask()
+        if isinstance(answer, Ticket):
+            went.append(desk.now - began)
+            desk.give_back([answer], answered())
+        else:
+            assert (answer.why, answer.climbs) == ("rate-limit", False)
+            promised.append(answer.expected_at - began)
+
+    await asyncio.gather(*[record() for _ in range(40)])
+    assert went == [n / 8 for n in range(9)]
+    assert promised == [n / 8 for n in range(9, 40)]
+
+
+@in_virtual_time
+async def test_probes_keep_to_the_rate_too():
+    """One call in four seconds was agreed, so no probe a second."""
+    desk = Desk()
+    desk.partner = partner(rate=0.25)
+    desk.give_back(await desk.take(), refused())
+    calls = []
+    for _ in range(400):
+        answer = await desk.ask()
+        if isinstance(answer, Ticket):
+            calls.append(desk.now)
+            desk.give_back([answer], refused())
+        await asyncio.sleep(0.1)
+    assert len(calls) >= 10
+    assert all(b - a > 3.999 for a, b in itertools.pairwise(calls))
+
+
+@pytest.mark.parametrize(
+    ("share", "most", "rate"), [(1.0, 8, 8.0), (0.5, 4, 4.0), (0.01, 1, 0.08), (0.0, 1, 0.008)]
+)
+@in_virtual_time
+async def test_this_worker_takes_its_share(share, most, rate):
+    """Of the ceiling, never less than one call, and of the rate; also while it holds no partition any more."""
+    desk = Desk()
+    desk.partner = partner(most=8, rate=8)
+    desk.destinations.share = share
+    await desk.take()
+    state = desk.state(A)
+    assert state.ceiling == most
+    assert state.rate_per_second == pytest.approx(rate)
+
+
+@in_virtual_time
+async def test_a_new_share_counts_from_the_next_call():
+    """After a rebalance."""
+    desk = Desk()
+    await desk.take()
+    desk.destinations.share = 0.25
+    await desk.take()
+    assert desk.state(A).ceiling == 16
+
+
+@in_virtual_time
+async def test_what_one_is_follows_from_partner_scheme_host_and_port():
+    """Paths and queries don't make another destination, letter case neither; a partner does."""
+    desk = Desk()
+    for url in (A, f"{A}/x", f"{A}?y=/", "https://A.example.com/x"):
+        await desk.take(url)
+    assert len(desk.destinations) == 1
+    await desk.take(f"{A}:8443/x")
+    await desk.take("http://a.example.com/x")
+    await desk.take(A, who=partner("other"))
+    assert len(desk.destinations) == 4
+
+
+@in_virtual_time
+async def test_ten_thousand_seen_once_leave_nothing_behind():
+    """A platform's merchants come and go."""
+    desk = Desk()
+    for number in range(10_000):
+        url = f"https://m{number}.example.com"
+        call = timed_out() if number % 10 == 0 else answered()
+        desk.give_back(await desk.take(url), call)
+    assert len(desk.destinations) == 10_000
+    assert desk.destinations.silent_destinations() == 1000
+    await asyncio.sleep(IDLE_SECONDS + 1)
+    await desk.take("https://m1.example.com")  # one that is known
+    assert len(desk.destinations) == 1
+    assert desk.destinations.silent_destinations() == 0
+
+
+@in_virtual_time
+async def test_what_is_in_use_or_closed_is_not_forgotten():
+    """A rest that was asked for is kept, and a call's end must find its destination."""
+    desk = Desk()
+    desk.give_back(
+        await desk.take("https://closed.example.com"),
+        answered(retry_after=3600.0, slow_down=True),
+    )
+    long = await desk.take("https://long.example.com")
+    await asyncio.sleep(IDLE_SECONDS * 2)
+    await desk.take()
+    assert len(desk.destinations) == 3
+    desk.give_back(long, answered())
+    assert (await desk.refusal("https://closed.example.com"))[0] == "closed"

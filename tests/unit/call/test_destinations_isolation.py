@@ -1,0 +1,217 @@
+"""What destinations take from each other: nothing that a healthy one would miss."""
+
+import asyncio
+
+import pytest
+
+from streams.call.destinations import (
+    PATIENCE_SECONDS,
+    RETRY_SHARE,
+    SILENT_SHARE,
+    UNPROVEN_SHARE,
+    Ticket,
+)
+from tests.unit.call.desk import Desk, answered, partner, refused, timed_out
+from tests.unit.call.virtual_time import in_virtual_time
+
+MOST = 512
+ANSWER_SECONDS = 0.02
+TIME_OUT_SECONDS = 5.0
+
+
+def url_of(number):
+    return f"https://m{number}.example.com/notify?shop={number}"
+
+
+class Day:
+    """A worker's traffic: some destinations answer at once, some never do.
+
+    Attributes:
+        waited: how long each record of a healthy destination waited for its call, in seconds.
+        parked: why records of healthy destinations were parked.
+        most_hung: calls of hung destinations at once, the most that was seen in each second.
+    """
+
+    def __init__(self, desk, hung):
+        self.desk, self.hung = desk, hung
+        self.waited, self.parked = [], []
+        self.hung_now = 0
+        self.most_hung = {}
+        self.by_destination = {}
+        self._began = desk.now
+        self._tasks = set()
+
+    def event(self, number, *, retry=False):
+        task = asyncio.create_task(self._event(number, retry))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _event(self, number, retry):
+        asked = self.desk.now
+        ticket = await self.desk.ask(url_of(number), retry=retry)
+        if number in self.hung:
+            if isinstance(ticket, Ticket):
+                await self._hang(number, ticket)
+        elif isinstance(ticket, Ticket):
+            self.waited.append(self.desk.now - asked)
+            await asyncio.sleep(ANSWER_SECONDS)
+            self.desk.give_back([ticket], answered(ANSWER_SECONDS))
+        else:
+            self.parked.append(ticket.why)
+
+    async def _hang(self, number, ticket):
+        self.hung_now += 1
+        second = int(self.desk.now - self._began)
+        self.most_hung[second] = max(self.hung_now, self.most_hung.get(second, 0))
+        here = self.by_destination.setdefault(number, [0, 0])
+        here[0] += 1
+        here[1] = max(here)
+        await asyncio.sleep(TIME_OUT_SECONDS)
+        here[0] -= 1
+        self.hung_now -= 1
+        self.desk.give_back([ticket], timed_out())
+
+    async def over(self):
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+@in_virtual_time
+async def test_three_hundred_of_a_thousand_hang_and_nobody_else_notices():
+    """From the first event on, 300 of them a second: the healthy ones wait for nothing and none is parked."""
+    desk = Desk(MOST)
+    day = Day(desk, hung=range(300))
+    for number in range(300 * 30):
+        day.event(number * 7 % 1000)
+        await asyncio.sleep(1 / 300)
+    await day.over()
+    assert len(day.waited) == 300 * 30 * 7 // 10
+    assert (max(day.waited), day.parked) == (0.0, [])
+    assert max(day.most_hung.values()) <= MOST // SILENT_SHARE
+    assert desk.is_clean()
+
+
+@in_virtual_time
+async def test_three_of_ten_hang_after_a_good_time_and_nobody_else_notices():
+    """All under one partner entry; the hung ones had proved themselves and have the highest limits."""
+    desk = Desk(MOST)
+    good = Day(desk, hung=())
+    for number in range(300 * 5):
+        good.event(number % 10)
+        await asyncio.sleep(1 / 300)
+    await good.over()
+    bad = Day(desk, hung=range(3))
+    for number in range(300 * 30):
+        bad.event(number % 10)
+        await asyncio.sleep(1 / 300)
+    await bad.over()
+    assert (max(bad.waited), bad.parked) == (0.0, [])
+    assert max(bad.most_hung.values()) <= MOST // SILENT_SHARE
+    assert desk.is_clean()
+
+
+@pytest.mark.parametrize("ceiling", [1, 3, 16, 64])
+@in_virtual_time
+async def test_a_hung_one_never_takes_more_than_its_own_limit(ceiling):
+    """First what a new one gets, then a probe a second; each hangs for the whole time-out."""
+    desk = Desk(MOST)
+    desk.partner = partner(most=ceiling)
+    day = Day(desk, hung={1})
+    for _ in range(2000):
+        day.event(1)
+        await asyncio.sleep(0.01)
+    await day.over()
+    most = day.by_destination[1][1]
+    assert most == min(ceiling, 16 + TIME_OUT_SECONDS - 1)
+
+
+@in_virtual_time
+async def test_silent_ones_share_a_quarter():
+    """Four hundred that failed are asked for at once: no more than a quarter is probed."""
+    desk = Desk(MOST)
+    for number in range(400):
+        desk.give_back(await desk.take(url_of(number)), refused())
+    answers = [await desk.ask(url_of(number)) for number in range(400)]
+    tickets = [answer for answer in answers if isinstance(answer, Ticket)]
+    assert len(tickets) == MOST // SILENT_SHARE
+    assert {answer.why for answer in answers if not isinstance(answer, Ticket)} == {"silent"}
+    await desk.take("https://new.example.com")  # others are not held up
+    desk.give_back(tickets, refused())
+    await asyncio.sleep(1)
+    assert isinstance(await desk.ask(url_of(399)), Ticket)
+
+
+@in_virtual_time
+async def test_unproven_ones_share_half():
+    """A thousand nobody knows are asked for at once; the proven ones keep the other half."""
+    desk = Desk(MOST)
+    await desk.prove("https://known.example.com", who=partner("known", most=MOST))
+    answers = [await desk.ask(url_of(number)) for number in range(1000)]
+    tickets = [answer for answer in answers if isinstance(answer, Ticket)]
+    assert len(tickets) == MOST // UNPROVEN_SHARE
+    refusals = [answer for answer in answers if not isinstance(answer, Ticket)]
+    assert {(no.why, no.climbs, no.expected_at - desk.now) for no in refusals} == {
+        ("share", True, PATIENCE_SECONDS)
+    }
+    desk.give_back(tickets[:1], answered())  # one proved itself: there is room for one more at once
+    await desk.take("https://new.example.com")
+    assert (await desk.refusal("https://newer.example.com"))[0] == "share"
+
+
+@in_virtual_time
+async def test_retries_share_half():
+    """A backlog of them waits for itself; a new payment goes out at once, to the same destination too."""
+    desk = Desk(MOST)
+    for number in range(20):
+        await desk.prove(url_of(number))
+    day = Day(desk, hung=())
+    for number in range(20 * 15):
+        day.event(number % 20, retry=True)
+    await asyncio.sleep(ANSWER_SECONDS / 2)
+    assert desk.destinations.in_flight == MOST // RETRY_SHARE
+    await desk.take("https://m1.example.com")
+    await day.over()
+    assert len(day.waited) == 300
+    assert max(day.waited) == pytest.approx(ANSWER_SECONDS)
+
+
+@in_virtual_time
+async def test_the_worker_never_makes_more_calls_than_it_may():
+    """Whoever comes then waits for one that ends."""
+    desk = Desk(10)
+    for number in range(10):
+        await desk.prove(url_of(number))
+    day = Day(desk, hung=())
+    for number in range(100):
+        day.event(number % 10)
+    most = 0
+    while len(day.waited) < 100:
+        await asyncio.sleep(0.001)
+        most = max(most, desk.destinations.in_flight)
+    await day.over()
+    assert most == 10
+    assert desk.destinations.in_flight == 0
+
+
+@in_virtual_time
+async def test_one_that_comes_back_is_found_within_a_second():
+    """And then gets call after call again."""
+    desk = Desk(MOST)
+    down = Day(desk, hung={1})
+    for _ in range(6000):
+        down.event(1)
+        await asyncio.sleep(0.01)
+    assert desk.destinations.silent_destinations() == 1
+    up, back_at, came_back = Day(desk, hung=()), desk.now, None
+    for _ in range(300):
+        up.event(1)
+        await asyncio.sleep(0.01)
+        if came_back is None and up.waited:
+            came_back = desk.now - back_at
+    assert came_back is not None
+    assert came_back <= 1.05
+    assert desk.destinations.silent_destinations() == 0
+    assert len(up.waited) >= 190
+    await down.over()
+    await up.over()
+    assert desk.is_clean()
