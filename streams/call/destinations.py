@@ -186,13 +186,15 @@ class Destinations:
 
     def _may_try_another(self, now: float) -> bool:
         """Tell whether unproven destinations have room. Many may have answered since they were counted."""
-        for counted in (False, True):
-            silent, unproven = self._silent, self._unproven
-            if unproven < self._most_unproven and silent + unproven < self._most_unanswered:
-                return True
-            if not counted:
-                self._count(now)
-        return False
+        if self._unproven_are_full():
+            self._count(now)
+        return not self._unproven_are_full()
+
+    def _unproven_are_full(self) -> bool:
+        return (
+            self._unproven >= self._most_unproven
+            or self._unproven + self._silent >= self._most_unanswered
+        )
 
     async def _queue(self, key: tuple[str, str], known: _Known) -> NoRoom | None:
         """Wait in line for one of the destination's calls, until patience runs out or there are none any more."""

@@ -1,5 +1,6 @@
 """What is checked before a worker consumes anything, and by `notifier check`: the brokers and the topics."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Self
 
@@ -21,6 +22,8 @@ from streams.notification.profiles import TIERS
 from streams.settings import Settings
 
 _MOST_COPIES = 3
+_SEEN_SECONDS = 30.0
+_LOOK_EVERY_SECONDS = 0.05
 
 
 class Unusable(Exception):  # noqa: N818  # what the brokers and topics are
@@ -80,9 +83,17 @@ class Brokers:
     async def create(self) -> list[str]:
         """Create what is missing of our topics; return the names."""
         try:
-            return await create_topics(self.admin, await self.specs())
+            created = await create_topics(self.admin, await self.specs())
+            # Metadata comes a little later than the broker's word that they are made.
+            async with asyncio.timeout(_SEEN_SECONDS):
+                while not await existing_topics(self.admin) >= set(created):  # noqa: ASYNC110  # Kafka tells nobody
+                    await asyncio.sleep(_LOOK_EVERY_SECONDS)
         except KafkaError as error:
             raise Unusable([str(error)]) from error
+        except TimeoutError as error:
+            message = f"the brokers do not show the topics they made within {_SEEN_SECONDS:g} s; check again later"
+            raise Unusable([message]) from error
+        return created
 
     async def faults(self) -> list[str]:
         """Return everything that keeps a worker from starting, one sentence each."""

@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams.kafka.memory import KEEP_MS, SettledMemory, digest
 from tests.unit.kit import ManualClock, turns
@@ -110,3 +112,77 @@ def test_digests_tell_lists_of_parts_apart():
     }
     assert len(keys) == 7
     assert digest("支", 1) == digest("支".encode(), "1")
+
+
+async def test_who_was_cancelled_while_waiting_holds_nothing(clock):
+    """A drain cancels in any order; the next lane user of the key goes on."""
+    memory, entered = SettledMemory(clock.now_ms, 10), []
+
+    async def work(name):
+        async with memory.turn(b"1", b"2"):
+            entered.append(name)
+            await asyncio.Event().wait()
+
+    first, second, third = (asyncio.create_task(work(name)) for name in "abc")
+    await turns()
+    second.cancel()
+    await turns()
+    assert entered == ["a"]
+    first.cancel()
+    await turns()
+    assert entered == ["a", "c"]
+    third.cancel()
+    await asyncio.wait([first, second, third])
+    assert not memory._in_flight
+
+
+holds = st.lists(
+    st.tuples(st.frozensets(st.sampled_from("abcde"), min_size=1), st.integers(0, 5)), max_size=12
+)
+
+
+@given(holds, st.sets(st.integers(0, 11)), st.integers(0, 20))
+@settings(deadline=None)
+def test_no_interleaving_shares_a_key_or_gets_stuck(held, cancelled, after):
+    """However many keys each holds, however long, and whoever is cancelled when."""
+    memory, holding, done = SettledMemory(lambda: 0, 10), set(), []
+
+    async def work(number, keys, long):
+        async with memory.turn(*(key.encode() for key in keys)):
+            assert not holding & keys
+            holding.update(keys)
+            try:
+                await turns(long)
+            finally:
+                holding.difference_update(keys)
+        done.append(number)
+
+    async def run():
+        tasks = [asyncio.create_task(work(n, keys, long)) for n, (keys, long) in enumerate(held)]
+        await turns(after)
+        stopped = {n for n in cancelled if n < len(tasks) and tasks[n].cancel()}
+        async with asyncio.timeout(30):
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(r is None or isinstance(r, asyncio.CancelledError) for r in results), results
+        assert set(done) >= set(range(len(tasks))) - stopped
+        assert not memory._in_flight
+
+    asyncio.run(run())
+
+
+parts = st.lists(st.binary(max_size=6), max_size=5)
+
+
+@given(parts, parts)
+def test_no_two_lists_of_parts_share_a_digest(one, other):
+    """Where one part ends and the next begins is part of the key."""
+    assert (digest(*one) == digest(*other)) == (one == other)
+
+
+@given(parts.filter(len), st.data())
+def test_a_part_cut_in_two_is_another_key(whole, data):
+    """The bytes in a row are the same, the parts are not."""
+    which = data.draw(st.integers(0, len(whole) - 1))
+    at = data.draw(st.integers(0, len(whole[which])))
+    cut = [*whole[:which], whole[which][:at], whole[which][at:], *whole[which + 1 :]]
+    assert digest(*cut) != digest(*whole)

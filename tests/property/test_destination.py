@@ -1,0 +1,158 @@
+"""Laws of a destination's limits, over every order of starts, ends, silences and rebalances."""
+
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from streams.call.destination import PROBE_SECONDS, Destination
+
+ceilings = st.integers(1, 80)
+rates = st.sampled_from([0.1, 0.5, 1.0, 3.0, 8.0, 200.0])
+pauses = st.floats(0, 20, allow_nan=False)
+
+
+class Admission(RuleBasedStateMachine):
+    """Calls start as a worker starts them: within the limit, or as a probe where the destination is silent."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = 1000.0
+        self.state = Destination(40, None)
+        self.waiting = 0
+        self.sent = []
+        self.started = self.ended = 0
+        self.probes = []
+        self.highest = 40
+        self.closed_until = 0.0
+
+    @rule(seconds=pauses)
+    def pass_time(self, seconds):
+        self.now += seconds
+
+    @rule(ceiling=ceilings)
+    def rebalance(self, ceiling):
+        self.state.ceiling = ceiling
+        self.highest = max(ceiling, self.state.in_flight)
+
+    @rule(calls=st.integers(1, 50))
+    def ask(self, calls):
+        for _ in range(calls):
+            if self.state.is_silent(self.now):
+                if self.state.next_probe(self.now) is not None:
+                    continue
+                self.probes.append(self.now)
+            elif not self.state.has_room():
+                continue
+            assert self.state.in_flight < self.state.ceiling
+            self.state.start(self.now)
+            self.started += 1
+            self.waiting += 1
+
+    @precondition(lambda self: self.waiting)
+    @rule(calls=st.integers(1, 50))
+    def send(self, calls):
+        for _ in range(min(calls, self.waiting)):
+            self.state.send(self.now)
+            self.waiting -= 1
+            self.sent.append(self.now)
+
+    @precondition(lambda self: self.waiting)
+    @rule()
+    def cancel(self):
+        self.state.cancel(sent=False)
+        self.waiting -= 1
+        self.ended += 1
+
+    @precondition(lambda self: self.sent)
+    @rule(which=st.integers(0, 10_000))
+    def cancel_sent(self, which):
+        self.sent.pop(which % len(self.sent))
+        self.state.cancel(sent=True)
+        self.ended += 1
+
+    @precondition(lambda self: self.sent)
+    @rule(
+        which=st.integers(0, 10_000),
+        answered=st.booleans(),
+        slow=st.booleans(),
+        closed_for=st.none() | st.floats(0, 3600),
+    )
+    def end(self, which, answered, slow, closed_for):
+        began = self.sent.pop(which % len(self.sent))
+        before = self.state.limit
+        self.state.end(
+            self.now,
+            seconds=self.now - began,
+            answered=answered,
+            slow=slow,
+            closed_for=closed_for if answered else None,
+        )
+        self.ended += 1
+        if answered and closed_for is not None:
+            self.closed_until = max(self.closed_until, self.now + closed_for)
+        if answered:
+            assert not self.state.is_silent(self.now)
+        else:
+            assert self.state.limit <= max(1, before)
+
+    @invariant()
+    def counts_are_right(self):
+        assert self.state.in_flight == self.started - self.ended == self.waiting + len(self.sent)
+        assert 0 <= self.state.in_flight <= self.highest
+
+    @invariant()
+    def limit_is_right(self):
+        assert self.state.limit >= 1
+        idle = Destination(self.state.ceiling, None, limit=self.state.limit)
+        assert idle.has_room()  # never below one call
+        idle.in_flight = self.state.ceiling
+        assert not idle.has_room()  # never above the ceiling
+
+    @invariant()
+    def probes_are_rare(self):
+        assert all(b - a >= PROBE_SECONDS for a, b in itertools.pairwise(self.probes))
+
+    @invariant()
+    def closes_as_asked(self):
+        until = self.state.closed_until(self.now)
+        assert until == (self.closed_until if self.now < self.closed_until else None)
+
+    @invariant()
+    def idle_is_never_silent_without_a_failure(self):
+        if not self.sent and self.state.is_silent(self.now):
+            assert self.state._failed
+
+
+Admission.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAdmission = Admission.TestCase
+
+
+@given(rates, st.lists(st.floats(0, 2, allow_nan=False), max_size=80), st.floats(0, 3))
+def test_slots_taken_are_never_nearer_than_a_step(rate, pauses, patience):
+    """In any window there are at most as many as the rate allows, and none lies in the past or beyond patience."""
+    state, now, slots = Destination(1, rate), 0.0, []
+    for pause in pauses:
+        now += pause
+        slot, taken = state.reserve_slot(now, patience)
+        assert slot >= now
+        assert taken == (slot - now <= patience)
+        if taken:
+            slots.append(slot)
+    assert all(b - a >= 1 / rate - 1e-9 for a, b in itertools.pairwise(slots))
+    for first, second in itertools.combinations(range(len(slots)), 2):
+        assert second - first <= (slots[second] - slots[first]) * rate + 1e-6
+
+
+@given(rates, st.integers(2, 200), st.floats(0, 2))
+def test_promises_to_a_crowd_are_kept(rate, crowd, patience):
+    """Each who is promised a slot and comes back then is served then; nobody is told the same one."""
+    state = Destination(1, rate)
+    answers = [state.reserve_slot(0.0, patience) for _ in range(crowd)]
+    slots = [slot for slot, _ in answers]
+    assert all(b - a >= 1 / rate - 1e-9 for a, b in itertools.pairwise(slots))
+    for slot in (slot for slot, taken in answers if not taken):
+        kept, taken = state.reserve_slot(slot, patience)
+        assert taken
+        assert abs(kept - slot) < 1e-6

@@ -1,0 +1,44 @@
+"""Laws of the text beside a committed offset."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.kafka.progress import Progress
+
+offsets = st.integers(0, 2**62)
+spread = st.frozensets(st.integers(0, 2**40), max_size=200)
+dense = st.frozensets(st.integers(0, 3000), max_size=300)
+texts = st.text("0123456789-,:", max_size=60)
+
+
+@given(offsets, spread | dense)
+def test_what_is_written_is_read(offset, above):
+    """As long as it fits, which it does for a span's worth of ranges."""
+    made = Progress(offset, frozenset(offset + n for n in above))
+    assert len(made.metadata().encode()) <= 4000
+    assert Progress.read(offset, made.metadata()) == made
+
+
+@given(offsets, st.integers(1, 4000), st.integers(2, 2000), st.integers(1, 2000))
+def test_what_does_not_fit_is_cut_from_the_top(offset, ranges, step, long):
+    """The lowest are kept, since those are repeated first; none is invented."""
+    above = {
+        offset + n * (step + 1) + k for n in range(ranges) for k in range(min(long, step, 16))
+    }
+    made = Progress(offset, frozenset(above))
+    text = made.metadata()
+    assert len(text.encode()) <= 4000
+    kept = Progress.read(offset, text)
+    assert kept.offset == offset
+    assert kept.finished <= made.finished
+    assert kept.finished
+    assert kept.finished == {n for n in made.finished if n <= max(kept.finished)}
+
+
+@given(offsets, texts | texts.map("1:".__add__) | st.text(max_size=20))
+def test_no_text_makes_it_raise(offset, text):
+    """And none counts for anything below the committed offset."""
+    read = Progress.read(offset, text)
+    assert read.offset == offset
+    assert all(n >= offset for n in read.finished)
+    assert Progress.read(offset, read.metadata()) == read

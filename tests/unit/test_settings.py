@@ -1,0 +1,324 @@
+"""The settings: defaults, what a bad value says, what can't stand together, and names that are no settings."""
+
+import ipaddress
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from streams.settings import (
+    Settings,
+    SettingsError,
+    load_settings,
+    parse_duration,
+    unknown_variables,
+)
+
+# The contract, section 5.
+DEFAULTS = [
+    ("NOTIFIER_BROKERS", "brokers", "localhost:9092"),
+    ("NOTIFIER_SOURCE_TOPICS", "source_topics", ("payment-final-state",)),
+    ("NOTIFIER_TOPIC_PREFIX", "topic_prefix", "payment-notification"),
+    ("NOTIFIER_TOPIC_PARTITIONS", "topic_partitions", 12),
+    ("NOTIFIER_TOPIC_REPLICATION", "topic_replication", None),  # min(3, brokers)
+    ("NOTIFIER_GROUP_ID", "group_id", "payment-notifier"),
+    ("NOTIFIER_START_FROM", "start_from", "earliest"),
+    ("NOTIFIER_ROLE", "role", "all"),
+    ("NOTIFIER_MAX_IN_FLIGHT", "max_in_flight", 512),
+    ("NOTIFIER_WEB_PORT", "web_port", 6066),
+    ("NOTIFIER_WEB_BIND", "web_bind", "0.0.0.0"),  # noqa: S104  # the contract's
+    ("NOTIFIER_EGRESS_ALLOW", "egress_allow", ()),
+    ("NOTIFIER_ALLOW_HTTP", "allow_http", False),
+    ("NOTIFIER_LADDER_SCALE", "ladder_scale", 1.0),
+    ("NOTIFIER_GIVE_UP_AFTER", "give_up_after", 72 * 3600.0),
+    ("NOTIFIER_OVERDUE_AFTER", "overdue_after", 5.0),
+    ("NOTIFIER_KAFKA_SECURITY_PROTOCOL", "kafka_security_protocol", "PLAINTEXT"),
+    ("NOTIFIER_KAFKA_SASL_MECHANISM", "kafka_sasl_mechanism", "SCRAM-SHA-512"),
+    ("NOTIFIER_KAFKA_USER", "kafka_user", None),
+    ("NOTIFIER_KAFKA_PASSWORD_FILE", "kafka_password_file", None),
+    ("NOTIFIER_KAFKA_CA_FILE", "kafka_ca_file", None),
+    ("NOTIFIER_KAFKA_CERTIFICATE_FILE", "kafka_certificate_file", None),
+    ("NOTIFIER_KAFKA_KEY_FILE", "kafka_key_file", None),
+]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """Nothing of the machine's own, and the one setting that must be."""
+    for name in tuple(os.environ):
+        if name.upper().startswith("NOTIFIER"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NOTIFIER_PARTNERS_FILE", "partners.yaml")
+    return monkeypatch
+
+
+def faults():
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value) == "\n".join(caught.value.faults)
+    return list(caught.value.faults)
+
+
+@pytest.mark.parametrize(("variable", "field", "default"), DEFAULTS)
+def test_defaults(environment, variable, field, default):
+    """As in the contract; an empty value is none."""
+    assert getattr(load_settings(), field) == default
+    environment.setenv(variable, "")
+    assert getattr(load_settings(), field) == default
+
+
+def test_there_is_no_other_setting_and_each_is_described():
+    """The table of the documentation comes from here."""
+    names = {variable for variable, _, _ in DEFAULTS} | {"NOTIFIER_PARTNERS_FILE"}
+    assert names == {f"NOTIFIER_{name.upper()}" for name in Settings.model_fields}
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_partners_file_is_required(environment):
+    """And says what it is."""
+    environment.delenv("NOTIFIER_PARTNERS_FILE")
+    assert faults() == ["NOTIFIER_PARTNERS_FILE: not set, expected the partners file, YAML"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("BROKERS", "a:1, b.example:65535 ,[::1]:9092", "brokers", "a:1,b.example:65535,[::1]:9092"),
+        ("SOURCE_TOPICS", "one, two,", "source_topics", ("one", "two")),
+        ("TOPIC_PREFIX", "a.b_c-D9", "topic_prefix", "a.b_c-D9"),
+        ("TOPIC_REPLICATION", "2", "topic_replication", 2),
+        ("START_FROM", "latest", "start_from", "latest"),
+        ("START_FROM", "2026-11-22T00:00:00Z", "start_from", datetime(2026, 11, 22, tzinfo=UTC)),
+        ("START_FROM", "2026-11-22T08:00:00+08:00", "start_from", datetime(2026, 11, 22, tzinfo=UTC)),
+        ("ROLE", "retry", "role", "retry"),
+        ("PARTNERS_FILE", "/etc/a b.yaml", "partners_file", Path("/etc/a b.yaml")),
+        ("WEB_PORT", "0", "web_port", 0),
+        ("ALLOW_HTTP", "true", "allow_http", True),
+        ("LADDER_SCALE", "0.001", "ladder_scale", 0.001),
+        ("GIVE_UP_AFTER", "4d", "give_up_after", 345_600.0),
+        ("OVERDUE_AFTER", "250ms", "overdue_after", 0.25),
+        (
+            "EGRESS_ALLOW",
+            "10.0.0.0/8, fd00::/8,127.0.0.1",
+            "egress_allow",
+            tuple(ipaddress.ip_network(net) for net in ("10.0.0.0/8", "fd00::/8", "127.0.0.1/32")),
+        ),
+    ],
+)  # fmt: skip
+def test_good_values(environment, variable, text, field, value):
+    """Read from text; blanks around commas do no harm."""
+    environment.setenv(f"NOTIFIER_{variable}", text)
+    assert getattr(load_settings(), field) == value
+
+
+BROKERS = "expected bootstrap servers as host:port, comma separated"
+TOPIC = "expected a topic name: 1 to 249 of letters, digits, '.', '_' and '-'"
+START = "expected earliest, latest or an ISO 8601 time with offset like 2026-11-22T00:00:00Z"
+DURATION = "expected a number and one of ms, s, m, h, d, like 5s or 72h"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("BROKERS", "localhost", BROKERS),
+        ("BROKERS", ":9092", BROKERS),
+        ("BROKERS", "a:1,,b:2", BROKERS),
+        ("BROKERS", "a:0", BROKERS),
+        ("BROKERS", "a:65536", BROKERS),
+        ("BROKERS", "kafka://a:x", BROKERS),
+        ("SOURCE_TOPICS", "a b", TOPIC),
+        ("SOURCE_TOPICS", "good,b/d", TOPIC),
+        ("SOURCE_TOPICS", "x" * 250, TOPIC),
+        ("SOURCE_TOPICS", "..", TOPIC),
+        ("SOURCE_TOPICS", ",", "at least 1 item"),
+        ("TOPIC_PREFIX", "a/b", TOPIC),
+        ("GROUP_ID", "支付", TOPIC),
+        ("TOPIC_PARTITIONS", "0", "expected greater than or equal to 1"),
+        ("TOPIC_PARTITIONS", "many", "expected a valid integer"),
+        ("TOPIC_REPLICATION", "0", "expected greater than or equal to 1"),
+        ("START_FROM", "yesterday", START),
+        ("START_FROM", "2026-11-22T00:00:00", START),
+        ("START_FROM", "2026-02-30T00:00:00Z", START),
+        ("ROLE", "both", "expected 'main', 'retry' or 'all'"),
+        ("MAX_IN_FLIGHT", "0", "expected greater than or equal to 1"),
+        ("MAX_IN_FLIGHT", "1e3", "expected a valid integer"),
+        ("WEB_PORT", "65536", "expected less than or equal to 65535"),
+        ("WEB_PORT", "-1", "expected greater than or equal to 0"),
+        ("EGRESS_ALLOW", "10.0.0.1/8", "expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated"),
+        ("EGRESS_ALLOW", "example.com", "expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated"),
+        ("ALLOW_HTTP", "perhaps", "expected a valid boolean"),
+        ("LADDER_SCALE", "0", "expected greater than 0"),
+        ("LADDER_SCALE", "1.01", "expected less than or equal to 1"),
+        ("LADDER_SCALE", "nan", "expected"),
+        ("LADDER_SCALE", "inf", "expected"),
+        ("LADDER_SCALE", "half", "expected a valid number"),
+        ("GIVE_UP_AFTER", "72", DURATION),
+        ("GIVE_UP_AFTER", "3 days", DURATION),
+        ("OVERDUE_AFTER", "-5s", DURATION),
+        ("OVERDUE_AFTER", "0s", "expected greater than 0"),
+        ("KAFKA_SECURITY_PROTOCOL", "TLS", "expected 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL'"),
+        ("KAFKA_SASL_MECHANISM", "GSSAPI", "expected 'PLAIN', 'SCRAM-SHA-256' or 'SCRAM-SHA-512'"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_names_the_setting_what_was_seen_and_what_was_expected(
+    environment, variable, text, expected
+):
+    """One sentence an operator can act on."""
+    environment.setenv(f"NOTIFIER_{variable}", text)
+    (fault,) = faults()
+    assert fault.startswith(f"NOTIFIER_{variable}: seen {text!r}, ")
+    assert expected in fault
+
+
+def test_every_fault_is_told_at_once(environment):
+    """Not one start for each."""
+    environment.delenv("NOTIFIER_PARTNERS_FILE")
+    environment.setenv("NOTIFIER_ROLE", "both")
+    environment.setenv("NOTIFIER_WEB_PORT", "x")
+    environment.setenv("NOTIFIER_LADER_SCALE", "1")
+    assert sorted(fault.split(":")[0] for fault in faults()) == [
+        "NOTIFIER_LADER_SCALE",
+        "NOTIFIER_PARTNERS_FILE",
+        "NOTIFIER_ROLE",
+        "NOTIFIER_WEB_PORT",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("NOTIFIER_LADER_SCALE", "NOTIFIER_LADDER_SCALE"),
+        ("NOTIFIER_SOURCE_TOPIC", "NOTIFIER_SOURCE_TOPICS"),
+        ("NOTIFIER_MAX_INFLIGHT", "NOTIFIER_MAX_IN_FLIGHT"),
+        ("NOTIFIER_PARTNER_FILE", "NOTIFIER_PARTNERS_FILE"),
+        ("NOTIFIER_ROLES", "NOTIFIER_ROLE"),
+        ("NOTIFIER_BROKER", "NOTIFIER_BROKERS"),
+    ],
+)
+def test_a_misspelt_name_is_a_fault(environment, slip, meant):
+    """It would be ignored without a word otherwise."""
+    environment.setenv(slip, "x")
+    assert faults() == [f"{slip}: there is no such setting; did you mean {meant}?"]
+
+
+def test_a_name_like_no_setting_is_only_warned_of(environment):
+    """A newer version's, or somebody else's."""
+    environment.setenv("NOTIFIER_COLOUR", "red")
+    environment.setenv("NOTIFIER_WEB_PORT", "1")
+    assert load_settings().web_port == 1
+    assert unknown_variables(os.environ) == ["NOTIFIER_COLOUR"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NOTIFIER_SERVICE_HOST",
+        "NOTIFIER_SERVICE_PORT",
+        "NOTIFIER_SERVICE_PORT_HTTP",
+        "NOTIFIER_PORT",
+        "NOTIFIER_PORT_6066_TCP",
+        "NOTIFIER_PORT_6066_TCP_PROTO",
+        "NOTIFIER_PORT_6066_TCP_PORT",
+        "NOTIFIER_PORT_6066_TCP_ADDR",
+        "NOTIFIER_METRICS_SERVICE_HOST",
+        "NOTIFIER_METRICS_PORT_6066_TCP_ADDR",
+        "NOTIFIER_METRICS_PORT",
+    ],
+)
+def test_what_kubernetes_puts_into_every_pod_is_none_of_ours(environment, name):
+    """A Service called notifier must not stop the worker."""
+    environment.setenv(name, "tcp://10.0.0.1:6066")
+    load_settings()
+    assert unknown_variables(os.environ) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "fault"),
+    [
+        ({"GIVE_UP_AFTER": "24h"}, "NOTIFIER_GIVE_UP_AFTER: seen 86400s, expected at least 25h x"),
+        ({"GIVE_UP_AFTER": "12h", "LADDER_SCALE": "0.5"}, "NOTIFIER_GIVE_UP_AFTER: seen 43200s"),
+        ({"TOPIC_PREFIX": "x" * 238}, "NOTIFIER_TOPIC_PREFIX: has 238 characters, expected at most 237"),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_USER": "u"},
+            "NOTIFIER_KAFKA_PASSWORD_FILE: not set, expected with NOTIFIER_KAFKA_SECURITY_PROTOCOL=SASL_SSL",
+        ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_PASSWORD_FILE": "FILE"},
+            "NOTIFIER_KAFKA_USER: not set, expected with",
+        ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_KEY_FILE": "FILE"},
+            "NOTIFIER_KAFKA_CERTIFICATE_FILE and NOTIFIER_KAFKA_KEY_FILE: expected both or neither",
+        ),
+        *(
+            (
+                {"KAFKA_SECURITY_PROTOCOL": "SSL", f"KAFKA_{name}": "no/such"} | more,
+                f"NOTIFIER_KAFKA_{name}: seen 'no/such', expected a file that can be read",
+            )
+            for name, more in (
+                ("CA_FILE", {}),
+                ("PASSWORD_FILE", {}),
+                ("CERTIFICATE_FILE", {"KAFKA_KEY_FILE": "FILE"}),
+                ("KEY_FILE", {"KAFKA_CERTIFICATE_FILE": "FILE"}),
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_stand_together(environment, tmp_path, variables, fault):
+    """Each value alone is fine."""
+    (tmp_path / "file").write_text("x")
+    for name, value in variables.items():
+        environment.setenv(f"NOTIFIER_{name}", value.replace("FILE", str(tmp_path / "file")))
+    (found,) = faults()
+    assert found.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"GIVE_UP_AFTER": "25h"},
+        {"GIVE_UP_AFTER": "90s", "LADDER_SCALE": "0.001"},
+        {"TOPIC_PREFIX": "x" * 237},
+        {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_USER": "u", "KAFKA_PASSWORD_FILE": "FILE"},
+    ],
+)
+def test_what_can_just_stand_together(environment, tmp_path, variables):
+    """The bounds themselves are good."""
+    (tmp_path / "file").write_text("x")
+    for name, value in variables.items():
+        environment.setenv(f"NOTIFIER_{name}", value.replace("FILE", str(tmp_path / "file")))
+    load_settings()
+
+
+def test_the_tiers_have_a_group_of_their_own(environment):
+    """The same in every role, so that changing roles reads no topic again."""
+    environment.setenv("NOTIFIER_GROUP_ID", "mine")
+    for role in ("main", "retry", "all"):
+        environment.setenv("NOTIFIER_ROLE", role)
+        settings = load_settings()
+        assert (settings.group_id, settings.retry_group_id) == ("mine", "mine-retry")
+
+
+def test_settings_do_not_change(environment):
+    """Read once."""
+    settings = load_settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.role = "main"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("250ms", 0.25), ("5s", 5.0), ("1.5m", 90.0), ("72h", 259_200.0), ("3d", 259_200.0)],
+)
+def test_durations(text, seconds):
+    """A number and a unit."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "5S", "-5s", "1e3s", "١s", "5s5s", ".5s", None])
+def test_no_durations(text):
+    """Without a unit nobody knows what was meant."""
+    with pytest.raises(ValueError, match=re.escape(DURATION)):
+        parse_duration(text)
