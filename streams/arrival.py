@@ -12,6 +12,7 @@ from schemas.notify_url import check_notify_url
 from streams.clock import Clock
 from streams.kafka.memory import SettledMemory, digest
 from streams.kafka.records import (
+    TRACEPARENT_LENGTH,
     InRecord,
     MalformedRecord,
     decode_notification,
@@ -106,7 +107,7 @@ class Arrival:
             partner.terms if partner else None,
             accepted_at_ms=self.clock.now_ms(),
             origin=record.origin,
-            traceparent=header_text(record.headers, "traceparent"),
+            traceparent=_traceparent(record),
             extra_headers=unknown_headers(record.headers),
         )
         if isinstance(prepared, Refused):
@@ -157,6 +158,12 @@ def _conflict(event: ReadEvent, fault: str) -> Refused:
         event.event.partner_id,
         event.order_id,
     )
+
+
+def _traceparent(record: InRecord) -> str | None:
+    """Return the event's trace context, where it has one that a tier record may carry."""
+    text = header_text(record.headers, "traceparent")
+    return text if text and len(text) <= TRACEPARENT_LENGTH else None
 
 
 def _unreadable_headers(record: InRecord) -> str:

@@ -56,11 +56,11 @@ def _fail(faults: Iterable[str], *, as_json: bool = False) -> NoReturn:
     raise typer.Exit(FAULT)
 
 
-def _settings() -> Settings:
+def _settings(*, as_json: bool = False) -> Settings:
     try:
         return load_settings()
     except SettingsError as error:
-        _fail(error.faults)
+        _fail(error.faults, as_json=as_json)
 
 
 @app.command()
@@ -104,7 +104,7 @@ def topics_create(as_json: Json = False) -> None:
             created = await brokers.create()
             return created, await brokers.faults()
 
-    settings = _settings()
+    settings = _settings(as_json=as_json)
     try:
         created, faults = asyncio.run(create())
     except Unusable as error:
@@ -133,7 +133,7 @@ def topics_check(as_json: Json = False) -> None:
             faults = await brokers.faults()
             return faults, [] if faults else await brokers.warnings()
 
-    settings = _settings()
+    settings = _settings(as_json=as_json)
     try:
         faults, warnings = asyncio.run(check())
     except Unusable as error:

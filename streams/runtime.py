@@ -155,7 +155,7 @@ class Runtime:
         """Begin no new attempt anywhere: with two applications one stops after the other, but their calls end together."""
         self.health.stopping = True
         for app in self.apps:
-            app.lanes.stop_starting()
+            app.lanes.retire()
 
     def on_commit_error(self) -> None:
         """Count a commit that failed."""
@@ -216,7 +216,10 @@ class Runtime:
         watch = Watch(self.health, self._symptoms, probe)
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            await watch.look(self.clock.now_seconds())
+            try:
+                await watch.look(self.clock.now_seconds())
+            except Exception:  # whatever it is, the next look must come
+                log.exception("looking for signs of death failed")
 
     def _partner_of(self, partner_id: str) -> Partner | None:
         return self.partners.current.get(partner_id)

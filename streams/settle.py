@@ -13,6 +13,7 @@ from schemas.attempt_record import AttemptRecord, Trigger
 from streams.clock import Clock
 from streams.kafka.producer import MAX_RECORD_BYTES, RecordProducer, RecordTooLarge, Written
 from streams.kafka.records import (
+    RESERVED_HEADERS,
     Headers,
     InRecord,
     OutRecord,
@@ -207,6 +208,8 @@ class Settling:
         letter: DeadLetter,
         journal: AttemptRecord,
     ) -> None:
+        if key is None and value is None:
+            key = b""  # Kafka's client takes no record that has neither
         whole = OutRecord(
             self.names.dead_letter,
             key,
@@ -256,10 +259,10 @@ def _cut(
     whole = value or b""
     digest = hashlib.sha256(whole).hexdigest()
     detail = f"{letter.detail}; the whole value has {len(whole)} bytes and SHA-256 {digest}"
-    # Headers can be what is too large; ours are short.
-    kept = tuple(header for header in headers if len(header[1]) <= _KEPT_HEADER_BYTES)[
-        :_KEPT_HEADERS
-    ]
+    # Headers can be what is too large: ours are short and come first, the origin before all.
+    short = [header for header in headers if len(header[0]) + len(header[1]) <= _KEPT_HEADER_BYTES]
+    short.sort(key=lambda header: (header[0] != "origin", header[0] not in RESERVED_HEADERS))
+    kept = tuple(short[:_KEPT_HEADERS])
     kept += (("value-sha256", digest.encode()), ("value-length", str(len(whole)).encode()))
     kept += dead_letter_headers(DeadLetterReason.OVERSIZED, detail)
     key = key if key is None or len(key) <= _KEPT_HEADER_BYTES else None

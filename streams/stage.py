@@ -118,9 +118,11 @@ class Stage:
         )
 
     async def _park(self, notification: Notification, trigger: Trigger, no_room: NoRoom) -> None:
-        """Move it aside without an attempt, to the tier at whose end room is expected.
+        """Move it aside without an attempt, until its destination expects room.
 
-        Where nobody knows when that is, each further park of the same record waits longer.
+        Where that is known, it is due exactly then, on the next longer tier: rounded up, whole bursts would come back
+        together and miss their slots. Where nobody knows, it waits for the tier's whole wait, and longer at each
+        further park.
         """
         parking, scale = self.policy.parking, self.policy.scale
         needed = no_room.expected_at - self.clock.now_seconds()
@@ -132,8 +134,8 @@ class Stage:
             rung = max(rung, min(notification.parks, last))
         wait = parking[rung]
         # With a scaled ladder the longest wait may be shorter than what is needed; then what is needed counts.
-        seconds = min(max(wait.seconds * scale, needed), wait.seconds)
-        due = due_at_ms(self.clock.now_ms(), seconds)
+        seconds = max(wait.seconds * scale, needed) if no_room.climbs else needed
+        due = due_at_ms(self.clock.now_ms(), min(max(seconds, 0.0), wait.seconds))
         if self._is_too_late(notification, due):
             journal = self.settling.journal(notification, trigger)
             await self.settling.dead_letter(notification, self._expired(), journal)

@@ -3,7 +3,7 @@
 Three rules, all in seconds of the worker's clock:
 
 - In flight: additive increase, multiplicative decrease, below the partner's `max_in_flight`. An answer raises the
-  limit, a call that ends without one, or takes more than half of its time-out, halves it.
+  limit, a call that ends without one, or takes much longer than usual, halves it.
 - Silence: calls are under way or have failed, and nothing was answered lately. Then one probe a second goes out,
   within `max_in_flight`, and nothing else, until an answer comes.
 - Rate: slots are handed out ahead (GCRA without burst). Who would wait long is told when there will be a slot.
@@ -19,6 +19,8 @@ LATELY_SECONDS = 1.0
 """How long calls may go unanswered before a destination counts as silent; twice its usual answer time if that is more."""
 
 _SMOOTHING = 0.1
+_SLOW_TIMES = 3.0
+_SLOW_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -128,10 +130,14 @@ class Destination:
             now: the present.
             seconds: how long it took.
             answered: whether an HTTP answer came, whatever it said.
-            slow: whether it says, or its time shows, that there is too much traffic.
+            slow: whether it says that there is too much traffic.
             closed_for: how long the destination asks not to be called, or None.
         """
         allowed = self._allowed
+        # Much slower than usual is a sign of too much traffic; slow as ever is not.
+        slow = slow or bool(
+            self._usual_seconds and seconds > max(_SLOW_SECONDS, _SLOW_TIMES * self._usual_seconds)
+        )
         was_at_limit = self.in_flight >= allowed / 2
         self.in_flight -= 1
         self._sent -= 1

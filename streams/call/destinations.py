@@ -31,9 +31,6 @@ RETRY_SHARE = 2
 IDLE_SECONDS = 60.0
 _COUNT_SECONDS = 0.05  # who falls silent is seen within that
 _LEAST_SHARE = 1e-3  # for a record still in flight when the last partition has gone
-_SLOW_PART = (
-    0.5  # of the attempt's time-out; a call that takes longer shows that there is too much traffic
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,6 @@ class Ticket:
     """The right to make one call; to be given back."""
 
     key: tuple[str, str]
-    timeout_seconds: float
     retry: bool
 
 
@@ -111,7 +107,7 @@ class Destinations:
         refusal = await self._wait_for_destination(key, known)
         if refusal is not None:
             return refusal
-        ticket = Ticket(key, partner.attempt_timeout_seconds, retry)
+        ticket = Ticket(key, retry)
         self._started(key, known.state)
         try:
             if retry:
@@ -145,7 +141,7 @@ class Destinations:
                 self._now(),
                 seconds=seconds,
                 answered=call.http_status is not None,
-                slow=call.slow_down or seconds > ticket.timeout_seconds * _SLOW_PART,
+                slow=call.slow_down,
                 closed_for=call.retry_after_seconds if call.slow_down else None,
             )
         self._freed(ticket.key, known)

@@ -279,6 +279,7 @@ class Lanes:
         self._lanes: dict[Tag, Lane] = {}
         self._generation: int | None = None
         self._finished_before: Mapping[Tag, frozenset[int]] = {}
+        self._retired = False
 
     def __iter__(self) -> Iterator[Lane]:
         """Iterate over the open lanes."""
@@ -291,8 +292,9 @@ class Lanes:
             generation: of the group.
             finished: for each partition, offsets above the committed one that its former owner has settled.
         """
-        self._generation = generation
-        self._finished_before = finished
+        if not self._retired:
+            self._generation = generation
+            self._finished_before = finished
 
     def admit(self, record: InRecord, generation: int) -> None:
         """Hand a record to the lane of its partition. A record of another generation is dropped: it will be read again."""
@@ -311,8 +313,14 @@ class Lanes:
         found = ((tag, lane.progress) for tag, lane in self._lanes.items())
         return {tag: progress for tag, progress in found if progress is not None}
 
+    def retire(self) -> None:
+        """Start nothing new any more, whatever the group assigns: the worker is about to stop."""
+        self._retired = True
+        self.stop_starting()
+
     def stop_starting(self) -> None:
-        """Start nothing new in any lane; what is in flight goes on."""
+        """Start nothing new in this generation; what is in flight goes on."""
+        self._generation = None  # or a partition not met so far would begin
         for lane in self._lanes.values():
             lane.stop_starting()
 

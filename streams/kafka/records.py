@@ -17,6 +17,7 @@ from streams.notification.profiles import PROFILES
 
 FORMAT = "1"
 DETAIL_BYTES = 4096
+TRACEPARENT_LENGTH = 512
 Headers = tuple[tuple[str, bytes], ...]
 Tag = tuple[str, int]
 """A topic and a partition of it."""
@@ -52,7 +53,7 @@ class OutRecord:
     def size_bytes(self) -> int:
         """Its size in a batch, from above: key, value, headers and the most that their lengths can take."""
         size = 32 + len(self.key or b"") + len(self.value or b"")
-        return size + sum(len(name) + len(value) + 10 for name, value in self.headers)
+        return size + sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
 
 
 class MalformedRecord(ValueError):  # noqa: N818  # what the record is
@@ -207,10 +208,12 @@ class _Reader:
 
     def number(self, name: str) -> int:
         value = self.text(name, _MAX_DIGITS)
-        if value and not (value.isascii() and value.isdigit()):
+        if len(value) > _MAX_DIGITS or not value:
+            return 0
+        if not (value.isascii() and value.isdigit()):
             self.faults.append(f"header {name}: not a whole number")
             return 0
-        return int(value or 0)
+        return int(value)
 
     def optional_number(self, name: str) -> int | None:
         return self.number(name) if name in self._values else None
@@ -256,7 +259,7 @@ def decode_notification(
     first = read.optional_number("first-attempt-at-ms")
     last_outcome = read.text("last-outcome", 128, empty=True)
     origin = read.text("origin", 300)
-    traceparent = read.optional("traceparent", 512)
+    traceparent = read.optional("traceparent", TRACEPARENT_LENGTH)
     if latest_due_ms is not None and due > latest_due_ms:
         read.faults.append("header due-at-ms: further away than this tier's wait")
     if attempt and first is None:

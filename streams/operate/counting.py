@@ -7,16 +7,15 @@ from streams.call.https import Call
 from streams.notification.decision import DeadLetterReason
 from streams.notification.intake import Prepared, Refused
 from streams.notification.notification import Notification
-from streams.notification.outcome import Answered, Blocked, Failure, NoResult, Status
+from streams.notification.outcome import Answered, Blocked, NoResult, Status
 from streams.notification.profile import SET_UP_FAULTS
 from streams.operate.health import Health
-from streams.operate.metrics import Metrics
+from streams.operate.metrics import SIGNATURE_FAILURES, Metrics
 
 log = logging.getLogger(__name__)
 
 _CLASSES = {"event": "first", "replay": "replay"}
 _ANSWERS = {Status.SUCCESS: "acknowledged", Status.FAILED: "refused", Status.UNKNOWN: "unknown"}
-_SIGNATURE_FAILURES = frozenset({Failure.UNSIGNED_ANSWER, Failure.WRONG_SIGNATURE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Counting:
                 log.error(
                     "partner %s answers F %s: our set-up is at fault", notification.partner_id, code
                 )
-            case NoResult(failure) if failure in _SIGNATURE_FAILURES:
+            case NoResult(failure) if failure in SIGNATURE_FAILURES:
                 metrics.signature_failures.labels(profile, failure.value).inc()
             case _:
                 pass

@@ -20,11 +20,17 @@ from prometheus_client.process_collector import ProcessCollector
 
 from streams.notification.decision import DeadLetterReason
 from streams.notification.ladder import Ladder
+from streams.notification.outcome import Failure
 from streams.notification.profile import SET_UP_FAULTS, Profile
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # else every series stands twice
 
-OTHER = "other"
+RESULTS = ("acknowledged", "refused", "unknown", *(failure.value for failure in Failure))
+"""What an attempt may bring, as a label: S, F, U, or why there was no result."""
+
+PARK_REASONS = ("paused", "closed", "silent", "rate-limit", "in-flight", "share")
+SIGNATURE_FAILURES = (Failure.UNSIGNED_ANSWER, Failure.WRONG_SIGNATURE)
+
 _ATTEMPT_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LATENESS_SECONDS = (
     0.005,
@@ -265,7 +271,16 @@ class Metrics:
         for profile in profiles:
             for outcome in ("acknowledged", *DeadLetterReason):
                 self.notifications.labels(profile.name, str(outcome))
+            for kind in ("first", "retry", "replay"):
+                for result in RESULTS:
+                    self.attempts.labels(profile.name, kind, result)
+            for reason in PARK_REASONS:
+                self.parks.labels(profile.name, reason)
+            for failure in SIGNATURE_FAILURES:
+                self.signature_failures.labels(profile.name, failure.value)
             self.unmapped_reasons.labels(profile.name)
+            self.unknown_codes.labels(profile.name)
+            self.unsent_members.labels(profile.name)
             self.attempt_seconds.labels(profile.name)
             self.acknowledgement_seconds.labels(profile.name)
             for code in SET_UP_FAULTS:

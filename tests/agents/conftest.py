@@ -89,7 +89,7 @@ class Member:
     def __init__(self, topics, limits, partitions):
         self.kafka, self.work, self.host = MemoryKafka(partitions), Work(), RecordingHost()
         self.clock = ManualClock()
-        self.dues = {}
+        self.dues: dict[bytes | None, int] = {}
         routes = {
             topic: Route(
                 stage="source",

@@ -13,7 +13,6 @@ from typing import Any, cast
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
-from faust.transport.drivers import aiokafka as driver
 
 from streams.kafka.app import NotifierApp
 from streams.kafka.transport import Consumer, ConsumerThread, Transport
@@ -30,6 +29,7 @@ class MemoryKafka:
         commits: every commit, in order.
         fetches: how often the member asked for records.
         commit_errors: raised by the next commits, one each.
+        read_errors: raised when the group's offsets are asked for, one each.
         configured: the real consumer that our transport would have used.
     """
 
@@ -39,6 +39,7 @@ class MemoryKafka:
         self.commits: list[dict[TopicPartition, OffsetAndMetadata]] = []
         self.fetches = 0
         self.commit_errors: list[Exception] = []
+        self.read_errors: list[Exception] = []
         self.configured: AIOKafkaConsumer | None = None
         self.consumer: MemoryConsumer | None = None
         self.log: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = defaultdict(list)
@@ -197,11 +198,16 @@ class MemoryConsumer:
     async def _fetch_committed(
         self, partitions: Iterable[TopicPartition]
     ) -> dict[TopicPartition, OffsetAndMetadata]:
+        if self.kafka.read_errors:
+            raise self.kafka.read_errors.pop()
         known = self.kafka.committed
         return {partition: known[partition] for partition in partitions if partition in known}
 
     async def fetched_records(
-        self, partitions: Iterable[Any], timeout: float = 0, max_records: int | None = None
+        self,
+        partitions: Iterable[Any],
+        timeout: float = 0,  # noqa: ASYNC109  # aiokafka's
+        max_records: int | None = None,
     ) -> dict[TopicPartition, list[Any]]:
         self.kafka.fetches += 1
         self.kafka.changed()
@@ -233,7 +239,7 @@ class MemoryThread(ConsumerThread):
     _last_poll = 0.0
 
     @property
-    def last_poll(self) -> float:  # type: ignore[override]  # so that a test can wait for it
+    def last_poll(self) -> float:  # a property, so that a test can wait for it
         """When it last polled, in seconds of the thread's loop."""
         return self._last_poll
 
@@ -258,7 +264,7 @@ class _Consumer(Consumer):
 class MemoryTransport(Transport):
     """Our transport over a Kafka in memory."""
 
-    Consumer: type[driver.Consumer] = _Consumer
+    Consumer = _Consumer
 
 
 def put_in_memory(app: NotifierApp, kafka: MemoryKafka) -> None:

@@ -114,6 +114,24 @@ async def test_what_outlasts_the_drain_is_the_only_thing_repeated(new_member, mo
     assert member.work.finished.count(records[7]) == 1
 
 
+async def test_where_the_texts_beside_the_offsets_cannot_be_read_records_are_repeated(
+    new_member, monkeypatch, caplog
+):
+    """Better twice than not at all, and better than no start."""
+    monkeypatch.setattr(app_module, "DRAIN_SECONDS", 0.05)
+    member = await new_member(A)
+    records = values("r", 10)
+    member.work.hold(records[0])
+    member.kafka.put("a", *records)
+    await member.work.until_finished(9)
+    member.kafka.read_errors.append(KafkaConnectionError())
+    await member.kafka.rebalance(A)
+    member.work.let_go()
+    await member.kafka.until(lambda: member.kafka.offset("a") == 10)
+    assert sorted(member.work.repeated) == records[1:]
+    assert "reading finished offsets failed" in caplog.text
+
+
 async def test_a_partition_that_goes_is_committed_and_left_alone(new_member):
     """Its next owner begins where we ended; ours goes on with the other."""
     member = await new_member(A, B)

@@ -70,7 +70,9 @@ async def test_bad_records_end_as_dead_letters_and_partitions_go_on(make_deploym
         for bad in [*tier, *replayed]:
             _check_notification(by_case[bad.name], bad)
         orders = {order_id(event) for event in told}
-        assert not [request for request in deployment.partner.requests if request.order_id in orders]
+        assert not [
+            request for request in deployment.partner.requests if request.order_id in orders
+        ]
         assert {len(deployment.requests(order)) for order in good} == {1}
         await _check_counts(worker, every, events, attempts)
         await deployment.all_committed()

@@ -30,7 +30,9 @@ def _events(deployment):
         for outcome in OUTCOMES:
             url = None if outcome == "SUCCESS" else deployment.partner.notify_url(profile, "U,U,S")
             reason = "RISK_REJECTED" if outcome == "FAILED" else None
-            yield payment_event(profile, rng=deployment.rng, outcome=outcome, reason=reason, notify_url=url)
+            yield payment_event(
+                profile, rng=deployment.rng, outcome=outcome, reason=reason, notify_url=url
+            )
 
 
 class Delivered:
@@ -145,18 +147,21 @@ def _check_tiers(records, event, origin, attempts, requests):
         url = event.get("notifyUrl")
         assert set(headers) == {*ALWAYS.split(), *(["notify-url"] if url else [])}
         assert headers.get("notify-url") == url
-        assert headers.items() >= {
-            "format": "1",
-            "notification-id": event["eventId"],
-            "profile": event["profile"],
-            "partner-id": event["partnerId"],
-            "attempt": str(number),
-            "parks": "0",
-            "replays": "0",
-            "last-outcome": "U:UNKNOWN_EXCEPTION",
-            "origin": origin,
-            **HEADERS,
-        }.items()
+        assert (
+            headers.items()
+            >= {
+                "format": "1",
+                "notification-id": event["eventId"],
+                "profile": event["profile"],
+                "partner-id": event["partnerId"],
+                "attempt": str(number),
+                "parks": "0",
+                "replays": "0",
+                "last-outcome": "U:UNKNOWN_EXCEPTION",
+                "origin": origin,
+                **HEADERS,
+            }.items()
+        )
         assert int(headers["due-at-ms"]) == attempts[number]["due_at_ms"]
         assert int(headers["first-attempt-at-ms"]) == attempts[0]["started_at_ms"]
         assert int(headers["accepted-at-ms"]) == attempts[0]["due_at_ms"]

@@ -48,7 +48,10 @@ CASES = [
     *((profile, "F:INVALID_SIGNATURE,F:ACCESS_DENIED,S", DELIVERED, 3) for profile in WAITS),
     *((profile, "unsigned-F:RISK_REJECT,S", DELIVERED, 2) for profile in BY_CODE),
     (ACQUIRER, "wrong-signature-F:PROCESS_FAIL,S", DELIVERED, 2),
-    *((profile, "http:500,garbage,drop,refuse,oversized,http:302,S", DELIVERED, 7) for profile in WAITS),
+    *(
+        (profile, "http:500,garbage,drop,refuse,oversized,http:302,S", DELIVERED, 7)
+        for profile in WAITS
+    ),
 ]
 """Profile, what its partner answers, how it ends, and after how many attempts (None: after all there are)."""
 

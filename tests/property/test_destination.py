@@ -130,6 +130,7 @@ TestAdmission = Admission.TestCase
 
 
 @given(rates, st.lists(st.floats(0, 2, allow_nan=False), max_size=80), st.floats(0, 3))
+@settings(deadline=None)
 def test_slots_taken_are_never_nearer_than_a_step(rate, pauses, patience):
     """In any window there are at most as many as the rate allows, and none lies in the past or beyond patience."""
     state, now, slots = Destination(1, rate), 0.0, []
@@ -146,6 +147,7 @@ def test_slots_taken_are_never_nearer_than_a_step(rate, pauses, patience):
 
 
 @given(rates, st.integers(2, 200), st.floats(0, 2))
+@settings(deadline=None)
 def test_promises_to_a_crowd_are_kept(rate, crowd, patience):
     """Each who is promised a slot and comes back then is served then; nobody is told the same one."""
     state = Destination(1, rate)

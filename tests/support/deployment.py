@@ -190,7 +190,9 @@ class Deployment:
         """Return every record of a topic."""
         return await read_topic(self.bootstrap, topic)
 
-    async def dead_letters(self, least: int = 0, timeout_seconds: float = 30) -> list[ConsumerRecord]:
+    async def dead_letters(
+        self, least: int = 0, timeout_seconds: float = 30
+    ) -> list[ConsumerRecord]:
         """Return the dead letters, once there are so many."""
         return await self._at_least(self.names.dead_letter, read_topic, least, timeout_seconds)
 

@@ -47,14 +47,15 @@ class ScriptedCaller(Caller):
         started = self.clock.ms
         if not isinstance(outcome, Blocked):
             self.clock.ms += self.took_ms
+        left, status = RequestLeft.YES, None
         match outcome:
             case Answered():
-                status, left = 200, RequestLeft.YES
+                status = 200
             case NoResult(failure):
                 status = 502 if failure == "http_status" else None
                 left = RequestLeft.PERHAPS
             case Blocked():
-                status, left = None, RequestLeft.NO
+                left = RequestLeft.NO
         return Call(
             outcome=outcome,
             http_status=status,

@@ -131,7 +131,7 @@ def event(name="mpp-to-ant", *, payment=None, **members) -> bytes:
     return json.dumps(changed, ensure_ascii=False).encode()
 
 
-def read(
+def read(  # noqa: PLR0913  # what a record is made of
     topic: str,
     value: bytes | None,
     *,

@@ -117,7 +117,7 @@ async def test_the_largest_notification_that_fits_can_be_settled_in_every_way(be
     assert headers_of(letter)["dead-letter-reason"] == "rejected"
 
 
-async def test_a_dead_letter_topic_that_takes_less_than_kafkas_default(bench, caplog):
+async def test_a_dead_letter_topic_that_takes_less_than_kafkas_default(bench):
     """The broker refuses it, so it is cut; the reason why it died stands in the detail."""
     bench.broker.max_message_bytes["pn-dead-letter"] = 100_000
     bench.caller.script[0] = REFUSED
@@ -138,8 +138,9 @@ async def test_a_dead_letter_topic_that_takes_less_than_kafkas_default(bench, ca
         [("x" * 1_500_000, b"")],
         [(f"{number}" * 100, b"x" * 4000) for number in range(400)],
         [(f"shop-{number}", b"x" * 9000) for number in range(200)],
+        [("\N{OWL}" * 4000 + str(number), b"") for number in range(70)],
     ],
-    ids=["a value", "a name", "many", "many large ones"],
+    ids=["a value", "a name", "many", "many large ones", "many wide names"],
 )
 @pytest.mark.parametrize("topic", [SOURCE, "pn-retry-1s", "pn-replay"])
 async def test_headers_that_are_too_large(bench, topic, headers):

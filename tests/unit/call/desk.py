@@ -117,9 +117,10 @@ class Desk:
     async def fill(self, url="https://a.example.com", **how) -> list[Ticket]:
         """Take every call that a destination gets now."""
         tickets = []
-        while url not in {key[1] for key in self.destinations._known} or self.state(
-            url, how.get("who")
-        ).has_room():
+        while (
+            url not in {key[1] for key in self.destinations._known}
+            or self.state(url, how.get("who")).has_room()
+        ):
             tickets += await self.take(url, **how)
         return tickets
 

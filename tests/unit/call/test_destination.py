@@ -13,9 +13,12 @@ def start(state, now, calls=1):
         state.send(now)
 
 
-def end(state, now, *, calls=1, seconds=0.05, answered=True, slow=False, closed_for=None):
+ANSWERED = {"seconds": 0.05, "answered": True, "slow": False, "closed_for": None}
+
+
+def end(state, now, *, calls=1, **how):
     for _ in range(calls):
-        state.end(now, seconds=seconds, answered=answered, slow=slow, closed_for=closed_for)
+        state.end(now, **(ANSWERED | how))
 
 
 def answer(state, now, seconds=0.05, **how):
@@ -192,7 +195,9 @@ def test_after_one_failure_a_seldom_called_one_gets_its_next_call():
 @pytest.mark.parametrize("takes", [0.01, 5.0])
 def test_a_silent_one_is_probed_once_a_second(takes):
     """Whether calls fail at once or hang."""
-    state, probes, ends = Destination(64, None), [], []
+    state = Destination(64, None)
+    probes: list[float] = []
+    ends: list[float] = []
     fail(state, 0.0)
     for tick in range(6000):
         now = tick / 100
@@ -220,8 +225,8 @@ def test_probes_that_hang_stay_below_the_ceiling():
 def test_an_answer_ends_the_silence_and_one_call_becomes_many():
     """A destination that comes back is not met with everything that waited for it."""
     state = Destination(32, None)
-    for now in range(600):
-        fail(state, now)
+    for second in range(600):
+        fail(state, second)
     answer(state, 600.0)
     assert not state.is_silent(600.0)
     now, limits = 600.0, [room(state)]

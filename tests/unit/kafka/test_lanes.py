@@ -77,7 +77,7 @@ class Desk:
 
     def __init__(self, at_most=None, clock=None):
         self.work, self.tap, self.clock = Work(), RecordingTap(), clock or ManualClock(1000)
-        self.crashes = []
+        self.crashes: list[BaseException] = []
         self.route = Route(
             stage="1s", handle=self.work.handle, due_at_ms=due_at_ms, limits=at_most or limits()
         )
@@ -118,7 +118,8 @@ def test_whatever_the_order_of_completion_the_offset_stays_at_the_first_unfinish
     window = data.draw(st.integers(1, 12))
 
     async def complete(desk):
-        coming, finished = list(offsets), set()
+        coming = list(offsets)
+        finished: set[int] = set()
         while len(finished) < len(offsets):
             under_way = [n for n in desk.work.started if n not in finished]
             if coming and (not under_way or data.draw(st.booleans())):
@@ -412,6 +413,22 @@ async def test_a_new_generation_takes_records_again_after_a_drain(new_desk):
     desk.lanes.admit(record(1), 2)
     await turns()
     assert desk.work.started == [0, 1]
+
+
+async def test_a_member_that_retired_takes_nothing_of_a_generation_to_come(new_desk):
+    """A rebalance in the midst of a stop gives partitions to a worker that is about to go."""
+    desk = new_desk()
+    desk.lanes.open(1, {})
+    desk.lanes.admit(record(0), 1)
+    await turns()
+    desk.lanes.retire()
+    await desk.end(0)
+    assert desk.lanes.progress() == {TAG: Progress(1)}
+    desk.lanes.close()
+    desk.lanes.open(2, {})
+    desk.lanes.admit(record(1), 2)
+    await turns()
+    assert desk.work.started == [0]
 
 
 async def test_a_closed_tap_stays_closed_in_a_drain(new_desk):

@@ -93,7 +93,7 @@ async def test_a_turn_ends_with_its_body_however_that_ends(clock):
             message = "broken"
             raise ValueError(message)
 
-    with pytest.raises(ValueError, match="^broken$"):
+    with pytest.raises(ValueError, match=r"^broken$"):
         await broken()
     async with asyncio.timeout(5), memory.turn(b"1"):
         pass
@@ -145,7 +145,8 @@ holds = st.lists(
 @settings(deadline=None)
 def test_no_interleaving_shares_a_key_or_gets_stuck(held, cancelled, after):
     """However many keys each holds, however long, and whoever is cancelled when."""
-    memory, holding, done = SettledMemory(lambda: 0, 10), set(), []
+    memory, done = SettledMemory(lambda: 0, 10), []
+    holding: set[str] = set()
 
     async def work(number, keys, long):
         async with memory.turn(*(key.encode() for key in keys)):
@@ -174,12 +175,14 @@ parts = st.lists(st.binary(max_size=6), max_size=5)
 
 
 @given(parts, parts)
+@settings(deadline=None)
 def test_no_two_lists_of_parts_share_a_digest(one, other):
     """Where one part ends and the next begins is part of the key."""
     assert (digest(*one) == digest(*other)) == (one == other)
 
 
 @given(parts.filter(len), st.data())
+@settings(deadline=None)
 def test_a_part_cut_in_two_is_another_key(whole, data):
     """The bytes in a row are the same, the parts are not."""
     which = data.draw(st.integers(0, len(whole) - 1))

@@ -1,0 +1,161 @@
+"""The producer: again and again until the broker has it; over aiokafka's place, a broker in memory."""
+
+import asyncio
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NotEnoughReplicasError
+
+from streams.kafka.connection import Connection
+from streams.kafka.producer import MAX_RECORD_BYTES, RecordProducer, RecordTooLarge, Written
+from streams.kafka.records import OutRecord
+from tests.unit.kit import MemoryBroker, MemoryRecordProducer, turns
+
+A, B, C = (OutRecord(topic, b"k", topic.encode(), (("h", b"1"),)) for topic in "abc")
+
+
+@pytest.fixture
+async def producer():
+    made = MemoryRecordProducer(MemoryBroker())
+    yield made
+    await made.stop()
+
+
+async def test_it_returns_when_the_broker_has_every_record(producer):
+    """And not before."""
+    producer.broker.held = asyncio.Event()
+    writing = asyncio.create_task(producer.write(A, B))
+    await turns()
+    assert producer.broker.asked == [A, B]
+    assert not writing.done()
+    producer.broker.held.set()
+    assert await writing == [Written(-1), Written(-1)]
+    assert producer.broker.written == [A, B]
+
+
+async def test_the_brokers_stamp_is_told_where_there_is_one(producer):
+    """Only a topic with LogAppendTime shows the broker's clock."""
+    producer.broker.append_time_ms = 1234
+    assert await producer.write(A) == [Written(1234)]
+
+
+async def test_only_what_failed_is_written_again(producer, caplog):
+    """Twice is possible, but not by us."""
+    producer.broker.errors.append(KafkaTimeoutError())
+    assert len(await producer.write(A, B, C)) == 3
+    assert sorted(record.topic for record in producer.broker.written) == ["a", "b", "c"]
+    assert producer.errors == ["a"]
+    assert "writing to a failed, trying again" in caplog.text
+
+
+async def test_a_failure_after_the_send_is_tried_again_too(producer):
+    """The broker took it into a batch and refused the batch."""
+    refused = [NotEnoughReplicasError()]
+
+    async def store(record, size):
+        if refused:
+            raise refused.pop()
+        producer.broker.written.append(record)
+        return await real(record, size)
+
+    await producer.start()
+    real = producer.made[0]._store
+    producer.made[0]._store = store
+    await producer.write(A)
+    assert producer.broker.written[0] == A
+    assert producer.errors == ["a"]
+
+
+async def test_a_broker_that_cannot_be_reached_is_tried_again():
+    """While the caller still waits."""
+
+    class Unreachable(MemoryRecordProducer):
+        tries = 0
+
+        async def _start_new(self):
+            self.tries += 1
+            if self.tries < 3:
+                raise KafkaConnectionError
+            return await super()._start_new()
+
+    producer = Unreachable(MemoryBroker())
+    await producer.write(A, B)
+    assert producer.tries == 3
+    assert producer.broker.written == [A, B]
+    await producer.stop()
+
+
+@pytest.mark.parametrize("size", [1_048_576, 5_000_000])
+async def test_a_record_too_large_is_refused_for_good(producer, size):
+    """By us before it is sent: no retry would help."""
+    with pytest.raises(RecordTooLarge, match="bytes for a is over the broker's limit"):
+        await producer.write(OutRecord("a", None, b"x" * size))
+    assert producer.errors == []
+
+
+async def test_a_record_too_large_for_its_topic_is_refused_for_good(producer):
+    """By the broker; the message names topic and property and quotes nothing."""
+    producer.broker.max_message_bytes["a"] = 50
+    with pytest.raises(RecordTooLarge, match=r"max\.message\.bytes of the topic"):
+        await producer.write(OutRecord("a", None, b"secret" * 20))
+
+
+async def test_the_largest_record_we_write_is_taken(producer):
+    """Our own limit is below aiokafka's and Kafka's default."""
+    largest = OutRecord("a", b"", b"")
+    largest = OutRecord("a", b"", b"x" * (MAX_RECORD_BYTES - largest.size_bytes))
+    assert largest.size_bytes == MAX_RECORD_BYTES
+    await producer.write(largest)
+    assert producer.broker.written == [largest]
+
+
+async def test_a_producer_that_died_is_replaced(producer, caplog):
+    """An idempotent one dies when the broker mixes up its sequence."""
+    await producer.write(A)
+    assert producer.alive
+    producer.made[0].die()
+    await turns()
+    assert not producer.alive
+    await producer.write(B)
+    assert producer.broker.written == [A, B]
+    assert len(producer.made) == 2
+    assert producer.alive
+    assert "the producer died" in caplog.text
+
+
+async def test_writers_share_one_producer(producer):
+    """However many begin at once."""
+    await asyncio.gather(*(producer.write(A) for _ in range(50)))
+    assert len(producer.made) == 1
+    assert len(producer.broker.written) == 50
+
+
+async def test_a_caller_that_gives_up_takes_no_record_out_of_a_batch(producer):
+    """Others are in the same batch; the record is stored all the same."""
+    producer.broker.held = asyncio.Event()
+    writing = asyncio.create_task(producer.write(A))
+    await turns()
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    producer.broker.held.set()
+    await turns()
+    assert producer.broker.written == [A]
+
+
+async def test_nothing_is_written_after_the_stop(producer):
+    """Whoever still tries is told that it is over, and holds its record."""
+    await producer.start()
+    await producer.stop()
+    assert producer.made[0].stopped
+    assert not producer.alive
+    with pytest.raises(asyncio.CancelledError):
+        await producer.write(A)
+
+
+async def test_a_start_without_a_broker_fails():
+    """The real one, against a port where nobody listens: the worker does not start."""
+    producer = RecordProducer(Connection("127.0.0.1:1"), "test", lambda _topic: None)
+    with pytest.raises(KafkaConnectionError):
+        await producer.start()
+    assert not producer.alive
+    await producer.stop()

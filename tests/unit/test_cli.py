@@ -1,0 +1,293 @@
+"""The command: what it prints, exit codes, and every fault at once. Without a broker: nobody listens on port 1."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from streams import cli
+from streams.notification.profiles import PROFILES
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """Good settings and a good partners file, but no broker."""
+    for name in tuple(os.environ):
+        if name.upper().startswith("NOTIFIER"):
+            monkeypatch.delenv(name)
+    key = tmp_path / "key.pem"
+    key.write_bytes((VECTORS / "sender_private_pkcs8.pem").read_bytes())
+    key.chmod(0o600)
+    partners = tmp_path / "partners.yaml"
+    partners.write_text(
+        f"""
+        partners:
+          one:
+            profiles: [mpp-to-ant]
+            client_id: C
+            private_key_file: key.pem
+            peer_public_key_files: {{1: {VECTORS / "receiver_public_spki.pem"}}}
+        """
+    )
+    monkeypatch.setenv("NOTIFIER_PARTNERS_FILE", str(partners))
+    monkeypatch.setenv("NOTIFIER_BROKERS", NOBODY)
+    monkeypatch.setenv("COLUMNS", "200")
+    return monkeypatch
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, list(arguments))
+
+
+def process(code, *arguments):
+    """Run in a process of its own."""
+    return subprocess.run(  # noqa: S603  # our own interpreter
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+WORKER = "import sys; sys.argv = ['notifier', 'worker']; from streams.cli import main; main()"
+
+
+def test_ladder_prints_each_profiles_attempts_and_waits():
+    """The same as the registry: attempt, wait before it, elapsed at least."""
+    result = run("ladder")
+    assert result.exit_code == 0
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:-1]]
+        for line in result.output.splitlines()
+        if line.startswith("│")
+    ]
+    expected = []
+    for profile in PROFILES.values():
+        assert f"{profile.name}: {profile.ladder.attempts} attempts" in result.output
+        elapsed = 0
+        expected.append(["1", "-", "0:00:00"])
+        for attempt, wait in enumerate(profile.ladder.waits, start=2):
+            elapsed += wait.seconds
+            hours, minutes, seconds = elapsed // 3600, elapsed % 3600 // 60, elapsed % 60
+            expected.append([str(attempt), wait.label, f"{hours}:{minutes:02}:{seconds:02}"])
+    assert rows == expected
+    assert ["15", "6h", "17:03:34"] in rows
+    assert ["8", "15h", "24:22:00"] in rows
+
+
+def test_ladder_as_json():
+    """For programs."""
+    result = run("ladder", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {
+        name: {
+            "attempts": profile.ladder.attempts,
+            "waits": [wait.label for wait in profile.ladder.waits],
+        }
+        for name, profile in PROFILES.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["topics"],
+        ["no-such-command"],
+        ["ladder", "--colour"],
+        ["worker", "surplus"],
+        ["sandbox", "no-such-part"],
+        ["sandbox", "--answers", "S=perhaps"],
+        ["sandbox", "--rate", "0"],
+        ["demo", "--payments", "0"],
+    ],
+)
+def test_used_wrongly(arguments):
+    """Exit code 2, and what was expected."""
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Usage:" in result.output
+
+
+def test_help_is_no_fault():
+    """And names every command."""
+    result = run("--help")
+    assert result.exit_code == 0
+    for command in ("worker", "topics", "check", "ladder", "sandbox", "demo"):
+        assert command in result.output
+
+
+def test_check_lists_every_fault_at_once(environment, tmp_path):
+    """Settings, partners and keys; a worker would not start for any of them."""
+    (tmp_path / "partners.yaml").write_text(
+        "partners: {one: {profiles: [moon], client_id: C, private_key_file: no.pem, colour: red}}"
+    )
+    environment.setenv("NOTIFIER_ROLE", "both")
+    environment.setenv("NOTIFIER_WEB_PORT", "x")
+    environment.setenv("NOTIFIER_LADER_SCALE", "1")
+    result = run("check")
+    assert result.exit_code == 1
+    faults = [line for line in result.stderr.splitlines() if line.startswith("fault: ")]
+    assert [fault.split(": ")[1] for fault in faults] == [
+        "NOTIFIER_LADER_SCALE",
+        "NOTIFIER_ROLE",
+        "NOTIFIER_WEB_PORT",
+        "partners.one.profiles.0",
+        "partners.one.private_key_file",
+        "partners.one.colour",
+    ]
+    assert result.stdout == ""
+
+
+def test_check_lists_what_is_wrong_with_the_brokers_too(environment, tmp_path):
+    """As far as it can be seen without them."""
+    (tmp_path / "partners.yaml").write_text("partners: []")
+    environment.setenv("NOTIFIER_COLOUR", "red")
+    result = run("check")
+    assert result.exit_code == 1
+    warning, partners, brokers = result.stderr.splitlines()
+    assert warning == "warning: NOTIFIER_COLOUR: there is no such setting; it is ignored"
+    assert partners.startswith("fault: partners")
+    assert brokers.startswith(f"fault: NOTIFIER_BROKERS: no broker answers at {NOBODY}: ")
+    assert brokers.endswith("expected a reachable Kafka, see also NOTIFIER_KAFKA_SECURITY_PROTOCOL")
+
+
+def test_check_as_json(environment):
+    """The same for programs, faults and warnings apart."""
+    environment.setenv("NOTIFIER_COLOUR", "red")
+    result = run("check", "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert told["ok"] is False
+    assert [fault.split(":")[0] for fault in told["faults"]] == ["NOTIFIER_BROKERS"]
+    assert told["warnings"] == ["NOTIFIER_COLOUR: there is no such setting; it is ignored"]
+
+
+def test_check_without_a_partners_file(environment):
+    """Named once, by the setting."""
+    environment.delenv("NOTIFIER_PARTNERS_FILE")
+    result = run("check")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "fault: NOTIFIER_PARTNERS_FILE: not set, expected the partners file, YAML\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["create", "check"])
+def test_topics_without_a_broker(command):
+    """Exit code 1 and the setting to look at."""
+    result = run("topics", command)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"fault: NOTIFIER_BROKERS: no broker answers at {NOBODY}")
+    result = run("topics", command, "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert told["ok"] is False
+    assert told["faults"][0].startswith("NOTIFIER_BROKERS: no broker answers")
+
+
+@pytest.mark.parametrize("command", ["create", "check"])
+def test_topics_with_bad_settings(environment, command):
+    """The faults of the settings, as text or as JSON as asked."""
+    environment.setenv("NOTIFIER_ROLE", "both")
+    result = run("topics", command)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("fault: NOTIFIER_ROLE: seen 'both', expected")
+    result = run("topics", command, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["faults"][0].startswith("NOTIFIER_ROLE: seen 'both'")
+
+
+@pytest.mark.parametrize(
+    ("variables", "faults"),
+    [
+        ({"NOTIFIER_ROLE": "both", "NOTIFIER_WEB_PORT": "x"}, ["NOTIFIER_ROLE", "NOTIFIER_WEB_PORT"]),
+        ({"NOTIFIER_PARTNERS_FILE": "no/such.yaml"}, ["no/such.yaml"]),
+    ],
+)  # fmt: skip
+def test_a_worker_does_not_start_on_a_fault(environment, variables, faults):
+    """Exit code 1 and every fault that can be seen so far."""
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    result = process(WORKER)
+    assert (result.returncode, result.stdout) == (1, "")
+    lines = [line for line in result.stderr.splitlines() if line.startswith("fault: ")]
+    assert len(lines) == len(faults)
+    for line, fault in zip(lines, faults, strict=True):
+        assert line.startswith(f"fault: {fault}")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_worker_says_loudly_that_its_waits_are_shortened(environment):
+    """A rehearsal's setting in production is a partner called fifteen times in a minute."""
+    environment.setenv("NOTIFIER_LADDER_SCALE", "0.001")
+    environment.setenv("NOTIFIER_GIVE_UP_AFTER", "1h")
+    environment.setenv("NOTIFIER_COLOUR", "red")
+    result = process(WORKER)
+    assert result.returncode == 1
+    assert f"fault: NOTIFIER_BROKERS: no broker answers at {NOBODY}" in result.stderr
+    assert "NOTIFIER_LADDER_SCALE is 0.001: EVERY WAIT IS SHORTENED" in result.stderr
+    assert "NOTIFIER_COLOUR: there is no such setting; it is ignored" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "told"),
+    [
+        ({"NOTIFIER_ROLE": "all"}, 2, "Use `notifier worker` for all."),
+        ({"NOTIFIER_ROLE": "both"}, 1, "fault: NOTIFIER_ROLE: seen 'both'"),
+        (
+            {"NOTIFIER_ROLE": "main", "NOTIFIER_PARTNERS_FILE": "no/such.yaml"},
+            1,
+            "fault: no/such.yaml",
+        ),
+    ],
+)
+def test_fausts_own_command_runs_one_role(environment, variables, code, told):
+    """`faust -A streams.app` imports the module; role all is two applications and needs `notifier worker`."""
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    result = process("import streams.app")
+    assert result.returncode == code
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("role", ["main", "retry"])
+def test_fausts_own_command_finds_the_application(environment, role):
+    """Named like its consumer group."""
+    environment.setenv("NOTIFIER_ROLE", role)
+    result = process("import streams.app; print(streams.app.app.conf.id)")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == {"main": "payment-notifier"}.get(role, "payment-notifier-retry")
+
+
+def test_ctrl_c(monkeypatch):
+    """130, as shells have it, and no traceback."""
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "load_settings", interrupted)
+    monkeypatch.setattr(sys, "argv", ["notifier", "check"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+
+
+@pytest.mark.parametrize(
+    ("command", "module"), [("sandbox", "streams.sandbox.run"), ("demo", "streams.sandbox.demo")]
+)
+def test_without_the_rehearsal_kit(monkeypatch, command, module):
+    """The worker's image has none; the command says how to get it."""
+    monkeypatch.setitem(sys.modules, module, None)
+    result = run(command)
+    assert result.exit_code == 1
+    assert "pip install 'payment-notifier[sandbox]'" in result.stderr

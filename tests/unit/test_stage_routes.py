@@ -1,0 +1,81 @@
+"""Which group reads what, and when a tier's record may be handled."""
+
+import pytest
+
+from streams.notification.profiles import TIERS
+from streams.routes import STAGES, groups_of
+from streams.settings import Settings
+from tests.unit.bench import UNKNOWN, Bench
+from tests.unit.kit import NOW_MS, event, headers_of, read, read_back
+
+
+def groups(bench=None, **members):
+    bench = bench or Bench()
+    settings = Settings(partners_file="p", topic_prefix="pn", **members)
+    return groups_of(settings, bench.arrival, bench.clock, bench.names)
+
+
+def test_the_groups_of_each_role():
+    """The tiers' group has the same name in every role."""
+    assert [group.group_id for group in groups()] == ["payment-notifier", "payment-notifier-retry"]
+    assert [group.group_id for group in groups(role="main")] == ["payment-notifier"]
+    assert [group.group_id for group in groups(role="retry")] == ["payment-notifier-retry"]
+
+
+def test_what_each_group_reads():
+    """The source topics with the replay topic; every tier, used or not."""
+    main, retry = groups(source_topics=("one", "two"), group_id="g")
+    assert sorted(main.routes) == ["one", "pn-replay", "two"]
+    assert list(retry.routes) == [f"pn-retry-{wait.label}" for wait in TIERS]
+    assert [route.stage for route in retry.routes.values()] == [wait.label for wait in TIERS]
+    assert {route.stage for group in (main, retry) for route in group.routes.values()} == set(
+        STAGES
+    )
+
+
+def test_a_worker_with_few_calls_has_small_windows():
+    """A lane never asks for more at once than the worker may do."""
+    for group in groups(max_in_flight=3):
+        assert {route.limits.window for route in group.routes.values()} == {3}
+
+
+def test_source_records_are_handled_at_once():
+    """Whatever their headers say."""
+    (main,) = groups(role="main")
+    for topic, route in main.routes.items():
+        assert route.due_at_ms(read(topic, b"", headers=[("due-at-ms", b"9999999999999")])) == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "due"),
+    [
+        (str(NOW_MS + 1000).encode(), NOW_MS + 1000),
+        (str(NOW_MS - 5).encode(), NOW_MS - 5),
+        (str(NOW_MS + 1000 + 5000).encode(), NOW_MS + 6000),
+        (str(NOW_MS + 1000 + 5001).encode(), 0),
+        (b"soon", 0),
+        (b"9" * 5000, 0),
+    ],
+)
+def test_a_tiers_record_waits_for_its_due_time_if_that_is_honest(header, due):
+    """What lies beyond the tier's wait must not hold up the partition: it is handled and dead-lettered."""
+    (retry,) = groups(role="retry")
+    route = retry.routes["pn-retry-1s"]
+    assert route.due_at_ms(read("pn-retry-1s", b"", headers=[("due-at-ms", header)])) == due
+    assert route.due_at_ms(read("pn-retry-1s", b"")) == 0
+
+
+async def test_the_routes_lead_to_their_stages():
+    """From the source topic to the tier, and back through the replay topic."""
+    bench = Bench(UNKNOWN)
+    main, retry = groups(bench)
+    await main.routes["payment-final-state"].handle(
+        read("payment-final-state", event()), bench.memory
+    )
+    (first,) = bench.moved
+    bench.clock.ms = int(headers_of(first)["due-at-ms"])
+    await retry.routes["pn-retry-1s"].handle(read_back(first), bench.memory)
+    second = bench.moved[1]
+    assert second.topic == "pn-retry-3s"
+    await main.routes["pn-replay"].handle(read_back(second), bench.memory)
+    assert [line["trigger"] for line in bench.journal] == ["event", "ladder", "replay"]
