@@ -28,6 +28,14 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # else every series 
 RESULTS = ("acknowledged", "refused", "unknown", *(failure.value for failure in Failure))
 """What an attempt may bring, as a label: S, F, U, or why there was no result."""
 
+REFUSALS = (
+    DeadLetterReason.INVALID_EVENT,
+    DeadLetterReason.UNKNOWN_PARTNER,
+    DeadLetterReason.UNMAPPED_REASON,
+    DeadLetterReason.CONFLICTING_RESULT,
+)
+"""Why an event may become no notification."""
+
 PARK_REASONS = ("paused", "closed", "silent", "rate-limit", "in-flight", "share")
 SIGNATURE_FAILURES = (Failure.UNSIGNED_ANSWER, Failure.WRONG_SIGNATURE)
 
@@ -285,6 +293,8 @@ class Metrics:
             self.acknowledgement_seconds.labels(profile.name)
             for code in SET_UP_FAULTS:
                 self.set_up_faults.labels(profile.name, code)
+        for result in ("accepted", *REFUSALS):
+            self.consumed.labels(str(result))
         for reason in DeadLetterReason:
             self.dead_letters.labels(reason.value)
         for tier in tiers:
