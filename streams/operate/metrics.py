@@ -5,6 +5,7 @@ not ages, and a counter of attempts counts at the attempt's end.
 """
 
 from collections.abc import Iterable
+from itertools import product
 
 from prometheus_client import (
     CollectorRegistry,
@@ -276,30 +277,26 @@ class Metrics:
 
     def _initialise(self, profiles: tuple[Profile, ...], tiers: tuple[str, ...]) -> None:
         # Series that exist from the start: a rate over a counter that appears with its first count misses that count.
-        for profile in profiles:
-            for outcome in ("acknowledged", *DeadLetterReason):
-                self.notifications.labels(profile.name, str(outcome))
-            for kind in ("first", "retry", "replay"):
-                for result in RESULTS:
-                    self.attempts.labels(profile.name, kind, result)
-            for reason in PARK_REASONS:
-                self.parks.labels(profile.name, reason)
-            for failure in SIGNATURE_FAILURES:
-                self.signature_failures.labels(profile.name, failure.value)
-            self.unmapped_reasons.labels(profile.name)
-            self.unknown_codes.labels(profile.name)
-            self.unsent_members.labels(profile.name)
-            self.attempt_seconds.labels(profile.name)
-            self.acknowledgement_seconds.labels(profile.name)
-            for code in SET_UP_FAULTS:
-                self.set_up_faults.labels(profile.name, code)
-        for result in ("accepted", *REFUSALS):
-            self.consumed.labels(str(result))
-        for reason in DeadLetterReason:
-            self.dead_letters.labels(reason.value)
-        for tier in tiers:
-            self.lateness.labels(tier)
-            self.oldest_due.labels(tier)
-            self.held.labels(tier)
-            self.overdue.labels(tier)
-            self.repeats.labels(tier)
+        names = [profile.name for profile in profiles]
+        reasons = [reason.value for reason in DeadLetterReason]
+        for metric, *labels in (
+            (self.consumed, ["accepted", *REFUSALS]),
+            (self.notifications, names, ["acknowledged", *reasons]),
+            (self.attempts, names, ["first", "retry", "replay"], RESULTS),
+            (self.parks, names, PARK_REASONS),
+            (self.signature_failures, names, SIGNATURE_FAILURES),
+            (self.set_up_faults, names, SET_UP_FAULTS),
+            (self.unmapped_reasons, names),
+            (self.unknown_codes, names),
+            (self.unsent_members, names),
+            (self.attempt_seconds, names),
+            (self.acknowledgement_seconds, names),
+            (self.dead_letters, reasons),
+            (self.lateness, tiers),
+            (self.oldest_due, tiers),
+            (self.held, tiers),
+            (self.overdue, tiers),
+            (self.repeats, tiers),
+        ):
+            for values in product(*labels):
+                metric.labels(*(str(value) for value in values))
