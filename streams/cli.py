@@ -172,7 +172,7 @@ def check(as_json: Json = False) -> None:
     if path.name:
         try:
             warnings += load_partners(
-                path, Clock().now_seconds(), allow_http=bool(settings and settings.allow_http)
+                path, Clock().now_seconds(), allow_http=settings is None or settings.allow_http
             ).warnings
         except PartnersFileError as error:
             faults += error.faults

@@ -260,7 +260,10 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     return sorted(
         name
         for name in environment
-        if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name)
+        if name.startswith(PREFIX)
+        and name not in known
+        and not _SERVICE_LINK.fullmatch(name)
+        and not difflib.get_close_matches(name, known, n=1, cutoff=_LIKE)  # a fault, see `_slips`
     )
 
 

@@ -260,7 +260,11 @@ def _cut(
     digest = hashlib.sha256(whole).hexdigest()
     detail = f"{letter.detail}; the whole value has {len(whole)} bytes and SHA-256 {digest}"
     # Headers can be what is too large: ours are short and come first, the origin before all.
-    short = [header for header in headers if len(header[0]) + len(header[1]) <= _KEPT_HEADER_BYTES]
+    short = [
+        header
+        for header in headers
+        if len(header[0].encode()) + len(header[1]) <= _KEPT_HEADER_BYTES
+    ]
     short.sort(key=lambda header: (header[0] != "origin", header[0] not in RESERVED_HEADERS))
     kept = tuple(short[:_KEPT_HEADERS])
     kept += (("value-sha256", digest.encode()), ("value-length", str(len(whole)).encode()))

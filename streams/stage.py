@@ -222,6 +222,6 @@ def _facts(call: Call, due_at: int) -> Mapping[str, object]:
                 "result_status": claimed and claimed.value,
                 "result_code": code or None,
             }
-        case Blocked():
+        case Blocked():  # pragma: no cover  # then there was no call
             pass
     return facts

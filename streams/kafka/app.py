@@ -5,7 +5,7 @@ agent never waits (one full queue stops every topic of the worker).
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,6 +42,9 @@ class Host(Protocol):
 
     def on_commit_error(self) -> None:
         """Count a commit that failed."""
+
+    def on_crash(self, error: BaseException) -> None:
+        """Note that a handler raised although it must not; the process ends with 1 and the record is read again."""
 
     def on_assigned(self, group_id: str, partitions: int, of: int) -> None:
         """Note that the group gave us so many of its partitions (perhaps none)."""
@@ -145,7 +148,6 @@ def build_app(
     connection: Connection,
     clock: Clock,
     host: Host,
-    on_crash: Callable[[BaseException], None] | None = None,
 ) -> NotifierApp:
     """Return the application that reads the topics of a group.
 
@@ -154,8 +156,6 @@ def build_app(
         connection: the brokers.
         clock: for due times.
         host: the process around it.
-        on_crash: called when a handler raised although it must not; by default the application crashes and the
-            process ends with 1, so that the record is read again.
     """
     app = NotifierApp(
         group.group_id,
@@ -188,12 +188,11 @@ def build_app(
     app.host = host
 
     def crash(error: BaseException) -> None:
+        host.on_crash(error)
         log.critical("a handler raised; the worker stops so that nothing is lost", exc_info=error)
         app.loop.create_task(app.crash(error))
 
-    app.lanes = Lanes(
-        group.routes, ConsumerTap(lambda: app.consumer), clock.now_ms, on_crash or crash
-    )
+    app.lanes = Lanes(group.routes, ConsumerTap(lambda: app.consumer), clock.now_ms, crash)
     for topic in group.routes:
         _add_agent(app, topic)
     return app
@@ -214,11 +213,13 @@ def _add_agent(app: NotifierApp, topic: str) -> None:
 
 def _in_record(message: ConsumerMessage) -> InRecord:
     headers = message.headers
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     return InRecord(
         message.topic,
         message.partition,
         message.offset,
         message.key,
         message.value,
-        tuple(headers.items() if isinstance(headers, Mapping) else headers or ()),
+        # Kafka knows headers without a value; the stages need not.
+        tuple((name, value or b"") for name, value in pairs),
     )

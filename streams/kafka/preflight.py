@@ -114,7 +114,12 @@ class Brokers:
         settings = self._settings
         if settings.start_from != "earliest" or settings.role == "retry":
             return []
-        count = await unread_history(self._connection, settings.group_id, settings.source_topics)
+        try:
+            count = await unread_history(
+                self._connection, settings.group_id, settings.source_topics
+            )
+        except KafkaError as error:
+            return [f"the offsets of group {settings.group_id} can't be read: {error}"]
         if not count:
             return []
         message = (

@@ -3,6 +3,8 @@
 - Commits: what the lanes say is settled, nothing else (Faust commits past records in flight: its issue 606).
 - Revocation: records in flight are finished and committed before the partitions go (Faust forgets
   acknowledgements before it commits: its issue 502).
+- Seeking: to what is committed, 0 and nothing included (aiokafka seeks only to what is above 0, so that records
+  which were fetched and dropped in a rebalance were lost).
 - Polling: partitions that flow again are noticed within 0.1 s (Faust: 1 s), read committed only.
 - No producer: `streams.kafka.producer` writes.
 """
@@ -104,6 +106,25 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         if self.thread_loop.time() - self.last_poll > _POLL_PATIENCE_SECONDS:
             found.append("nothing was polled lately")
         return found
+
+    async def seek_to_committed(self) -> dict[TopicPartition, int | None]:
+        """Go back to what is committed, in every partition that is ours; None stands where nothing is, for its beginning."""
+        found: dict[TopicPartition, int | None] = await self.call_thread(self._seek_to_committed)
+        return found
+
+    async def _seek_to_committed(self) -> dict[TopicPartition, int | None]:
+        # aiokafka's own method leaves a partition where it is when 0 or nothing is committed. What was fetched and
+        # dropped before would then never be read again; and it asks for each partition in a round trip of its own.
+        consumer = self._ensure_consumer()
+        ours = consumer.assignment()
+        committed = await consumer._coordinator.fetch_committed_offsets(ours)  # noqa: SLF001
+        offsets = {partition: seen.offset for partition, seen in committed.items()}
+        bare = ours - offsets.keys()
+        if bare:
+            await consumer.seek_to_beginning(*bare)
+        for partition, offset in offsets.items():
+            consumer.seek(partition, offset)
+        return offsets | dict.fromkeys(bare)
 
     async def commit_settled(self, progress: dict[Tag, Progress]) -> bool:
         """Commit how far the partitions have come that are still ours. Returns False where none is."""
@@ -234,6 +255,7 @@ class Consumer(driver.Consumer):
     async def _wait_next_records(self, timeout: float) -> Any:
         # With every partition held back Faust sleeps for a second, during which none can flow again.
         if self.flow_active and not self._get_active_partitions() and not self.app.client_only:
+            self._thread.last_poll = self._thread.thread_loop.time()  # there is nothing to poll
             await self.sleep(_NOTICE_SECONDS)
             return {}, set()
         return await super()._wait_next_records(timeout)

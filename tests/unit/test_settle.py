@@ -145,11 +145,12 @@ async def test_a_dead_letter_topic_that_takes_less_than_kafkas_default(bench):
 @pytest.mark.parametrize("topic", [SOURCE, "pn-retry-1s", "pn-replay"])
 async def test_headers_that_are_too_large(bench, topic, headers):
     """Whatever somebody writes is settled; where it came from is told."""
-    record = read(topic, b"small", headers=headers)
+    value = b"x" * 70_000
+    record = read(topic, value, headers=headers)
     arrive = {SOURCE: bench.event, "pn-replay": bench.replay}.get(topic, bench.tier)
     await arrive(record)
     (letter,) = bench.letters
-    assert_cut(letter, b"small", origin=record.origin)
+    assert_cut(letter, value, origin=record.origin)
 
 
 async def test_a_key_that_is_too_large(bench):
