@@ -76,6 +76,9 @@ class RecordingHost:
     def on_commit_error(self):
         self.told.append("commit error")
 
+    def on_crash(self, error):
+        self.told.append(("crash", error))
+
     def on_assigned(self, group_id, partitions, of):
         self.told.append(("assigned", group_id, partitions, of))
 

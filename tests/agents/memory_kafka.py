@@ -181,10 +181,9 @@ class MemoryConsumer:
         self._positions[TopicPartition(*partition)] = offset
         self._more.set()
 
-    async def seek_to_committed(self) -> Mapping[TopicPartition, int]:
-        for partition in self._assigned:
-            self.seek(partition, self._start(partition))
-        return dict(self._positions)
+    async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+        for partition in partitions:
+            self.seek(partition, 0)
 
     async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         if self.kafka.commit_errors:
