@@ -107,7 +107,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             found.append("nothing was polled lately")
         return found
 
-    async def seek_to_committed(self) -> dict[TopicPartition, int | None]:
+    async def seek_to_committed(self) -> dict[TopicPartition, int | None]:  # type: ignore[override]  # None, as Faust's caller takes it
         """Go back to what is committed, in every partition that is ours; None stands where nothing is, for its beginning."""
         found: dict[TopicPartition, int | None] = await self.call_thread(self._seek_to_committed)
         return found

@@ -46,7 +46,7 @@ async def test_jobs_that_wait_go_together():
         batches = Batches(threads, 1)
         first = asyncio.create_task(batches.run(free.wait))
         await asyncio.sleep(0)
-        seen = []
+        seen: list[int] = []
         others = [asyncio.create_task(batches.run(partial(seen.append, n))) for n in range(20)]
         await asyncio.sleep(0)
         free.set()

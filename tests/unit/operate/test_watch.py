@@ -13,7 +13,8 @@ class Scene:
     """A worker and a broker whose state the test sets."""
 
     def __init__(self, **options):
-        self.symptoms, self.broker_up, self.requests = [], True, 0
+        self.symptoms: list[str] = []
+        self.broker_up, self.requests = True, 0
         self.health = Health()
         self.watch = Watch(self.health, lambda: list(self.symptoms), self._answers, **options)
 
