@@ -101,6 +101,7 @@ async def _without_offset(
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
     numbers = consumer.partitions_for_topic(topic)
     if numbers is None:
-        await consumer.topics()  # refreshes the metadata; the topic's existence was checked before
+        # `consumer.topics()` looks at the cluster but keeps nothing for `partitions_for_topic`.
+        await consumer._client.set_topics([topic])  # noqa: SLF001  # aiokafka has no public word for it
         numbers = consumer.partitions_for_topic(topic)
     return sorted(numbers or ())

@@ -6,12 +6,20 @@ be replaced when it dies (an idempotent producer does, when the broker forgets o
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    UnknownProducerId,
+)
 
 from streams.kafka.connection import Connection
 from streams.kafka.records import OutRecord
@@ -23,6 +31,10 @@ MAX_RECORD_BYTES = 1_000_000
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
+_BETWEEN_STARTS_SECONDS = 1.0
+_SEQUENCE_LOST = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, ProducerFenced)
+"""A batch that the broker refused for good has used up its sequence numbers: every later one of this producer is refused
+too, for ever, and aiokafka goes on with it."""
 
 
 class RecordTooLarge(ValueError):  # noqa: N818  # what the record is
@@ -58,6 +70,8 @@ class RecordProducer:
         self._producer: AIOKafkaProducer | None = None
         self._changing = asyncio.Lock()
         self._closed = False
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._next_start = 0.0
 
     async def start(self) -> None:
         """Connect. Raises aiokafka's KafkaError where no broker can be reached."""
@@ -70,6 +84,8 @@ class RecordProducer:
             producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
+        if self._retiring:
+            await asyncio.wait(self._retiring)
 
     @property
     def alive(self) -> bool:
@@ -131,9 +147,21 @@ class RecordProducer:
             except KafkaError as error:
                 self._failed(records[index], error)
                 failed.append(index)
+                if isinstance(error, _SEQUENCE_LOST):
+                    self._retire(producer)
             else:
                 written[index] = Written(stored.timestamp if stored.timestamp_type == 1 else -1)
         return failed
+
+    def _retire(self, producer: AIOKafkaProducer) -> None:
+        """Let a producer whose batches are refused end what it has; the next record gets another."""
+        stop = producer.stop
+        if self._producer is producer:
+            self._producer = None
+            log.error("the broker takes nothing more from this producer; starting another")
+            task = asyncio.create_task(stop())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
 
     def _failed(self, record: OutRecord, error: KafkaError) -> None:
         self._on_error(record.topic)
@@ -152,6 +180,11 @@ class RecordProducer:
                 log.error("the producer died; starting another")
                 await dead.client.close()
             if self._producer is None:
+                loop = asyncio.get_running_loop()
+                await asyncio.sleep(
+                    self._next_start - loop.time()
+                )  # one a second, whatever the broker does
+                self._next_start = loop.time() + _BETWEEN_STARTS_SECONDS
                 self._producer = await self._start_new()
             return self._producer
 
@@ -165,6 +198,9 @@ class RecordProducer:
             max_request_size=MAX_RECORD_BYTES + 48_576,
             request_timeout_ms=20_000,
         )
+        # A batch that expired after it was sent once leaves a gap in the producer's sequence, and the broker refuses
+        # every later one of its partition (OutOfOrderSequenceNumber) for good. Our writers never give up anyway.
+        producer._message_accumulator._batch_ttl = math.inf  # noqa: SLF001  # aiokafka ties it to the request's time-out
         try:
             await producer.start()
         except BaseException:

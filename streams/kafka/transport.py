@@ -23,11 +23,14 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.kafka.connection import Connection
+from streams.kafka.header_names import read_any_header_name
 from streams.kafka.lanes import Lanes
 from streams.kafka.progress import Progress
 from streams.kafka.records import Tag
 
 log = logging.getLogger(__name__)
+
+read_any_header_name()
 
 _FETCH_WAIT_MS = (
     250  # Faust: 1500. How long a partition that flows again may wait for a fetch already under way

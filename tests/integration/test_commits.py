@@ -46,18 +46,18 @@ async def test_commits_never_pass_a_record_in_flight(make_deployment, partner):
         entries["alipayplus"] |= {"attempt_timeout_seconds": 10, "max_in_flight": 400}
         deployment.write_partners(entries)
         worker = await deployment.ready_worker()
-        seen = []
+        seen: list[tuple[int, list[int]]] = []
         async with administration(deployment.bootstrap) as admin:
             orders = await _fill(deployment, partner)
             while not seen or seen[-1][1] != [EACH] * PARTITIONS:
-                offsets = await offsets_of(admin, deployment.group)
-                source = [offsets.get((deployment.source, part), 0) for part in range(PARTITIONS)]
+                found = await offsets_of(admin, deployment.group)
+                source = [found.get((deployment.source, part), 0) for part in range(PARTITIONS)]
                 seen.append((clock.now_ms(), source))
                 assert clock.now_ms() - seen[0][0] < 30_000, source
         attempts = await deployment.delivered(orders.values())
         await deployment.all_committed()
         assert await worker.stop() == 0
-    settled = {}
+    settled: dict[str, int] = {}
     for record in attempts:  # what made the main lane let go of it: its first decision
         settled.setdefault(record["origin"], record["append_ms"])
     for read_at_ms, offsets in seen:

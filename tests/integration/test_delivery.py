@@ -3,16 +3,17 @@
 import json
 
 import pytest
+from aiokafka import ConsumerRecord
 
 from streams.notification.profiles import PROFILES
 from streams.sandbox.keys import CLIENT_ID, PARTNERS
-from streams.sandbox.payments import order_id, payment_event
+from streams.sandbox.payments import Outcome, order_id, payment_event
 from tests.support.kafka import by_order, header_texts
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
 
 SCALE = 0.002
-OUTCOMES = ("SUCCESS", "FAILED", "CANCELLED")
+OUTCOMES: tuple[Outcome, ...] = ("SUCCESS", "FAILED", "CANCELLED")
 CODES = {"SUCCESS": "SUCCESS", "CANCELLED": "ORDER_IS_CLOSED", "FAILED": "RISK_REJECT"}
 PRIVATE = ("customerId", "acquirerId", "mppPaymentId", "walletBrandName")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -64,7 +65,7 @@ async def delivered(make_deployment, partner):
             )
         attempts = await deployment.delivered(events)
         await deployment.all_committed()
-        tiers = {}
+        tiers: dict[str, list[ConsumerRecord]] = {}
         for label in ("1s", "3s", "2m", "10m"):
             for order, records in by_order(
                 await deployment.records(f"{deployment.names.prefix}-retry-{label}")

@@ -136,9 +136,18 @@ def _check_letter(letters, requests, case):
     assert headers["dead-letter-reason"] == reason, (profile, script)
     assert letter.value == requests[0].body
     assert set(headers) == {
-        *"format notification-id profile partner-id attempt parks replays due-at-ms".split(),
-        *"occurred-at-ms accepted-at-ms first-attempt-at-ms last-outcome origin".split(),
-        *"dead-letter-reason dead-letter-detail".split(),
+        *[
+            "format",
+            "notification-id",
+            "profile",
+            "partner-id",
+            "attempt",
+            "parks",
+            "replays",
+            "due-at-ms",
+        ],
+        *["occurred-at-ms", "accepted-at-ms", "first-attempt-at-ms", "last-outcome", "origin"],
+        *["dead-letter-reason", "dead-letter-detail"],
     }
     assert (headers["partner-id"], headers["profile"]) == (name, profile)
     assert (headers["attempt"], headers["replays"]) == (str(attempts), "0")

@@ -175,7 +175,7 @@ async def test_an_idle_worker_takes_over(make_deployment):
 
         async def shared():
             held = [await worker.metric("notifier_assigned_partitions") for worker in workers]
-            return held if sorted(held) == [0, 1, 1] else None
+            return held if sorted(held) == [0, 1, 1] else []
 
         held = await eventually(shared, what="one partition each for two of three workers")
         idle = workers.pop(held.index(0))

@@ -9,7 +9,6 @@ from aiokafka.admin import NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.clock import Clock
-from streams.sandbox.client import create_topic
 from streams.sandbox.payments import payment_event
 from tests.support.kafka import administration
 from tests.support.waiting import eventually
@@ -17,10 +16,25 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
 
 DAY = 86_400
-WAITS = {
-    **{"1s": 1, "3s": 3, "30s": 30, "1m": 60, "2m": 120, "5m": 300, "10m": 600, "15m": 900},
-    **{"30m": 1800, "1h": 3600, "2h": 7200, "3h": 10800, "4h": 14400, "6h": 21600, "15h": 54000},
-}
+LABELS = [
+    "1s",
+    "3s",
+    "30s",
+    "1m",
+    "2m",
+    "5m",
+    "10m",
+    "15m",
+    "30m",
+    "1h",
+    "2h",
+    "3h",
+    "4h",
+    "6h",
+    "15h",
+]
+SECONDS = [1, 3, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 54000]
+WAITS = dict(zip(LABELS, SECONDS, strict=True))
 """The contract's tiers, written out once more on purpose: label and seconds."""
 
 OURS = (

@@ -26,7 +26,7 @@ class Bad:
         origin: where it stands, once written.
     """
 
-    def __init__(self, name, value, *says, reason="invalid-event", headers=(), key=b"a key"):  # noqa: PLR0913
+    def __init__(self, name, value, *says, reason="invalid-event", headers=(), key=b"a key"):
         self.name, self.value, self.says, self.reason = name, value, says, reason
         self.headers, self.key, self.origin = [(CASE, name.encode()), *headers], key, ""
 
@@ -130,11 +130,14 @@ def bad_notifications(make: Callable[[], Mapping[str, Any]], now_ms: int, place:
         raw = key and key.encode()
         return Bad(f"{name}, {place}", value, *says, reason=reason, headers=given, key=raw)
 
+    null = bad("a null header", "attempt")
+    null.headers = [(name, value if name != "attempt" else None) for name, value in null.headers]
     twice = bad("a header twice", "attempt")
     twice.headers.append(("attempt", b"3"))
     bare = bad("no headers", "format", "attempt", "due-at-ms")
     del bare.headers[1:]
     return [
+        null,
         twice,
         bare,
         bad("two missing", "profile", "origin", profile=None, origin=None),

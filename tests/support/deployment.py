@@ -190,11 +190,16 @@ class Deployment:
         """Return every record of a topic."""
         return await read_topic(self.bootstrap, topic)
 
-    async def dead_letters(
-        self, least: int = 0, timeout_seconds: float = 30
-    ) -> list[ConsumerRecord]:
+    async def dead_letters(self, least: int = 0) -> list[ConsumerRecord]:
         """Return the dead letters, once there are so many."""
-        return await self._at_least(self.names.dead_letter, read_topic, least, timeout_seconds)
+        found: list[ConsumerRecord] = []
+
+        async def enough() -> bool:
+            found[:] = await read_topic(self.bootstrap, self.names.dead_letter)
+            return len(found) >= least
+
+        await eventually(enough, what=f"{least} dead letters", every_seconds=0.2)
+        return found
 
     async def attempts(self) -> list[dict[str, Any]]:
         """Return the attempts topic's records."""
@@ -204,21 +209,20 @@ class Deployment:
         self, orders: Iterable[str], timeout_seconds: float = 30
     ) -> list[dict[str, Any]]:
         """Wait until each of these orders is written down as delivered; return the attempts topic's records."""
-        wanted = set(orders)
+        missing = set(orders)
+        found: list[dict[str, Any]] = []
 
-        async def look() -> list[dict[str, Any]] | None:
-            records = await self.attempts()
-            done = {item["order_id"] for item in records if item.get("decision") == "delivered"}
-            missing[0] = wanted - done
-            return None if missing[0] else records
+        async def all_told() -> bool:
+            found[:] = await self.attempts()
+            told = {item["order_id"] for item in found if item.get("decision") == "delivered"}
+            missing.difference_update(told)
+            return not missing
 
-        missing: list[set[str]] = [wanted]
         try:
-            found = await eventually(look, timeout_seconds, what="deliveries", every_seconds=0.2)
+            await eventually(all_told, timeout_seconds, what="deliveries", every_seconds=0.2)
         except TimeoutError as error:
-            message = f"{error}: {len(missing[0])} of {len(wanted)} orders are not delivered"
+            message = f"{error}: {len(missing)} orders are not delivered"
             raise TimeoutError(message) from error
-        assert found is not None
         return found
 
     async def committed(self, group: str | None = None) -> dict[tuple[str, int], int]:
@@ -227,19 +231,22 @@ class Deployment:
             return await offsets_of(admin, group or self.group)
 
     async def all_committed(self, timeout_seconds: float = 20) -> None:
-        """Wait until the groups have committed the end of every topic that has records."""
-        await eventually(self._caught_up, timeout_seconds, what="commits of all records")
-
-    async def _caught_up(self) -> bool:
+        """Wait until the groups have committed the end of every partition that has records."""
         topics = [self.source, self.names.replay, *(self.names.tier(wait) for wait in TIERS)]
-        ends = await ends_of(self.bootstrap, topics)
-        seen = await self.committed() | await self.committed(f"{self.group}-retry")
-        return all(seen.get(tag) == end for tag, end in ends.items())
+        behind: dict[tuple[str, int], tuple[int | None, int]] = {}
 
-    async def _at_least(self, topic, read, least, timeout_seconds):
-        async def look():
-            records = await read(self.bootstrap, topic)
-            return [records] if len(records) >= least else None
+        async def caught_up() -> bool:
+            ends = await ends_of(self.bootstrap, topics)
+            seen = await self.committed() | await self.committed(f"{self.group}-retry")
+            behind.clear()
+            behind.update(
+                {tag: (seen.get(tag), end) for tag, end in ends.items() if seen.get(tag) != end}
+            )
+            return not behind
 
-        what = f"{least} records in {topic}"
-        return (await eventually(look, timeout_seconds, what=what, every_seconds=0.2))[0]
+        try:
+            await eventually(caught_up, timeout_seconds, what="commits", every_seconds=0.2)
+        except TimeoutError as error:
+            log = "".join(worker.log for worker in self._workers)
+            message = f"{error}: committed, but should be: {behind}\n{log[-8000:]}"
+            raise TimeoutError(message) from error

@@ -7,8 +7,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.record.util import calc_crc32c
 
 LARGEST_REQUEST = 16 * 1024 * 1024
+_CRC_AT = 17  # in a batch, over all that follows it
 
 
 @asynccontextmanager
@@ -90,6 +92,19 @@ async def producer(bootstrap: str):
         yield client
     finally:
         await client.stop()
+
+
+async def write_header_name(bootstrap: str, topic: str, value: bytes, name: bytes) -> None:
+    """Write a record to partition 0 with a header of this name, which need not be UTF-8 as aiokafka would have it."""
+    stand_in = "?" * len(name)
+    async with producer(bootstrap) as client:
+        batch = client.create_batch()
+        batch.append(key=None, value=value, timestamp=None, headers=[(stand_in, b"")])
+        batch.close()
+        raw = bytes(batch._build()).replace(stand_in.encode(), name)
+        checked = raw[_CRC_AT + 4 :]
+        batch._buffer = raw[:_CRC_AT] + calc_crc32c(checked).to_bytes(4, "big") + checked
+        await (await client.send_batch(batch, topic, partition=0))
 
 
 def header_texts(record: ConsumerRecord) -> dict[str, str]:

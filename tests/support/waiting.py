@@ -1,7 +1,6 @@
 """Waiting for a condition, with a limit, and with words for the case that it never comes."""
 
 import asyncio
-import inspect
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -10,7 +9,7 @@ T = TypeVar("T")
 
 
 async def eventually(
-    look: Callable[[], T | Awaitable[T]],
+    look: Callable[[], Awaitable[T]],
     timeout_seconds: float = 30,
     *,
     what: str = "the condition",
@@ -25,11 +24,9 @@ async def eventually(
     """
     deadline = time.monotonic() + timeout_seconds
     while True:
-        seen = look()
-        if inspect.isawaitable(seen):
-            seen = await seen
+        seen = await look()
         if seen:
-            return seen  # type: ignore[return-value]  # awaited just above
+            return seen
         if time.monotonic() > deadline:
             message = f"waited {timeout_seconds:g} s for {what}; seen last: {seen!r}"
             raise TimeoutError(message)

@@ -3,7 +3,12 @@
 import asyncio
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NotEnoughReplicasError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    NotEnoughReplicasError,
+    OutOfOrderSequenceNumber,
+)
 
 from streams.kafka.connection import Connection
 from streams.kafka.producer import MAX_RECORD_BYTES, RecordProducer, RecordTooLarge, Written
@@ -63,6 +68,21 @@ async def test_a_failure_after_the_send_is_tried_again_too(producer):
     await producer.write(A)
     assert producer.broker.written[0] == A
     assert producer.errors == ["a"]
+
+
+async def test_a_producer_whose_sequence_is_lost_is_replaced(producer):
+    """aiokafka goes on with it, and the broker refuses everything for ever: a worker settled nothing any more."""
+
+    async def refuse(record, size):
+        raise OutOfOrderSequenceNumber
+
+    await producer.start()
+    producer.made[0]._store = refuse
+    await producer.write(A)
+    assert producer.broker.written == [A]
+    assert producer.errors == ["a"]
+    await producer.stop()
+    assert [made.stopped for made in producer.made] == [True, True]
 
 
 async def test_a_broker_that_cannot_be_reached_is_tried_again():
