@@ -51,7 +51,9 @@ class AttemptRecord(BaseModel):
     )
     result_code: str | None = Field(None, description="of the partner's answer")
     outcome: str | None = Field(None, description="the outcome in one token")
-    decision: Literal["delivered", "retry", "dead-letter", "parked", "replayed", "absorbed"] | None = None
+    decision: (
+        Literal["delivered", "retry", "dead-letter", "parked", "replayed", "absorbed"] | None
+    ) = None
     dead_letter_reason: str | None = None
     next_due_at_ms: Milliseconds | None = None
     next_topic: str | None = Field(None, description="where the notification went")

@@ -73,7 +73,7 @@ async def test_a_failure_after_the_send_is_tried_again_too(producer):
 async def test_a_producer_whose_sequence_is_lost_is_replaced(producer):
     """aiokafka goes on with it, and the broker refuses everything for ever: a worker settled nothing any more."""
 
-    async def refuse(record, size):
+    async def refuse(_record, _size):
         raise OutOfOrderSequenceNumber
 
     await producer.start()
