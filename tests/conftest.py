@@ -1,5 +1,6 @@
 """What tests with real parts share: one broker and one partner for all, an installation of its own for each."""
 
+import signal
 from contextlib import asynccontextmanager
 
 import pytest
@@ -8,6 +9,9 @@ from streams.sandbox.broker import Broker
 from streams.sandbox.keys import make_keys
 from streams.sandbox.partner_process import PartnerProcess
 from tests.support.deployment import Deployment
+
+# A shell that runs the tests in the background makes Ctrl-C ignored, for every child too; some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -146,8 +146,6 @@ def test_dies_with_its_parent(tmp_path, number):
     code = (
         "import sys, pathlib, signal\n"
         "from streams.sandbox.broker import Broker\n"
-        # Where a shell has put the test run into the background, Ctrl-C is ignored from birth.
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with Broker(pathlib.Path(sys.argv[1])) as broker:\n"
         "    print(broker.pid, broker._process._guard.pid, flush=True)\n"
         "    signal.pause()\n"
