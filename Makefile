@@ -24,7 +24,7 @@ endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo test test-unit check format lock docs wheel clean ci broken
+.PHONY: help setup demo test test-unit test-faults reliability check format lock docs wheel clean ci broken
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -56,9 +56,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP) ## run the main job once: a real broker, a partner, some hundred payments
 	@$(PY) -m streams.sandbox.demo $(DEMO_ARGS) $(if $(KEEP),--keep)
 
-test: $(STAMP) ## run every test, then hold the coverage
+test: $(STAMP) ## run every test but the faults, then hold the coverage
 	@rm -f .coverage .coverage.*
-	@$(PY) -m coverage run -m pytest $(TEST_ARGS)
+	@$(PY) -m coverage run -m pytest -m 'not faults' $(TEST_ARGS)
 	@$(PY) -m coverage combine --quiet
 	@status=0; \
 	echo "[test] coverage of everything, asked is what pyproject.toml says"; \
@@ -69,6 +69,12 @@ test: $(STAMP) ## run every test, then hold the coverage
 
 test-unit: $(STAMP) ## run the tests that need neither a broker nor processes of their own
 	@$(PY) -m pytest -q -m 'not kafka and not e2e' $(TEST_ARGS)
+
+test-faults: $(STAMP) ## break everything under load, and account for every event; about ten minutes
+	@$(PY) -m pytest -q -s -m faults $(TEST_ARGS) tests/faults
+
+reliability: $(STAMP) ## write the figures of the last test-faults into docs/reliability.md
+	@$(PY) -m tests.faults.report
 
 CHECKS := check-format check-lint check-types check-imports check-dependencies check-dead-code \
   check-spelling check-test-docstrings check-docs check-tracked-files

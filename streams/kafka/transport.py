@@ -63,6 +63,8 @@ def _ours(app: Any) -> App:
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """aiokafka's consumer in a thread of its own, configured by us."""
 
+    last_poll: float = 0.0
+
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf = self.app.conf
         del transport  # the brokers stand in the connection
@@ -86,7 +88,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             isolation_level="read_committed",
         )
 
-    last_poll: float = 0.0
+    async def on_thread_stop(self) -> None:
+        """Stop the consumer."""
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            # aiokafka's own: it cancels its fetches, and one that has just failed lets that through. The thread would
+            # end without a word, and the worker wait for it for ever.
+            await self._ensure_consumer()._client.close()  # noqa: SLF001  # what was left to do
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         """Fetch; wait only shortly while a partition is held back, since it may flow again any moment."""

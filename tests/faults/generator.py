@@ -7,6 +7,7 @@ stand on the topic all the same. `tests.faults.load` runs it.
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import time
 from random import Random  # noqa: TID251  # seeded from the command line
@@ -18,6 +19,8 @@ from aiokafka.errors import KafkaError
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id
 from tests.faults.mix import Planned, mix
+
+logging.disable(logging.CRITICAL)  # a broker that is away is what these tests are about
 
 _PATIENCE_MS = 90_000  # an outage of the broker shall delay events, not drop them
 

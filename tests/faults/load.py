@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -45,7 +46,12 @@ class Written:
         }
         assert not missing, f"{len(missing)} events that the broker had acknowledged are gone"
         return [
-            Produced(place, self.planned[event_id][1], self.planned[event_id][0], self.planned[event_id][2])
+            Produced(
+                place,
+                self.planned[event_id][1],
+                self.planned[event_id][0],
+                self.planned[event_id][2],
+            )
             for event_id, place in standing.items()
         ]
 
@@ -89,6 +95,7 @@ class Load:
         self._process = subprocess.Popen(  # noqa: S603  # our own module
             [sys.executable, "-m", "tests.faults.generator", *arguments],
             cwd=ROOT,
+            env={name: text for name, text in os.environ.items() if name != "FAULTS_CLOCK"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

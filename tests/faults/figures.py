@@ -1,0 +1,32 @@
+"""The figures of a run: one file for each scenario, and one for the machine."""
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from streams.clock import Clock
+
+MACHINE = "machine.json"
+
+
+def describe_machine(directory: Path, seed: str) -> None:
+    """Note where and when a run was."""
+    packages = ("faust-streaming", "aiokafka", "httpx", "aiohttp", "uvloop", "cryptography")
+    facts = {
+        "date": f"{datetime.fromtimestamp(Clock().now_seconds(), UTC):%Y-%m-%d}",
+        "system": f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "seed": seed,
+    }
+    (directory / MACHINE).write_text(json.dumps(facts, indent=1), "utf-8")
+
+
+def note(directory: Path, scenario: str, row: dict[str, Any]) -> None:
+    """Note what a scenario came to."""
+    (directory / f"{scenario}.scenario.json").write_text(json.dumps(row, indent=1), "utf-8")
