@@ -5,13 +5,12 @@
 
 import argparse
 import asyncio
-import signal
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random  # noqa: TID251  # seeded from the command line
 
@@ -32,6 +31,7 @@ from streams.sandbox.demo_worker import (
     run_command,
     settings,
 )
+from streams.sandbox.interrupts import ended_by_signals
 from streams.sandbox.kafka_jars import JarsError
 from streams.sandbox.keys import make_keys
 from streams.sandbox.ledger import FaultKind, Report
@@ -70,7 +70,7 @@ def run_demo(  # noqa: PLR0913  # one argument for each option of the command
     """
     console = console or _console()
     try:
-        with _ended_by_signals(), ExitStack() as stack:
+        with ended_by_signals(), ExitStack() as stack:
             try:
                 parts, directory = _set_up(stack, scale, console)
                 rng = Random(seed)  # noqa: S311  # no secret: the same seed plays the same demo
@@ -188,20 +188,6 @@ def _keep(parts: Parts, directory: Path, console: Console) -> None:
     never = threading.Event()
     while not never.wait(1):
         parts.worker.check()
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP do what Ctrl-C does, and Ctrl-C its part even where a shell's background job ignores it."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _console() -> Console:

@@ -15,6 +15,7 @@ from typing import NoReturn
 from streams.clock import Clock
 from streams.sandbox.broker import Broker
 from streams.sandbox.client import create_topic, produce
+from streams.sandbox.interrupts import no_interrupt_is_lost
 from streams.sandbox.keys import keys_in, make_keys, write_partners_file
 from streams.sandbox.partner import PATHS, Partner, notify_url
 from streams.sandbox.payments import Event
@@ -71,6 +72,7 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
     with ExitStack() as stack:
         try:
             stack.enter_context(_exit_on(signal.SIGTERM, signal.SIGHUP))
+            stack.enter_context(no_interrupt_is_lost())
             environment: dict[str, str] = {}
             if broker:
                 say("starting Apache Kafka …")

@@ -14,7 +14,9 @@ MACHINE = "machine.json"
 
 
 def describe_machine(directory: Path, seed: str) -> None:
-    """Note where and when a run was."""
+    """Note where and when a run is; what an earlier one left goes, so that figures of two runs never mix."""
+    for old in directory.glob("*"):
+        old.unlink()
     packages = ("faust-streaming", "aiokafka", "httpx", "aiohttp", "uvloop", "cryptography")
     facts = {
         "date": f"{datetime.fromtimestamp(Clock().now_seconds(), UTC):%Y-%m-%d}",

@@ -44,7 +44,7 @@ async def test_the_broker_is_killed(rehearse, own_broker):
             await rehearsal.broke(since)
             rehearsal.say(f"{kill + 1} of {KILLS} kills")
         rehearsal.counts["broker killed and restarted"] = KILLS
-        await rehearsal.end(*workers, patience_seconds=70)
+        await rehearsal.end(*workers)
 
 
 async def test_the_broker_freezes(rehearse, own_broker):
@@ -59,7 +59,7 @@ async def test_the_broker_freezes(rehearse, own_broker):
         await rehearsal.delivering()
         await rehearsal.broke(since)
         rehearsal.counts["seconds frozen"] = FROZEN_SECONDS
-        await rehearsal.end(*workers, patience_seconds=70)
+        await rehearsal.end(*workers)
 
 
 async def test_the_disk_is_full(rehearse, tmp_path):
@@ -81,7 +81,7 @@ async def test_the_disk_is_full(rehearse, tmp_path):
             await rehearsal.delivering()
             await rehearsal.broke(since)
             rehearsal.counts |= {"disk full": disk.how, "seconds": FULL_SECONDS}
-            await rehearsal.end(*workers, patience_seconds=70)
+            await rehearsal.end(*workers)
 
 
 async def test_every_produce_fails(rehearse, broker):
@@ -105,7 +105,7 @@ async def test_every_produce_fails(rehearse, broker):
             await alter({})
         await rehearsal.delivering()
         rehearsal.counts["seconds of failing"] = FAILING_SECONDS
-        await rehearsal.end(*workers, patience_seconds=70)
+        await rehearsal.end(*workers)
 
 
 async def _errors(workers):

@@ -9,7 +9,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(900)]
 
-KILLS_BY_ROUND = (3, 3, 3, 3, 3, 3, 2)
+KILLS, ROUNDS = 20, 5
 CLIMBERS = 20
 IDLE_SECONDS = 15.0
 """More than the 10 s after which a worker that polls nothing counts as dead."""
@@ -30,23 +30,23 @@ async def _tier_grows(rehearsal):
 async def test_workers_are_killed(rehearse, broker):
     """20 SIGKILLs, every second round just after a tier record was acknowledged: nothing lost, no second ladder."""
     async with rehearse("worker killed", broker) as rehearsal:
-        workers = await rehearsal.begin({}, {}, {}, {}, climbers=CLIMBERS)
-        done = 0
-        for round_, kills in enumerate(KILLS_BY_ROUND):
-            aimed = round_ % 2 == 1
-            for victim in rehearsal.rng.sample(workers, kills):
+        workers = await rehearsal.begin({}, {}, {}, {}, {}, climbers=CLIMBERS)
+        for round_ in range(1, ROUNDS + 1):
+            aimed = round_ % 2 == 0
+            for victim in rehearsal.rng.sample(workers, KILLS // ROUNDS):
                 await asyncio.sleep(rehearsal.rng.uniform(0, 1))
                 if aimed:
                     await _tier_grows(rehearsal)
                 victim.kill()
                 await rehearsal.broke(look=True)
                 workers.remove(victim)
-            workers += [rehearsal.deployment.worker() for _ in range(kills)]
+            workers += [rehearsal.deployment.worker() for _ in range(KILLS // ROUNDS)]
             await asyncio.gather(*(worker.ready(90) for worker in workers))
             await rehearsal.delivering()
-            done += kills
-            rehearsal.say(f"{done} kills{', the last ones aimed' if aimed else ''}")
-        rehearsal.counts["SIGKILL"] = done
+            rehearsal.say(
+                f"{round_ * KILLS // ROUNDS} kills{', the last ones aimed' if aimed else ''}"
+            )
+        rehearsal.counts["SIGKILL"] = KILLS
         verdict = await rehearsal.end(*workers)
     assert verdict.absorbed, "no kill hit the moment between a tier record and its commit"
 
@@ -54,15 +54,15 @@ async def test_workers_are_killed(rehearse, broker):
 async def test_workers_are_ended(rehearse, broker):
     """10 SIGTERMs, all workers of a round at different moments: nothing lost, nothing repeated."""
     async with rehearse("worker ended", broker) as rehearsal:
-        workers = await rehearsal.begin({}, {})
-        for round_ in range(5):
+        workers = await rehearsal.begin({}, {}, {}, {}, {})
+        for round_ in range(1, 3):
             for worker in workers:
                 await asyncio.sleep(rehearsal.rng.uniform(0, 1))
                 assert await worker.stop() == 0
             workers = [rehearsal.deployment.worker() for _ in workers]
             await asyncio.gather(*(worker.ready(90) for worker in workers))
             await rehearsal.delivering()
-            rehearsal.say(f"{2 * (round_ + 1)} SIGTERMs")
+            rehearsal.say(f"{round_ * len(workers)} SIGTERMs")
         rehearsal.counts["SIGTERM"] = 10
         await rehearsal.end(*workers)
 

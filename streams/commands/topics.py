@@ -1,0 +1,58 @@
+"""`notifier topics`."""
+
+import asyncio
+import json
+import sys
+
+import typer
+
+from streams.commands.common import FAULT, Json, fail, report, settings_or_fail
+
+topics_app = typer.Typer(help="The topics the notifier owns.", no_args_is_help=True)
+
+
+@topics_app.command("create")
+def topics_create(as_json: Json = False) -> None:
+    """Create the topics that are missing; change none that exists."""
+    from streams.kafka.preflight import Brokers, Unusable
+
+    async def create() -> tuple[list[str], list[str]]:
+        async with Brokers(settings) as brokers:
+            created = await brokers.create()
+            return created, await brokers.faults()
+
+    settings = settings_or_fail(as_json=as_json)
+    try:
+        created, faults = asyncio.run(create())
+    except Unusable as error:
+        fail(error.faults, as_json=as_json)
+    own = [fault for fault in faults if fault.startswith(f"{settings.topic_prefix}-")]
+    others = [fault for fault in faults if fault not in own]
+    if as_json:
+        print(json.dumps({"ok": not own, "created": created, "faults": own, "warnings": others}))
+        raise typer.Exit(FAULT if own else 0)
+    for name in created:
+        print(f"created {name}")
+    print(f"{len(created)} topics created" if created else "nothing to create: every topic exists")
+    for fault in others:
+        print(f"warning: {fault}", file=sys.stderr)
+    if own:
+        fail(own)
+
+
+@topics_app.command("check")
+def topics_check(as_json: Json = False) -> None:
+    """Say in what the topics differ from what they must be."""
+    from streams.kafka.preflight import Brokers, Unusable
+
+    async def check() -> tuple[list[str], list[str]]:
+        async with Brokers(settings) as brokers:
+            faults = await brokers.faults()
+            return faults, [] if faults else await brokers.warnings()
+
+    settings = settings_or_fail(as_json=as_json)
+    try:
+        faults, warnings = asyncio.run(check())
+    except Unusable as error:
+        fail(error.faults, as_json=as_json)
+    report(faults, warnings, "the topics are as they must be", as_json=as_json)

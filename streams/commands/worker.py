@@ -1,0 +1,44 @@
+"""`notifier worker`."""
+
+import asyncio
+import logging
+import logging.config
+import os
+
+from streams.clock import Clock
+from streams.commands.common import fail, settings_or_fail
+from streams.operate.logs import logging_config
+from streams.partners import PartnersFile, PartnersFileError
+from streams.settings import unknown_variables
+
+log = logging.getLogger(__name__)
+
+
+def worker() -> None:
+    """Consume, notify, retry. Runs until SIGTERM or Ctrl-C."""
+    from streams.kafka.preflight import Unusable, prepare_start
+    from streams.kafka.worker import run_worker
+    from streams.runtime import Runtime
+
+    logging.config.dictConfig(logging_config())
+    settings = settings_or_fail()
+    for name in unknown_variables(os.environ):
+        log.warning("%s: there is no such setting; it is ignored", name)
+    try:
+        partners = PartnersFile(
+            settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
+        )
+    except PartnersFileError as error:
+        fail(error.faults)
+    for warning in partners.current.warnings:
+        log.warning("%s", warning)
+    if settings.ladder_scale != 1:
+        log.warning(
+            "NOTIFIER_LADDER_SCALE is %g: EVERY WAIT IS SHORTENED, for rehearsals only",
+            settings.ladder_scale,
+        )
+    try:
+        asyncio.run(prepare_start(settings))
+    except Unusable as error:
+        fail(error.faults)
+    run_worker(Runtime(settings, partners).apps, logging_config())

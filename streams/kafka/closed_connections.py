@@ -1,0 +1,39 @@
+"""Makes aiokafka see a connection that uvloop has closed for what it is.
+
+Writing to a closed transport is an OSError with asyncio, or nothing; with uvloop it is a RuntimeError, which aiokafka
+0.14 expects nowhere. It then ends tasks that must never end, the one that learns which brokers there are among them:
+after a broker's restart nobody finds the group's coordinator, and commits, heartbeats and the end of the consumer wait
+for ever; or it ends the worker.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError
+
+
+def translated(write: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of `AIOKafkaConnection` that raises KafkaConnectionError when its transport is closed."""
+
+    @wraps(write)
+    def write_or_close(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # aiokafka's own
+        try:
+            return write(self, *args, **kwargs)
+        except RuntimeError as error:
+            if not self._writer.transport.is_closing():
+                raise
+            self.close(reason=CloseReason.CONNECTION_BROKEN)
+            message = f"the connection was closed before it was written to: {error}"
+            raise KafkaConnectionError(message) from error
+
+    return write_or_close
+
+
+def translate_closed_connections() -> None:
+    """Put that in force, for every aiokafka client of this process. Once is enough; more does no harm."""
+    for name in ("send", "_send_sasl_token"):
+        method = getattr(AIOKafkaConnection, name)
+        if not hasattr(method, "__wrapped__"):
+            setattr(AIOKafkaConnection, name, translated(method))
