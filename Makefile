@@ -9,6 +9,8 @@
 PYTHON ?=
 # What `make demo` and `make test` hand on: make demo DEMO_ARGS="--payments 50", make test TEST_ARGS="-k ladder"
 DEMO_ARGS ?=
+# make measure MEASURE_ARGS="lateness --small"
+MEASURE_ARGS ?=
 # make demo KEEP=1 leaves it all running
 KEEP ?=
 TEST_ARGS ?=
@@ -24,7 +26,7 @@ endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo test test-unit test-faults reliability check format lock docs wheel clean ci broken
+.PHONY: help setup demo test test-unit test-faults measure reliability check format lock docs wheel clean ci broken
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -73,7 +75,10 @@ test-unit: $(STAMP) ## run the tests that need neither a broker nor processes of
 test-faults: $(STAMP) ## break everything under load, and account for every event; about ten minutes
 	@$(PY) -m pytest -q -s -m faults $(TEST_ARGS) tests/faults
 
-reliability: $(STAMP) ## write the figures of the last test-faults into docs/reliability.md
+measure: $(STAMP) ## measure isolation, waits and takeovers; twenty minutes of a machine that does nothing else
+	@$(PY) -m tests.faults.measure $(MEASURE_ARGS)
+
+reliability: $(STAMP) ## write the figures of the last test-faults and measure into docs/reliability.md
 	@$(PY) -m tests.faults.report
 
 CHECKS := check-format check-lint check-types check-imports check-dependencies check-dead-code \

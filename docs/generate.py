@@ -12,23 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from prometheus_client import Counter, Info
-from prometheus_client.metrics import MetricWrapperBase
-
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # this checkout's packages, whatever is installed
 
-from schemas.acknowledgement import Acknowledgement  # noqa: E402  # after the path is set
+from docs.dashboards import DASHBOARDS  # noqa: E402  # after the path is set
+from schemas.acknowledgement import Acknowledgement  # noqa: E402
 from schemas.attempt_record import AttemptRecord  # noqa: E402
 from schemas.event import Event  # noqa: E402
 from schemas.json_schema import json_schema  # noqa: E402
-from streams.arrival import REPLAY, SOURCE  # noqa: E402
 from streams.kafka.topics import TopicNames, topic_specs  # noqa: E402
-from streams.notification.decision import DeadLetterReason  # noqa: E402
 from streams.notification.ladder import Wait  # noqa: E402
-from streams.notification.outcome import Failure  # noqa: E402
 from streams.notification.profile import SET_UP_FAULTS, FByCode, Profile  # noqa: E402
 from streams.notification.profiles import PROFILES, TIERS  # noqa: E402
+from streams.operate.families import Label  # noqa: E402
 from streams.operate.metrics import Metrics  # noqa: E402
 from streams.settings import PREFIX, Settings, parse_duration  # noqa: E402
 
@@ -262,7 +258,8 @@ def metrics_page() -> str:
             NOTE,
             "# Metrics\n",
             "What a worker shows at `/metrics`, beside `process_*` and `python_*` of the client library.",
-            "A histogram has the series `_bucket`, `_sum` and `_count`.\n",
+            "A histogram has the series `_bucket`, `_sum` and `_count`.",
+            "A label says nothing but what stands here; anything else is `other`.\n",
             *table("Name | Type | Labels | Meaning", metric_rows()),
             "## Labels\n",
             *table("Label | Values", label_rows()),
@@ -272,52 +269,23 @@ def metrics_page() -> str:
 
 def metric_rows() -> Iterator[str]:
     """Return a row for every metric of ours."""
-    for metric in own_metrics():
-        (family,) = metric.describe()
-        suffix = {Counter: "_total", Info: "_info"}.get(type(metric), "")
-        names = metric._labelnames  # noqa: SLF001  # the library has no public word for them
-        labels = ", ".join(
-            f"`{label}`" for label in (*names, *(["version"] if suffix == "_info" else []))
-        )
-        kind = "gauge" if suffix == "_info" else family.type
-        yield f"`{family.name}{suffix}` | {kind} | {labels or '-'} | {family.documentation}"
-
-
-def own_metrics() -> Iterator[MetricWrapperBase]:
-    """Return the worker's metrics in the order of the code."""
-    tiers = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
-    registry = Metrics(PROFILES.values(), tiers, "0").registry
-    for collector in registry._collector_to_names:  # noqa: SLF001  # collect() gives no label names
-        if isinstance(collector, MetricWrapperBase):
-            yield collector
+    for metric in Metrics.table().values():
+        labels = ", ".join(f"`{label.name}`" for label in metric.names)
+        kind = metric.kind.__name__.lower()
+        yield f"`{metric.name}` | {kind} | {labels or '-'} | {metric.meaning}"
 
 
 def label_rows() -> Iterator[str]:
-    """Return a row for every label."""
-    reasons = ", ".join(f"`{reason}`" for reason in DeadLetterReason)
-    failures = ", ".join(f"`{failure}`" for failure in Failure)
-    yield f"`profile` | {', '.join(f'`{name}`' for name in PROFILES)}"
-    yield f"`tier` | `{SOURCE}`, `{REPLAY}` or a wait: {', '.join(f'`{w.label}`' for w in TIERS)}"
-    yield f"`outcome` | `acknowledged`, or the reason of a dead letter: {reasons}"
-    yield "`attempt_class` | `first`, `retry`, `replay`"
-    yield (
-        "`result` of `notifier_attempts_total` | `acknowledged`, `refused`, `unknown` "
-        f"(the partner answered S, F, U), or why nothing that counts came back: {failures}"
-    )
-    yield "`result` of `notifier_payments_consumed_total` | `accepted`, or a dead letter's reason"
-    yield "`reason` of `notifier_dlq_total` | a dead letter's reason"
-    yield (
-        "`reason` of `notifier_parks_total` | `paused` (the partner's entry), `closed` (Retry-After), `silent`, "
-        "`rate-limit`, `in-flight` (the destination's limit), `share` (its share of the worker)"
-    )
-    yield "`reason` of `notifier_signature_failures_total` | `unsigned_answer`, `wrong_signature`"
-    yield "`code` of `notifier_responses_total` | the HTTP status"
-    yield (
-        "`code` of `notifier_set_up_faults_total` | "
-        f"{', '.join(f'`{code}`' for code in sorted(SET_UP_FAULTS))}"
-    )
-    yield "`group` | the consumer group: `NOTIFIER_GROUP_ID`, and the same with `-retry`"
-    yield "`topic` | the topic's name"
+    """Return a row for every label; one that means several things has several."""
+    shown: dict[Label, list[str]] = {}
+    for metric in Metrics.table().values():
+        for label in metric.names:
+            shown.setdefault(label, []).append(metric.name)
+    several = {label.name for label in shown if sum(one.name == label.name for one in shown) > 1}
+    for label, metrics in shown.items():
+        of = " of " + ", ".join(f"`{name}`" for name in metrics) if label.name in several else ""
+        values = ", ".join(f"`{value}`" for value in label.values) if not label.seldom else ""
+        yield f"`{label.name}`{of} | {'; '.join(filter(None, [label.meaning, values]))}"
 
 
 def topics_page() -> str:
@@ -408,6 +376,10 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "docs/settings.md": settings_page,
     "docs/metrics.md": metrics_page,
     "docs/topics.md": topics_page,
+    **{
+        f"helm/payment-notifier/files/dashboards/{name}.json": partial(str, text)
+        for name, text in DASHBOARDS.items()
+    },
 }
 """Every generated file: its path from the root, and what returns its text."""
 

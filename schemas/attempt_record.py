@@ -37,6 +37,9 @@ class AttemptRecord(BaseModel):
     replays: Count | None = Field(None, description="how often an operator put it back")
     trigger: Trigger | None = Field(None, description="what made it due")
     replay_run: str | None = Field(None, description="the operator's replay that it belongs to")
+    replay_of: str | None = Field(
+        None, description="topic/partition/offset of what an operator put back"
+    )
     due_at_ms: Milliseconds | None = None
     started_at_ms: Milliseconds | None = None
     ended_at_ms: Milliseconds | None = None

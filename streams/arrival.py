@@ -5,7 +5,7 @@ None raises for anything that a record, a partner or the network does.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.attempt_record import Trigger
 from schemas.notify_url import check_notify_url
@@ -13,10 +13,12 @@ from streams.clock import Clock
 from streams.kafka.memory import SettledMemory, digest
 from streams.kafka.records import (
     TRACEPARENT_LENGTH,
+    EventSource,
     InRecord,
     MalformedRecord,
     decode_notification,
     header_text,
+    put_back_event,
     unknown_headers,
 )
 from streams.notification.decision import DeadLetterReason
@@ -57,8 +59,9 @@ class Arrival:
     async def on_event(self, record: InRecord, memory: SettledMemory, tier: str = SOURCE) -> None:
         """Handle a record of a source topic."""
         event = self._read(record)
+        source = put_back_event(record) if tier == REPLAY else EventSource(record.origin)
         if isinstance(event, Refused):
-            await self._refuse(record, event)
+            await self._refuse(record, event, source)
         else:
             identity = digest("event", event.event.event_id)
             order = digest("order", event.order_id)
@@ -70,14 +73,15 @@ class Arrival:
                     await self.settling.absorbed_event(record, event)
                 elif before is not None:
                     await self._refuse(
-                        record, _conflict(event, "eventId: came before with other bytes")
+                        record, _conflict(event, "eventId: came before with other bytes"), source
                     )
                 elif memory.recall(order) not in {None, outcome}:
                     await self._refuse(
                         record,
                         _conflict(event, "outcome: this order was notified with another one"),
+                        source,
                     )
-                elif await self._on_new_event(record, event, tier):
+                elif await self._on_new_event(record, event, tier, source):
                     memory.settle(identity, what)
                     memory.settle(order, outcome)
         self.counting.settled(tier, self.clock.now_seconds())
@@ -99,27 +103,32 @@ class Arrival:
             return Refused(DeadLetterReason.INVALID_EVENT, faults)
         return read_event(record.value, allow_http=self.allow_http)
 
-    async def _on_new_event(self, record: InRecord, event: ReadEvent, tier: str) -> bool:
+    async def _on_new_event(
+        self, record: InRecord, event: ReadEvent, tier: str, source: EventSource
+    ) -> bool:
         """Make the first attempt. Returns False where the event became no notification."""
         partner = self.partner_of(event.event.partner_id)
         prepared = prepare(
             event,
             partner.terms if partner else None,
             accepted_at_ms=self.clock.now_ms(),
-            origin=record.origin,
+            origin=source.origin,
             traceparent=_traceparent(record),
             extra_headers=unknown_headers(record.headers),
         )
         if isinstance(prepared, Refused):
-            await self._refuse(record, prepared)
+            await self._refuse(record, prepared, source)
             return False
         self.counting.accepted(prepared)
-        await self.stage.run(prepared.notification, tier, "event")
+        notification = replace(
+            prepared.notification, replays=source.replays, replay_run=source.replay_run
+        )
+        await self.stage.run(notification, tier, "replay" if source.replays else "event")
         return True
 
-    async def _refuse(self, record: InRecord, refused: Refused) -> None:
+    async def _refuse(self, record: InRecord, refused: Refused, source: EventSource) -> None:
         self.counting.refused(refused)
-        await self.settling.refused_event(record, refused, self.clock.now_ms())
+        await self.settling.refused_event(record, refused, self.clock.now_ms(), source)
 
     async def _on_notification(
         self, record: InRecord, memory: SettledMemory, tier: str, latest_due_ms: int | None

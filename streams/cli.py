@@ -6,8 +6,15 @@ import typer
 
 from streams.commands.check import check, ladder
 from streams.commands.common import INTERRUPTED
+from streams.commands.console import console_app
+from streams.commands.dead_letters import dead_letters_app
+from streams.commands.keys import keys_app
 from streams.commands.rehearse import demo, sandbox
+from streams.commands.resend import resend
+from streams.commands.send_test import send_test
 from streams.commands.topics import topics_app
+from streams.commands.undelivered import undelivered
+from streams.commands.why import why
 from streams.commands.worker import worker
 
 app = typer.Typer(
@@ -20,7 +27,14 @@ app = typer.Typer(
 app.command()(worker)
 app.add_typer(topics_app, name="topics")
 app.command()(check)
+app.add_typer(keys_app, name="keys")
 app.command()(ladder)
+app.command()(why)
+app.add_typer(dead_letters_app, name="dead-letters")
+app.command()(resend)
+app.command()(undelivered)
+app.command("send-test")(send_test)
+app.add_typer(console_app, name="console")
 app.command()(sandbox)
 app.command()(demo)
 

@@ -14,6 +14,7 @@ from streams.settings import Settings
 STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
 """Names of all stages, as metrics have them."""
 
+_AT_ONCE = 2  # records handled for each call at once: the others wait for room, or for the broker
 _SOURCE_SPAN = 2048  # a head that hangs for an attempt's time-out, at some hundred events a second and partition
 _SOURCE_MEMORY = 8192
 _SOURCE_FETCH_BYTES = 1024 * 1024
@@ -26,9 +27,9 @@ _TIER_FETCH_BYTES = 64 * 1024
 def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNames) -> list[Group]:
     """Return the consumer groups of the role, with the routes of their topics."""
     groups = []
+    window = _AT_ONCE * settings.max_in_flight
     if settings.role in {"main", "all"}:
         limits = LaneLimits(
-            window=settings.max_in_flight,
             span=_SOURCE_SPAN,
             waiting=_SOURCE_SPAN,
             remembered=_SOURCE_MEMORY,
@@ -38,10 +39,9 @@ def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNa
             for topic in settings.source_topics
         }
         routes[names.replay] = Route(REPLAY, arrival.on_replay, _at_once, limits)
-        groups.append(Group(settings.group_id, routes, _SOURCE_FETCH_BYTES))
+        groups.append(Group(settings.group_id, routes, window, _SOURCE_FETCH_BYTES))
     if settings.role in {"retry", "all"}:
         limits = LaneLimits(
-            window=min(settings.max_in_flight, _TIER_SPAN),
             span=_TIER_SPAN,
             waiting=_TIER_WAITING,
             remembered=_TIER_MEMORY,
@@ -55,7 +55,7 @@ def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNa
             )
             for wait in TIERS
         }
-        groups.append(Group(settings.retry_group_id, routes, _TIER_FETCH_BYTES))
+        groups.append(Group(settings.retry_group_id, routes, window, _TIER_FETCH_BYTES))
     return groups
 
 

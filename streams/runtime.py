@@ -4,11 +4,13 @@ import asyncio
 import logging
 import random  # noqa: TID251  # here randomness comes in
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from streams.arrival import Arrival
 from streams.call.batches import Batches
@@ -21,10 +23,12 @@ from streams.kafka.connection import connection_of
 from streams.kafka.preflight import broker_answers
 from streams.kafka.producer import RecordProducer
 from streams.kafka.topics import TopicNames
-from streams.notification.profiles import PROFILES, TIERS
+from streams.notification.profiles import TIERS
 from streams.operate.counting import Counting
 from streams.operate.health import Health
-from streams.operate.metrics import Metrics
+from streams.operate.logs import Sample
+from streams.operate.loop_lag import watch_loop
+from streams.operate.metrics import GROUP, TOPIC, Metrics
 from streams.operate.watch import Watch
 from streams.operate.web import WebPort
 from streams.partners import Partner, PartnersFile, Rejected, Reloaded
@@ -32,6 +36,9 @@ from streams.routes import STAGES, groups_of
 from streams.settings import Settings
 from streams.settle import Settling
 from streams.stage import LONGEST_PARK_SECONDS, Policy, Stage
+
+if TYPE_CHECKING:  # OpenTelemetry comes with an extra
+    from streams.operate.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -69,16 +76,20 @@ class Runtime:
     _users: int = field(init=False, default=0)
     _crypto_threads: ThreadPoolExecutor = field(init=False)
     _lookup_threads: ThreadPoolExecutor = field(init=False)
+    _counting: Counting = field(init=False)
+    _tracing: "Tracing | None" = field(init=False, default=None)
     _upkeep: list[asyncio.Task[None]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         settings, clock = self.settings, self.clock
         connection = connection_of(settings)
         names = TopicNames(settings.topic_prefix)
-        self.metrics = Metrics(PROFILES.values(), STAGES, PROGRAM_VERSION)
+        self.metrics = Metrics(PROGRAM_VERSION)
         self.metrics.in_flight_limit.set(settings.max_in_flight)
         self.metrics.reload_successful.set(1)
         self.metrics.reload_time.set(clock.now_seconds())
+        for held in connection.certificates():
+            self.metrics.kafka_certificate_expiry.labels(held.kind).set(held.expires_at_seconds)
         self._crypto_threads = ThreadPoolExecutor(_CRYPTO_THREADS, thread_name_prefix="crypto")
         self._lookup_threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
         self._caller = Caller(
@@ -87,6 +98,7 @@ class Runtime:
             crypto=Batches(self._crypto_threads, _CRYPTO_THREADS),
             lookup_threads=self._lookup_threads,
             user_agent=f"payment-notifier/{PROGRAM_VERSION}",
+            source_addresses=settings.egress_source_address,
         )
         self._destinations = Destinations(settings.max_in_flight, clock.now_seconds)
         self._producer = RecordProducer(
@@ -94,8 +106,15 @@ class Runtime:
             f"{settings.group_id}-producer",
             lambda topic: self.metrics.produce_errors.labels(topic).inc(),
         )
+        if settings.tracing:
+            from streams.operate.tracing import start_tracing  # noqa: PLC0415  # comes with an extra
+
+            self._tracing = start_tracing()
         self.health = Health()
-        counting = Counting(self.metrics, self.health)
+        self._counting = counting = Counting(
+            self.metrics, self.health, Sample(settings.log_sample) if settings.log_sample else None
+        )
+        counting.partners(self.partners.current.values(), clock.now_seconds())
         settling = Settling(self._producer, names, clock, counting, socket.gethostname())
         stage = Stage(
             clock=clock,
@@ -110,9 +129,13 @@ class Runtime:
                 give_up_after_ms=int(settings.give_up_after * 1000),
                 jitter=random.SystemRandom().random,
             ),
+            tracing=self._tracing,
         )
         arrival = Arrival(clock, self._partner_of, stage, settling, counting, settings.allow_http)
         groups = groups_of(settings, arrival, clock, names)
+        self.metrics.declare(GROUP, (group.group_id for group in groups))
+        written = (names.attempts, names.dead_letter, *(names.tier(wait) for wait in TIERS))
+        self.metrics.declare(TOPIC, written)
         self.health.groups = frozenset(group.group_id for group in groups)
         self.apps = [
             build_app(group, connection=connection, clock=clock, host=self) for group in groups
@@ -136,6 +159,8 @@ class Runtime:
         self._upkeep = [
             asyncio.create_task(self._reload()),
             asyncio.create_task(self._look_for_death()),
+            asyncio.create_task(self._look_at_backlog()),
+            asyncio.create_task(watch_loop(self.metrics.loop_lag.observe)),
         ]
 
     async def release(self) -> None:
@@ -148,6 +173,8 @@ class Runtime:
         await self._caller.aclose()
         await self._producer.stop()
         await self._web.stop()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.stop)
         self._crypto_threads.shutdown(wait=False)
         self._lookup_threads.shutdown(wait=False)
 
@@ -194,6 +221,9 @@ class Runtime:
                     self._caller.discard(removed)
                     self.metrics.reload_successful.set(1)
                     self.metrics.reload_time.set(self.clock.now_seconds())
+                    self._counting.partners(
+                        self.partners.current.values(), self.clock.now_seconds()
+                    )
                     log.info("the partners file changed and was read again")
                 case Rejected(faults):
                     self.metrics.reload_successful.set(0)
@@ -220,6 +250,19 @@ class Runtime:
                 await watch.look(self.clock.now_seconds())
             except Exception:  # whatever it is, the next look must come
                 log.exception("looking for signs of death failed")
+
+    async def _look_at_backlog(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            found: Counter[str] = Counter()
+            for app in self.apps:
+                pending = await app.pending()
+                if pending is None:  # a part is no count: the last one stands
+                    break
+                found.update(pending)
+            else:
+                for tier in STAGES:
+                    self.metrics.pending.labels(tier).set(found[tier])
 
     def _partner_of(self, partner_id: str) -> Partner | None:
         return self.partners.current.get(partner_id)

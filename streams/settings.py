@@ -1,6 +1,7 @@
 """The settings: environment variables with the prefix `NOTIFIER_`, read once (contract, section 5)."""
 
 import difflib
+import importlib.util
 import ipaddress
 import os
 import re
@@ -12,6 +13,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from streams.secret_files import why_exposed
 
 PREFIX = "NOTIFIER_"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -74,6 +77,27 @@ def _networks(text: object) -> object:
     except ValueError as error:
         message = f"expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated ({error})"
         raise ValueError(message) from error
+
+
+def _can_trace() -> bool:
+    try:
+        return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _addresses(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        found = [ipaddress.ip_address(part) for part in _names(text)]  # type: ignore[attr-defined]
+    except ValueError as error:
+        message = f"expected IP addresses like 192.0.2.7,2001:db8::7, comma separated ({error})"
+        raise ValueError(message) from error
+    if len({address.version for address in found}) != len(found):
+        message = "expected one IPv4 and one IPv6 address at most"
+        raise ValueError(message)
+    return tuple(str(address) for address in found)
 
 
 def _start(text: object) -> object:
@@ -154,6 +178,13 @@ class Settings(BaseSettings):
         (),
         description="CIDRs that may be called although private, loopback, link-local or metadata",
     )
+    egress_source_address: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)] = (
+        Field(
+            (),
+            description="our own addresses that partners are called from, one IPv4 and one IPv6 at most;"
+            " a family without one is not used then",
+        )
+    )
     allow_http: bool = Field(default=False, description="plain http notify URLs (local use)")
     ladder_scale: float = Field(
         1.0, gt=0, le=1, description="multiplies every wait, for rehearsals"
@@ -163,6 +194,42 @@ class Settings(BaseSettings):
     )
     overdue_after: Duration = Field(
         5.0, gt=0, description="how late a due attempt may start before it is overdue"
+    )
+    console_port: int = Field(
+        6067, ge=0, le=65_535, description="port of `notifier console`, its metrics and probes too"
+    )
+    console_bind: str = Field(
+        "127.0.0.1", min_length=1, description="address that the console listens on"
+    )
+    console_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@\s]+$",
+        description="the console's address as browsers see it, like https://notifier.example.com;"
+        " with https its cookie is sent over TLS only",
+    )
+    console_tokens_file: Path | None = Field(
+        None, description="file with the console's access tokens, YAML; it does not start without"
+    )
+    console_database: Path | None = Field(
+        None,
+        description="the console's read model, a file that it makes and may make anew;"
+        " unless set, a temporary one, read from Kafka at every start",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least that the worker's own messages must be to be logged"
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="lines of text, or one JSON object a line"
+    )
+    log_sample: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the notifications whose every attempt and decision is logged, at level info",
+    )
+    tracing: bool = Field(
+        default=False,
+        description="a span for each attempt, sent as OpenTelemetry's `OTEL_*` variables say; needs the extra `tracing`",
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how to speak to the brokers"
@@ -193,6 +260,10 @@ class Settings(BaseSettings):
             faults.append(
                 f"{PREFIX}TOPIC_PREFIX: has {len(self.topic_prefix)} characters, expected at most {_LONGEST_PREFIX}"
             )
+        if self.tracing and not _can_trace():
+            faults.append(
+                f"{PREFIX}TRACING: seen true, expected the extra for it: pip install 'payment-notifier[tracing]'"
+            )
         if self.kafka_security_protocol.startswith("SASL"):
             faults += [
                 f"{PREFIX}KAFKA_{name}: not set, expected with {PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
@@ -211,12 +282,17 @@ class Settings(BaseSettings):
             "kafka_ca_file",
             "kafka_certificate_file",
             "kafka_key_file",
+            "console_tokens_file",
         ):
             path: Path | None = getattr(self, name)
             if path is not None and not os.access(path, os.R_OK):
                 faults.append(
                     f"{PREFIX}{name.upper()}: seen {str(path)!r}, expected a file that can be read"
                 )
+            elif path is not None and name in {"kafka_password_file", "kafka_key_file"}:
+                exposed = why_exposed(path)
+                if exposed is not None:
+                    faults.append(f"{PREFIX}{name.upper()}: seen {str(path)!r}: {exposed}")
         return faults
 
     @property

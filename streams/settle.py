@@ -14,6 +14,7 @@ from streams.clock import Clock
 from streams.kafka.producer import MAX_RECORD_BYTES, RecordProducer, RecordTooLarge, Written
 from streams.kafka.records import (
     RESERVED_HEADERS,
+    EventSource,
     Headers,
     InRecord,
     OutRecord,
@@ -77,6 +78,7 @@ class Settling:
             attempt=notification.attempt,
             parks=notification.parks,
             replays=notification.replays,
+            replay_run=notification.replay_run,
             trigger=trigger,
             origin=notification.origin,
             worker=self.worker,
@@ -154,7 +156,9 @@ class Settling:
         )
         await self._write(self._journal_record(journal))
 
-    async def refused_event(self, record: InRecord, refused: Refused, accepted_at_ms: int) -> None:
+    async def refused_event(
+        self, record: InRecord, refused: Refused, accepted_at_ms: int, source: EventSource
+    ) -> None:
         """Settle an event that can't become a notification: its original bytes and every reason."""
         letter = DeadLetter(refused.reason, refused.detail)
         key = refused.order_id.encode() if refused.order_id else record.key
@@ -165,14 +169,16 @@ class Settling:
             order_id=refused.order_id,
             profile=refused.profile,
             partner_id=refused.partner_id,
-            trigger="event",
-            origin=record.origin,
+            replays=source.replays or None,
+            trigger="replay" if source.replays else "event",
+            replay_run=source.replay_run,
+            origin=source.origin,
             worker=self.worker,
         )
         await self._dead_letter(
             key,
             record.value,
-            refused_event_headers(record, refused, accepted_at_ms),
+            refused_event_headers(record, refused, accepted_at_ms, source),
             letter,
             journal,
         )

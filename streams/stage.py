@@ -7,6 +7,7 @@ returns when the broker has it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from schemas.attempt_record import Trigger
 from streams.call.destinations import Destinations, NoRoom, Ticket
@@ -25,6 +26,9 @@ from streams.notification.outcome import Answered, Blocked, NoResult, describe
 from streams.operate.counting import Counting
 from streams.partners import Partner
 from streams.settle import Settling, fits
+
+if TYPE_CHECKING:  # OpenTelemetry comes with an extra
+    from streams.operate.tracing import Tracing
 
 LONGEST_PARK_SECONDS = 900
 
@@ -58,6 +62,7 @@ class Stage:
         settling: writes next places.
         counting: metrics.
         policy: settings.
+        tracing: makes spans of the attempts, where that is set.
     """
 
     clock: Clock
@@ -67,6 +72,7 @@ class Stage:
     settling: Settling
     counting: Counting
     policy: Policy
+    tracing: "Tracing | None" = None
 
     async def run(self, notification: Notification, tier: str, trigger: Trigger) -> None:
         """Admit a due notification, attempt it, and settle it; or settle it without an attempt.
@@ -140,22 +146,26 @@ class Stage:
             journal = self.settling.journal(notification, trigger)
             await self.settling.dead_letter(notification, self._expired(), journal)
         else:
-            self.counting.parked(notification, no_room.why)
+            self.counting.parked(notification, no_room.why, due)
             await self.settling.park(notification, wait, due, trigger, no_room.why)
 
     async def _call(
         self, notification: Notification, partner: Partner, url: str, ticket: Ticket
     ) -> Call:
         call = None
+        traced = self.tracing and self.tracing.begin(notification, self.clock.now_ms())
         try:
             call = await self.caller.call(
                 partner,
                 url,
                 notification.body,
                 signed_answer=partner.signed_answer(notification.profile),
+                traceparent=traced.traceparent if traced else notification.traceparent,
             )
         finally:
             self.destinations.give_back(ticket, call)
+        if traced:
+            traced.end(call)
         return call
 
     async def _conclude(
@@ -174,7 +184,8 @@ class Stage:
         if isinstance(call.outcome, Blocked):  # no call was made, so no attempt either
             tried, journal = notification, self.settling.journal(notification, trigger)
         else:
-            self.counting.attempt(notification, call, tier, trigger)
+            again = next_due if isinstance(decision, RetryAfter) else None
+            self.counting.attempt(notification, call, tier, trigger, again)
             tried = notification.after_attempt(
                 started_at_ms=call.started_at_ms,
                 last_outcome=describe(call.outcome),

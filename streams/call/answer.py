@@ -21,12 +21,14 @@ class Expected:
         client_id: ours; an answer that names another is verified with ours all the same.
         peer_keys: the partner's public keys by version; may be empty.
         signed: whether an answer without a signature counts for nothing.
+        stale: the answer's time is too far from ours for its S to count.
     """
 
     path: str
     client_id: str
     peer_keys: Mapping[str, RSAPublicKey]
     signed: bool
+    stale: bool = False
 
 
 def judge(
@@ -52,6 +54,8 @@ def judge(
         return NoResult(Failure.UNREADABLE_ANSWER)
     status, code = Status(result.result_status), result.result_code
     failure = _signature_failure(headers, body, expected)
+    if failure is None and expected.stale and status is Status.SUCCESS:
+        failure = Failure.STALE_ANSWER
     return (
         Answered(status, code) if failure is None else NoResult(failure, claimed=status, code=code)
     )

@@ -1,28 +1,34 @@
-"""One partner's HTTP client: httpx on aiohttp's connections, and one exchange on it.
+"""One partner's HTTP client: httpx's requests and answers on aiohttp's connections, and one exchange on them.
 
-No exchange is ever sent twice. aiohttp repeats idempotent methods on a stale kept-alive connection, never a
-POST, and neither do we: from here an unanswered request can't be told from one that the partner has taken, and
+No exchange is ever sent twice. From here an unanswered request can't be told from one that the partner has taken, and
 the contract counts calls. Idle connections are dropped before common servers drop theirs, so the case is rare.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import httpx
-from httpx_aiohttp.transport import AiohttpTransport
+from aiohttp.connector import Connection
+from yarl import URL
 
+from streams.call.connector import PartnerConnector, Sources
 from streams.call.egress import Target
 from streams.call.failures import NETWORK_ERRORS, failure_of
 from streams.call.resolver import CheckedResolver
 from streams.notification.outcome import Failure, RequestLeft
+from streams.partners import Proxy
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 _IDLE_SECONDS: Final = 4.0  # Node.js, Apache httpd and uvicorn close theirs after 5 s
-_CHUNK_BYTES: Final = 16 * 1024
+_KNOWN_ORIGINS: Final = 4096
+_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # one time-out over all, the caller's
+_INFORMATIONAL: Final = range(100, 200)
+_SWITCHING_PROTOCOLS: Final = 101
 
 
 @dataclass(slots=True)
@@ -44,55 +50,104 @@ class Exchange:
     body: bytes | Failure | None = None
 
 
-class _Transport(AiohttpTransport):
-    """httpx-aiohttp's transport, but for three things.
+class ExchangeTransport(httpx.AsyncBaseTransport):
+    """An httpx transport on aiohttp's connector and parser, without aiohttp's session between them.
 
-    The URL goes out as it came in (httpx and yarl would each re-quote it, and it is signed), the exchange
-    learns how far the request got, and exceptions stay aiohttp's own.
+    aiohttp's connections, because httpx's own pool gives way from 64 calls at once; no session, because building its
+    request and its response takes six times what the bytes take on their way (docs/performance.md). The URL goes out
+    as it came in (httpx and yarl would each re-quote it, and it is signed), the exchange learns how far the request
+    got, and exceptions stay aiohttp's own. It follows, decodes, stores and repeats nothing.
+
+    Args:
+        connector: makes and keeps connections.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, context: ssl.SSLContext) -> None:
-        super().__init__(verify=context, client=session)
-        self._session = session
+    def __init__(self, connector: aiohttp.BaseConnector) -> None:
+        self._connector = connector
+        self._origins: dict[str, aiohttp.ClientRequest] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its answer once the head has come.
+
+        Args:
+            request: its extension `exchange` says where it goes and is told how far it got.
+
+        Raises:
+            aiohttp.ClientError: there is no answer; any of `NETWORK_ERRORS`.
+        """
         exchange: Exchange = request.extensions["exchange"]
-        answer = await self._session.request(
-            request.method,
-            exchange.target.url,
-            headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
-            data=request.content,
-            allow_redirects=False,
-            trace_request_ctx=exchange,
+        headers = request.headers.raw
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (
+            request.method.encode(),
+            exchange.target.path.encode(),
+            b"".join([b"%b: %b\r\n" % header for header in headers]),
         )
-        exchange.left, exchange.http_status = RequestLeft.YES, answer.status
-        for raw_name, raw_value in answer.raw_headers:
+        if head.count(b"\r") != len(headers) + 2 or head.count(b"\n") != len(headers) + 2:
+            message = "a header or the path holds a line break"
+            raise ValueError(message)
+        connection = await self._connector.connect(
+            self._origin(exchange.target.origin), [], _NO_TIMEOUT
+        )
+        try:
+            return await self._answer(connection, head + await request.aread(), exchange)
+        except BaseException:
+            connection.close()
+            raise
+
+    async def _answer(
+        self, connection: Connection, wire: bytes, exchange: Exchange
+    ) -> httpx.Response:
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None or transport.is_closing():
+            message = "the connection was closed before it was written to"
+            raise aiohttp.ClientConnectionResetError(message)
+        protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+        exchange.left = RequestLeft.PERHAPS
+        transport.write(wire)
+        while True:
+            head, payload = await protocol.read()
+            if head.code not in _INFORMATIONAL or head.code == _SWITCHING_PROTOCOLS:
+                break
+        exchange.left, exchange.http_status = RequestLeft.YES, head.code
+        headers = exchange.headers
+        for raw_name, raw_value in head.raw_headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            before = exchange.headers.get(name)
-            exchange.headers[name] = value if before is None else f"{before}, {value}"
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
         # httpx needs no headers, as it shall neither follow, decode nor keep anything.
-        return httpx.Response(answer.status, stream=_Body(answer))
+        return httpx.Response(head.code, stream=_Body(connection, payload))
+
+    def _origin(self, origin: str) -> aiohttp.ClientRequest:
+        """Return what the connector wants to know of an origin."""
+        found = self._origins.get(origin)
+        if found is None:
+            if len(self._origins) >= _KNOWN_ORIGINS:
+                self._origins.clear()
+            found = self._origins[origin] = aiohttp.ClientRequest(
+                "POST", URL(origin), loop=asyncio.get_running_loop()
+            )
+        return found
+
+    async def aclose(self) -> None:
+        """Close every connection, also those in use."""
+        await self._connector.close()
 
 
 class _Body(httpx.AsyncByteStream):
-    """An answer's bytes. Closing it early closes the connection at once, where httpx-aiohttp would wait."""
+    """An answer's bytes. Closing it early closes the connection; read to its end, the connection is kept."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
+    def __init__(self, connection: Connection, payload: aiohttp.StreamReader) -> None:
+        self._connection = connection
+        self._payload = payload
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._answer.content.iter_chunked(_CHUNK_BYTES):
+        while chunk := await self._payload.readany():
             yield chunk
 
     async def aclose(self) -> None:
-        self._answer.close()
-
-
-class _NoCookies(httpx.Cookies):
-    """Keeps none: a partner must not be able to fill our memory or mark our requests."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Take nothing, and don't look either: looking costs a tenth of a call."""
+        if self._payload.at_eof():
+            self._connection.release()
+        else:
+            self._connection.close()
 
 
 class PartnerClient:
@@ -102,33 +157,34 @@ class PartnerClient:
         context: TLS settings.
         resolver: look-ups.
         user_agent: of this program.
+        proxy: the forward proxy that leads to the partner; None for none.
+        sources: our fixed addresses.
     """
 
-    def __init__(self, context: ssl.SSLContext, resolver: CheckedResolver, user_agent: str) -> None:
-        connector = aiohttp.TCPConnector(
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        resolver: CheckedResolver,
+        user_agent: str,
+        *,
+        proxy: Proxy | None,
+        sources: Sources,
+    ) -> None:
+        connector = PartnerConnector(
+            proxy,
+            sources,
+            resolver,
             limit=0,  # calls at once are bounded per destination, before they come here
-            resolver=resolver,
             ssl=context,
             keepalive_timeout=_IDLE_SECONDS,
         )
-        session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=None
-            ),  # one time-out over all, the caller's
-            auto_decompress=False,
-            trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[_sent_trace()],
+        self._transport = ExchangeTransport(connector)
+        self._headers = (
+            (b"User-Agent", user_agent.encode()),
+            (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"identity"),
+            (b"Content-Type", b"application/json; charset=UTF-8"),
         )
-        self._client = httpx.AsyncClient(transport=_Transport(session, context), trust_env=False)
-        self._client._cookies = _NoCookies()  # noqa: SLF001  # the constructor would copy it into its own class
-        self._headers = {
-            "User-Agent": user_agent,
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "Content-Type": "application/json; charset=UTF-8",
-        }
         self.in_use = 0
 
     async def post(self, exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:
@@ -139,14 +195,21 @@ class PartnerClient:
             aiohttp.ClientError: it failed before the answer's head had come; any of `NETWORK_ERRORS`.
         """
         # httpx sees the origin only: it logs URLs, and a path may hold a token.
+        url = _origin_url(exchange.target.origin)
         request = httpx.Request(
             "POST",
-            _origin_url(exchange.target.origin),
-            headers={**self._headers, **headers},
-            content=body,
+            url,
+            # In bytes and complete: httpx takes three times as long to encode and complete them.
+            headers=[
+                (b"Host", url.netloc),
+                *self._headers,
+                *((name.encode(), value.encode()) for name, value in headers.items()),
+                (b"Content-Length", b"%d" % len(body)),
+            ],
+            stream=httpx.ByteStream(body),
             extensions={"exchange": exchange},
         )
-        answer = await self._client.send(request, stream=True, follow_redirects=False)
+        answer = await self._transport.handle_async_request(request)
         try:
             exchange.body = await _read(answer)
         except NETWORK_ERRORS as exc:
@@ -156,31 +219,16 @@ class PartnerClient:
 
     async def aclose(self) -> None:
         """Close every connection, also those in use."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
 
-_origin_url = lru_cache(maxsize=4096)(httpx.URL)  # reading one costs as much as a verification
+_origin_url = lru_cache(maxsize=_KNOWN_ORIGINS)(httpx.URL)  # reading one costs as much as a verification
 
 
 async def _read(answer: httpx.Response) -> bytes | Failure:
-    body = bytearray()
-    async for chunk in answer.aiter_raw():
+    body = b""
+    async for chunk in answer.stream:  # type: ignore[union-attr]  # always our own, which is asynchronous
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
             return Failure.OVERSIZED_ANSWER
-    return bytes(body)
-
-
-def _sent_trace() -> aiohttp.TraceConfig:
-    """Make the trace that marks an exchange just before its first byte is handed to the connection."""
-    trace = aiohttp.TraceConfig(trace_config_ctx_factory=_exchange_of)  # type: ignore[arg-type]  # typed as a class
-
-    async def before_head(_session: object, exchange: Any, _params: object) -> None:  # noqa: ANN401  # aiohttp's signature
-        exchange.left = RequestLeft.PERHAPS
-
-    trace.on_request_headers_sent.append(before_head)
-    return trace
-
-
-def _exchange_of(trace_request_ctx: Exchange) -> Exchange:
-    return trace_request_ctx
+    return body

@@ -57,6 +57,10 @@ class Destination:
         """Whether anything ever came back from it."""
         return self._answered_at is not None
 
+    def answered_since(self, then: float) -> bool:
+        """Tell whether anything came back from it after this moment."""
+        return self._answered_at is not None and self._answered_at > then
+
     def is_silent(self, now: float) -> bool:
         """Tell whether it was called and has not answered lately."""
         patience = max(LATELY_SECONDS, 2 * self._usual_seconds)
@@ -81,6 +85,16 @@ class Destination:
     def has_room(self) -> bool:
         """Tell whether one more call is within the limit."""
         return self.in_flight < int(self._allowed)
+
+    def seconds_for(self, waiting: int) -> float:
+        """Return how long a line of so many will take, as far as that can be told.
+
+        0 while the limit still doubles with each answer time, when it is shorter than any estimate.
+        """
+        allowed = self._allowed
+        if allowed < min(self._threshold, self.ceiling):
+            return 0.0
+        return waiting * self._usual_seconds / allowed
 
     def reserve_slot(self, now: float, patience: float) -> tuple[float, bool]:
         """Ask for a slot of the rate limit.

@@ -29,6 +29,7 @@ RETRY_SHARE = 2
 """Retries share at most one in so many, so that a backlog of them does not delay new payments."""
 
 IDLE_SECONDS = 60.0
+_PATIENCE_ROUNDS = 10
 _COUNT_SECONDS = 0.05  # who falls silent is seen within that
 _LEAST_SHARE = 1e-3  # for a record still in flight when the last partition has gone
 
@@ -52,6 +53,35 @@ class NoRoom:
 class _Known:
     state: Destination
     waiting: deque[asyncio.Future[bool]] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class _Place:
+    """One record's place in a destination's line."""
+
+    known: _Known
+    turn: asyncio.Future[bool]
+    rounds: int
+    now: Callable[[], float]
+    since: float = field(init=False)
+    timer: asyncio.TimerHandle = field(init=False)
+
+    def wait(self) -> None:
+        """Wait for as long as patience lasts."""
+        self.since = self.now()
+        self.timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._patience_ends)
+
+    def _patience_ends(self) -> None:
+        """Give up; but stay in a line that should be short, where the worker is what is slow, and not the destination."""
+        state, line = self.known.state, self.known.waiting
+        self.rounds -= 1
+        moves = state.answered_since(self.since)
+        if self.rounds > 0 and moves and state.seconds_for(len(line)) <= PATIENCE_SECONDS / 2:
+            self.wait()
+        elif not self.turn.done():
+            self.turn.set_result(False)
+        while line and line[0].done():
+            line.popleft()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +166,12 @@ class Destinations:
         if call is None or isinstance(call.outcome, Blocked):
             known.state.cancel(sent=True)
         else:
-            seconds = (call.ended_at_ms - call.started_at_ms) / 1000
+            # Less what is ours: signing, and as much again for the way back. A worker out of breath is told by the time
+            # it takes to sign, and must not take its own slowness for the partner's.
+            seconds = (call.ended_at_ms - call.started_at_ms) / 1000 - 2 * call.signing_seconds
             known.state.end(
                 self._now(),
-                seconds=seconds,
+                seconds=max(seconds, 0.0),
                 answered=call.http_status is not None,
                 slow=call.slow_down,
                 closed_for=call.retry_after_seconds if call.slow_down else None,
@@ -194,10 +226,13 @@ class Destinations:
 
     async def _queue(self, key: tuple[str, str], known: _Known) -> NoRoom | None:
         """Wait in line for one of the destination's calls, until patience runs out or there are none any more."""
-        loop = asyncio.get_running_loop()
-        turn: asyncio.Future[bool] = loop.create_future()
+        needed = known.state.seconds_for(len(known.waiting) + 1)
+        if needed > PATIENCE_SECONDS:  # a place in a line too long is a place that others need
+            return NoRoom("in-flight", self._now() + needed, climbs=True)
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         known.waiting.append(turn)
-        timer = loop.call_later(PATIENCE_SECONDS, _give_up, turn, known.waiting)
+        place = _Place(known, turn, _PATIENCE_ROUNDS, self._now)
+        place.wait()
         try:
             taken = await turn
         except asyncio.CancelledError:
@@ -206,7 +241,7 @@ class Destinations:
                 self._freed(key, known)
             raise
         finally:
-            timer.cancel()
+            place.timer.cancel()
         if taken:
             return None
         now = self._now()
@@ -274,13 +309,6 @@ class Destinations:
         for key in idle:
             if self._known[key].state.closed_until(now) is None:
                 del self._known[key]
-
-
-def _give_up(turn: asyncio.Future[bool], line: deque[asyncio.Future[bool]]) -> None:
-    if not turn.done():
-        turn.set_result(False)
-    while line and line[0].done():  # all have the same patience, so those who gave up stand first
-        line.popleft()
 
 
 def _origin(url: str) -> str:

@@ -1,7 +1,6 @@
 """From what aiohttp raises to why an attempt brought no result.
 
-The exceptions come here as aiohttp raised them: httpx's names for them lose the difference (a connection
-that breaks after the request has gone becomes a ConnectTimeout in httpx-aiohttp 0.2).
+The exceptions come here as aiohttp raised them: httpx's names for them would lose the differences.
 """
 
 import ssl
@@ -33,7 +32,7 @@ def failure_of(error: Exception) -> Failure:
             return Failure.CONNECT_TIMEOUT  # the system's own, shorter than ours
         case aiohttp.ClientConnectorError():
             return Failure.CONNECT_ERROR
-        case aiohttp.ClientResponseError():
+        case HttpProcessingError():
             return Failure.UNREADABLE_ANSWER  # no HTTP, or a head beyond aiohttp's limits
         case _:
             return Failure.BROKEN_CONNECTION

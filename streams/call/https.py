@@ -4,6 +4,7 @@ Whatever the partner or the network does is a value here; an exception is a faul
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
@@ -14,15 +15,19 @@ from typing import Final
 from streams.call.answer import Expected, judge
 from streams.call.batches import Batches
 from streams.call.client import Exchange, PartnerClient
+from streams.call.connector import sources_of
 from streams.call.egress import DestinationBlocked, Guard
 from streams.call.failures import NETWORK_ERRORS, failure_of
 from streams.call.resolver import CheckedResolver, Lookup, system_lookup
+from streams.call.response_time import is_stale
 from streams.call.retry_after import retry_after_seconds
 from streams.call.signing import request_time, sign, string_to_sign
 from streams.clock import Clock
 from streams.notification.outcome import Blocked, Failure, NoResult, Outcome, RequestLeft
 from streams.partners import Partner, public_tls
 
+# W3C Trace Context, version 00 or a later one; what came with the event may be anything.
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]*)?")
 _SLOW_DOWN_STATUSES: Final = frozenset({429, 503})
 _SLOW_DOWN_CODE: Final = "REQUEST_TRAFFIC_EXCEED_LIMIT"
 
@@ -41,6 +46,7 @@ class Call:
         url_origin: scheme, host and port; empty when the URL could not be read.
         signing_seconds: from asking for the signature to having it, threads' queue included.
         slow_down: the partner says that it has too much traffic.
+        stale: its Response-Time is more than 15 minutes from our clock.
     """
 
     outcome: Outcome
@@ -52,6 +58,7 @@ class Call:
     url_origin: str
     signing_seconds: float
     slow_down: bool
+    stale: bool = False
 
 
 class Caller:
@@ -64,6 +71,7 @@ class Caller:
         lookup_threads: where names are looked up.
         user_agent: name and version of this program.
         lookup: finds a host's addresses.
+        source_addresses: our own, one of a family at most; the system chooses where there are none.
 
     The threads stay the giver's to shut down.
     """
@@ -77,18 +85,28 @@ class Caller:
         lookup_threads: Executor,
         user_agent: str,
         lookup: Lookup = system_lookup,
+        source_addresses: tuple[str, ...] = (),
     ) -> None:
         self._clock = clock
         self._guard = guard
         self._crypto = crypto
         self._resolver = CheckedResolver(guard, lookup, lookup_threads)
         self._user_agent = user_agent
+        self._sources = sources_of(source_addresses)
         self._clients: dict[str, tuple[Partner, PartnerClient]] = {}
         self._retired: set[PartnerClient] = set()  # closed once no call uses them
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def call(self, partner: Partner, url: str, body: bytes, *, signed_answer: bool) -> Call:
+    async def call(
+        self,
+        partner: Partner,
+        url: str,
+        body: bytes,
+        *,
+        signed_answer: bool,
+        traceparent: str | None = None,
+    ) -> Call:
         """Make one attempt: one HTTP request at most.
 
         The partner's time-out covers connect, send, wait and read; signing comes before it and verifying after.
@@ -98,6 +116,7 @@ class Caller:
             url: the notify URL.
             body: the request body.
             signed_answer: whether an answer without a signature counts for nothing.
+            traceparent: trace context to hand on; left out where it is none.
         """
         started_at_ms = self._clock.now_ms()
         try:
@@ -111,13 +130,24 @@ class Caller:
         signature = await self._crypto.run(partial(sign, key, signed))
         signing_seconds = time.perf_counter() - before
         headers = {"Client-Id": partner.client_id, "Request-Time": now, "Signature": signature}
+        if partner.agent_token is not None:
+            headers["Agent-Token"] = partner.agent_token
+        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
+            headers["traceparent"] = traceparent
 
         exchange = Exchange(target)
         try:
             failure = await self._exchange(partner, exchange, headers, body)
         except DestinationBlocked as exc:
             return self._blocked(exc, started_at_ms, target.origin, signing_seconds)
-        expected = Expected(target.path, partner.client_id, partner.peer_keys, signed_answer)
+        stale = is_stale(exchange.headers.get("response-time"), self._clock.now_ms())
+        expected = Expected(
+            target.path,
+            partner.client_id,
+            partner.peer_keys,
+            signed_answer,
+            stale=stale and partner.refuse_stale_responses,
+        )
         outcome = await self._judge(exchange, failure, expected)
         ended_at_ms = self._clock.now_ms()
         return Call(
@@ -133,6 +163,7 @@ class Caller:
             signing_seconds=signing_seconds,
             slow_down=exchange.http_status in _SLOW_DOWN_STATUSES
             or _code(outcome) == _SLOW_DOWN_CODE,
+            stale=stale,
         )
 
     def discard(self, partner_ids: Iterable[str]) -> None:
@@ -191,7 +222,13 @@ class Caller:
             message = "this Caller is closed"
             raise RuntimeError(message)
         self.discard([partner.partner_id])
-        client = PartnerClient(partner.tls or public_tls(), self._resolver, self._user_agent)
+        client = PartnerClient(
+            partner.tls or public_tls(),
+            self._resolver,
+            self._user_agent,
+            proxy=partner.proxy,
+            sources=self._sources,
+        )
         self._clients[partner.partner_id] = (partner, client)
         return client
 

@@ -19,7 +19,7 @@ def topics_create(as_json: Json = False) -> None:
     async def create() -> tuple[list[str], list[str]]:
         async with Brokers(settings) as brokers:
             created = await brokers.create()
-            return created, await brokers.faults()
+            return created, await brokers.faults("topics")
 
     settings = settings_or_fail(as_json=as_json)
     try:
@@ -47,7 +47,7 @@ def topics_check(as_json: Json = False) -> None:
 
     async def check() -> tuple[list[str], list[str]]:
         async with Brokers(settings) as brokers:
-            faults = await brokers.faults()
+            faults = await brokers.faults("topics")
             return faults, [] if faults else await brokers.warnings()
 
     settings = settings_or_fail(as_json=as_json)

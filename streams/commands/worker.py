@@ -20,8 +20,9 @@ def worker() -> None:
     from streams.kafka.worker import run_worker
     from streams.runtime import Runtime
 
-    logging.config.dictConfig(logging_config())
     settings = settings_or_fail()
+    logging_as_set = logging_config(settings.log_level, settings.log_format)
+    logging.config.dictConfig(logging_as_set)
     for name in unknown_variables(os.environ):
         log.warning("%s: there is no such setting; it is ignored", name)
     try:
@@ -41,4 +42,4 @@ def worker() -> None:
         asyncio.run(prepare_start(settings))
     except Unusable as error:
         fail(error.faults)
-    run_worker(Runtime(settings, partners).apps, logging_config())
+    run_worker(Runtime(settings, partners).apps, logging_as_set)

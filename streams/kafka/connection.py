@@ -1,10 +1,13 @@
 """How to reach the brokers: one description, used by consumer, producer and admin client alike."""
 
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from streams.partners import Certificates, certificates_in
+from streams.partners.certificates import Kind
 from streams.settings import Settings
 
 
@@ -55,11 +58,27 @@ class Connection:
                 ).rstrip("\r\n")
         return options
 
+    def certificates(self) -> list[Certificates]:
+        """Return when the certificates of the connection expire; nothing where it is no TLS or a file can't be read."""
+        held: list[Certificates] = []
+        if self.security_protocol.endswith("SSL"):
+            files: tuple[tuple[Kind, Path | None], ...] = (
+                ("ca", self.ca_file),
+                ("client", self.certificate_file),
+            )
+            for kind, path in files:
+                with suppress(OSError, ValueError):  # connecting says what is wrong
+                    if path is not None:
+                        held.append(certificates_in(kind, str(path), path.read_bytes()))
+        return held
+
     def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.hostname_checks_common_name = False  # RFC 9525: the names stand in the extension
         if self.certificate_file is not None:
-            context.load_cert_chain(self.certificate_file, self.key_file)
+            # A passphrase is never asked for on a terminal.
+            context.load_cert_chain(self.certificate_file, self.key_file, lambda: b"")
         return context
 
 

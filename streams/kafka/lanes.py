@@ -10,7 +10,7 @@ Pure asyncio; knows neither Faust nor aiokafka.
 
 import asyncio
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,13 +25,11 @@ class LaneLimits:
     """How much of a partition may be taken at once.
 
     Attributes:
-        window: records being handled at once.
         span: records read and not yet acknowledged; bounds what a SIGKILL repeats.
-        waiting: records held that are not yet due or have no room in the window.
+        waiting: records held that are not yet due or not yet begun.
         remembered: settled records whose copies are recognised.
     """
 
-    window: int
     span: int
     waiting: int
     remembered: int
@@ -77,29 +75,68 @@ class _Slot:
         return (self.due_at_ms, self.record.offset) < (other.due_at_ms, other.record.offset)
 
 
+class Window:
+    """How many records of a group may be handled at once, over all its lanes; who finds none waits in line.
+
+    For the group and not for each lane: a backlog on every partition would begin more than the worker can do, and
+    what is begun grows old, whereas what is not yet begun costs nothing.
+
+    Args:
+        size: records at once.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._line: deque[Lane] = deque()
+
+    def take(self, lane: "Lane") -> bool:
+        """Take a place. A lane that gets none is called when its turn has come."""
+        if self._free > 0:
+            self._free -= 1
+            return True
+        if not lane.in_line:
+            lane.in_line = True
+            self._line.append(lane)
+        return False
+
+    def give_back(self) -> None:
+        """Give a place back; the lanes in line get it by turns."""
+        self._free += 1
+        while self._line and self._free > 0:
+            lane = self._line.popleft()
+            lane.in_line = False
+            lane.take_turn()
+
+
 class Lane:
     """One partition during one generation of the group.
 
     Args:
         tag: topic and partition.
         route: what happens to its records.
+        window: places of the group.
         tap: the partition's flow.
         now_ms: the clock.
         on_crash: called once if `handle` raises all the same: the record stays unacknowledged.
+        finished: offsets that the partition's former owner has settled; they may lie far ahead of what was read.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what it is made of
         self,
         tag: Tag,
         route: Route,
+        window: Window,
         tap: Tap,
         now_ms: Callable[[], int],
         on_crash: Callable[[BaseException], None],
+        finished: frozenset[int] = frozenset(),
     ) -> None:
         self.tag = tag
+        self.in_line = False
         self.stage = route.stage
         self._route = route
         self._limits = route.limits
+        self._window = window
         self._tap = tap
         self._now_ms = now_ms
         self._on_crash = on_crash
@@ -111,6 +148,7 @@ class Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._timed: _Slot | None = None  # the record that the timer is for
         self._finished: set[int] = set()  # settled, behind one that is not
+        self._finished_before = finished
         self._tap_closed = False
         self._draining = False
         self._memory = SettledMemory(now_ms, route.limits.remembered)
@@ -150,23 +188,22 @@ class Lane:
         """What may be committed, or None before the first record."""
         if not self._next_offset:
             return None
+        if self._finished_before:
+            # What the former owner settled further on is kept for the next one: this lane may end before it gets there.
+            ahead = (offset for offset in self._finished_before if offset >= self._next_offset)
+            self._finished_before = frozenset(ahead)
         if not self._span:
-            return Progress(self._next_offset)
-        return Progress(self._span[0].record.offset, frozenset(self._finished))
+            return Progress(self._next_offset, self._finished_before)
+        return Progress(self._span[0].record.offset, self._finished_before.union(self._finished))
 
-    def admit(self, record: InRecord, *, finished: bool = False) -> None:
-        """Take a record that was read; records come in offset order. A draining lane drops it: it will be read again.
-
-        Args:
-            record: as read.
-            finished: whether the partition's former owner has settled it.
-        """
+    def admit(self, record: InRecord) -> None:
+        """Take a record that was read; records come in offset order. A draining lane drops it: it will be read again."""
         if self._draining:
             return
         slot = _Slot(record, self._route.due_at_ms(record))
         self._next_offset = record.offset + 1
         self._span.append(slot)
-        if finished:
+        if record.offset in self._finished_before:
             self._finish(slot)
         else:
             heapq.heappush(self._waiting, slot)
@@ -175,6 +212,11 @@ class Lane:
         if full and not self._tap_closed:
             self._tap_closed = True
             self._tap.close(self.tag)
+
+    def take_turn(self) -> None:
+        """Begin what is due for as long as there are places, and stand in line again for the next."""
+        self._start_due()
+        self._maybe_open_tap()
 
     def _start_due(self) -> None:
         # One timer, for the record that is due first.
@@ -185,11 +227,13 @@ class Lane:
                 return
             self._timer.cancel()
             self._timer = None
-        while self._waiting and len(self._tasks) < self._limits.window:
+        while self._waiting:
             early_ms = self._waiting[0].due_at_ms - self._now_ms()
             if early_ms > 0:
                 self._timed = self._waiting[0]
                 self._timer = asyncio.get_running_loop().call_later(early_ms / 1000, self._on_timer)
+                return
+            if not self._window.take(self):
                 return
             slot = heapq.heappop(self._waiting)
             slot.started_at_ms = self._now_ms()
@@ -215,6 +259,7 @@ class Lane:
             task = asyncio.current_task()
             if task is not None:
                 self._tasks.discard(task)
+            self._window.give_back()
             self._start_due()
             self._maybe_open_tap()
 
@@ -260,6 +305,7 @@ class Lanes:
 
     Args:
         routes: by topic.
+        window: records handled at once, over all lanes.
         tap: the flow of the partitions.
         now_ms: the clock.
         on_crash: see `Lane`.
@@ -268,11 +314,13 @@ class Lanes:
     def __init__(
         self,
         routes: Mapping[str, Route],
+        window: int,
         tap: Tap,
         now_ms: Callable[[], int],
         on_crash: Callable[[BaseException], None],
     ) -> None:
         self._routes = routes
+        self._window = Window(window)
         self._tap = tap
         self._now_ms = now_ms
         self._on_crash = on_crash
@@ -304,14 +352,28 @@ class Lanes:
         route = self._routes[record.topic]
         lane = self._lanes.get(tag)
         if lane is None:
-            lane = Lane(tag, route, self._tap, self._now_ms, self._on_crash)
+            finished = self._finished_before.get(tag, frozenset())
+            lane = Lane(tag, route, self._window, self._tap, self._now_ms, self._on_crash, finished)
             self._lanes[tag] = lane
-        lane.admit(record, finished=record.offset in self._finished_before.get(tag, ()))
+        lane.admit(record)
 
     def progress(self) -> dict[Tag, Progress]:
         """Return, for each partition of which records were read, what may be committed."""
         found = ((tag, lane.progress) for tag, lane in self._lanes.items())
         return {tag: progress for tag, progress in found if progress is not None}
+
+    def pending(self, ends: Mapping[Tag, tuple[int, int]]) -> Counter[str]:
+        """Return how many records are not settled, by stage.
+
+        Args:
+            ends: for each partition, the next offset to read and the one after its last record.
+        """
+        made = self.progress()
+        found: Counter[str] = Counter()
+        for tag, (position, end) in ends.items():
+            done = made.get(tag, Progress(position))
+            found[self._routes[tag[0]].stage] += max(0, end - done.offset - len(done.finished))
+        return found
 
     def retire(self) -> None:
         """Start nothing new any more, whatever the group assigns: the worker is about to stop."""

@@ -8,7 +8,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import Connection, connection_of
+from streams.kafka.diagnosis import why_unreachable
 from streams.kafka.offsets import seed_offsets, unread_history
+from streams.kafka.rights import Role, missing_rights, rights_of
 from streams.kafka.topics import (
     TopicNames,
     TopicSpec,
@@ -49,18 +51,23 @@ class Brokers:
         self._admin: AIOKafkaAdminClient | None = None
 
     async def __aenter__(self) -> Self:
+        client_id = f"{self._settings.group_id}-admin"
         try:
-            options = self._connection.options(f"{self._settings.group_id}-admin")
+            options = self._connection.options(client_id)
+        except OSError as error:
+            message = (
+                "NOTIFIER_KAFKA_CA_FILE, NOTIFIER_KAFKA_CERTIFICATE_FILE, NOTIFIER_KAFKA_KEY_FILE,"
+                f" NOTIFIER_KAFKA_PASSWORD_FILE: one can't be used: {error.strerror or error};"
+                " expected readable PEM files, the key its certificate's own and without a passphrase"
+            )
+            raise Unusable([message]) from error
+        try:
             self._admin = AIOKafkaAdminClient(**options, request_timeout_ms=20_000)
             await self._admin.start()
         except (KafkaError, OSError) as error:
             if self._admin is not None:
                 await self._admin.close()
-            message = (
-                f"NOTIFIER_BROKERS: no broker answers at {self._settings.brokers}: {error};"
-                " expected a reachable Kafka, see also NOTIFIER_KAFKA_SECURITY_PROTOCOL"
-            )
-            raise Unusable([message]) from error
+            raise Unusable([await why_unreachable(self._connection, client_id)]) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,9 +102,16 @@ class Brokers:
             raise Unusable([message]) from error
         return created
 
-    async def faults(self) -> list[str]:
-        """Return everything that keeps a worker from starting, one sentence each."""
+    async def faults(self, role: Role | None = None) -> list[str]:
+        """Return everything that keeps a worker from starting, one sentence each.
+
+        Args:
+            role: whose rights to look at; the worker's by default.
+        """
         try:
+            denied = await self._denied(role or self._settings.role)
+            if denied:  # what we may not see can't be judged
+                return denied
             found = await topic_differences(self.admin, await self.specs())
             have = await existing_topics(self.admin)
         except KafkaError as error:
@@ -108,6 +122,21 @@ class Brokers:
             if topic not in have
         ]
         return found
+
+    async def _denied(self, role: Role) -> list[str]:
+        settings = self._settings
+        rights = rights_of(
+            role,
+            TopicNames(settings.topic_prefix),
+            TIERS,
+            settings.source_topics,
+            settings.group_id,
+        )
+        who = f"user {settings.kafka_user}" if settings.kafka_user else "the notifier's principal"
+        return [
+            f"rights: {who} may not {right}, expected an access rule that allows it (role {role})"
+            for right in await missing_rights(self.admin, rights)
+        ]
 
     async def warnings(self) -> list[str]:
         """Return what may surprise at the first start; ask only when there are no faults."""

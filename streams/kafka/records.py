@@ -18,6 +18,8 @@ from streams.notification.profiles import PROFILES
 FORMAT = "1"
 DETAIL_BYTES = 4096
 TRACEPARENT_LENGTH = 512
+ORIGIN_LENGTH = 300
+REPLAY_RUN_LENGTH = 64
 Headers = tuple[tuple[str, bytes], ...]
 Tag = tuple[str, int]
 """A topic and a partition of it."""
@@ -80,6 +82,8 @@ _OUR_HEADERS = (
     "last-outcome",
     "origin",
     "traceparent",
+    "replay-run",
+    "replay-of",
 )
 _DEAD_LETTER_HEADERS = (
     "dead-letter-reason",
@@ -111,6 +115,7 @@ def notification_headers(notification: Notification) -> Headers:
         ("last-outcome", n.last_outcome),
         ("origin", n.origin),
         ("traceparent", n.traceparent),
+        ("replay-run", n.replay_run),
     ]
     ours = tuple((name, str(value).encode()) for name, value in values if value is not None)
     return ours + n.extra_headers
@@ -129,7 +134,36 @@ def dead_letter_headers(reason: DeadLetterReason, detail: str) -> Headers:
     return (("dead-letter-reason", reason.value.encode()), ("dead-letter-detail", cut))
 
 
-def refused_event_headers(record: InRecord, refused: Refused, accepted_at_ms: int) -> Headers:
+@dataclass(frozen=True, slots=True)
+class EventSource:
+    """Where an event comes from: payment core, or an operator who put it back.
+
+    Attributes:
+        origin: `topic/partition/offset` where it stood first.
+        replays: how often it was put back.
+        replay_run: the operator's replay that put it back, or None.
+    """
+
+    origin: str
+    replays: int = 0
+    replay_run: str | None = None
+
+
+def put_back_event(record: InRecord) -> EventSource:
+    """Return what a record of the replay topic says of the event that it holds; what can't be read is left out."""
+    said = dict(record.headers)
+    run = said.get("replay-run", b"").decode("utf-8", "replace")[:REPLAY_RUN_LENGTH]
+    replays = said.get("replays", b"")
+    return EventSource(
+        origin=said.get("origin", b"").decode("utf-8", "replace")[:ORIGIN_LENGTH] or record.origin,
+        replays=int(replays) if replays.isdigit() and len(replays) <= _MAX_DIGITS else 0,
+        replay_run=run or None,
+    )
+
+
+def refused_event_headers(
+    record: InRecord, refused: Refused, accepted_at_ms: int, source: EventSource
+) -> Headers:
     """Return what a dead letter that holds an event says of it: whatever could be read, and `kind: event`.
 
     With `kind: event` the record can be put back through the replay topic as it is.
@@ -141,7 +175,9 @@ def refused_event_headers(record: InRecord, refused: Refused, accepted_at_ms: in
         "profile": refused.profile,
         "partner-id": refused.partner_id,
         "accepted-at-ms": str(accepted_at_ms),
-        "origin": record.origin,
+        "origin": source.origin,
+        "replays": str(source.replays) if source.replays else None,
+        "replay-run": source.replay_run,
     }
     ours = tuple((name, value.encode()) for name, value in known.items() if value is not None)
     return ours + unknown_headers(record.headers)
@@ -258,8 +294,9 @@ def decode_notification(
     )
     first = read.optional_number("first-attempt-at-ms")
     last_outcome = read.text("last-outcome", 128, empty=True)
-    origin = read.text("origin", 300)
+    origin = read.text("origin", ORIGIN_LENGTH)
     traceparent = read.optional("traceparent", TRACEPARENT_LENGTH)
+    replay_run = read.optional("replay-run", REPLAY_RUN_LENGTH)
     if latest_due_ms is not None and due > latest_due_ms:
         read.faults.append("header due-at-ms: further away than this tier's wait")
     if attempt and first is None:
@@ -295,6 +332,7 @@ def decode_notification(
         attempt=attempt,
         parks=parks,
         replays=replays,
+        replay_run=replay_run,
         first_attempt_at_ms=first,
         last_outcome=last_outcome,
         traceparent=traceparent,

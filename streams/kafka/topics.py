@@ -6,7 +6,12 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from streams.notification.ladder import Wait
 
@@ -149,6 +154,8 @@ async def create_topics(admin: AIOKafkaAdminClient, specs: Iterable[TopicSpec]) 
             created.append(name)
         elif for_code(code) is not TopicAlreadyExistsError:
             text = f"creating {name}: {for_code(code).__name__} {message[0] if message and message[0] else ''}".strip()
+            if for_code(code) is TopicAuthorizationFailedError:
+                text += f"; expected a right to CREATE on topic {name}, or on the cluster"
             raise KafkaError(text)
     return created
 

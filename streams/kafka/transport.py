@@ -21,6 +21,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport import base
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode import Service
 
 from streams.kafka.connection import Connection
 from streams.kafka.header_names import read_any_header_name
@@ -37,6 +38,7 @@ _FETCH_WAIT_MS = (
 )
 _NOTICE_SECONDS = 0.1
 _COMMIT_TIMEOUT_SECONDS = 5.0
+_LEAST_PAUSE_SECONDS = 0.02  # between two commits, however long the first took
 _POLL_PATIENCE_SECONDS = 10.0  # a poll returns at least once a second
 
 
@@ -161,6 +163,19 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             for partition, committed in found.items()
         }
 
+    async def ends(self) -> dict[Tag, tuple[int, int]]:
+        """Return, for each partition that is ours, the next offset to read and the one after its last record."""
+        found: dict[Tag, tuple[int, int]] = await self.call_thread(self._ends)
+        return found
+
+    async def _ends(self) -> dict[Tag, tuple[int, int]]:
+        consumer = self._ensure_consumer()
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+        return {
+            (partition.topic, partition.partition): (await consumer.position(partition), end)
+            for partition, end in ends.items()
+        }
+
     def partition_count(self) -> int:
         """Return how many partitions the subscribed topics have."""
         consumer = self._ensure_consumer()
@@ -226,6 +241,16 @@ class Consumer(driver.Consumer):
                 self._last_committed.update(news)
             return done
 
+    @Service.task
+    async def _commit_handler(self) -> None:
+        # Faust's own loop sleeps for a whole interval, and a tenth of a second more at times, after each commit: what
+        # is settled would wait for longer than the interval, and be repeated after a crash.
+        while not self.should_stop:
+            begun = self.loop.time()
+            await self.commit()
+            spent = self.loop.time() - begun
+            await self.sleep(max(self.commit_interval - spent, _LEAST_PAUSE_SECONDS))
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish and commit before the partitions go to somebody else."""
         await _ours(self.app).before_revoke()
@@ -243,6 +268,14 @@ class Consumer(driver.Consumer):
     def symptoms(self) -> list[str]:
         """Return what looks dead."""
         return self._thread.symptoms()
+
+    async def ends(self) -> dict[Tag, tuple[int, int]]:
+        """Return where each partition ends that is ours, see the thread's method.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers can't say now, or partitions are on the move.
+        """
+        return await asyncio.wait_for(self._thread.ends(), _COMMIT_TIMEOUT_SECONDS)
 
     async def _finished(self, assigned: set[TP]) -> dict[Tag, frozenset[int]]:
         """Return what the former owners settled above their committed offsets; nothing where it can't be read."""

@@ -80,7 +80,7 @@ def _exhausted(outcome: Answered | NoResult, attempt: int) -> DeadLetter:
     if isinstance(outcome, NoResult) and outcome.claimed is Status.SUCCESS:
         return DeadLetter(
             DeadLetterReason.UNVERIFIED_ACKNOWLEDGEMENT,
-            f"attempt {attempt} of {attempt} was answered S, but its signature is {outcome.failure.value}",
+            f"attempt {attempt} of {attempt} was answered S, which does not count: {outcome.failure.value}",
         )
     return DeadLetter(
         DeadLetterReason.ATTEMPTS_EXHAUSTED, f"no acknowledgement after {attempt} attempts"

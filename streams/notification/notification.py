@@ -19,6 +19,7 @@ class Notification:
         attempt: attempts made so far.
         parks: how often it was moved aside without an attempt.
         replays: how often an operator put it back.
+        replay_run: the operator's replay that put it back last, or None.
         due_at_ms: when the next attempt may start.
         occurred_at_ms: when the payment became final, as the event says.
         accepted_at_ms: when we read the event.
@@ -42,6 +43,7 @@ class Notification:
     attempt: int = 0
     parks: int = 0
     replays: int = 0
+    replay_run: str | None = None
     first_attempt_at_ms: int | None = None
     last_outcome: str = ""
     traceparent: str | None = None

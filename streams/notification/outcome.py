@@ -30,6 +30,7 @@ class Failure(StrEnum):
     UNREADABLE_ANSWER = "unreadable_answer"
     UNSIGNED_ANSWER = "unsigned_answer"
     WRONG_SIGNATURE = "wrong_signature"
+    STALE_ANSWER = "stale_answer"
 
 
 class RequestLeft(StrEnum):
@@ -59,7 +60,7 @@ class NoResult:
 
     Attributes:
         failure: what happened instead.
-        claimed: the result status of an answer whose signature is missing or wrong.
+        claimed: the result status of an answer whose signature is missing or wrong, or whose time is.
         code: the result code of such an answer.
     """
 

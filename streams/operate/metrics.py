@@ -1,69 +1,95 @@
-"""Every metric of the worker, in one place.
+"""Every metric of the worker: one table, from which the code, the documentation's page and the tests come.
 
-Labels take values from configured or fixed sets only (an unknown one becomes `other`), times are timestamps,
-not ages, and a counter of attempts counts at the attempt's end.
+A further one is one more line here. Labels take values from configured or fixed sets only (an unknown one becomes
+`other`), times are timestamps, not ages, and a counter of attempts counts at the attempt's end.
 """
 
 from collections.abc import Iterable
-from itertools import product
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    Info,
-    disable_created_metrics,
-)
+from prometheus_client import Counter, Gauge, GCCollector, Histogram, disable_created_metrics
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from streams.notification.decision import DeadLetterReason
 from streams.notification.ladder import Ladder
 from streams.notification.outcome import Failure
-from streams.notification.profile import SET_UP_FAULTS, Profile
+from streams.notification.profile import SET_UP_FAULTS as CODES_OF_SET_UP_FAULTS
+from streams.notification.profiles import PROFILES, TIERS
+from streams.operate.families import Catalogue, Label, Many, Single
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # else every series stands twice
 
-RESULTS = ("acknowledged", "refused", "unknown", *(failure.value for failure in Failure))
-"""What an attempt may bring, as a label: S, F, U, or why there was no result."""
+DELIVERY_TARGET_SECONDS = 300.0
+"""Within what a notification should be acknowledged, from the payment's final state: the promise of docs/observability.md."""
 
-REFUSALS = (
-    DeadLetterReason.INVALID_EVENT,
-    DeadLetterReason.UNKNOWN_PARTNER,
-    DeadLetterReason.UNMAPPED_REASON,
-    DeadLetterReason.CONFLICTING_RESULT,
+_REASONS = tuple(reason.value for reason in DeadLetterReason)
+_FAILURES = tuple(failure.value for failure in Failure)
+_REFUSALS = ("invalid-event", "unknown-partner", "unmapped-reason", "conflicting-result")
+_ANSWERS = "the partner answered S, F, U"
+
+PROFILE = Label("profile", tuple(PROFILES), "the protocol between sender and receiver")
+PARTNER = Label("partner", (), "an entry of the partners file; beyond the first 100, `other`")
+TIER = Label(
+    "tier",
+    ("source", "replay", *(wait.label for wait in TIERS)),
+    "the source topics, the replay topic, or a wait",
 )
-"""Why an event may become no notification."""
-
-PARK_REASONS = ("paused", "closed", "silent", "rate-limit", "in-flight", "share")
-SIGNATURE_FAILURES = (Failure.UNSIGNED_ANSWER, Failure.WRONG_SIGNATURE)
+GROUP = Label("group", (), "the consumer group: `NOTIFIER_GROUP_ID`, and the same with `-retry`")
+TOPIC = Label("topic", (), "the topic's name")
+VERSION = Label("version", (), "of the program")
+CONSUMED = Label("result", ("accepted", *_REFUSALS), "`accepted`, or the dead letter's reason")
+OUTCOME = Label("outcome", ("acknowledged", *_REASONS), "`acknowledged`, or a dead letter's reason")
+REASON = Label("reason", _REASONS, "a dead letter's reason")
+CLASS = Label("attempt_class", ("first", "retry", "replay"), "what made the attempt due")
+RESULT = Label(
+    "result",
+    ("acknowledged", "refused", "unknown", *_FAILURES),
+    f"{_ANSWERS}, or why nothing that counts came back",
+)
+PARTNER_RESULT = Label(
+    "result",
+    ("acknowledged", "refused", "set_up_fault", "unknown", *_FAILURES),
+    f"{_ANSWERS}, with the F apart that blame our set-up, or why nothing that counts came back",
+)
+TARGET = Label(
+    "result",
+    ("met", "missed_by_partner", "missed_by_us"),
+    "by us: a set-up fault, or no call was made in time",
+)
+PARK = Label(
+    "reason",
+    ("paused", "closed", "silent", "rate-limit", "in-flight", "share"),
+    "`paused` by the partner's entry, `closed` by Retry-After, `in-flight`: the destination's limit, `share`: its"
+    " share of the worker",
+)
+SIGNATURE = Label(
+    "reason", (Failure.UNSIGNED_ANSWER.value, Failure.WRONG_SIGNATURE.value), "what was wrong"
+)
+SET_UP_CODE = Label("code", tuple(sorted(CODES_OF_SET_UP_FAULTS)), "`resultCode` of the answer")
+STATUS = Label("code", tuple(map(str, range(100, 600))), "the HTTP status", seldom=True)
+KEY = Label("state", ("current", "next"), "the key that signs now, and the one that signs next")
+CERTIFICATE = Label(
+    "use",
+    ("client", "ca", "proxy-ca"),
+    "our client certificate, the first CA to expire, or the first of the proxy's",
+)
 
 _ATTEMPT_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_PARTNER_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LATENESS_SECONDS = (
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.0,
-    5.0,
-    10.0,
-    30.0,
-    60.0,
-    300.0,
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+    *(2.0, 5.0, 10.0, 30.0, 60.0, 300.0),
 )
 _SIGNING_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1)
+_ARRIVAL_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+_LOOP_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_MOST_ATTEMPTS = max(profile.ladder.attempts for profile in PROFILES.values())
 _GRACE = 1.05  # an edge just after a due time holds the attempt made at it
 
 
 def latency_edges(ladders: Iterable[Ladder]) -> tuple[float, ...]:
-    """Return histogram edges in seconds: just after each moment at which a ladder makes an attempt."""
-    edges = {0.05, 0.1, 0.25, 0.5, 1.0}
+    """Return histogram edges in seconds: the target, and just after each moment at which a ladder makes an attempt."""
+    edges = {0.05, 0.1, 0.25, 0.5, 1.0, DELIVERY_TARGET_SECONDS}
     for ladder in ladders:
         elapsed = 0
         for wait in ladder.waits:
@@ -72,231 +98,83 @@ def latency_edges(ladders: Iterable[Ladder]) -> tuple[float, ...]:
     return tuple(sorted(edges))
 
 
-class Metrics:
-    """The worker's metrics, on a registry of their own.
+_LATENCY_SECONDS = latency_edges(profile.ladder for profile in PROFILES.values())
+
+
+class Metrics(Catalogue):
+    """The worker's metrics.
 
     Args:
-        profiles: the profiles that label series.
-        tiers: names of the stages: `source`, `replay` and each wait.
         version: of this program.
     """
 
-    def __init__(self, profiles: Iterable[Profile], tiers: Iterable[str], version: str) -> None:
-        profiles, tiers = tuple(profiles), tuple(tiers)
-        registry = self.registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        GCCollector(registry=registry)
-        Info("notifier_build", "The running version.", registry=registry).info({"version": version})
-        self.consumed = Counter(
-            "notifier_payments_consumed_total",
-            "Events read from the source topics and the replay topic, by what became of them.",
-            ["result"],
-            registry=registry,
-        )
-        self.notifications = Counter(
-            "notifier_notifications_total",
-            "Notifications that ended, exactly one count each: acknowledged, or the reason of the dead letter.",
-            ["profile", "outcome"],
-            registry=registry,
-        )
-        self.attempts = Counter(
-            "notifier_attempts_total",
-            "Attempts, counted at their end, by class (first, retry, replay) and result.",
-            ["profile", "attempt_class", "result"],
-            registry=registry,
-        )
-        self.repeats = Counter(
-            "notifier_repeats_total",
-            "Second copies of records that were settled already, recognised and absorbed.",
-            ["tier"],
-            registry=registry,
-        )
-        self.parks = Counter(
-            "notifier_parks_total",
-            "Notifications moved aside without an attempt, because their destination had no room, by why.",
-            ["profile", "reason"],
-            registry=registry,
-        )
-        self.responses = Counter(
-            "notifier_responses_total", "Answers by exact HTTP status.", ["code"], registry=registry
-        )
-        self.attempt_seconds = Histogram(
-            "notifier_attempt_duration_seconds",
-            "Duration of one attempt: signing, connecting, sending, waiting, reading and verifying.",
-            ["profile"],
-            buckets=_ATTEMPT_SECONDS,
-            registry=registry,
-        )
-        self.attempts_per_notification = Histogram(
-            "notifier_attempts_per_notification",
-            "Attempts that a notification took until it ended.",
-            ["outcome"],
-            buckets=tuple(
-                float(n) for n in range(1, 1 + max(profile.ladder.attempts for profile in profiles))
-            ),
-            registry=registry,
-        )
-        self.acknowledgement_seconds = Histogram(
-            "notifier_acknowledgement_latency_seconds",
-            "From the payment's final state, as the event says, to the acknowledgement.",
-            ["profile"],
-            buckets=latency_edges(profile.ladder for profile in profiles),
-            registry=registry,
-        )
-        self.lateness = Histogram(
-            "notifier_dispatch_lag_seconds",
-            "Start of an attempt minus its due time: our lateness, whatever the partner does.",
-            ["tier"],
-            buckets=_LATENESS_SECONDS,
-            registry=registry,
-        )
-        self.oldest_due = Gauge(
-            "notifier_oldest_due_timestamp_seconds",
-            "Due time of the first record that this worker holds and has not attempted; 0 where it holds none.",
-            ["tier"],
-            registry=registry,
-        )
-        self.overdue = Gauge(
-            "notifier_overdue_notifications",
-            "Records held that wait although they have been due for longer than NOTIFIER_OVERDUE_AFTER.",
-            ["tier"],
-            registry=registry,
-        )
-        self.held = Gauge(
-            "notifier_held_records",
-            "Records read and not yet settled, by stage.",
-            ["tier"],
-            registry=registry,
-        )
-        self.in_flight = Gauge(
-            "notifier_inflight_attempts", "HTTP calls under way.", registry=registry
-        )
-        self.destinations = Gauge(
-            "notifier_destinations",
-            "Destinations remembered: called within the last minute.",
-            registry=registry,
-        )
-        self.silent_destinations = Gauge(
-            "notifier_silent_destinations",
-            "Destinations that were called and have not answered lately; they get one probe a second.",
-            registry=registry,
-        )
-        self.in_flight_limit = Gauge(
-            "notifier_inflight_limit",
-            "HTTP calls at once, at most (NOTIFIER_MAX_IN_FLIGHT).",
-            registry=registry,
-        )
-        self.dead_letters = Counter(
-            "notifier_dlq_total",
-            "Records written to the dead-letter topic.",
-            ["reason"],
-            registry=registry,
-        )
-        self.set_up_faults = Counter(
-            "notifier_set_up_faults_total",
-            "Answers F that blame our set-up (keys, client id, path): an operator must act at the first.",
-            ["profile", "code"],
-            registry=registry,
-        )
-        self.unmapped_reasons = Counter(
-            "notifier_unmapped_reasons_total",
-            "Failed payments whose reason has no result code and was sent as PROCESS_FAIL or held.",
-            ["profile"],
-            registry=registry,
-        )
-        self.unknown_codes = Counter(
-            "notifier_unknown_result_codes_total",
-            "Events whose resultCode the profile does not know; sent as they are.",
-            ["profile"],
-            registry=registry,
-        )
-        self.unsent_members = Counter(
-            "notifier_unsent_members_total",
-            "Members of payments that the profile does not know and that were not sent.",
-            ["profile"],
-            registry=registry,
-        )
-        self.signing_seconds = Histogram(
-            "notifier_signing_duration_seconds",
-            "Duration of one signature, waiting for a thread included.",
-            buckets=_SIGNING_SECONDS,
-            registry=registry,
-        )
-        self.signature_failures = Counter(
-            "notifier_signature_failures_total",
-            "Answers that did not count because of their signature.",
-            ["profile", "reason"],
-            registry=registry,
-        )
-        self.produce_errors = Counter(
-            "notifier_produce_errors_total",
-            "Failed tries to write a record; tried again.",
-            ["topic"],
-            registry=registry,
-        )
-        self.commit_errors = Counter(
-            "notifier_commit_errors_total",
-            "Offset commits that failed; tried again.",
-            registry=registry,
-        )
-        self.last_processed = Gauge(
-            "notifier_last_processed_timestamp_seconds",
-            "When a record was last settled, by stage.",
-            ["tier"],
-            registry=registry,
-        )
-        self.reload_successful = Gauge(
-            "notifier_config_last_reload_successful",
-            "1 where the newest version of the partners file and its keys is in force.",
-            registry=registry,
-        )
-        self.reload_time = Gauge(
-            "notifier_config_last_reload_success_timestamp_seconds",
-            "When the partners file and its keys were last read without fault.",
-            registry=registry,
-        )
-        self.partitions = Gauge(
-            "notifier_assigned_partitions",
-            "Partitions held, by consumer group.",
-            ["group"],
-            registry=registry,
-        )
-        self.rebalances = Counter(
-            "notifier_rebalances_total",
-            "Times partitions were taken away, by consumer group.",
-            ["group"],
-            registry=registry,
-        )
-        self.clock_offset = Gauge(
-            "notifier_clock_offset_seconds",
-            "The broker's clock minus ours, as last seen on the attempts topic.",
-            registry=registry,
-        )
-        self._initialise(profiles, tiers)
+    # fmt: off
+    build = Many(Gauge, "notifier_build_info", "Always 1; says which version runs.", (VERSION,))
 
-    def _initialise(self, profiles: tuple[Profile, ...], tiers: tuple[str, ...]) -> None:
-        # Series that exist from the start: a rate over a counter that appears with its first count misses that count.
-        names = [profile.name for profile in profiles]
-        reasons = [reason.value for reason in DeadLetterReason]
-        for metric, *labels in (
-            (self.consumed, ["accepted", *REFUSALS]),
-            (self.notifications, names, ["acknowledged", *reasons]),
-            (self.attempts, names, ["first", "retry", "replay"], RESULTS),
-            (self.parks, names, PARK_REASONS),
-            (self.signature_failures, names, SIGNATURE_FAILURES),
-            (self.set_up_faults, names, SET_UP_FAULTS),
-            (self.unmapped_reasons, names),
-            (self.unknown_codes, names),
-            (self.unsent_members, names),
-            (self.attempt_seconds, names),
-            (self.acknowledgement_seconds, names),
-            (self.dead_letters, reasons),
-            (self.lateness, tiers),
-            (self.oldest_due, tiers),
-            (self.held, tiers),
-            (self.overdue, tiers),
-            (self.repeats, tiers),
-        ):
-            for values in product(*labels):
-                metric.labels(*(str(value) for value in values))
+    # The way of a notification
+    consumed = Many(Counter, "notifier_payments_consumed_total", "Events read from the source topics and the replay topic, by what became of them.", (CONSUMED,))
+    arrival_seconds = Single(Histogram, "notifier_event_delay_seconds", "From the payment's final state, as the event says, to the moment a worker accepted it: payment core's delay and the backlog together.", (), _ARRIVAL_SECONDS)
+    notifications = Many(Counter, "notifier_notifications_total", "Notifications that ended, exactly one count each: acknowledged, or the reason of the dead letter.", (PROFILE, OUTCOME))
+    attempts = Many(Counter, "notifier_attempts_total", "Attempts, counted at their end.", (PROFILE, CLASS, RESULT))
+    repeats = Many(Counter, "notifier_repeats_total", "Second copies of records that were settled already, recognised and absorbed.", (TIER,))
+    parks = Many(Counter, "notifier_parks_total", "Notifications moved aside without an attempt, because their destination had no room.", (PROFILE, PARK))
+    responses = Many(Counter, "notifier_responses_total", "Answers by exact HTTP status.", (STATUS,))
+    attempt_seconds = Many(Histogram, "notifier_attempt_duration_seconds", "Duration of one attempt: signing, connecting, sending, waiting, reading and verifying.", (PROFILE,), _ATTEMPT_SECONDS)
+    attempts_per_notification = Many(Histogram, "notifier_attempts_per_notification", "Attempts that a notification took until it ended.", (OUTCOME,), tuple(map(float, range(1, _MOST_ATTEMPTS + 1))), from_start=False)
+    acknowledgement_seconds = Many(Histogram, "notifier_acknowledgement_latency_seconds", "From the payment's final state, as the event says, to the acknowledgement.", (PROFILE,), _LATENCY_SECONDS)
+    target = Many(Counter, "notifier_delivery_target_total", "Notifications by whether they were acknowledged within 5 minutes of the payment's final state, counted once, as soon as that is decided; replays and what ended without a call are not in it.", (PROFILE, TARGET))
+    dead_letters = Many(Counter, "notifier_dlq_total", "Records written to the dead-letter topic.", (REASON,))
+
+    # Time and what waits
+    lateness = Many(Histogram, "notifier_dispatch_lag_seconds", "Start of an attempt minus its due time: our lateness, whatever the partner does.", (TIER,), _LATENESS_SECONDS)
+    pending = Many(Gauge, "notifier_pending_notifications", "Records on the topics of a stage that are not settled, in the partitions that this worker holds, those not yet due included; looked up every 5 s.", (TIER,))
+    overdue = Many(Gauge, "notifier_overdue_notifications", "Records held that wait although they have been due for longer than NOTIFIER_OVERDUE_AFTER.", (TIER,))
+    oldest_due = Many(Gauge, "notifier_oldest_due_timestamp_seconds", "Due time of the first record that this worker holds and has not attempted; 0 where it holds none.", (TIER,))
+    held = Many(Gauge, "notifier_held_records", "Records read and not yet settled.", (TIER,))
+    settled = Many(Counter, "notifier_settled_records_total", "Records settled, whatever became of them.", (TIER,))
+    last_processed = Many(Gauge, "notifier_last_processed_timestamp_seconds", "When a record was last settled.", (TIER,), from_start=False)
+
+    # Partners
+    partner_attempts = Many(Counter, "notifier_partner_attempts_total", "Attempts by partner, counted at their end.", (PARTNER, PARTNER_RESULT))
+    partner_seconds = Many(Histogram, "notifier_partner_attempt_duration_seconds", "Duration of one attempt, by partner.", (PARTNER,), _PARTNER_SECONDS)
+    partner_ends = Many(Counter, "notifier_partner_notifications_total", "Notifications that ended, by partner.", (PARTNER, OUTCOME))
+    partner_parks = Many(Counter, "notifier_partner_parks_total", "Notifications moved aside without an attempt, by partner.", (PARTNER,))
+    partner_acknowledged = Many(Gauge, "notifier_partner_last_acknowledged_timestamp_seconds", "When the partner last acknowledged a notification to this worker; 0 where it has not.", (PARTNER,))
+    partner_paused = Many(Gauge, "notifier_partner_paused", "1 where the partner's entry parks all of its notifications.", (PARTNER,))
+    signing_key_from = Many(Gauge, "notifier_signing_key_from_timestamp_seconds", "From when one of our keys for a partner signs; 0 where there is none or no beginning.", (PARTNER, KEY))
+    set_up_faults = Many(Counter, "notifier_set_up_faults_total", "Answers F that blame our set-up (keys, client id, path): an operator must act at the first.", (PROFILE, SET_UP_CODE))
+    signature_failures = Many(Counter, "notifier_signature_failures_total", "Answers that did not count because of their signature.", (PROFILE, SIGNATURE))
+    stale_answers = Many(Counter, "notifier_stale_answers_total", "Answers whose Response-Time is more than 15 minutes from our clock, or can't be read; their S counts for nothing where the partner's entry says so.", (PARTNER,))
+    destinations = Single(Gauge, "notifier_destinations", "Destinations remembered: called within the last minute.")
+    silent_destinations = Single(Gauge, "notifier_silent_destinations", "Destinations that were called and have not answered lately; they get one probe a second.")
+
+    # What payment core sends
+    unmapped_reasons = Many(Counter, "notifier_unmapped_reasons_total", "Failed payments whose reason has no result code and was sent as PROCESS_FAIL or held.", (PROFILE,))
+    unknown_codes = Many(Counter, "notifier_unknown_result_codes_total", "Events whose resultCode the profile does not know; sent as they are.", (PROFILE,))
+    unsent_members = Many(Counter, "notifier_unsent_members_total", "Members of payments that the profile does not know and that were not sent.", (PROFILE,))
+
+    # The worker
+    in_flight = Single(Gauge, "notifier_inflight_attempts", "HTTP calls under way.")
+    in_flight_limit = Single(Gauge, "notifier_inflight_limit", "HTTP calls at once, at most (NOTIFIER_MAX_IN_FLIGHT).")
+    signing_seconds = Single(Histogram, "notifier_signing_duration_seconds", "Duration of one signature, waiting for a thread included.", (), _SIGNING_SECONDS)
+    loop_lag = Single(Histogram, "notifier_event_loop_lag_seconds", "How late the worker's event loop ran a timer, asked once a second.", (), _LOOP_SECONDS)
+    clock_offset = Single(Gauge, "notifier_clock_offset_seconds", "The broker's clock minus ours, as last seen on the attempts topic.")
+    reload_successful = Single(Gauge, "notifier_config_last_reload_successful", "1 where the newest version of the partners file and its keys is in force.")
+    reload_time = Single(Gauge, "notifier_config_last_reload_success_timestamp_seconds", "When the partners file and its keys were last read without fault.")
+    certificate_expiry = Many(Gauge, "notifier_tls_certificate_not_after_timestamp_seconds", "When a certificate of a partner's entry expires.", (PARTNER, CERTIFICATE), from_start=False)
+    kafka_certificate_expiry = Many(Gauge, "notifier_kafka_certificate_not_after_timestamp_seconds", "When a certificate of the connection to Kafka expires.", (CERTIFICATE,), from_start=False)
+
+    # Kafka
+    partitions = Many(Gauge, "notifier_assigned_partitions", "Partitions held, by consumer group.", (GROUP,))
+    rebalances = Many(Counter, "notifier_rebalances_total", "Times partitions were taken away, by consumer group.", (GROUP,))
+    produce_errors = Many(Counter, "notifier_produce_errors_total", "Failed tries to write a record; tried again.", (TOPIC,))
+    commit_errors = Single(Counter, "notifier_commit_errors_total", "Offset commits that failed; tried again.")
+    # fmt: on
+
+    def __init__(self, version: str) -> None:
+        super().__init__()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.declare(VERSION, [version])
+        self.build.labels(version).set(1)

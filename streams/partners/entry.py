@@ -22,6 +22,7 @@ from streams.notification.body import SUCCESS_CODE
 from streams.notification.profiles import PROFILES
 from streams.partners import values
 from streams.partners.files import Files
+from streams.partners.route import Proxy, proxy_of
 from streams.partners.tls import partner_tls
 
 Version = Annotated[str, BeforeValidator(values.version)]
@@ -61,6 +62,31 @@ class TlsEntry(_Strict):
             ValueError: a file can't be used.
         """
         return partner_tls(files, self.ca_file, self.client_certificate_file, self.client_key_file)
+
+
+class ProxyEntry(_Strict):
+    """The members of `proxy`."""
+
+    url: str = Field(max_length=512)
+    ca_file: str | None = Field(None, min_length=1)
+    user: str | None = Field(None, pattern=r"^[^:\x00-\x1f\x7f]{1,256}$")
+    password_file: str | None = Field(None, min_length=1)
+
+    def proxy(self, files: Files) -> Proxy:
+        """Return the proxy that these describe.
+
+        Raises:
+            ValueError: the URL is no proxy's, or a file can't be used.
+        """
+        return proxy_of(files, self.url, self.ca_file, self.user, self.password_file)
+
+
+def _reachable(proxy: ProxyEntry, info: ValidationInfo) -> ProxyEntry:
+    if "allowed_hosts" in info.data and info.data["allowed_hosts"] is None:
+        message = "expected allowed_hosts beside it: the proxy looks names up, so their addresses can't be checked here"
+        raise ValueError(message)
+    proxy.proxy(values.context(info).files)
+    return proxy
 
 
 def _one_way_to_sign(
@@ -149,6 +175,9 @@ class Entry(_Strict):
     attempt_timeout_seconds: float = Field(5.0, ge=1, le=10)
     paused: bool = False
     tls: Annotated[TlsEntry, AfterValidator(_usable)] | None = None
+    proxy: Annotated[ProxyEntry, AfterValidator(_reachable)] | None = None
+    agent_token_file: Annotated[str, PlainValidator(values.secret_text)] | None = None
+    refuse_stale_responses: bool = False
     unmapped_reason: Literal["send", "hold"] = "send"
     reasons: Annotated[
         dict[Annotated[str, Field(min_length=1)], str], AfterValidator(_known_codes)

@@ -1,13 +1,15 @@
 """The files that an entry names: read once each, remembered for the watch, and turned into keys."""
 
 import hashlib
-import os
-import stat
+import re
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from streams.partners.certificates import Certificates, Kind, certificates_in
+from streams.secret_files import why_exposed
 
 LEAST_BITS: Final = 2048
 _LARGEST_FILE: Final = 1 << 20  # a bundle of all public CAs has 0.3 MB
@@ -18,6 +20,7 @@ Kubernetes swaps its `..data` link."""
 
 
 _LONGEST_SHOWN: Final = 64
+_SECRET_TEXT: Final = re.compile(r"[\x21-\x7e]{1,1024}")  # what a header can hold
 
 
 def shown(value: object) -> str:
@@ -47,14 +50,15 @@ class Files:
 
     Attributes:
         watched: what was asked for, with its signature before it was read.
-        warnings: of files that can be used but shouldn't lie there like this.
+        certificates: of all files of certificates read so far.
     """
 
     def __init__(self, base: Path) -> None:
         self._base = base
         self._digests: dict[str, str] = {}
+        self._names: list[tuple[object, str]] = []
         self.watched: dict[Path, Signature] = {}
-        self.warnings: list[str] = []
+        self.certificates: dict[tuple[Kind, str], Certificates] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -85,22 +89,62 @@ class Files:
         self._digests[name] = hashlib.sha256(content).hexdigest()
         return content
 
-    def warn_if_open(self, name: str) -> None:
-        """Note a secret file that everybody may read. Its group may: Kubernetes mounts secrets so."""
-        mode = stat.S_IMODE(os.stat(self.path(name)).st_mode)  # noqa: PTH116  # follows links, like reading does
-        if mode & stat.S_IRWXO:
-            self.warnings.append(
-                f"{name}: mode {mode:04o} lets every user of the machine at it; expected 0640 or less"
+    def secret(self, name: str) -> bytes:
+        """Return the bytes of a file that holds a secret.
+
+        Raises:
+            ValueError: it can't be read, or too many others can.
+        """
+        content = self.read(name)
+        exposed = why_exposed(self.path(name))
+        if exposed is not None:
+            message = f"seen {shown(name)}: {exposed}"
+            raise ValueError(message)
+        return content
+
+    def secret_text(self, name: str) -> str:
+        """Return a password or token, without the newline at its end.
+
+        Raises:
+            ValueError: as `secret`, or it is not visible ASCII on one line.
+        """
+        text = self.secret(name).decode("ascii", "replace").rstrip("\r\n")
+        if not _SECRET_TEXT.fullmatch(text):
+            message = f"seen {shown(name)}, expected one line of 1 to 1024 visible ASCII characters"
+            raise ValueError(message)
+        return text
+
+    def note_certificates(self, kind: Kind, name: str) -> bytes:
+        """Return the bytes of a file of certificates, and note when they expire.
+
+        Raises:
+            ValueError: it can't be read, or holds no certificate.
+        """
+        content = self.read(name)
+        try:
+            self.certificates[kind, name] = certificates_in(kind, name, content)
+        except ValueError:
+            what = (
+                "a certificate in PEM and its own private key"
+                if kind == "client"
+                else "CA certificates in PEM"
             )
+            message = f"seen {shown(name)}, expected {what}"
+            raise ValueError(message) from None
+        return content
+
+    def name_of(self, key: RSAPrivateKey | RSAPublicKey) -> str:
+        """Return the name of the file that a key was loaded from."""
+        return next(name for loaded, name in self._names if loaded is key)
 
     def private_key(self, name: str) -> RSAPrivateKey:
         """Load one of our keys, PKCS#8 or PKCS#1 PEM.
 
         Raises:
-            ValueError: it can't be read, or is no RSA key of at least 2048 bits without a passphrase.
+            ValueError: it can't be read, too many others can, or it is no RSA key of at least 2048 bits without a
+                passphrase.
         """
-        content = self.read(name)
-        self.warn_if_open(name)
+        content = self.secret(name)
         try:
             key = load_pem_private_key(content, password=None)
         except TypeError:
@@ -113,6 +157,7 @@ class Files:
             message = f"seen another kind of private key in {shown(name)}, expected RSA"
             raise ValueError(message)  # noqa: TRY004  # pydantic gathers ValueErrors
         _check_bits(name, key.key_size)
+        self._names.append((key, name))
         return key
 
     def public_key(self, name: str) -> RSAPublicKey:
@@ -131,6 +176,7 @@ class Files:
             message = f"seen another kind of public key in {shown(name)}, expected RSA"
             raise ValueError(message)  # noqa: TRY004  # as above
         _check_bits(name, key.key_size)
+        self._names.append((key, name))
         return key
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from streams.notification.intake import PartnerTerms
+from streams.partners.certificates import expiry_warnings
 from streams.partners.entry import Entry
 from streams.partners.faults import faults_of
 from streams.partners.files import Files, Signature, signature_of
@@ -103,7 +104,8 @@ def load_partners(
             before = (known or {}).get(partner_id)
             same = before is not None and before.fingerprint == partner.fingerprint
             partners[partner_id] = before if same and before is not None else partner
-        warnings += [f"{where}: {warning}" for warning in files.warnings]
+        soon = expiry_warnings(iter(files.certificates.values()), now_seconds)
+        warnings += [f"{where}: {warning}" for warning in soon]
         watched |= files.watched
     if faults:
         raise PartnersFileError(faults, watched)
@@ -140,14 +142,16 @@ def _fingerprint(raw: object, files: Files) -> str:
 
 def _partner(partner_id: str, entry: Entry, files: Files, fingerprint: str) -> Partner:
     if entry.signing_keys is not None:
-        keys = [SigningKey(key.version, key.file, key.from_seconds) for key in entry.signing_keys]
+        keys = [(key.version, key.file, key.from_seconds) for key in entry.signing_keys]
     else:
         assert entry.private_key_file is not None  # noqa: S101  # the entry's own check
-        keys = [SigningKey(entry.key_version or "1", entry.private_key_file, float("-inf"))]
+        keys = [(entry.key_version or "1", entry.private_key_file, float("-inf"))]
     return Partner(
         partner_id=partner_id,
         client_id=entry.client_id,
-        signing_keys=tuple(keys),
+        signing_keys=tuple(
+            SigningKey(version, key, since, files.name_of(key)) for version, key, since in keys
+        ),
         peer_keys=MappingProxyType(entry.peer_public_key_files),
         require_signed_response=entry.require_signed_response,
         allowed_hosts=None if entry.allowed_hosts is None else frozenset(entry.allowed_hosts),
@@ -157,6 +161,13 @@ def _partner(partner_id: str, entry: Entry, files: Files, fingerprint: str) -> P
         attempt_timeout_seconds=entry.attempt_timeout_seconds,
         paused=entry.paused,
         tls=None if entry.tls is None else entry.tls.context(files),
+        refuse_stale_responses=entry.refuse_stale_responses,
+        agent_token=entry.agent_token_file,
+        proxy=None if entry.proxy is None else entry.proxy.proxy(files),
+        certificates=tuple(files.certificates.values()),
+        peer_key_files=MappingProxyType(
+            {version: files.name_of(key) for version, key in entry.peer_public_key_files.items()}
+        ),
         terms=PartnerTerms(
             profiles=frozenset(entry.profiles),
             reasons=MappingProxyType(entry.reasons),

@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from streams.notification.intake import PartnerTerms
 from streams.notification.profile import Profile
+from streams.partners.certificates import Certificates
+from streams.partners.route import Proxy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,11 +21,13 @@ class SigningKey:
         version: what the Signature header calls it.
         private_key: RSA, at least 2048 bits.
         from_seconds: when it comes into force, since the epoch; minus infinity when it always was.
+        file: that it was loaded from, as the entry names it.
     """
 
     version: str
     private_key: RSAPrivateKey = field(repr=False)
     from_seconds: float
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +49,11 @@ class Partner:
         tls: for its own CA or our client certificate; None for the public CAs and none.
         terms: what intake needs to know.
         fingerprint: changes with the entry and with every file that it names.
+        refuse_stale_responses: whether an S counts only with a Response-Time within 15 minutes of our clock.
+        agent_token: sent as Agent-Token; None for none.
+        proxy: the forward proxy that it is reached through; None for directly.
+        certificates: the files of certificates that its entry names.
+        peer_key_files: files of `peer_keys`, by version.
     """
 
     partner_id: str
@@ -61,6 +70,11 @@ class Partner:
     tls: ssl.SSLContext | None
     terms: PartnerTerms
     fingerprint: str
+    refuse_stale_responses: bool = False
+    agent_token: str | None = field(default=None, repr=False)
+    proxy: Proxy | None = None
+    certificates: tuple[Certificates, ...] = ()
+    peer_key_files: Mapping[str, str] = field(default_factory=dict)
 
     def signing_key(self, now_seconds: float) -> SigningKey:
         """Return the key that signs at a moment, in seconds since the epoch.

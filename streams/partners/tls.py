@@ -5,6 +5,7 @@ from functools import cache
 
 import certifi
 
+from streams.partners.certificates import Kind
 from streams.partners.files import Files, shown
 
 
@@ -15,7 +16,11 @@ def public_tls() -> ssl.SSLContext:
 
 
 def partner_tls(
-    files: Files, ca_file: str | None, certificate_file: str | None, key_file: str | None
+    files: Files,
+    ca_file: str | None,
+    certificate_file: str | None,
+    key_file: str | None,
+    ca_kind: Kind = "ca",
 ) -> ssl.SSLContext:
     """Return a partner's own settings.
 
@@ -24,19 +29,21 @@ def partner_tls(
         ca_file: CAs that its certificate may come from, PEM; the public ones when None.
         certificate_file: our client certificate, PEM; None for none.
         key_file: its private key.
+        ca_kind: whose CAs they are.
 
     Raises:
         ValueError: a file can't be used, or certificate and key don't belong together.
     """
     try:
-        context = _context(None if ca_file is None else files.read(ca_file).decode("ascii"))
+        context = _context(
+            None if ca_file is None else files.note_certificates(ca_kind, ca_file).decode("ascii")
+        )
     except (ssl.SSLError, UnicodeDecodeError):
         message = f"ca_file: seen {shown(ca_file)}, expected CA certificates in PEM"
         raise ValueError(message) from None
     if certificate_file is not None and key_file is not None:
-        files.read(certificate_file)
-        files.read(key_file)
-        files.warn_if_open(key_file)
+        files.note_certificates("client", certificate_file)
+        files.secret(key_file)
         try:
             # A passphrase is never asked for on a terminal.
             context.load_cert_chain(files.path(certificate_file), files.path(key_file), lambda: b"")
@@ -55,5 +62,6 @@ def _context(ca_pem: str | None) -> ssl.SSLContext:
         cafile=certifi.where() if ca_pem is None else None, cadata=ca_pem
     )
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # RFC 9525: the names stand in the extension
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -54,6 +54,11 @@ def public_key(value: object, info: ValidationInfo) -> RSAPublicKey:
     return context(info).files.public_key(_text(value))
 
 
+def secret_text(value: object, info: ValidationInfo) -> str:
+    """Read the token that a file name stands for."""
+    return context(info).files.secret_text(_text(value))
+
+
 def version(value: object) -> str:
     """Return a key version as text; YAML reads 1 as a number."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -21,6 +21,8 @@ from typing import Self
 from streams.sandbox.client import cluster_id
 from streams.sandbox.guard import Guarded
 from streams.sandbox.kafka_jars import jar_directory
+from streams.sandbox.secure_listener import NAME as SECURE
+from streams.sandbox.secure_listener import SecureListener
 
 _PORTS = range(15_000, 30_000)
 """Below the ephemeral ports of Linux and macOS: a client that calls a stopped broker's port can then never be given
@@ -34,7 +36,7 @@ _TAIL_LINES = 25
 _PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
-    "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "listener.security.protocol.map": f"CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,{SECURE}:SASL_SSL",
     "inter.broker.listener.name": "CLIENTS",
     "controller.listener.names": "CONTROLLER",
     "log.dirs": "data",
@@ -79,6 +81,7 @@ class Broker:
         directory: where its temporary directory is made; the system's place for such by default.
         properties: server properties that are added or win over ours.
         heap: the Java heap, as `-Xmx` takes it.
+        secure: a second listener with TLS, SASL and access rules.
     """
 
     def __init__(
@@ -87,12 +90,14 @@ class Broker:
         *,
         properties: Mapping[str, str] | None = None,
         heap: str = "384m",
+        secure: SecureListener | None = None,
     ) -> None:
         self._parent = directory
         self._properties = dict(properties or {})
         self._heap = heap
+        self._secure = secure
         self._home: Path | None = None
-        self._ports = (0, 0)
+        self._ports = (0, 0, 0)
         self._cluster = ""
         self._process: Guarded | None = None
         self._frozen = False
@@ -115,6 +120,18 @@ class Broker:
             message = "the broker has no address before its first start"
             raise BrokerError(message)
         return f"127.0.0.1:{self._ports[0]}"
+
+    @property
+    def secure_bootstrap(self) -> str:
+        """`host:port` of the listener with TLS, SASL and access rules; the same after every restart.
+
+        Raises:
+            BrokerError: it has none, or was never started.
+        """
+        if self._secure is None or not self._ports[2]:
+            message = "the broker has no secure listener, or was never started"
+            raise BrokerError(message)
+        return f"127.0.0.1:{self._ports[2]}"
 
     @property
     def pid(self) -> int | None:
@@ -223,18 +240,23 @@ class Broker:
             (home / name).mkdir()
         # relative paths only: a colon, comma or blank in a directory's name can't be misread
         (home / "lib").symlink_to(jars, target_is_directory=True)
-        clients, controller = self._ports
+        clients, controller, secure = self._ports
+        open_to = f"CLIENTS://127.0.0.1:{clients}"
+        more: dict[str, str] = {}
+        scram: list[str] = []
+        if self._secure is not None:
+            open_to += f",{SECURE}://127.0.0.1:{secure}"
+            more, scram = self._secure.properties(home), self._secure.format_arguments()
         listeners = {
-            "listeners": f"CLIENTS://127.0.0.1:{clients},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"CLIENTS://127.0.0.1:{clients}",
+            "listeners": f"{open_to},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": open_to,
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         }
-        settings = _PROPERTIES | listeners | self._properties
+        settings = _PROPERTIES | listeners | more | self._properties
         text = "".join(f"{key}={value}\n" for key, value in settings.items())
         (home / "server.properties").write_text(text, "utf-8")
-        with self._java(
-            "kafka.tools.StorageTool", "format", "-t", self._cluster, "-c", "server.properties"
-        ) as run:
+        how = ["-t", self._cluster, "-c", "server.properties", *scram]
+        with self._java("kafka.tools.StorageTool", "format", *how) as run:
             if run.wait(_START_SECONDS) != 0:
                 self._give_up("could not format its storage")
 
@@ -280,7 +302,7 @@ class Broker:
         raise BrokerError(message)
 
 
-def _free_ports() -> tuple[int, int]:
+def _free_ports() -> tuple[int, int, int]:
     found: list[int] = []
     for _ in range(1000):
         port = secrets.choice(_PORTS)
@@ -293,8 +315,8 @@ def _free_ports() -> tuple[int, int]:
                 continue
         if port not in found:
             found.append(port)
-        if len(found) == 2:  # noqa: PLR2004  # one for clients, one for the controller
-            return found[0], found[1]
+        if len(found) == 3:  # noqa: PLR2004  # for clients, for the controller, and for the secure listener
+            return found[0], found[1], found[2]
     message = f"found no free port between {_PORTS.start} and {_PORTS.stop} on 127.0.0.1"
     raise BrokerError(message)
 

@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from streams.clock import Clock
 from streams.notification.profiles import PROFILES
 from streams.sandbox.broker import Broker, BrokerError
 from streams.sandbox.client import create_topic
+from streams.sandbox.demo_keep import keep as keep_running
 from streams.sandbox.demo_result import result_tables
 from streams.sandbox.demo_script import Planned, moment, plan, write_partners
 from streams.sandbox.demo_work import GROUP, PREFIX, SOURCE, Parts, account, say, work
@@ -72,7 +72,7 @@ def run_demo(  # noqa: PLR0913  # one argument for each option of the command
     try:
         with ended_by_signals(), ExitStack() as stack:
             try:
-                parts, directory = _set_up(stack, scale, console)
+                parts, directory, environment = _set_up(stack, scale, console)
                 rng = Random(seed)  # noqa: S311  # no secret: the same seed plays the same demo
                 events = plan(payments, rng, parts.partner.url, moment(Clock().now_seconds()))
                 say(
@@ -82,7 +82,7 @@ def run_demo(  # noqa: PLR0913  # one argument for each option of the command
                 )
                 code = _run(parts, events, scale, time_limit_seconds, console, keep=keep)
                 if keep:
-                    _keep(parts, directory, console)
+                    keep_running(parts, directory, environment, rng, console)
             except KeyboardInterrupt:
                 say(console, "stopping …")
                 raise
@@ -95,7 +95,7 @@ def run_demo(  # noqa: PLR0913  # one argument for each option of the command
         return 1
 
 
-def _set_up(stack: ExitStack, scale: float, console: Console) -> tuple[Parts, Path]:
+def _set_up(stack: ExitStack, scale: float, console: Console) -> tuple[Parts, Path, dict[str, str]]:
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-")))
     started = time.monotonic()
 
@@ -127,7 +127,7 @@ def _set_up(stack: ExitStack, scale: float, console: Console) -> tuple[Parts, Pa
     worker = stack.enter_context(Worker(environment, directory / "worker.log", port))
     worker.wait_until_ready()
     step("the worker is ready")
-    return Parts(brokers, partner, worker), directory
+    return Parts(brokers, partner, worker), directory, environment
 
 
 def _run(  # noqa: PLR0913  # the options that matter here
@@ -173,21 +173,6 @@ def conclude(report: Report, limit_seconds: float, console: Console) -> int:
         "own trials; `notifier ladder` shows the waits without the scale.",
     )
     return 0
-
-
-def _keep(parts: Parts, directory: Path, console: Console) -> None:
-    say(
-        console,
-        "\nEverything keeps running until Ctrl-C:\n"
-        f"  brokers   {parts.brokers}\n"
-        f"  metrics   {parts.worker.url}/metrics\n"
-        f"  health    {parts.worker.url}/health/ready\n"
-        f"  partner   {parts.partner.url}\n"
-        f"  files     {directory} (partners.yaml, keys, worker.log)",
-    )
-    never = threading.Event()
-    while not never.wait(1):
-        parts.worker.check()
 
 
 def _console() -> Console:

@@ -18,7 +18,8 @@ from streams.sandbox.ledger import DELIVERED
 from streams.sandbox.partner import notify_url
 from streams.sandbox.payments import Event, combinations, order_id, payment_event
 
-_SILENT = "-silent"
+SILENT = "-silent"
+"""Ends the names of the partners that don't answer."""
 _CYCLE = 60
 """Payments of a profile after which the special cases come again."""
 
@@ -90,7 +91,7 @@ def plan(count: int, rng: Random, partner_url: str, now: datetime) -> list[Plann
         if case is not _PLAIN:
             event["notifyUrl"] = notify_url(partner_url, profile, case.script)
         if case.silent:
-            event["partnerId"] += _SILENT
+            event["partnerId"] += SILENT
         planned.append(_planned(event, case.but.get(profile, case.ends)))
     for number, invalid in enumerate(_invalid(rng, now)):
         planned.insert((number + 1) * 7 % (len(planned) + 1), invalid)
@@ -140,7 +141,7 @@ def write_partners(directory: Path, partner_url: str, keys: Keys) -> Path:
     path = write_partners_file(directory, urls, keys, options=options)
     entries = yaml.safe_load(path.read_text("utf-8"))["partners"]
     silent = {
-        name + _SILENT: deepcopy(entry) | {"attempt_timeout_seconds": 1}
+        name + SILENT: deepcopy(entry) | {"attempt_timeout_seconds": 1}
         for name, entry in entries.items()
     }
     path.write_text(

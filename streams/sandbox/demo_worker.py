@@ -58,17 +58,21 @@ def run_command(arguments: list[str], environment: Mapping[str, str], output: Pa
 
 
 class Worker:
-    """`notifier worker`, running.
+    """`notifier worker`, or another command that runs until it is told to stop and says when it is ready.
 
     Args:
         environment: its whole environment.
         output: the file that takes its log.
         port: its web port, as the environment says.
+        command: which one.
     """
 
-    def __init__(self, environment: Mapping[str, str], output: Path, port: int) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], output: Path, port: int, command: str = "worker"
+    ) -> None:
         self._output = output
-        self._process = Guarded([*_COMMAND, "worker"], output=output, environment=environment)
+        self._name = f"notifier {command}"
+        self._process = Guarded([*_COMMAND, command], output=output, environment=environment)
         self.url = f"http://127.0.0.1:{port}"
 
     def __enter__(self) -> Self:
@@ -95,7 +99,7 @@ class Worker:
             NotifierError: it has ended.
         """
         if (code := self._process.poll()) is not None:
-            message = f"notifier worker ended with {code}\n{_tail(self._output)}"
+            message = f"{self._name} ended with {code}\n{_tail(self._output)}"
             raise NotifierError(message)
 
     def wait_until_ready(self) -> None:
@@ -116,8 +120,7 @@ class Worker:
                     seen = answer.text
                 time.sleep(_LOOK_EVERY_SECONDS)
         message = (
-            f"notifier worker was not ready within {_READY_SECONDS:g} s: {seen}\n"
-            f"{_tail(self._output)}"
+            f"{self._name} was not ready within {_READY_SECONDS:g} s: {seen}\n{_tail(self._output)}"
         )
         raise NotifierError(message)
 
@@ -131,12 +134,12 @@ class Worker:
         try:
             code = self._process.wait(_STOP_SECONDS)
         except TimeoutError as error:
-            message = (
-                f"notifier worker: {error}, expected an end after SIGTERM\n{_tail(self._output)}"
-            )
+            message = f"{self._name}: {error}, expected an end after SIGTERM\n{_tail(self._output)}"
             raise NotifierError(message) from error
         if code:
-            message = f"notifier worker ended with {code} after SIGTERM, expected 0\n{_tail(self._output)}"
+            message = (
+                f"{self._name} ended with {code} after SIGTERM, expected 0\n{_tail(self._output)}"
+            )
             raise NotifierError(message)
 
 

@@ -65,7 +65,7 @@ class Produced:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A record as it stands on a topic."""
+    """A record as it stands on a topic; its timestamp in milliseconds since the epoch."""
 
     topic: str
     partition: int
@@ -73,6 +73,7 @@ class Kept:
     value: bytes | None
     headers: Mapping[str, str] = field(default_factory=dict)
     key: bytes | None = None
+    timestamp_ms: int = 0
 
     @property
     def place(self) -> str:
@@ -311,7 +312,9 @@ class _Case:
                 yield FaultKind.BODY, f"the record at {record.place}"
 
     def _of_requests(self) -> Iterator[tuple[FaultKind, str]]:
-        seen: set[str] = set()
+        seen: Counter[str] = Counter()
+        # The signature is the same where two attempts started in the same millisecond, as a crash and a queue may bring.
+        at_once = Counter(entry.started_at_ms for entry in self._attempts)
         for request in self._requests:
             name = f"request {request.number}"
             if not request.signature_valid:
@@ -326,9 +329,9 @@ class _Case:
                 made_ms, unit_ms = _request_time(said)
                 if self._arrived_ms(request) - made_ms > _OLDEST_SIGNATURE_MS:
                     yield FaultKind.STALE, f"{name}: made {said}"
-                elif signature in seen and unit_ms == 1:
+                elif unit_ms == 1 and seen[signature] >= max(at_once[int(made_ms)], 1):
                     yield FaultKind.STALE, f"{name}: used before"
-                seen.add(signature)
+                seen[signature] += 1
 
     def _of_numbers(self, account: Account) -> Iterator[tuple[FaultKind, str]]:
         if account.repeats > self._ledger.repeats_allowed:

@@ -184,4 +184,5 @@ def _kept(record: Any) -> Kept:  # noqa: ANN401  # aiokafka ships no types
         record.value,
         {name: (value or b"").decode(errors="replace") for name, value in record.headers},
         record.key,
+        record.timestamp,
     )

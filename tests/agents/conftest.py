@@ -98,12 +98,12 @@ class Member:
                 stage="source",
                 handle=self.work.handle,
                 due_at_ms=lambda record: self.dues.get(record.value, 0),
-                limits=limits.get(topic, LaneLimits(1000, 2000, 2000, 10)),
+                limits=limits.get(topic, LaneLimits(2000, 2000, 10)),
             )
             for topic in topics
         }
         self.app = build_app(
-            Group("group", routes, 65_536),
+            Group("group", routes, 1000, 65_536),
             connection=Connection("127.0.0.1:1"),
             clock=self.clock,
             host=self.host,

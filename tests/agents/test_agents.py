@@ -14,7 +14,7 @@ from tests.agents.memory_kafka import PATIENCE_SECONDS
 from tests.unit.kit import NOW_MS
 
 A, B = ("a", 0), ("b", 0)
-TIGHT = LaneLimits(window=1000, span=10, waiting=1000, remembered=10)
+TIGHT = LaneLimits(span=10, waiting=1000, remembered=10)
 
 
 def values(name, count, first=0):
@@ -240,7 +240,7 @@ async def test_a_record_that_hangs_looks_dead(new_member):
 
 async def test_records_wait_for_their_due_time(new_member):
     """Held in memory as far as the lane's limit goes, started when their time has come."""
-    limits = LaneLimits(window=1000, span=1000, waiting=4, remembered=10)
+    limits = LaneLimits(span=1000, waiting=4, remembered=10)
     member = await new_member(A, B, limits={"a": limits})
     records = values("a", 8)
     member.dues = dict.fromkeys(records, NOW_MS + 5)

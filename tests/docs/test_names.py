@@ -13,14 +13,14 @@ from streams.cli import app
 from streams.kafka import records
 from streams.kafka.topics import TopicNames, topic_specs
 from streams.notification.decision import DeadLetterReason
-from streams.notification.profiles import PROFILES, TIERS
+from streams.notification.profiles import TIERS
 from streams.operate.metrics import Metrics
 from streams.partners.entry import Entry, SigningKeyEntry, TlsEntry
 from streams.settings import PREFIX, Settings
 
 VARIABLES = {PREFIX + name.upper() for name in Settings.model_fields}
 TOPICS = {spec.name for spec in topic_specs(TopicNames("payment-notification"), TIERS, 1, 1)}
-METRICS = {family.name for family in Metrics(PROFILES.values(), ["source"], "0").registry.collect()}
+METRICS = {family.name for family in Metrics("0").registry.collect()}
 
 
 def command_faults(line):

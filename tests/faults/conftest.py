@@ -1,7 +1,9 @@
 """What the fault scenarios share: a seed, a partner for each, and a place for the figures."""
 
+import asyncio
 import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random  # noqa: TID251  # seeded
@@ -12,6 +14,7 @@ from streams.sandbox.partner_process import PartnerProcess
 from tests.faults.figures import describe_machine
 from tests.faults.rehearsal import Rehearsal
 from tests.faults.wire import Wire
+from tests.faults.zombies import Zombies
 
 _SEED = os.environ.get("FAULTS_SEED") or str(secrets.randbelow(1_000_000))
 
@@ -29,6 +32,21 @@ def figures(seed):
     directory.mkdir(parents=True, exist_ok=True)
     describe_machine(directory, seed)
     return directory
+
+
+@pytest.fixture(scope="session")
+def zombies(broker, keys, tmp_path_factory):
+    """Make the zombies, and give a future of what they said."""
+    directory = tmp_path_factory.mktemp("zombies")
+    with PartnerProcess(keys) as partner, ThreadPoolExecutor(1) as thread:
+        yield thread.submit(asyncio.run, Zombies(broker, partner, keys, directory).make())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _zombies_at_once(request):
+    """Begin with the zombies, which wait for minutes and do nothing: meanwhile the other scenarios run."""
+    if any("zombies" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("zombies")
 
 
 @pytest.fixture

@@ -13,22 +13,31 @@ from streams.clock import Clock
 MACHINE = "machine.json"
 
 
-def describe_machine(directory: Path, seed: str) -> None:
-    """Note where and when a run is; what an earlier one left goes, so that figures of two runs never mix."""
-    for old in directory.glob("*"):
-        old.unlink()
+def machine() -> dict[str, Any]:
+    """Return where and when this is, and with what."""
     packages = ("faust-streaming", "aiokafka", "httpx", "aiohttp", "uvloop", "cryptography")
-    facts = {
+    return {
         "date": f"{datetime.fromtimestamp(Clock().now_seconds(), UTC):%Y-%m-%d}",
         "system": f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
-        "seed": seed,
     }
-    (directory / MACHINE).write_text(json.dumps(facts, indent=1), "utf-8")
+
+
+def describe_machine(directory: Path, seed: str) -> None:
+    """Note where and when a run is; what an earlier one left goes, so that figures of two runs never mix."""
+    for old in directory.glob("*"):
+        old.unlink()
+    (directory / MACHINE).write_text(json.dumps(machine() | {"seed": seed}, indent=1), "utf-8")
 
 
 def note(directory: Path, scenario: str, row: dict[str, Any]) -> None:
     """Note what a scenario came to."""
     (directory / f"{scenario}.scenario.json").write_text(json.dumps(row, indent=1), "utf-8")
+
+
+def note_measure(directory: Path, name: str, row: dict[str, Any]) -> None:
+    """Note what a measurement came to, and where; each stands alone, since they need not be made in one go."""
+    text = json.dumps(row | {"machine": machine()}, indent=1)
+    (directory / f"{name}.measure.json").write_text(text, "utf-8")

@@ -1,7 +1,8 @@
 """The verdict on a scenario: the ledger's, and an explanation for every repeated attempt.
 
 A notifier that delivers at least once may repeat an attempt only where something broke: the attempt was in flight
-then, or had ended without its offset being committed. Pure: evidence in, verdict out.
+then, or had been settled and its offset could not be committed any more. What was committed when is read from the
+broker's own record of commits. Pure: evidence in, verdict out.
 """
 
 from collections import Counter, defaultdict
@@ -11,11 +12,16 @@ from enum import StrEnum
 from itertools import pairwise
 
 from schemas.attempt_record import AttemptRecord
-from streams.kafka.progress import Progress
 from streams.sandbox.inbox import Received
 from streams.sandbox.ledger import Fault, FaultKind, Kept, Ledger, Produced, Report
+from tests.faults.commits import Commit, Commits
 
-COMMIT_INTERVAL_MS = 250
+COMMIT_MS = 250
+"""What was settled so shortly before a crash need not have been committed."""
+
+STALLED_MS = 10_000
+"""A commit that is so late was not slow, it did not come: twice its time-out."""
+
 _LONGEST_FLIGHT_MS = 12_000
 """An attempt's time-out of 5 s, as long again for a machine that is busy, and the time until it is written down."""
 
@@ -24,8 +30,9 @@ class Why(StrEnum):
     """What explains a repeat."""
 
     IN_FLIGHT = "in flight"
-    LAST_COMMIT = "ended within the last commit interval"
-    BEHIND_HEAD = "ended before, offset not committed"
+    LAST_COMMIT = "settled in the last 250 ms"
+    BEHIND_HEAD = "settled behind a head in flight, no room in the commit"
+    LATE_COMMIT = "settled earlier, the commit was late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +42,12 @@ class Break:
     Attributes:
         from_ms: when it began, milliseconds since the epoch.
         until_ms: when it was over.
-        committed: what its groups had committed then, by topic and partition; None where nobody looked.
+        worker: to which of them, by the name in its attempts records; None for all.
     """
 
     from_ms: int
     until_ms: int
-    committed: Mapping[tuple[str, int], Progress] | None = None
-
-    def had_committed(self, place: str) -> bool:
-        """Tell whether a record (`topic/partition/offset`) was known as settled."""
-        topic, partition, offset = place.rsplit("/", 2)
-        done = (self.committed or {}).get((topic, int(partition)), Progress(0))
-        return int(offset) < done.offset or int(offset) in done.finished
+    worker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Verdict:
     Attributes:
         report: the ledger's.
         repeats: how many attempts were made again, by what explains them.
+        latest_commit_ms: the longest time for which something that was repeated had been settled without a commit.
         absorbed: second copies of records that were recognised.
         parks: moves aside without an attempt.
         calls: requests that the partner got.
@@ -64,6 +66,7 @@ class Verdict:
 
     report: Report
     repeats: Mapping[Why, int]
+    latest_commit_ms: int
     absorbed: int
     parks: int
     calls: int
@@ -75,35 +78,57 @@ class Verdict:
         return self.report.count(FaultKind.LOST)
 
 
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """What was done with a record, and when the broker had it all: an attempt or a park."""
+
+    entry: AttemptRecord
+    settled_ms: int
+
+    @property
+    def began_ms(self) -> int:
+        return _began_ms(self.entry)
+
+
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    why: Why
+    uncommitted_ms: int = 0
+
+
 @dataclass(slots=True)
 class _Evidence:
-    journal: list[AttemptRecord] = field(default_factory=list)
+    journal: list[tuple[AttemptRecord, int]] = field(default_factory=list)
     requests: list[Received] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
 
 
-def judge(ledger: Ledger, breaks: Sequence[Break]) -> Verdict:
+def judge(ledger: Ledger, breaks: Sequence[Break], commits: Commits) -> Verdict:
     """Reconcile, then look for an explanation of every repeat.
 
     Args:
         ledger: with as many repeats allowed as there may be; they are judged here. Request-Time must be in
-            milliseconds, which names the attempt.
+            milliseconds, which names the attempt, and the attempts topic stamped by the broker.
         breaks: what was done.
+        commits: every one that the groups made.
     """
     report, repeats = ledger.reconcile(), Counter[Why]()
     faults = list(report.faults)
     evidence = _by_origin(ledger)
+    latest = 0
     for produced in ledger.produced:
         case = evidence[produced.origin]
-        for why in _repeats(produced, case, breaks):
-            if isinstance(why, Why):
-                repeats[why] += 1
+        for found in _repeats(produced, case, breaks, commits):
+            if isinstance(found, _Explained):
+                repeats[found.why] += 1
+                latest = max(latest, found.uncommitted_ms)
             else:
-                faults.append(Fault(FaultKind.REPEATED, produced.origin, why))
-    entries = [entry for case in evidence.values() for entry in case.journal]
+                faults.append(Fault(FaultKind.REPEATED, produced.origin, found))
+    entries = [entry for case in evidence.values() for entry, _ in case.journal]
     return Verdict(
         report,
         {why: repeats[why] for why in Why},
+        latest,
         absorbed=sum(entry.decision == "absorbed" for entry in entries),
         parks=sum(entry.kind == "park" for entry in entries),
         calls=len(ledger.requests),
@@ -119,19 +144,19 @@ def _by_origin(ledger: Ledger) -> defaultdict[str, _Evidence]:
     for record in ledger.kept:
         if record.topic == f"{ledger.prefix}-attempts":
             entry = AttemptRecord.model_validate_json(record.value or b"")
-            found[entry.origin or ""].journal.append(entry)
+            found[entry.origin or ""].journal.append((entry, record.timestamp_ms))
         else:
             found[record.origin].kept.append(record)
     return found
 
 
-def _repeats(produced: Produced, case: _Evidence, breaks: Sequence[Break]) -> Iterator[Why | str]:
+def _repeats(
+    produced: Produced, case: _Evidence, breaks: Sequence[Break], commits: Commits
+) -> Iterator[_Explained | str]:
     """Yield an explanation, or a sentence where there is none, for each request that repeats another."""
-    attempts = sorted(
-        (entry for entry in case.journal if entry.kind == "attempt"),
-        key=lambda entry: entry.started_at_ms or 0,
+    written_down = Counter(
+        str(entry.started_at_ms) for entry, _ in case.journal if entry.kind == "attempt"
     )
-    written_down = Counter(str(entry.started_at_ms) for entry in attempts)
     for request in case.requests:
         made = request.headers.get("request-time", "")
         if written_down[made]:
@@ -139,50 +164,77 @@ def _repeats(produced: Produced, case: _Evidence, breaks: Sequence[Break]) -> It
         else:
             yield _unwritten(int(made), breaks)
     visits = _visits(produced, case)
-    again: dict[int, Why] = {}
+    again: dict[int, _Explained] = {}
     # what explains that a record was taken up twice, by the attempts that had been made before
     for place, entries in visits.items():
         for first, second in pairwise(entries):
-            why = _again(place, first, second, breaks)
-            if isinstance(why, Why):
-                again[_attempts_before(first)] = why
+            found = _again(place, first, second, breaks, commits)
+            if isinstance(found, _Explained):
+                again[_attempts_before(first.entry)] = found
             else:
-                yield why
+                yield found
     yield from _numbers(visits, again)
 
 
 def _numbers(
-    visits: Mapping[str, Sequence[AttemptRecord]], again: Mapping[int, Why]
-) -> Iterator[Why | str]:
+    visits: Mapping[str, Sequence[_Visit]], again: Mapping[int, _Explained]
+) -> Iterator[_Explained | str]:
     """Yield what explains each attempt under a number that was made before."""
     places: defaultdict[int, list[str]] = defaultdict(list)
     for place, entries in visits.items():
-        for entry in entries:
-            if entry.kind == "attempt":
-                places[entry.attempt or 0].append(place)
+        for visit in entries:
+            if visit.entry.kind == "attempt":
+                places[visit.entry.attempt or 0].append(place)
     for number, made_from in places.items():
         for _ in made_from[1:]:
-            if (why_again := again.get(number - 1)) is not None:
-                yield why_again
+            if (explained := again.get(number - 1)) is not None:
+                yield explained
             elif len(set(made_from)) > 1:
                 yield f"attempt {number} was made from {' and from '.join(made_from)}: a second ladder"
 
 
-def _visits(produced: Produced, case: _Evidence) -> dict[str, list[AttemptRecord]]:
+def _visits(produced: Produced, case: _Evidence) -> dict[str, list[_Visit]]:
     """Return what was done with each record (`topic/partition/offset`), in the order of time: attempts and parks."""
-    visits: defaultdict[str, list[AttemptRecord]] = defaultdict(list)
-    for entry in sorted(case.journal, key=lambda entry: entry.started_at_ms or entry.at_ms):
-        if entry.kind in {"attempt", "park"}:
-            visits[_place(entry, produced, case)].append(entry)
+    visits: defaultdict[str, list[_Visit]] = defaultdict(list)
+    met: Counter[str] = Counter()
+    for entry, appended_ms in sorted(case.journal, key=lambda pair: _began_ms(pair[0])):
+        if entry.kind in {"attempt", "park"} or entry.decision == "absorbed":
+            place = _place(entry, produced, case, met)
+            met[place] += 1
+            if entry.kind != "decision":
+                settled_ms = max(appended_ms, _parked_ms(entry, case))
+                visits[place].append(_Visit(entry, settled_ms))
     return visits
+
+
+def _began_ms(entry: AttemptRecord) -> int:
+    return entry.started_at_ms or entry.at_ms
+
+
+def _parked_ms(entry: AttemptRecord, case: _Evidence) -> int:
+    """Return when the record was written that a park leaves, which is after its attempts record; 0 for an attempt."""
+    if entry.kind != "park":
+        return 0
+    wanted = {
+        "attempt": str(entry.attempt),
+        "parks": str(entry.parks),
+        "due-at-ms": str(entry.next_due_at_ms),
+    }
+    return max(
+        (record.timestamp_ms for record in case.kept if wanted.items() <= record.headers.items()),
+        default=0,
+    )
 
 
 def _attempts_before(entry: AttemptRecord) -> int:
     return (entry.attempt or 0) - (entry.kind == "attempt")
 
 
-def _place(entry: AttemptRecord, produced: Produced, case: _Evidence) -> str:
-    """Return the record that an attempt or a park was made from."""
+def _place(entry: AttemptRecord, produced: Produced, case: _Evidence, met: Counter[str]) -> str:
+    """Return the record that an attempt, a park or the recognition of a copy was made from.
+
+    Of two copies, which a crash leaves, the one that was met less often so far.
+    """
     if entry.trigger == "event":
         return produced.origin
     wanted = {
@@ -191,32 +243,55 @@ def _place(entry: AttemptRecord, produced: Produced, case: _Evidence) -> str:
     }
     if entry.kind == "attempt":
         wanted["due-at-ms"] = str(entry.due_at_ms)
-    for record in case.kept:
-        if wanted.items() <= record.headers.items() and "dead-letter-reason" not in record.headers:
-            return record.place
-    return f"nowhere/0/{entry.due_at_ms}"
+    copies = [
+        record.place
+        for record in case.kept
+        if wanted.items() <= record.headers.items()
+        and "dead-letter-reason" not in record.headers
+        and int(record.headers["due-at-ms"]) <= _began_ms(entry)
+    ]
+    return min(copies, key=met.__getitem__, default=f"nowhere/0/{entry.due_at_ms}")
 
 
-def _unwritten(made_ms: int, breaks: Sequence[Break]) -> Why | str:
+def _unwritten(made_ms: int, breaks: Sequence[Break]) -> _Explained | str:
     for what in breaks:
         if what.from_ms - _LONGEST_FLIGHT_MS <= made_ms <= what.until_ms:
-            return Why.IN_FLIGHT
+            return _Explained(Why.IN_FLIGHT)
     return f"a request made at {made_ms} was never written down, and nothing broke then"
 
 
 def _again(
-    place: str, first: AttemptRecord, second: AttemptRecord, breaks: Sequence[Break]
-) -> Why | str:
+    place: str, first: _Visit, second: _Visit, breaks: Sequence[Break], commits: Commits
+) -> _Explained | str:
     """Explain why a record was taken up twice."""
-    began, ended = first.started_at_ms or first.at_ms, first.at_ms
-    again = second.started_at_ms or second.at_ms
-    between = [what for what in breaks if began <= what.until_ms and again >= what.from_ms]
-    for what in between:
-        if not what.had_committed(place):
-            if ended >= what.from_ms:
-                return Why.IN_FLIGHT
-            if what.from_ms - ended <= COMMIT_INTERVAL_MS:
-                return Why.LAST_COMMIT
-            return Why.BEHIND_HEAD
-    why = "although its offset was committed" if between else "and nothing broke in between"
-    return f"{place} was taken up again, {why}"
+    topic, partition, offset = place.rsplit("/", 2)
+    made = commits.get((topic, int(partition)), ())
+    for commit in made:
+        if commit.at_ms < second.began_ms and commit.covers(int(offset)):
+            return f"{place} was taken up again, although its offset was committed"
+    between = [
+        what
+        for what in breaks
+        if first.began_ms <= what.until_ms
+        and second.began_ms >= what.from_ms
+        and what.worker in {None, first.entry.worker}
+    ]
+    if not between:
+        return f"{place} was taken up again, and nothing broke in between that concerned it"
+    found = [_cause(first, what, made) for what in between]
+    best = min(found, key=lambda explained: list(Why).index(explained.why))
+    if best.why is Why.LATE_COMMIT and best.uncommitted_ms > STALLED_MS:
+        return f"{place} was taken up again, settled for {best.uncommitted_ms} ms without a commit"
+    return best
+
+
+def _cause(first: _Visit, what: Break, made: Sequence[Commit]) -> _Explained:
+    uncommitted_ms = what.from_ms - first.settled_ms
+    if uncommitted_ms < 0:
+        return _Explained(Why.IN_FLIGHT)
+    if uncommitted_ms <= COMMIT_MS:
+        return _Explained(Why.LAST_COMMIT, uncommitted_ms)
+    before = [commit for commit in made if commit.at_ms <= what.until_ms]
+    if before and before[-1].at_ms > first.settled_ms and before[-1].full:
+        return _Explained(Why.BEHIND_HEAD, uncommitted_ms)
+    return _Explained(Why.LATE_COMMIT, uncommitted_ms)

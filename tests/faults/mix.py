@@ -1,6 +1,6 @@
 """How the partner answers under load, and where each event must end.
 
-The ladder is scaled by 0.3: the shortest waits, 0.3 s and 0.9 s, stay above the commit interval of 250 ms. With a
+The ladder is scaled by 0.3: the shortest waits, 0.3 s and 0.9 s, stay above the commit interval of 150 ms. With a
 shorter one a retry could be settled, and its offset committed, before the offset of the record that it came from is:
 a crash between the two would leave a second copy of a retry that nobody remembers, and that is a fault of the
 rehearsal, not of the notifier, whose shortest wait is 1 s.

@@ -29,6 +29,7 @@ app = faust.App(
     os.environ["ORDINARY_GROUP"],
     broker=f"kafka://{os.environ['ORDINARY_BROKERS']}",
     store="memory://",
+    datadir=os.environ["ORDINARY_DATA"],
     topic_allow_declare=False,
     topic_disable_leader=True,
     web_enabled=False,

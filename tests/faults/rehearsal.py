@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -9,7 +10,6 @@ from pathlib import Path
 from random import Random  # noqa: TID251  # seeded
 
 from streams.clock import Clock
-from streams.kafka.progress import Progress
 from streams.notification.profiles import TIERS
 from streams.sandbox.broker import Broker
 from streams.sandbox.keys import Keys
@@ -21,17 +21,28 @@ from streams.sandbox.ledger_evidence import (
     topics_with_prefix,
 )
 from streams.sandbox.partner_process import PartnerProcess
+from tests.faults.commits import commits_of
 from tests.faults.figures import note
 from tests.faults.judge import Break, Verdict, judge
 from tests.faults.load import Load, Written
 from tests.faults.mix import SCALE
 from tests.faults.wire import Wire
 from tests.support.deployment import Deployment
-from tests.support.kafka import administration, ends_of
+from tests.support.kafka import ends_of
 from tests.support.notifier import WorkerProcess
 from tests.support.waiting import eventually
 
 PARTITIONS = 4
+INSIDE = Path(__file__).parent / "inside"
+"""What runs inside of a worker under test."""
+
+
+def inside(**variables: str) -> dict[str, str]:
+    """Return the environment of a worker that has `tests/faults/inside` in it, with these variables for it."""
+    path = os.pathsep.join([str(INSIDE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return variables | {"PYTHONPATH": path}
+
+
 _REPEATS_ALLOWED = 1000  # the ledger counts them, the judge explains them one by one
 
 
@@ -76,6 +87,7 @@ class Rehearsal:
         self._seed, self._directory, self._figures = f"{seed}:{name}", directory, figures
         self.wire = wire
         self._load: Load | None = None
+        self._names: dict[WorkerProcess, str] = {}
         self._began = time.monotonic()
         settings = {"ladder_scale": SCALE}
         self.deployment = Deployment(broker, partner, keys, directory, partitions, settings)
@@ -95,7 +107,7 @@ class Rehearsal:
     async def begin(self, *workers: Mapping[str, object], climbers: int = 0) -> list[WorkerProcess]:
         """Make topics, start workers with these settings (one with none by default), then the load."""
         await self.deployment.create_topics()
-        started = [self.deployment.worker(**settings) for settings in workers or ({},)]
+        started = [self.worker(**settings) for settings in workers or ({},)]
         await asyncio.gather(*(worker.ready(90) for worker in started))
         self._load = Load(
             self.deployment.bootstrap,
@@ -110,31 +122,31 @@ class Rehearsal:
         self.say(f"{len(started)} workers deliver under load")
         return started
 
+    def worker(self, **settings: object) -> WorkerProcess:
+        """Start a worker that has a name of its own in its attempts records."""
+        name = f"worker-{len(self._names)}"
+        worker = self.deployment.worker(inside(FAULTS_WORKER=name), **settings)
+        self._names[worker] = name
+        return worker
+
     async def delivering(self, more: int = 200, timeout_seconds: float = 90) -> None:
         """Wait until the partner got so many requests more."""
         target = len(self.partner.requests) + more
         await asyncio.to_thread(self.partner.wait_for, target, timeout_seconds)
 
-    async def broke(self, since_ms: int | None = None, *, look: bool = False) -> None:
-        """Note that something was done just now, or from some moment until now.
+    def named(self, name: str | None) -> WorkerProcess | None:
+        """Return the worker that has this name in its attempts records."""
+        return next((worker for worker, its in self._names.items() if its == name), None)
 
-        Args:
-            since_ms: when it began.
-            look: whether the offsets committed at this moment are part of the evidence.
-        """
-        now = self.clock.now_ms()
-        committed = await self.committed() if look else None
-        self.breaks.append(Break(since_ms or now, now, committed))
+    def kill_worker(self, victim: WorkerProcess) -> None:
+        """SIGKILL."""
+        since = self.clock.now_ms()
+        victim.kill()
+        self.broke(since, self._names[victim])
 
-    async def committed(self) -> dict[tuple[str, int], Progress]:
-        """Return what the groups have committed."""
-        found = {}
-        async with administration(self.deployment.bootstrap) as admin:
-            for group in self._groups:
-                offsets = await admin.list_consumer_group_offsets(group)
-                for tag, seen in offsets.items():
-                    found[tag.topic, tag.partition] = Progress.read(seen.offset, seen.metadata)
-        return found
+    def broke(self, since_ms: int, worker: str | None = None) -> None:
+        """Note that something was done, to one worker or to all, from some moment until now."""
+        self.breaks.append(Break(since_ms, self.clock.now_ms(), worker))
 
     @property
     def _groups(self) -> tuple[str, str]:
@@ -193,6 +205,10 @@ class Rehearsal:
         bootstrap, deployment = self.deployment.bootstrap, self.deployment
         ours = await topics_with_prefix(bootstrap, deployment.names.prefix)
         kept = await read_topics(bootstrap, [deployment.source, *ours])
+        committed = await committed_offsets(bootstrap, self._groups)
+        commits = await commits_of(bootstrap, self._groups)
+        ends = {tag: made[-1].progress.offset for tag, made in commits.items()}
+        assert ends == committed, "the history of commits was not read as the broker means it"
         ledger = Ledger(
             prefix=deployment.names.prefix,
             produced=written.produced(
@@ -200,12 +216,12 @@ class Rehearsal:
             ),
             requests=self.partner.requests,
             kept=kept,
-            committed=await committed_offsets(bootstrap, self._groups),
+            committed=committed,
             scale=SCALE,
             monotonic_zero_ms=monotonic_zero_ms(),
             repeats_allowed=_REPEATS_ALLOWED,
         )
-        return judge(ledger, self.breaks)
+        return judge(ledger, self.breaks, commits)
 
     def _report(self, written: Written, verdict: Verdict) -> None:
         row = {
@@ -217,6 +233,7 @@ class Rehearsal:
             "done": self.counts,
             "calls": verdict.calls,
             "repeats": {why.value: count for why, count in verdict.repeats.items()},
+            "latest_commit_ms": verdict.latest_commit_ms,
             "absorbed": verdict.absorbed,
             "parks": verdict.parks,
             "retries": len(verdict.report.lateness_ms),

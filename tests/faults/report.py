@@ -1,4 +1,4 @@
-"""Write the table of docs/reliability.md from the figures of the last run: `python -m tests.faults.report`."""
+"""Write the tables of docs/reliability.md from the figures of the last runs: `python -m tests.faults.report`."""
 
 import json
 import sys
@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.figures import MACHINE
+from tests.faults.judge import COMMIT_MS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
-FIGURES = ROOT / "build" / "faults"
+FIGURES, MEASURES = ROOT / "build" / "faults", ROOT / "build" / "measures"
 BEGIN, END = "<!-- figures of make test-faults -->", "<!-- end of figures -->"
+BEGIN_MEASURES, END_MEASURES = "<!-- figures of make measure -->", "<!-- end of measures -->"
 
 
 def table(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
-    """Return the section: one row for each scenario, then where and when."""
+    """Return the section of the scenarios: one row for each, then where and when."""
     lines = [
         "| Scenario | What was done | Events | Events/s | Calls | Retries | Parks | Repeats | Lost |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -31,34 +33,66 @@ def table(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
             str(row["lost"]),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
-    lines += [
-        "",
-        f"{machine['date']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}, {packages}.",
-        f"`FAULTS_SEED={machine['seed']} make test-faults`",
-    ]
+    lines += ["", _where(machine), f"`FAULTS_SEED={machine['seed']} make test-faults`"]
     return "\n".join(lines)
+
+
+def measures_table(rows: list[dict[str, Any]]) -> str:
+    """Return the section of the measurements: what was asked, what was found, and whether that holds."""
+    lines = ["| Measurement | Asked | Found | Holds |", "|---|---|---|---|"]
+    for row in rows:
+        found = "; ".join(f"{what}: {_number(much)}" for what, much in row["found"].items())
+        holds = "yes" if row["holds"] else "**no**"
+        lines.append(f"| `{row['name']}` | {row['asked']} | {found} | {holds} |")
+    places = dict.fromkeys(_where(row["machine"]) for row in rows)
+    return "\n".join([*lines, "", *places, "`make measure`"])
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, (int, float)) else str(value)
+
+
+def _where(machine: dict[str, Any]) -> str:
+    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    return f"{machine['date']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}, {packages}."
 
 
 def _repeats(row: dict[str, Any]) -> str:
     explained = {why: count for why, count in row.get("repeats", {}).items() if count}
     if not explained:
         return "0" if "repeats" in row else ""
-    return f"{sum(explained.values())}: " + ", ".join(f"{n} {why}" for why, n in explained.items())
+    words = ", ".join(f"{count} {why}" for why, count in explained.items())
+    late = row.get("latest_commit_ms", 0)
+    slowest = f" (after {late} ms at most)" if late > COMMIT_MS else ""
+    return f"{sum(explained.values())}: {words}{slowest}"
 
 
 def main() -> int:
-    """Replace the section between the marks."""
-    files = sorted(FIGURES.glob("*.scenario.json"), key=lambda file: file.stat().st_mtime)
-    if not files:
-        sys.stderr.write(f"no figures in {FIGURES}: run make test-faults first\n")
+    """Replace the sections between the marks."""
+    scenarios = sorted(FIGURES.glob("*.scenario.json"), key=lambda file: file.stat().st_mtime)
+    measures = sorted(MEASURES.glob("*.measure.json"))
+    if not scenarios and not measures:
+        sys.stderr.write("no figures: run make test-faults or make measure first\n")
         return 1
-    rows = [json.loads(file.read_text("utf-8")) for file in files]
-    machine = json.loads((FIGURES / MACHINE).read_text("utf-8"))
-    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{table(rows, machine)}\n{END}{after}", "utf-8")
+    page = PAGE.read_text("utf-8")
+    if scenarios:
+        rows = [json.loads(file.read_text("utf-8")) for file in scenarios]
+        machine = json.loads((FIGURES / MACHINE).read_text("utf-8"))
+        page = _replaced(page, BEGIN, table(rows, machine), END)
+    if measures:
+        rows = [
+            json.loads(file.read_text("utf-8")) | {"name": file.name.removesuffix(".measure.json")}
+            for file in measures
+        ]
+        page = _replaced(page, BEGIN_MEASURES, measures_table(rows), END_MEASURES)
+    PAGE.write_text(page, "utf-8")
     return 0
+
+
+def _replaced(page: str, begin: str, section: str, end: str) -> str:
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{section}\n{end}{after}"
 
 
 if __name__ == "__main__":

@@ -3,25 +3,15 @@
 import asyncio
 
 import pytest
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from streams.kafka.topics import topic_specs
-from streams.notification.profiles import TIERS
 from streams.sandbox.broker import Broker
 from tests.faults.disk import small_disk
-from tests.support.kafka import administration
+from tests.faults.zombies import refuse_all
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(900)]
 
 KILLS, FROZEN_SECONDS, FAILING_SECONDS, FULL_SECONDS = 5, 30.0, 20.0, 10.0
-REFUSE_ALL = {
-    "message.timestamp.type": "CreateTime",
-    "message.timestamp.before.max.ms": "0",
-    "message.timestamp.after.max.ms": "0",
-}
-"""No record may have been made before it arrives. (More replicas than there are would do, but Kafka 4 asks for no more
-than a partition can have.)"""
 
 
 @pytest.fixture
@@ -41,7 +31,7 @@ async def test_the_broker_is_killed(rehearse, own_broker):
             await asyncio.to_thread(own_broker.kill)
             await asyncio.to_thread(own_broker.start)
             await rehearsal.delivering()
-            await rehearsal.broke(since)
+            rehearsal.broke(since)
             rehearsal.say(f"{kill + 1} of {KILLS} kills")
         rehearsal.counts["broker killed and restarted"] = KILLS
         await rehearsal.end(*workers)
@@ -57,7 +47,7 @@ async def test_the_broker_freezes(rehearse, own_broker):
         await asyncio.sleep(FROZEN_SECONDS)
         own_broker.thaw()
         await rehearsal.delivering()
-        await rehearsal.broke(since)
+        rehearsal.broke(since)
         rehearsal.counts["seconds frozen"] = FROZEN_SECONDS
         await rehearsal.end(*workers)
 
@@ -79,7 +69,7 @@ async def test_the_disk_is_full(rehearse, tmp_path):
             disk.free()
             await asyncio.to_thread(broker.start)
             await rehearsal.delivering()
-            await rehearsal.broke(since)
+            rehearsal.broke(since)
             rehearsal.counts |= {"disk full": disk.how, "seconds": FULL_SECONDS}
             await rehearsal.end(*workers)
 
@@ -88,21 +78,12 @@ async def test_every_produce_fails(rehearse, broker):
     """For 20 s the attempts topic takes nothing, so nothing is settled; then all is, without a repeat."""
     async with rehearse("every produce fails", broker) as rehearsal:
         workers = await rehearsal.begin({}, {})
-        names = rehearsal.deployment.names
-        (spec,) = [spec for spec in topic_specs(names, TIERS, 4, 1) if spec.name == names.attempts]
-        async with administration(broker.bootstrap) as admin:
-
-            async def alter(more):
-                resource = ConfigResource(ConfigResourceType.TOPIC, spec.name, spec.config | more)
-                (answer,) = await admin.alter_configs([resource])
-                assert [error[0] for error in answer.resources] == [0], answer
-
-            before = await _errors(workers)
-            await alter(REFUSE_ALL)
-            rehearsal.say(f"{spec.name} refuses all for {FAILING_SECONDS:g} s")
-            await asyncio.sleep(FAILING_SECONDS)
-            assert await _errors(workers) > before
-            await alter({})
+        before = await _errors(workers)
+        await refuse_all(rehearsal.deployment)
+        rehearsal.say(f"the attempts topic refuses all for {FAILING_SECONDS:g} s")
+        await asyncio.sleep(FAILING_SECONDS)
+        assert await _errors(workers) > before
+        await refuse_all(rehearsal.deployment, refuse=False)
         await rehearsal.delivering()
         rehearsal.counts["seconds of failing"] = FAILING_SECONDS
         await rehearsal.end(*workers)

@@ -2,7 +2,6 @@
 
 import asyncio
 import struct
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,6 @@ async def test_the_clock_steps(rehearse, broker, tmp_path, monkeypatch):
         monkeypatch.setenv(
             "FAULTS_CLOCK", str(clock)
         )  # after the partner's start: its clock is right
-        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "wrong_clock"), prepend=":")
         workers = await rehearsal.begin({})
         reads = 0
         for minutes in STEP_MINUTES:

@@ -7,7 +7,8 @@ import pytest
 from streams.kafka.progress import Progress
 from streams.sandbox.inbox import Received
 from streams.sandbox.ledger import Kept, Ledger, Produced
-from tests.faults.judge import Break, Why, judge
+from tests.faults.commits import Commit
+from tests.faults.judge import COMMIT_MS, STALLED_MS, Break, Why, judge
 
 SOURCE = "source"
 EVENT = f"{SOURCE}/0/0"
@@ -21,6 +22,11 @@ class Evidence:
     def __init__(self):
         self.kept = [Kept(SOURCE, 0, 0, b"{}")]
         self.requests = []
+        self.commits = []
+
+    def commit(self, at_ms, progress, *, full=False):
+        """Add a commit of the source topic."""
+        self.commits.append(Commit(at_ms, progress, full))
 
     def tier(self, *, attempt, parks=0, due):
         """Add a record of the event on the tier."""
@@ -32,14 +38,14 @@ class Evidence:
             "due-at-ms": str(due),
         }
         offset = sum(record.topic == TIER for record in self.kept)
-        self.kept.append(Kept(TIER, 0, offset, b"body", headers))
+        self.kept.append(Kept(TIER, 0, offset, b"body", headers, timestamp_ms=due - 300))
 
     def journal(self, kind, at_ms, **members):
         """Add an attempts record."""
         value = {"v": 1, "kind": kind, "at_ms": at_ms, "origin": EVENT, "replays": 0} | members
-        self.kept.append(
-            Kept("p-attempts", 0, len(self.kept), json.dumps({"parks": 0, **value}).encode())
-        )
+        value = {"parks": 0, "worker": "one", **value}
+        raw = json.dumps(value).encode()
+        self.kept.append(Kept("p-attempts", 0, len(self.kept), raw, timestamp_ms=at_ms))
 
     def attempt(self, number, start, *, due=None, written=True, **members):
         """Add a request of 10 ms, and its attempts record if it was written."""
@@ -83,7 +89,7 @@ class Evidence:
             monotonic_zero_ms=float(START),
             repeats_allowed=9,
         )
-        verdict = judge(ledger, breaks)
+        verdict = judge(ledger, breaks, {(SOURCE, 0): self.commits})
         repeats = {why: count for why, count in verdict.repeats.items() if count}
         return repeats, [fault.detail for fault in verdict.faults]
 
@@ -94,28 +100,66 @@ def evidence():
     return Evidence()
 
 
-def kill(at_ms, committed=0):
-    """Return a kill after this offset of the source topic was committed."""
-    return Break(at_ms, at_ms, {(SOURCE, 0): Progress(committed)})
+def kill(at_ms, worker="one"):
+    """Return the kill of a worker."""
+    return Break(at_ms, at_ms, worker)
 
 
 @pytest.mark.parametrize(
-    ("killed", "why"), [(5, Why.IN_FLIGHT), (200, Why.LAST_COMMIT), (900, Why.BEHIND_HEAD)]
+    ("killed", "why"),
+    [
+        (5, Why.IN_FLIGHT),
+        (200, Why.LAST_COMMIT),
+        (10 + COMMIT_MS, Why.LAST_COMMIT),
+        (11 + COMMIT_MS, Why.LATE_COMMIT),
+    ],
 )
 def test_a_kill_explains_what_was_not_committed(evidence, killed, why):
-    """By how long before it the attempt had ended."""
+    """By how long before it the broker had the record of the attempt."""
     evidence.attempt(1, START)
     evidence.attempt(1, START + 2000)
     assert evidence.verdict(kill(START + killed)) == ({why: 1}, [])
 
 
-def test_what_was_committed_may_not_be_repeated(evidence):
-    """Whatever broke."""
+def test_a_commit_that_never_came_explains_nothing(evidence):
+    """A worker that has stopped to commit is not slow."""
+    evidence.attempt(1, START)
+    evidence.attempt(1, START + 2 * STALLED_MS)
+    repeats, faults = evidence.verdict(kill(START + STALLED_MS + 11))
+    assert not repeats
+    assert any("without a commit" in fault for fault in faults)
+
+
+def test_what_had_no_room_beside_the_offset(evidence):
+    """Only a commit that came after, and was full, explains it."""
     evidence.attempt(1, START)
     evidence.attempt(1, START + 2000)
-    repeats, faults = evidence.verdict(kill(START + 200, committed=1))
+    evidence.commit(START + 400, Progress(0))
+    assert evidence.verdict(kill(START + 500)) == ({Why.LATE_COMMIT: 1}, [])
+    evidence.commit(START + 450, Progress(0), full=True)
+    assert evidence.verdict(kill(START + 500)) == ({Why.BEHIND_HEAD: 1}, [])
+
+
+@pytest.mark.parametrize("progress", [Progress(1), Progress(0, frozenset({0}))])
+def test_what_was_committed_may_not_be_repeated(evidence, progress):
+    """Whatever broke, and although a later commit forgot it."""
+    evidence.attempt(1, START)
+    evidence.attempt(1, START + 2000)
+    evidence.commit(START + 100, progress)
+    evidence.commit(START + 150, Progress(0))
+    repeats, faults = evidence.verdict(kill(START + 200))
     assert not repeats
     assert any("although its offset was committed" in fault for fault in faults)
+
+
+def test_another_workers_kill_explains_nothing(evidence):
+    """The record was not in its hands; an outage of the broker concerns all."""
+    evidence.attempt(1, START)
+    evidence.attempt(1, START + 2000)
+    repeats, faults = evidence.verdict(kill(START + 5, "two"))
+    assert not repeats
+    assert any("nothing broke in between" in fault for fault in faults)
+    assert evidence.verdict(kill(START + 5, None)) == ({Why.IN_FLIGHT: 1}, [])
 
 
 @pytest.mark.parametrize("killed", [-500, 3000])

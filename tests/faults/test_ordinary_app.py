@@ -34,13 +34,14 @@ def _say(what):
     sys.stdout.flush()
 
 
-def _start(broker, keys, output):
+def _start(broker, keys, directory, output):
     environment = os.environ | {
         "ORDINARY_BROKERS": broker.bootstrap,
         "ORDINARY_TOPIC": TOPIC,
         "ORDINARY_GROUP": GROUP,
         "ORDINARY_KEY": str(keys.sender.private),
         "ORDINARY_CA": str(keys.ca),
+        "ORDINARY_DATA": str(directory),
     }
     command = [sys.executable, "-m", "faust", "-A", "tests.faults.ordinary_app", "worker"]
     return subprocess.Popen(  # noqa: S603  # our own module
@@ -87,7 +88,7 @@ async def test_an_ordinary_app_loses_records(  # noqa: PLR0913, PLR0917  # the f
     began, worker, load = time.monotonic(), None, None
     with PartnerProcess(keys) as partner, log:
         try:
-            worker = _start(broker, keys, log)
+            worker = _start(broker, keys, tmp_path, log)
             load = Load(
                 broker.bootstrap, TOPIC, partner.url, seed=f"{seed}:{NAME}", directory=tmp_path
             )
@@ -106,7 +107,7 @@ async def test_an_ordinary_app_loses_records(  # noqa: PLR0913, PLR0917  # the f
                 worker.kill()
                 worker.wait()
                 _say(f"kill {kill + 1} of {KILLS}, after a commit past a record in flight")
-                worker = _start(broker, keys, log)
+                worker = _start(broker, keys, tmp_path, log)
             await asyncio.to_thread(
                 partner.wait_for, len(partner.requests) + 400, timeout_seconds=120
             )

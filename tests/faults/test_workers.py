@@ -1,54 +1,99 @@
 """Workers are killed, ended, join and leave, and change their roles under load."""
 
 import asyncio
+import json
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 
-from tests.support.kafka import ends_of
+from streams.notification.profiles import PROFILES
+from streams.sandbox.payments import order_id, payment_event
+from tests.faults.rehearsal import inside
+from tests.support.kafka import partitions_of
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(900)]
 
-KILLS, ROUNDS = 20, 5
+KILLS, ROUNDS = 20, 4
 CLIMBERS = 20
 IDLE_SECONDS = 15.0
 """More than the 10 s after which a worker that polls nothing counts as dead."""
 
 
-async def _tier_grows(rehearsal):
-    """Wait until the broker has acknowledged a further record of the shortest tier."""
-    bootstrap = rehearsal.deployment.bootstrap
-    tier = f"{rehearsal.deployment.names.prefix}-retry-1s"
-    before = await ends_of(bootstrap, [tier])
+FIRST_WAIT = PROFILES["alipay-to-merchant"].ladder.waits[0]
 
-    async def grown():
-        return await ends_of(bootstrap, [tier]) != before
 
-    await eventually(grown, 60, what=f"a record on {tier}", every_seconds=0.001)
+async def _writer_of_a_retry(rehearsal, workers):
+    """Wait until the broker has a record that puts a notification on a tier, and return the worker that wrote it."""
+    bootstrap, attempts = rehearsal.deployment.bootstrap, rehearsal.deployment.names.attempts
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=5
+    )
+    await consumer.start()
+    try:
+        consumer.assign(partitions := await partitions_of(bootstrap, [attempts]))
+        await consumer.seek_to_end(*partitions)
+        async with asyncio.timeout(60):
+            async for record in consumer:
+                entry = json.loads(record.value)
+                writer = rehearsal.named(entry.get("worker"))
+                if entry.get("decision") == "retry" and writer in workers:
+                    return writer
+    finally:
+        await consumer.stop()
 
 
 async def test_workers_are_killed(rehearse, broker):
-    """20 SIGKILLs, every second round just after a tier record was acknowledged: nothing lost, no second ladder."""
+    """20 SIGKILLs, half of them just after the victim wrote a tier record: nothing lost, no second ladder."""
     async with rehearse("worker killed", broker) as rehearsal:
-        workers = await rehearsal.begin({}, {}, {}, {}, {}, climbers=CLIMBERS)
+        fleet = KILLS // ROUNDS
+        workers = await rehearsal.begin(*[{}] * (fleet + 1), climbers=CLIMBERS)
         for round_ in range(1, ROUNDS + 1):
-            aimed = round_ % 2 == 0
-            for victim in rehearsal.rng.sample(workers, KILLS // ROUNDS):
+            for number in range(fleet):
                 await asyncio.sleep(rehearsal.rng.uniform(0, 1))
-                if aimed:
-                    await _tier_grows(rehearsal)
-                victim.kill()
-                await rehearsal.broke(look=True)
+                victim = rehearsal.rng.choice(workers)
+                if number % 2 == 0:
+                    victim = await _writer_of_a_retry(rehearsal, workers)
+                rehearsal.kill_worker(victim)
                 workers.remove(victim)
-            workers += [rehearsal.deployment.worker() for _ in range(KILLS // ROUNDS)]
+            workers += [rehearsal.worker() for _ in range(fleet)]
             await asyncio.gather(*(worker.ready(90) for worker in workers))
             await rehearsal.delivering()
-            rehearsal.say(
-                f"{round_ * KILLS // ROUNDS} kills{', the last ones aimed' if aimed else ''}"
-            )
+            rehearsal.say(f"{round_ * fleet} kills")
         rehearsal.counts["SIGKILL"] = KILLS
-        verdict = await rehearsal.end(*workers)
-    assert verdict.absorbed, "no kill hit the moment between a tier record and its commit"
+        await rehearsal.end(*workers)
+
+
+async def test_a_kill_between_a_retry_and_its_commit(make_deployment, partner, tmp_path):
+    """The broker has the retry, not the offset: the event is told again, and its second retry is recognised."""
+    profile, told = "alipay-to-merchant", tmp_path / "harm"
+    url = partner.notify_url(profile, "U,U,U,S")
+    async with make_deployment(partitions=1, settings={"ladder_scale": 0.02}) as deployment:
+        worker = deployment.worker(inside(FAULTS_HARM=str(told)))
+        await worker.ready(90)
+        told.write_text("never commit", "ascii")
+        await worker.said("harm done", 30)
+        event = payment_event(profile, rng=deployment.rng, notify_url=url)
+        await deployment.send([event])
+
+        async def retries():
+            return await deployment.records(deployment.names.tier(FIRST_WAIT))
+
+        await eventually(retries, 60, what="the retry", every_seconds=0.01)
+        worker.kill()
+        second = await deployment.ready_worker()
+        journal = await deployment.delivered([order_id(event)], 120)
+        await deployment.all_committed(60)
+        assert await second.stop() == 0
+        assert len(await retries()) == 2
+    done = [(entry["attempt"], entry["decision"]) for entry in journal]
+    assert sorted(done) == [
+        (1, "absorbed"),
+        (1, "retry"),
+        (1, "retry"),
+        (2, "retry"),
+        (3, "delivered"),
+    ]
 
 
 async def test_workers_are_ended(rehearse, broker):
@@ -59,7 +104,7 @@ async def test_workers_are_ended(rehearse, broker):
             for worker in workers:
                 await asyncio.sleep(rehearsal.rng.uniform(0, 1))
                 assert await worker.stop() == 0
-            workers = [rehearsal.deployment.worker() for _ in workers]
+            workers = [rehearsal.worker() for _ in workers]
             await asyncio.gather(*(worker.ready(90) for worker in workers))
             await rehearsal.delivering()
             rehearsal.say(f"{round_ * len(workers)} SIGTERMs")
@@ -74,7 +119,7 @@ async def test_workers_join_and_leave(rehearse, broker):
         for change in range(10):
             await asyncio.sleep(rehearsal.rng.uniform(0, 2))
             if len(workers) == 2 or (len(workers) < 4 and rehearsal.rng.random() < 0.5):
-                workers.append(rehearsal.deployment.worker())
+                workers.append(rehearsal.worker())
                 await workers[-1].said("listening on ", 90)
             else:
                 leaving = workers.pop(rehearsal.rng.randrange(len(workers)))
@@ -90,7 +135,7 @@ async def test_roles_change(rehearse, broker):
     async with rehearse("roles changed", broker) as rehearsal:
         workers = await rehearsal.begin({"role": "all"})
         for roles in (("main", "retry"), ("all",)):
-            joining = [rehearsal.deployment.worker(role=role) for role in roles]
+            joining = [rehearsal.worker(role=role) for role in roles]
             await asyncio.gather(*(worker.ready(90) for worker in joining))
             for worker in workers:
                 assert await worker.stop() == 0
@@ -117,8 +162,7 @@ async def test_more_workers_than_partitions(rehearse, broker):
         await asyncio.sleep(IDLE_SECONDS)
         assert (await idle.get("/health/live")).is_success
         for worker in mains:
-            worker.kill()
-            await rehearsal.broke(look=True)
+            rehearsal.kill_worker(worker)
         rehearsal.say("killed those that held a partition")
         await rehearsal.delivering()
         rehearsal.counts |= {"seconds without a partition": IDLE_SECONDS, "SIGKILL": 2}

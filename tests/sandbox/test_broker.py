@@ -200,7 +200,7 @@ def test_takes_other_ports_when_one_is_gone(tmp_path, monkeypatch):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         free = module._free_ports
-        choices = iter([(taken.getsockname()[1], free()[1])])
+        choices = iter([(taken.getsockname()[1], *free()[1:])])
         monkeypatch.setattr(module, "_free_ports", lambda: next(choices, None) or free())
         with Broker(tmp_path) as broker:
             assert broker.bootstrap != f"127.0.0.1:{taken.getsockname()[1]}"

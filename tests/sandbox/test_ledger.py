@@ -305,6 +305,16 @@ def test_a_signature_that_is_used_twice(world):
     assert world.faults() == {(FaultKind.STALE, A)}
 
 
+def test_two_attempts_of_one_millisecond_are_signed_alike(world):
+    """A repeat that starts in the same millisecond says the same, and so does its signature."""
+    world.attempt(A, "order-a", 2, START + 12, "retry")
+    world.requests[-1] = replace(world.requests[-1], headers=world.requests[1].headers)
+    world.repeats_allowed = 1
+    assert world.faults() == set()
+    world.requests.append(replace(world.requests[-1], number=9))
+    assert (FaultKind.STALE, A) in world.faults()
+
+
 def test_an_old_signature(world):
     """A Request-Time older than any attempt can last was not made for this attempt."""
     headers = world.requests[3].headers | {"request-time": "2023-11-14T22:14:48+00:00"}

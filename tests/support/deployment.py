@@ -129,9 +129,11 @@ class Deployment:
 
     # --- running ----------------------------------------------------------------------------------
 
-    def worker(self, **settings: object) -> WorkerProcess:
-        """Start a worker."""
-        worker = WorkerProcess(self.settings(**settings))
+    def worker(
+        self, environment: Mapping[str, str] | None = None, **settings: object
+    ) -> WorkerProcess:
+        """Start a worker, with more in its environment than its settings."""
+        worker = WorkerProcess(self.settings(**settings) | dict(environment or {}))
         self._workers.append(worker)
         return worker
 

@@ -4,7 +4,7 @@ import json
 from collections import deque
 from typing import Any
 
-from streams.arrival import REPLAY, SOURCE, Arrival
+from streams.arrival import Arrival
 from streams.call.destinations import Destinations
 from streams.call.https import Call, Caller
 from streams.kafka.memory import SettledMemory
@@ -22,7 +22,6 @@ from streams.settle import Settling
 from streams.stage import LONGEST_PARK_SECONDS, Policy, Stage
 from tests.unit.kit import ManualClock, MemoryBroker, MemoryRecordProducer
 
-STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
 ACKNOWLEDGED = Answered(Status.SUCCESS, "SUCCESS")
 UNKNOWN = Answered(Status.UNKNOWN, "UNKNOWN_EXCEPTION")
 
@@ -35,14 +34,24 @@ class ScriptedCaller(Caller):
         self.script = deque(outcomes or [ACKNOWLEDGED])
         self.took_ms = took_ms
         self.made: list[tuple[str, str, bytes, bool]] = []
+        self.traceparents: list[str | None] = []
         self.raises: BaseException | None = None
         self.slow_down = False
         self.retry_after_seconds: float | None = None
 
-    async def call(self, partner: Partner, url: str, body: bytes, *, signed_answer: bool) -> Call:
+    async def call(
+        self,
+        partner: Partner,
+        url: str,
+        body: bytes,
+        *,
+        signed_answer: bool,
+        traceparent: str | None = None,
+    ) -> Call:
         if self.raises is not None:
             raise self.raises
         self.made.append((partner.partner_id, url, body, signed_answer))
+        self.traceparents.append(traceparent)
         outcome = self.script.popleft() if len(self.script) > 1 else self.script[0]
         started = self.clock.ms
         if not isinstance(outcome, Blocked):
@@ -106,7 +115,7 @@ class Bench:
         self.broker = MemoryBroker()
         self.producer = MemoryRecordProducer(self.broker)
         self.caller = ScriptedCaller(self.clock, *outcomes)
-        self.metrics = Metrics(PROFILES.values(), STAGES, "0")
+        self.metrics = Metrics("0")
         self.health = Health()
         self.counting = Counting(self.metrics, self.health)
         self.names = TopicNames("pn")

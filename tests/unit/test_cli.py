@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streams import cli
+from streams.commands import check
 from streams.notification.profiles import PROFILES
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -275,7 +276,7 @@ def test_ctrl_c(monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "load_settings", interrupted)
+    monkeypatch.setattr(check, "load_settings", interrupted)
     monkeypatch.setattr(sys, "argv", ["notifier", "check"])
     with pytest.raises(SystemExit) as ended:
         cli.main()

@@ -1,5 +1,6 @@
 import os
 import textwrap
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,10 @@ def folder(tmp_path, rsa_key, other_rsa_key):
         path = keys / name
         path.write_bytes(content)
         path.chmod(0o640)
+    (keys / "open.token").write_text("token")
+    (keys / "open.token").chmod(0o644)
+    (keys / "secret.token").write_text("s3cret-token\n")
+    (keys / "secret.token").chmod(0o400)
     return tmp_path
 
 
@@ -386,6 +391,28 @@ def test_pkcs1_and_several_signing_keys(entry):
         ({"reasons": "{E1: NO_SUCH}"}, "reasons", "expected one of"),
         ({"reasons": "{1042: RISK_REJECT}"}, "reasons.1042", "valid string"),
         ({"retries": "3"}, "retries", "there is no such key"),
+        ({"refuse_stale_responses": "'yes'"}, "refuse_stale_responses", "valid boolean"),
+        ({"agent_token_file": "keys/none.pem"}, "agent_token_file", "can be read"),
+        ({"agent_token_file": "keys/pkcs8.pem"}, "agent_token_file", "one line of 1 to 1024"),
+        ({"agent_token_file": "keys/open.token"}, "agent_token_file", "mode 0644"),
+        ({"proxy": "{url: 'http://p.example:3128'}"}, "proxy", "expected allowed_hosts beside it"),
+        *(
+            ({"allowed_hosts": "[x.example]", "proxy": "{" + text + "}"}, "proxy", says)
+            for text, says in (
+                ("url: 'http://p.example'", "expected http://host:port"),
+                ("url: 'socks5://p.example:1080'", "expected http://host:port"),
+                ("url: 'http://u:p@p.example:1'", "without user and path"),
+                ("url: 'http://p.example:1/x'", "without user and path"),
+                ("url: 'http://[::1:1'", "expected http://host:port"),
+                ("url: 'http://p.example:1', ca_file: keys/no.pem", "with an https url only"),
+                ("url: 'https://p.example:1', ca_file: keys/no.pem", "CA certificates in PEM"),
+                ("url: 'http://p.example:1', user: me", "both user and password_file"),
+                (
+                    "url: 'http://p.example:1', user: me, password_file: keys/open.token",
+                    "mode 0644",
+                ),
+            )
+        ),
         ({"tls": "{ca: x}"}, "tls.ca", "there is no such key"),
         ({"tls": "{client_certificate_file: keys/no.pem}"}, "tls", "or neither"),
         ({"tls": "{ca_file: keys/none.pem}"}, "tls", "can be read"),
@@ -527,13 +554,31 @@ def test_plain_http_when_allowed(entry):
     assert partners["one"].terms.notify_url == "http://127.0.0.1:8080/x"
 
 
-@pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o440, 0), (0o644, 1), (0o602, 1)])
-def test_a_key_that_everybody_can_read_is_a_warning(entry, folder, mode, warned):
-    """The group may read it, as Kubernetes mounts secrets; the world should not."""
+@pytest.mark.parametrize(
+    ("mode", "good"),
+    [
+        (0o600, True),
+        (0o400, True),
+        (0o640, True),
+        (0o440, True),
+        (0o644, False),
+        (0o604, False),
+        (0o602, False),
+        (0o660, False),
+        (0o620, False),
+    ],
+)
+def test_a_key_that_others_can_read_or_its_group_can_write_is_a_fault(entry, folder, mode, good):
+    """The group may read it, as Kubernetes mounts secrets; nobody else may, and only its owner may write it."""
     (folder / "keys/pkcs8.pem").chmod(mode)
-    warnings = load_partners(entry(), NOW).warnings
-    assert len(warnings) == warned
-    assert all(w.startswith("partners.one: keys/pkcs8.pem: mode ") for w in warnings)
+    if good:
+        assert load_partners(entry(), NOW).warnings == ()
+    else:
+        (fault,) = faults(entry())
+        assert fault.startswith(
+            f"partners.one.private_key_file: seen 'keys/pkcs8.pem': mode {mode:04o} lets "
+        )
+        assert "expected 0600, 0640 or less" in fault
 
 
 @pytest.fixture
@@ -641,6 +686,7 @@ def test_a_key_that_comes_late_heals_a_bad_version(entry, folder, rsa_key):
     holder = PartnersFile(entry(), NOW)
     entry(private_key_file="keys/late.pem")
     assert isinstance(holder.poll(NOW), Rejected)
+    (folder / "keys/late.pem").touch(0o600)
     (folder / "keys/late.pem").write_bytes(private_pem(rsa_key))
     assert isinstance(holder.poll(NOW), Reloaded)
 
@@ -675,14 +721,92 @@ def test_the_swap_of_kubernetes_data_link_is_noticed(folder, entry):
 
 
 def test_the_vendors_keys_load(write, tmp_path):
-    """The keys of the vendor's vectors, relative to the file."""
+    """The keys of the vendor's vectors; a path may leave the file's folder."""
+    (tmp_path / "sender.pem").write_bytes((VECTORS / "sender_private_pkcs8.pem").read_bytes())
+    (tmp_path / "sender.pem").chmod(0o600)
     path = write(f"""
         partners:
           one:
             profiles: [mpp-to-ant]
             client_id: C
-            private_key_file: {os.path.relpath(VECTORS, tmp_path)}/sender_private_pkcs8.pem
+            private_key_file: keys/../sender.pem
             peer_public_key_files:
               0: {VECTORS}/receiver_public_spki.pem
     """)
     assert set(load_partners(path, NOW)["one"].peer_keys) == {"0"}
+
+
+def test_a_proxy_and_an_agent_token(entry):
+    """The options of banks and service providers; secrets stay out of a representation."""
+    path = entry(
+        allowed_hosts="[x.example]",
+        agent_token_file="keys/secret.token",  # noqa: S106  # a file's name
+        refuse_stale_responses="true",
+        proxy="{url: 'http://proxy.example:3128', user: me, password_file: keys/secret.token}",
+    )
+    partner = load_partners(path, NOW)["one"]
+    assert partner.agent_token == "s3cret-token"  # noqa: S105  # a test's
+    assert partner.refuse_stale_responses
+    assert partner.proxy is not None
+    assert (partner.proxy.host, partner.proxy.port, partner.proxy.tls) == (
+        "proxy.example",
+        3128,
+        None,
+    )
+    assert partner.proxy.authorization == "Basic bWU6czNjcmV0LXRva2Vu"
+    assert "s3cret" not in repr(partner)
+    assert "bWU6" not in repr(partner)
+
+
+@pytest.mark.usefixtures("tls_files")
+def test_a_proxy_has_its_own_trust(entry):
+    """Its CA vouches for the proxy alone; the partner's certificate still comes from the public ones."""
+    path = entry(
+        allowed_hosts="[x.example]", proxy="{url: 'https://proxy.example:3128', ca_file: ca.pem}"
+    )
+    partner = load_partners(path, NOW)["one"]
+    assert partner.tls is None
+    assert partner.proxy is not None
+    assert partner.proxy.tls is not None
+    assert len(partner.proxy.tls.get_ca_certs()) == 1
+    assert [(c.kind, c.file) for c in partner.certificates] == [("proxy-ca", "ca.pem")]
+
+
+def test_the_expiry_of_certificates_is_known_and_warned_about(entry, folder):
+    """The first end in each file; a month before it a check warns, and after it too."""
+    ca = trustme.CA()
+    end = datetime.fromtimestamp(NOW, UTC) + timedelta(days=10)
+    ours = ca.issue_cert("client.example", not_before=end - timedelta(days=90), not_after=end)
+    ca.cert_pem.write_to_path(folder / "ca.pem")
+    ours.private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")
+    (folder / "client.pem").chmod(0o600)
+    tls = "{ca_file: ca.pem, client_certificate_file: client.pem, client_key_file: client.pem}"
+    partners = load_partners(entry(tls=tls), NOW)
+    held = {(c.kind, c.file): c.expires_at_seconds for c in partners["one"].certificates}
+    assert held["client", "client.pem"] == end.timestamp()
+    assert held["ca", "ca.pem"] > NOW + 365 * 86_400
+    assert partners.warnings == (
+        "partners.one: client.pem: a certificate in it expires in 10 days",
+    )
+    late = load_partners(entry(tls=tls), NOW + 11 * 86_400)
+    assert late.warnings == ("partners.one: client.pem: a certificate in it has expired",)
+
+
+def test_the_swap_of_a_mounted_secret_is_noticed(folder, entry, other_rsa_key):
+    """Keys in a Kubernetes secret change by swapping its `..data` link, the partners file stays as it is."""
+    mount = folder / "secret"
+    for number, pem in (
+        ("1", (folder / "keys/pkcs8.pem").read_bytes()),
+        ("2", private_pem(other_rsa_key)),
+    ):
+        (mount / f"..{number}").mkdir(parents=True)
+        (mount / f"..{number}/ours.pem").write_bytes(pem)
+        (mount / f"..{number}/ours.pem").chmod(0o440)
+    (mount / "..data").symlink_to("..1")
+    (mount / "ours.pem").symlink_to("..data/ours.pem")
+    holder = PartnersFile(entry(private_key_file="secret/ours.pem"), NOW)
+    (mount / "..data_tmp").symlink_to("..2")
+    (mount / "..data_tmp").replace(mount / "..data")
+    assert isinstance(holder.poll(NOW), Reloaded)
+    private = holder.current["one"].signing_key(NOW).private_key
+    assert private.private_numbers() == other_rsa_key.private_numbers()

@@ -30,10 +30,15 @@ DEFAULTS = [
     ("NOTIFIER_WEB_PORT", "web_port", 6066),
     ("NOTIFIER_WEB_BIND", "web_bind", "0.0.0.0"),  # noqa: S104  # the contract's
     ("NOTIFIER_EGRESS_ALLOW", "egress_allow", ()),
+    ("NOTIFIER_EGRESS_SOURCE_ADDRESS", "egress_source_address", ()),
     ("NOTIFIER_ALLOW_HTTP", "allow_http", False),
     ("NOTIFIER_LADDER_SCALE", "ladder_scale", 1.0),
     ("NOTIFIER_GIVE_UP_AFTER", "give_up_after", 72 * 3600.0),
     ("NOTIFIER_OVERDUE_AFTER", "overdue_after", 5.0),
+    ("NOTIFIER_LOG_LEVEL", "log_level", "info"),
+    ("NOTIFIER_LOG_FORMAT", "log_format", "console"),
+    ("NOTIFIER_LOG_SAMPLE", "log_sample", 0.0),
+    ("NOTIFIER_TRACING", "tracing", False),
     ("NOTIFIER_KAFKA_SECURITY_PROTOCOL", "kafka_security_protocol", "PLAINTEXT"),
     ("NOTIFIER_KAFKA_SASL_MECHANISM", "kafka_sasl_mechanism", "SCRAM-SHA-512"),
     ("NOTIFIER_KAFKA_USER", "kafka_user", None),
@@ -99,6 +104,7 @@ def test_the_partners_file_is_required(environment):
         ("LADDER_SCALE", "0.001", "ladder_scale", 0.001),
         ("GIVE_UP_AFTER", "4d", "give_up_after", 345_600.0),
         ("OVERDUE_AFTER", "250ms", "overdue_after", 0.25),
+        ("EGRESS_SOURCE_ADDRESS", "192.0.2.7, 2001:DB8::7", "egress_source_address", ("192.0.2.7", "2001:db8::7")),
         (
             "EGRESS_ALLOW",
             "10.0.0.0/8, fd00::/8,127.0.0.1",
@@ -148,6 +154,8 @@ DURATION = "expected a number and one of ms, s, m, h, d, like 5s or 72h"
         ("WEB_PORT", "-1", "expected greater than or equal to 0"),
         ("EGRESS_ALLOW", "10.0.0.1/8", "expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated"),
         ("EGRESS_ALLOW", "example.com", "expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated"),
+        ("EGRESS_SOURCE_ADDRESS", "bank.example", "expected IP addresses like 192.0.2.7,2001:db8::7"),
+        ("EGRESS_SOURCE_ADDRESS", "192.0.2.7,192.0.2.8", "expected one IPv4 and one IPv6 address at most"),
         ("ALLOW_HTTP", "perhaps", "expected a valid boolean"),
         ("LADDER_SCALE", "0", "expected greater than 0"),
         ("LADDER_SCALE", "1.01", "expected less than or equal to 1"),
@@ -268,6 +276,7 @@ def test_what_kubernetes_puts_into_every_pod_is_none_of_ours(environment, name):
 )  # fmt: skip
 def test_what_cannot_stand_together(environment, tmp_path, variables, fault):
     """Each value alone is fine."""
+    (tmp_path / "file").touch(0o600)
     (tmp_path / "file").write_text("x")
     for name, value in variables.items():
         environment.setenv(f"NOTIFIER_{name}", value.replace("FILE", str(tmp_path / "file")))
@@ -286,10 +295,25 @@ def test_what_cannot_stand_together(environment, tmp_path, variables, fault):
 )
 def test_what_can_just_stand_together(environment, tmp_path, variables):
     """The bounds themselves are good."""
+    (tmp_path / "file").touch(0o600)
     (tmp_path / "file").write_text("x")
     for name, value in variables.items():
         environment.setenv(f"NOTIFIER_{name}", value.replace("FILE", str(tmp_path / "file")))
     load_settings()
+
+
+@pytest.mark.parametrize("name", ["KAFKA_PASSWORD_FILE", "KAFKA_KEY_FILE"])
+def test_a_secret_that_others_can_read_is_a_fault(environment, tmp_path, name):
+    """A password or key belongs to its owner and group alone; a certificate may be read by all."""
+    for other in ("KAFKA_KEY_FILE", "KAFKA_CERTIFICATE_FILE", "KAFKA_PASSWORD_FILE"):
+        path = tmp_path / other
+        path.touch()
+        path.chmod(0o644 if other in {name, "KAFKA_CERTIFICATE_FILE"} else 0o440)
+        environment.setenv(f"NOTIFIER_{other}", str(path))
+    (found,) = faults()
+    assert found.startswith(
+        f"NOTIFIER_{name}: seen {str(tmp_path / name)!r}: mode 0644 lets every user"
+    )
 
 
 def test_the_tiers_have_a_group_of_their_own(environment):

@@ -110,6 +110,24 @@ async def test_an_unknown_partner_can_be_added_and_the_event_put_back(bench):
     assert bench.count("notifier_last_processed_timestamp_seconds", tier="replay") > 0
 
 
+async def test_an_event_put_back_keeps_its_origin_and_says_whose_replay_it_was(bench):
+    """The attempts and the tier records that follow name the event's first place, the count and the operator's run."""
+    bench.caller.script[0] = UNKNOWN
+    said = [
+        ("kind", b"event"),
+        ("origin", b"final/3/42"),
+        ("replays", b"1"),
+        ("replay-run", b"r-1"),
+    ]
+    await bench.replay(read("pn-replay", event(), headers=said))
+    (record,) = bench.moved
+    moved = headers_of(record)
+    assert (moved["origin"], moved["replays"], moved["replay-run"]) == ("final/3/42", "1", "r-1")
+    (journal,) = bench.journal
+    assert (journal["trigger"], journal["replays"], journal["replay_run"]) == ("replay", 1, "r-1")
+    assert journal["origin"] == "final/3/42"
+
+
 async def test_a_reason_without_a_code_is_held_where_the_partner_wants_it(bench):
     """Before the first call; after the mending it is put back."""
     bench.partners["partner-1"] = partner("partner-1", hold_unmapped=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.lanes import Lane, LaneLimits, Lanes, Route
+from streams.kafka.lanes import Lane, LaneLimits, Lanes, Route, Window
 from streams.kafka.progress import Progress
 from streams.kafka.records import InRecord
 from tests.unit.kit import ManualClock, turns
@@ -15,8 +15,8 @@ TAG = ("topic", 0)
 PATIENCE = 10.0
 
 
-def limits(window=1000, span=1000, waiting=1000):
-    return LaneLimits(window, span, waiting, remembered=100)
+def limits(span=1000, waiting=1000):
+    return LaneLimits(span, waiting, remembered=100)
 
 
 def record(offset, topic="topic", partition=0, due=0):
@@ -75,15 +75,18 @@ class RecordingTap:
 class Desk:
     """A lane, or a member's lanes, with everything around it."""
 
-    def __init__(self, at_most=None, clock=None):
+    def __init__(self, at_most=None, clock=None, window=1000):
         self.work, self.tap, self.clock = Work(), RecordingTap(), clock or ManualClock(1000)
         self.crashes: list[BaseException] = []
         self.route = Route(
             stage="1s", handle=self.work.handle, due_at_ms=due_at_ms, limits=at_most or limits()
         )
-        self.lane = Lane(TAG, self.route, self.tap, self.clock.now_ms, self.crashes.append)
+        self.lane = Lane(
+            TAG, self.route, Window(window), self.tap, self.clock.now_ms, self.crashes.append
+        )
         self.lanes = Lanes(
             {"topic": self.route, "other": self.route},
+            window,
             self.tap,
             self.clock.now_ms,
             self.crashes.append,
@@ -141,7 +144,7 @@ def test_whatever_the_order_of_completion_the_offset_stays_at_the_first_unfinish
         assert desk.lane.held == desk.lane.in_flight == 0
 
     async def run():
-        desk = Desk(limits(window))
+        desk = Desk(window=window)
         try:
             await complete(desk)
         finally:
@@ -166,7 +169,7 @@ async def test_two_hundred_in_flight_and_the_head_held(new_desk):
 
 async def test_the_window_bounds_what_is_handled_at_once(new_desk):
     """The next starts when one has ended."""
-    desk = new_desk(limits(window=2))
+    desk = new_desk(window=2)
     for offset in range(4):
         desk.lane.admit(record(offset))
     await turns()
@@ -296,7 +299,7 @@ async def test_a_lane_can_tell_how_long_its_oldest_call_has_been_under_way(new_d
 
 async def test_a_lane_counts_what_is_overdue(new_desk):
     """What waits for the window although its time has come; records without a due time are never late."""
-    desk = new_desk(limits(window=1))
+    desk = new_desk(window=1)
     for offset, due in enumerate((500, 700, 900, 5000, 0)):
         desk.lane.admit(record(offset, due=due))
     await turns()
@@ -320,6 +323,19 @@ async def test_what_the_former_owner_finished_is_not_handled_again(new_desk):
     assert desk.lanes.progress()[TAG] == Progress(16)
 
 
+async def test_what_the_former_owner_finished_further_on_is_not_forgotten(new_desk):
+    """This owner's commits said nothing of what it had not read yet; after its end that was attempted again."""
+    desk = new_desk()
+    desk.lanes.open(2, {TAG: frozenset({11, 14, 15})})
+    desk.lanes.admit(record(10), 2)
+    await turns()
+    assert desk.lanes.progress()[TAG] == Progress(10, frozenset({11, 14, 15}))
+    await desk.end(10)
+    assert desk.lanes.progress()[TAG] == Progress(11, frozenset({11, 14, 15}))
+    desk.lanes.admit(record(16), 2)  # 11 to 15 were compacted away, or are markers of transactions
+    assert desk.lanes.progress()[TAG] == Progress(16)
+
+
 async def test_a_lane_has_one_memory_and_no_other_lane_has_it(new_desk):
     """Copies stand on the same partition; what is remembered goes with it."""
     desk = new_desk()
@@ -333,7 +349,7 @@ async def test_a_lane_has_one_memory_and_no_other_lane_has_it(new_desk):
 
 async def test_due_records_start_as_the_window_allows(new_desk):
     """The due time opens the way, the window still counts."""
-    desk = new_desk(limits(window=1))
+    desk = new_desk(window=1)
     desk.lane.admit(record(0))
     desk.lane.admit(record(1, due=1004))
     await turns()
@@ -345,7 +361,7 @@ async def test_due_records_start_as_the_window_allows(new_desk):
 
 async def test_a_drain_drops_what_waits_and_finishes_what_is_in_flight(new_desk):
     """What was dropped is read again; what was finished is committed."""
-    desk = new_desk(limits(window=2))
+    desk = new_desk(window=2)
     desk.lanes.open(1, {})
     for offset in range(5):
         desk.lanes.admit(record(offset), 1)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.notify_url import check_notify_url
 from streams.kafka.records import (
     RESERVED_HEADERS,
+    EventSource,
     InRecord,
     MalformedRecord,
     OutRecord,
@@ -20,6 +21,7 @@ from streams.kafka.records import (
     header_text,
     notification_headers,
     notification_record,
+    put_back_event,
     refused_event_headers,
     unknown_headers,
 )
@@ -111,6 +113,7 @@ def notifications(draw):
         attempt=attempt,
         parks=draw(st.integers(0, 99)),
         replays=draw(st.integers(0, 99)),
+        replay_run=draw(st.one_of(st.none(), ids)),
         first_attempt_at_ms=draw(moments if attempt else st.one_of(st.none(), moments)),
         last_outcome=draw(st.sampled_from(["", "parked", "S", "F:X", "read_timeout"])),
         traceparent=draw(st.one_of(st.none(), st.just("00-4bf92f3577b34da6-00f067aa0ba902b7-01"))),
@@ -330,7 +333,7 @@ def test_the_headers_of_a_refused_event():
     """Whatever could be read of it, and what brings it back through the replay topic."""
     record = InRecord("source", 3, 42, b"k", b"v", (("x", b"1"), ("attempt", b"7"), ("kind", b"z")))
     refused = Refused(DeadLetterReason.UNKNOWN_PARTNER, "why", "evt-1", "mpp-to-ant", "p", "o")
-    assert refused_event_headers(record, refused, 1000) == (
+    assert refused_event_headers(record, refused, 1000, EventSource(record.origin)) == (
         ("format", b"1"),
         ("kind", b"event"),
         ("notification-id", b"evt-1"),
@@ -343,10 +346,35 @@ def test_the_headers_of_a_refused_event():
     names = [
         name
         for name, _ in refused_event_headers(
-            record, Refused(DeadLetterReason.INVALID_EVENT, "why"), 1000
+            record,
+            Refused(DeadLetterReason.INVALID_EVENT, "why"),
+            1000,
+            EventSource(record.origin),
         )
     ]
     assert not {"notification-id", "profile", "partner-id"} & set(names)
+
+
+def test_an_event_that_was_refused_again_keeps_what_its_replay_said():
+    """Origin, count and run go on from the replay topic to the next dead letter; what is malformed there is left out."""
+    said = (
+        ("kind", b"event"),
+        ("origin", b"final/3/42"),
+        ("replays", b"2"),
+        ("replay-run", b"r-1"),
+    )
+    record = InRecord("replay", 0, 7, b"k", b"v", said)
+    source = put_back_event(record)
+    assert source == EventSource("final/3/42", 2, "r-1")
+    refused = Refused(DeadLetterReason.INVALID_EVENT, "why")
+    headers = dict(refused_event_headers(record, refused, 1000, source))
+    assert (headers["origin"], headers["replays"], headers["replay-run"]) == (
+        b"final/3/42",
+        b"2",
+        b"r-1",
+    )
+    odd = InRecord("replay", 0, 7, b"k", b"v", (("replays", b"-1"), ("origin", b"")))
+    assert put_back_event(odd) == EventSource("replay/0/7")
 
 
 blobs = st.one_of(

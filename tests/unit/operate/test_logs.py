@@ -1,29 +1,48 @@
 """How the worker logs."""
 
 import io
+import json
 import logging
 import logging.config
 import re
 
 import pytest
 
-from streams.operate.logs import UtcFormatter, logging_config
+from streams.notification.outcome import Answered, Status
+from streams.operate.counting import Counting
+from streams.operate.health import Health
+from streams.operate.logs import Sample, UtcFormatter, facts, logging_config
+from streams.operate.metrics import Metrics
+from tests.unit.operate.test_metrics import call, notification
+
+CANARY = "canary-4711"
 
 
 @pytest.fixture
-def stream():
-    """The worker's configuration in force, writing here; put back afterwards."""
+def configured():
+    """Puts a configuration into force and returns what is written; put back afterwards."""
     root, names = logging.getLogger(), logging_config()["loggers"]
     before = (root.level, root.handlers[:], {name: logging.getLogger(name).level for name in names})
     written = io.StringIO()
-    config = logging_config()
-    config["handlers"]["stderr"]["stream"] = written
-    logging.config.dictConfig(config)
-    yield written
+
+    def put(**options):
+        config = logging_config(**options)
+        for handler in config["handlers"].values():
+            handler["stream"] = written
+        logging.config.dictConfig(config)
+        return written
+
+    yield put
     root.handlers[:] = before[1]
     root.setLevel(before[0])
     for name, level in before[2].items():
         logging.getLogger(name).setLevel(level)
+
+
+@pytest.fixture
+def stream(configured):
+    """The worker's configuration in force, as text."""
+    return configured()
 
 
 def test_a_line_is_in_utc_and_names_its_place(stream):
@@ -40,6 +59,52 @@ def test_times_are_utc():
     record = logging.LogRecord("n", logging.INFO, "p", 1, "m", None, None)
     record.created, record.msecs = 1_795_342_530.25, 250.0
     assert UtcFormatter("%(asctime)s").format(record) == "2026-11-22 10:15:30.250Z"
+
+
+def test_a_line_of_json_names_the_notification(configured):
+    """Its ids, its partner, the attempt and what was decided, each a member of its own."""
+    written = configured(style="json")
+    logging.getLogger("streams.settle").warning(
+        "dead letter %s", "rejected", extra=facts(notification(attempt=3), decision="rejected")
+    )
+    line = json.loads(written.getvalue())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert line == {
+        "level": "warning",
+        "logger": "streams.settle",
+        "message": "dead letter rejected",
+        "notification_id": "evt-0",
+        "order_id": "order-0",
+        "profile": "mpp-to-ant",
+        "partner": "partner-0",
+        "attempt": 3,
+        "decision": "rejected",
+    }
+
+
+@pytest.mark.parametrize("style", ["console", "json"])
+def test_an_exception_quotes_nothing(configured, style):
+    """Neither its message nor its cause's, as a traceback or as an argument; where it came from is told."""
+    written = configured(style=style)
+    log = logging.getLogger("streams.anything")
+    try:
+        try:
+            raise KeyError(CANARY)
+        except KeyError as error:
+            raise ValueError(f"seen {CANARY}") from error  # noqa: EM102, TRY003  # the test's point
+    except ValueError as error:
+        log.exception("it failed: %s", error)  # noqa: TRY401  # the test's point
+    text = written.getvalue()
+    assert CANARY not in text
+    assert "ValueError" in text
+    assert "KeyError" in text
+    assert "test_an_exception_quotes_nothing" in text
+
+
+def test_an_exception_of_the_system_speaks(stream):
+    """What an operator needs: which address refused, which file is missing."""
+    logging.getLogger("streams.x").warning("failed: %s", ConnectionRefusedError(111, "refused"))
+    assert "ConnectionRefusedError: [Errno 111] refused" in stream.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -59,3 +124,51 @@ def test_libraries_are_quiet_before_a_message_is_made(stream, name, level):
     """A message that only a handler drops has been paid for already."""
     assert logging.getLogger(name).getEffectiveLevel() == level
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("level", "ours", "theirs"),
+    [("debug", logging.DEBUG, logging.WARNING), ("error", logging.ERROR, logging.ERROR)],
+)
+def test_the_level_is_a_setting(configured, level, ours, theirs):
+    """Of our own messages; a library never says more than warnings."""
+    configured(level=level)
+    assert logging.getLogger("streams.settle").getEffectiveLevel() == ours
+    assert logging.getLogger("aiokafka.client").getEffectiveLevel() == theirs
+
+
+def deliver(sample=None, number=0):
+    """Count a notification's park, attempt and end."""
+    counting = Counting(Metrics("0"), Health(), sample)
+    about = notification(number)
+    counting.parked(about, "silent")
+    counting.attempt(about, call(Answered(Status.SUCCESS, "")), "1s", "event")
+    counting.ended(about, "acknowledged", 2000)
+
+
+def test_nothing_is_logged_for_a_delivery(stream):
+    """A thousand a second would be a thousand lines a second."""
+    deliver()
+    assert stream.getvalue() == ""
+
+
+def test_a_sampled_notification_tells_its_whole_story(configured):
+    """Each attempt and decision."""
+    written = configured(style="json")
+    deliver(Sample(1.0))
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(line["message"], line["decision"]) for line in lines] == [
+        ("parked: silent", "parked"),
+        ("attempt 1: S", "acknowledged"),
+        ("ended: acknowledged", "acknowledged"),
+    ]
+    assert {line["notification_id"] for line in lines} == {"evt-0"}
+
+
+def test_a_sample_is_a_share_and_the_same_everywhere():
+    """Whichever worker makes an attempt, the same notifications are told of."""
+    sample, other = Sample(0.1), Sample(0.1)
+    taken = [f"evt-{number}" for number in range(10_000) if sample.takes(f"evt-{number}")]
+    assert 800 < len(taken) < 1200
+    assert all(other.takes(one) for one in taken)
+    assert all(Sample(1.0).takes(f"evt-{number}") for number in range(1000))

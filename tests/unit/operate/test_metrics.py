@@ -1,22 +1,25 @@
 """The metrics: names, series that exist from the start, edges, and that nothing makes them grow."""
 
+import re
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
-from streams.arrival import REPLAY, SOURCE
 from streams.call.https import Call
 from streams.notification.decision import DeadLetterReason
 from streams.notification.intake import Refused
 from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Blocked, Failure, NoResult, RequestLeft, Status
 from streams.notification.profile import SET_UP_FAULTS
-from streams.notification.profiles import PROFILES, TIERS
+from streams.notification.profiles import PROFILES
 from streams.operate.counting import Counting, result_of
 from streams.operate.health import Health
-from streams.operate.metrics import Metrics, latency_edges
+from streams.operate.families import MOST_DECLARED, Label
+from streams.operate.metrics import PARTNER, TIER, Metrics, latency_edges
+from streams.routes import STAGES
 
-STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
 NAMES = [
     ("notifier_payments_consumed", "counter", ("result",)),
     ("notifier_notifications", "counter", ("outcome", "profile")),
@@ -38,14 +41,18 @@ NAMES = [
     ("notifier_produce_errors", "counter", ("topic",)),
     ("notifier_commit_errors", "counter", ()),
     ("notifier_last_processed_timestamp_seconds", "gauge", ("tier",)),
-    ("notifier_build", "info", ()),
+    ("notifier_build_info", "gauge", ()),
 ]
 """Of the operators' list those that there are; counters without `_total`, as the library names their families."""
 
 
+SERIES_BOUND = 10_000
+"""Of one worker, with as many partners as have series of their own. docs/observability.md names it."""
+
+
 @pytest.fixture
 def metrics():
-    return Metrics(PROFILES.values(), STAGES, "1.2.3")
+    return Metrics("1.2.3")
 
 
 @pytest.fixture
@@ -148,24 +155,24 @@ def test_series_whose_labels_are_known_exist_from_the_start(metrics, name, label
     assert missing == []
 
 
-def test_ten_thousand_payments_add_no_series(metrics, counting):
-    """Nothing of a payment, a partner or a URL is a label."""
+def test_ten_thousand_payments_to_a_thousand_destinations_stay_within_the_bound(metrics, counting):
+    """Nothing of a payment, an answer or a URL is a label, and of a thousand partners 100 have series of their own."""
+    metrics.declare(PARTNER, (f"partner-{number}" for number in range(1000)))
 
     def count(number):
+        about = notification(number, partner_id=f"partner-{number % 1000}")
         for outcome in (Answered(Status.SUCCESS, f"CODE{number}"), NoResult(Failure.READ_TIMEOUT)):
-            counting.attempt(notification(number), call(outcome, number), "1s", "event")
-        counting.attempt(
-            notification(number), call(Answered(Status.FAILED, "KEY_NOT_FOUND")), "1s", "ladder"
-        )
-        counting.parked(notification(number), "silent")
-        counting.ended(notification(number), "acknowledged", 5000 + number)
+            counting.attempt(about, call(outcome, number), "1s", "event", 5000)
+        counting.attempt(about, call(Answered(Status.FAILED, "KEY_NOT_FOUND")), "1s", "ladder")
+        counting.parked(about, "silent", 5000)
+        counting.ended(about, "acknowledged", 5000 + number)
         counting.refused(
             Refused(
                 DeadLetterReason.UNMAPPED_REASON,
                 "why",
                 f"evt-{number}",
                 "mpp-to-ant",
-                f"partner-{number}",
+                about.partner_id,
             )
         )
         counting.dead_letter(DeadLetterReason.INVALID_EVENT)
@@ -173,17 +180,61 @@ def test_ten_thousand_payments_add_no_series(metrics, counting):
         counting.settled("source", float(number))
         counting.clock_offset(number / 1e6)
 
-    count(0)
+    for number in range(1000):
+        count(number)
     before = series(metrics)
-    for number in range(1, 10_001):
+    for number in range(1000, 10_000):
         count(number)
     assert series(metrics) == before
-    assert (
-        metrics.registry.get_sample_value(
-            "notifier_notifications_total", {"profile": "mpp-to-ant", "outcome": "acknowledged"}
-        )
-        == 10_001
+    assert len({dict(labels)["partner"] for _, labels in before if "partner" in dict(labels)}) == (
+        MOST_DECLARED + 1
     )
+    assert len(before) < SERIES_BOUND
+    told = {"profile": "mpp-to-ant", "outcome": "acknowledged"}
+    assert metrics.registry.get_sample_value("notifier_notifications_total", told) == 10_000
+
+
+def test_what_a_label_does_not_know_is_other(metrics):
+    """A value that was never declared makes one series, however many there are."""
+    for number in range(10):
+        metrics.partner_parks.labels(f"nobody-{number}").inc()
+        metrics.responses.labels(str(1000 + number)).inc()
+    sample = metrics.registry.get_sample_value
+    assert sample("notifier_partner_parks_total", {"partner": "other"}) == 10
+    assert sample("notifier_responses_total", {"code": "other"}) == 10
+
+
+def test_a_declared_partner_has_its_series_at_once(metrics):
+    """An alert on the first set-up fault must not miss it for want of a 0 before."""
+    metrics.declare(PARTNER, ["shop"])
+    labels = {"partner": "shop", "result": "set_up_fault"}
+    assert metrics.registry.get_sample_value("notifier_partner_attempts_total", labels) == 0
+
+
+def test_a_series_is_looked_up_in_the_library_once(metrics):
+    """The hot path costs a look into a dictionary."""
+    assert metrics.consumed.labels("accepted") is metrics.consumed.labels("accepted")
+    assert metrics.partner_parks.labels("x") is metrics.partner_parks.labels("y")
+
+
+def test_the_tables_tiers_are_the_stages():
+    """Metrics have the names of the stages that there are."""
+    assert TIER.values == STAGES
+
+
+@pytest.mark.parametrize(
+    "label",
+    sorted(
+        {label for spec in Metrics.table().values() for label in spec.names},
+        key=lambda label: label.name + label.meaning,
+    ),
+    ids=lambda label: label.name,
+)
+def test_a_label_is_named_as_prometheus_asks(label: Label):
+    """Short words, explained, with values that are listed or come with the configuration."""
+    assert re.fullmatch("[a-z_]+", label.name)
+    assert label.meaning
+    assert len(label.values) == len(set(label.values))
 
 
 def test_what_an_attempt_counts(metrics, counting):
@@ -268,3 +319,87 @@ def test_the_clocks_difference_is_shown_and_felt(counting, metrics):
     counting.clock_offset(-2.5)
     assert metrics.registry.get_sample_value("notifier_clock_offset_seconds") == -2.5
     assert counting.health.not_ready(0.0)
+
+
+MINUTES = 60_000
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        # (due, ended, outcome, next due), in minutes after the final payment; the target is 5
+        ([(0, 1, "S", None)], "met"),
+        ([(0, 1, "U", 2), (2, 4.9, "S", None)], "met"),
+        ([(0, 1, "U", 2), (2, 5.1, "S", None)], "missed_by_partner"),
+        ([(0, 1, "U", 11), (11, 12, "S", None)], "missed_by_partner"),
+        ([(0, 1, "U", 11), (11, 12, "U", 20), (20, 21, "S", None)], "missed_by_partner"),
+        ([(0, 1, "F", None)], "missed_by_partner"),
+        ([(0, 1, "KEY", 11), (11, 12, "S", None)], "missed_by_us"),
+        ([(6, 7, "S", None)], "missed_by_us"),
+        ([(6, 7, "U", 8), (8, 9, "S", None)], "missed_by_us"),
+        ([(0, None, "silent", 11), (11, 12, "S", None)], "missed_by_partner"),
+        ([(0, None, "share", 11), (11, 12, "S", None)], "missed_by_us"),
+        ([(0, None, "share", 2), (2, 3, "S", None)], "met"),
+    ],
+)
+def test_the_target_is_counted_once(metrics, counting, steps, expected):
+    """As soon as it is decided whether a notification is acknowledged in time, and through whom it was not."""
+    answers = {
+        "S": Answered(Status.SUCCESS, ""),
+        "U": Answered(Status.UNKNOWN, ""),
+        "F": Answered(Status.FAILED, "X"),
+        "KEY": Answered(Status.FAILED, "KEY_NOT_FOUND"),
+    }
+    about = notification(occurred_at_ms=0)
+    for due, ended, what, again in steps:
+        about = replace(about, due_at_ms=int(due * MINUTES))
+        next_due = None if again is None else again * MINUTES
+        if what in answers:
+            made = replace(
+                call(answers[what]),
+                started_at_ms=int(due * MINUTES),
+                ended_at_ms=int(ended * MINUTES),
+            )
+            counting.attempt(about, made, "1s", "ladder", next_due)
+            about = replace(about, attempt=about.attempt + 1)
+        else:
+            counting.parked(about, what, next_due)
+            about = replace(about, parks=about.parks + 1)
+    counts = {
+        result: metrics.registry.get_sample_value(
+            "notifier_delivery_target_total", {"profile": "mpp-to-ant", "result": result}
+        )
+        for result in ("met", "missed_by_partner", "missed_by_us")
+    }
+    assert counts == dict.fromkeys(counts, 0) | {expected: 1}
+
+
+def test_a_replay_is_not_in_the_target(metrics, counting):
+    """It was counted when it ended the first time."""
+    counting.attempt(
+        notification(replays=1), call(Answered(Status.SUCCESS, "")), "replay", "replay"
+    )
+    name = "notifier_delivery_target_total"
+    assert all(
+        sample.value == 0
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == name
+    )
+
+
+def test_what_is_known_of_partners(metrics, counting):
+    """Who is paused, since when the key signs and when the next one does; who has gone is no longer shown."""
+    old, new = SimpleNamespace(from_seconds=float("-inf")), SimpleNamespace(from_seconds=500.0)
+    shop = SimpleNamespace(partner_id="shop", paused=True, signing_keys=(old, new))
+    gone = SimpleNamespace(partner_id="gone", paused=False, signing_keys=(old,))
+    sample = metrics.registry.get_sample_value
+    begins = "notifier_signing_key_from_timestamp_seconds"
+    counting.partners([shop, gone], 100.0)
+    assert sample("notifier_partner_paused", {"partner": "shop"}) == 1
+    assert sample(begins, {"partner": "shop", "state": "current"}) == 0
+    assert sample(begins, {"partner": "shop", "state": "next"}) == 500
+    counting.partners([shop], 600.0)
+    assert sample(begins, {"partner": "shop", "state": "current"}) == 500
+    assert sample(begins, {"partner": "shop", "state": "next"}) == 0
+    assert sample("notifier_partner_paused", {"partner": "gone"}) is None

@@ -1,0 +1,1 @@
+"""The benchmark: the notifier and its peers at the same work, side by side, measured from outside."""

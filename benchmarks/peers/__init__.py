@@ -1,0 +1,1 @@
+"""Programs that do the notifier's work as one would write it by hand; each is a process of its own."""

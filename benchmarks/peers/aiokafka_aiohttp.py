@@ -1,0 +1,142 @@
+"""A consumer as a good engineer writes it for speed: aiokafka, aiohttp, uvloop, a sliding window of calls.
+
+Commits once a second what is settled without a gap, and in order when partitions move or the process ends.
+"""
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterable
+
+import aiohttp
+import uvloop
+from aiokafka import (
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+    ConsumerRebalanceListener,
+    ConsumerRecord,
+    TopicPartition,
+)
+
+from benchmarks.peers.common import TIMEOUT_SECONDS, Desk
+
+_COMMIT_EVERY_SECONDS = 1.0
+
+
+class Window(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """What is in flight, and up to where each partition is settled."""
+
+    def __init__(self, desk: Desk, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._room = asyncio.Semaphore(desk.in_flight)
+        self._open: dict[TopicPartition, dict[int, None]] = {}
+        self._read: dict[TopicPartition, int] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._count = 0
+
+    async def enter(self, partition: TopicPartition, offset: int) -> None:
+        """Wait for room, then note a record as in flight."""
+        await self._room.acquire()
+        self._open.setdefault(partition, {})[offset] = None
+        self._read[partition] = offset + 1
+        self._count += 1
+        self._idle.clear()
+
+    def leave(self, partition: TopicPartition, offset: int) -> None:
+        """Note a record as settled."""
+        self._open[partition].pop(offset, None)
+        self._room.release()
+        self._count -= 1
+        if not self._count:
+            self._idle.set()
+
+    async def commit(self) -> None:
+        """Commit up to the first record that is in flight."""
+        offsets = {
+            partition: next(iter(self._open[partition]), read)
+            for partition, read in self._read.items()
+        }
+        if offsets:
+            await self._consumer.commit(offsets)
+
+    async def drain(self) -> None:
+        """Wait until nothing is in flight, and commit."""
+        await self._idle.wait()
+        await self.commit()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Give partitions away settled."""
+        await self.drain()
+        for partition in revoked:
+            self._read.pop(partition, None)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Nothing to do."""
+
+
+async def main() -> None:
+    """Consume until SIGTERM."""
+    desk = Desk()
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=desk.brokers,
+        group_id=desk.group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    window = Window(desk, consumer)
+    consumer.subscribe([desk.topic], listener=window)
+    connector = aiohttp.TCPConnector(limit=desk.in_flight, ssl=desk.tls())
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    async with (
+        consumer,
+        AIOKafkaProducer(bootstrap_servers=desk.brokers, acks="all") as producer,
+        aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+        asyncio.TaskGroup() as tasks,
+    ):
+        committer = tasks.create_task(commit_regularly(window))
+        while not stopped.is_set():
+            batch = await consumer.getmany(timeout_ms=500, max_records=desk.in_flight)
+            for partition, records in batch.items():
+                for record in records:
+                    await window.enter(partition, record.offset)
+                    tasks.create_task(
+                        deliver(desk, session, producer, window, partition, record)
+                    )
+        await window.drain()
+        committer.cancel()
+
+
+async def commit_regularly(window: Window) -> None:
+    """Commit once a second."""
+    while True:
+        await asyncio.sleep(_COMMIT_EVERY_SECONDS)
+        await window.commit()
+
+
+async def deliver(  # noqa: PLR0913, PLR0917  # all that it takes
+    desk: Desk,
+    session: aiohttp.ClientSession,
+    producer: AIOKafkaProducer,
+    window: Window,
+    partition: TopicPartition,
+    record: ConsumerRecord,
+) -> None:
+    """Tell the partner, or leave it to the retry topic."""
+    request = desk.request(json.loads(record.value))
+    try:
+        async with session.post(
+            request.url, data=request.body, headers=request.headers
+        ) as answer:
+            told = desk.is_told(request, answer.status, answer.headers, await answer.read())
+    except (aiohttp.ClientError, TimeoutError):
+        told = False
+    if not told:
+        await producer.send_and_wait(desk.retry_topic, record.value, request.order.encode())
+    window.leave(partition, record.offset)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,143 @@
+"""What a session found: kept as one JSON file for each scenario, read back for tables and plots."""
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.figures import Figures, Latency
+from streams.clock import Clock
+
+DIRECTORY = Path(__file__).parents[1] / "build" / "bench"
+_PACKAGES = (
+    *("payment-notifier", "faust-streaming", "aiokafka", "httpx", "httpx-aiohttp"),
+    *("aiohttp", "uvloop", "cryptography", "pydantic"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run with its place in the session.
+
+    Attributes:
+        point: where on a curve or at which offered rate; None in scenarios that have only one point.
+    """
+
+    round: int
+    figures: Figures
+    point: float | None = None
+
+
+@dataclass
+class Results:
+    """All runs of a scenario.
+
+    Attributes:
+        scenario: its name.
+        settings: what it was run with, for the reader.
+        signature_ms: CPU time of one signature, once a round.
+        receiver_per_second: what the receiver answers a sender that does nothing else, once a round.
+        receiver_ms: its CPU time for that, an answer.
+    """
+
+    scenario: str
+    settings: dict[str, Any]
+    machine: dict[str, Any] = field(default_factory=lambda: machine())
+    signature_ms: list[float] = field(default_factory=list)
+    receiver_per_second: list[float] = field(default_factory=list)
+    receiver_ms: list[float] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def floor_ms(self) -> float:
+        """The median signature."""
+        return median(self.signature_ms)
+
+    def systems(self) -> list[str]:
+        """Return the systems in the order of their first runs."""
+        return list(dict.fromkeys(run.figures.system for run in self.runs))
+
+    def points(self, system: str) -> list[float | None]:
+        """Return the points of a system in their order."""
+        return list(dict.fromkeys(run.point for run in self.runs if run.figures.system == system))
+
+    def of(self, system: str, point: float | None = None) -> list[Figures]:
+        """Return a system's figures at a point, round by round."""
+        return [
+            run.figures for run in self.runs if (run.figures.system, run.point) == (system, point)
+        ]
+
+    def middle(self, name: str, system: str, point: float | None = None) -> float:
+        """Return the median of a figure over the rounds; latencies by their own names."""
+        return median(_value(figures, name) for figures in self.of(system, point))
+
+    def spread(self, name: str, system: str, point: float | None = None) -> tuple[float, float]:
+        """Return the lowest and the highest of a figure over the rounds."""
+        values = [_value(figures, name) for figures in self.of(system, point)]
+        return min(values), max(values)
+
+    def total(self, name: str, system: str, point: float | None = None) -> int:
+        """Return the sum of a count over the rounds."""
+        return int(sum(_value(figures, name) for figures in self.of(system, point)))
+
+    @property
+    def faults(self) -> list[str]:
+        """What no system may do, over all runs."""
+        return [fault for run in self.runs for fault in run.figures.faults]
+
+    def save(self, directory: Path = DIRECTORY) -> Path:
+        """Write the file."""
+        directory.mkdir(parents=True, exist_ok=True)
+        file = directory / f"{self.scenario}.json"
+        file.write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
+        return file
+
+    @classmethod
+    def load(cls, scenario: str, directory: Path = DIRECTORY) -> "Results":
+        """Read a file.
+
+        Raises:
+            FileNotFoundError: the scenario has not been run.
+        """
+        document = json.loads((directory / f"{scenario}.json").read_text("utf-8"))
+        runs = [_run(run) for run in document.pop("runs")]
+        return cls(**document, runs=runs)
+
+
+def _run(document: dict[str, Any]) -> Run:
+    figures = document["figures"]
+    latency = figures.pop("latency")
+    return Run(
+        document["round"],
+        Figures(**figures, latency=Latency(**latency) if latency else None),
+        document["point"],
+    )
+
+
+def _value(figures: Figures, name: str) -> float:
+    holder = figures.latency if name in Latency.__slots__ else figures
+    return float(getattr(holder, name))
+
+
+def machine() -> dict[str, Any]:
+    """Describe this machine and what is installed."""
+    return {
+        "date": f"{datetime.fromtimestamp(Clock().now_seconds(), UTC):%Y-%m-%d}",
+        "system": f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()

@@ -1,0 +1,80 @@
+{{/* What can't stand together. Every fault at once, each with the value, what was seen and what was expected. */}}
+
+{{/* Seconds that a worker may need from SIGTERM to its end: the drain of what is in flight, a last commit by each of
+     its two consumer groups, and the way down. The first two are the program's own constants; a test compares them. */}}
+{{- define "payment-notifier.drainSeconds" -}}11{{- end -}}
+{{- define "payment-notifier.commitSeconds" -}}5{{- end -}}
+{{- define "payment-notifier.teardownSeconds" -}}4{{- end -}}
+{{- define "payment-notifier.stopSeconds" -}}
+{{- add (include "payment-notifier.drainSeconds" .) (mul 2 (include "payment-notifier.commitSeconds" .)) (include "payment-notifier.teardownSeconds" .) .Values.shutdown.preStopSleepSeconds -}}
+{{- end -}}
+
+{{- define "payment-notifier.check" -}}
+{{- $v := .Values -}}
+{{- $faults := list -}}
+{{- if not $v.kafka.bootstrapServers -}}
+{{- $faults = append $faults "kafka.bootstrapServers: not set, expected host:port, comma separated" -}}
+{{- end -}}
+{{- $sources := 0 -}}
+{{- range list (not (empty $v.partners.inline)) (ne $v.partners.existingConfigMap "") (ne $v.partners.existingSecret "") -}}
+{{- if . -}}{{- $sources = add1 $sources -}}{{- end -}}
+{{- end -}}
+{{- if ne (int $sources) 1 -}}
+{{- $faults = append $faults (printf "partners: seen %d of inline, existingConfigMap and existingSecret, expected exactly one" (int $sources)) -}}
+{{- end -}}
+{{- if hasPrefix "SASL" $v.kafka.securityProtocol -}}
+{{- if or (not $v.kafka.sasl.user) (not $v.kafka.sasl.passwordSecret.name) -}}
+{{- $faults = append $faults (printf "kafka.sasl: user and passwordSecret.name are expected with securityProtocol %s" $v.kafka.securityProtocol) -}}
+{{- end -}}
+{{- end -}}
+{{- $stop := include "payment-notifier.stopSeconds" . | int -}}
+{{- if le (int $v.shutdown.gracePeriodSeconds) $stop -}}
+{{- $faults = append $faults (printf "shutdown.gracePeriodSeconds: seen %d, expected more than %d (drain %s, two commits of %s, teardown %s, preStop %d), or pods are killed before they have drained" (int $v.shutdown.gracePeriodSeconds) $stop (include "payment-notifier.drainSeconds" .) (include "payment-notifier.commitSeconds" .) (include "payment-notifier.teardownSeconds" .) (int $v.shutdown.preStopSleepSeconds)) -}}
+{{- end -}}
+{{- if not (or $v.workers.all.enabled (and $v.workers.main.enabled $v.workers.retry.enabled)) -}}
+{{- $faults = append $faults "workers: expected main and retry, or all, enabled; else events or retries are read by nobody" -}}
+{{- end -}}
+{{- with $v.workers.retry -}}
+{{- if and .enabled .autoscaling.enabled -}}
+{{- if not $v.keda.prometheusAddress -}}
+{{- $faults = append $faults "keda.prometheusAddress: not set, expected with workers.retry.autoscaling" -}}
+{{- end -}}
+{{- if gt (int .autoscaling.maxReplicas) (int $v.topics.partitions) -}}
+{{- $faults = append $faults (printf "workers.retry.autoscaling.maxReplicas: seen %d, expected at most topics.partitions (%d)" (int .autoscaling.maxReplicas) (int $v.topics.partitions)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $role := list "main" "retry" -}}
+{{- $scaling := (index $v.workers $role).autoscaling -}}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) -}}
+{{- $faults = append $faults (printf "workers.%s.autoscaling: minReplicas %d is above maxReplicas %d" $role (int $scaling.minReplicas) (int $scaling.maxReplicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.networkPolicy.enabled (not $v.networkPolicy.kafka.to) -}}
+{{- $faults = append $faults "networkPolicy.kafka.to: empty, expected the brokers, like [{podSelector: {matchLabels: {strimzi.io/cluster: NAME}}}] or [{ipBlock: {cidr: 10.1.2.0/24}}]; networkPolicy.enabled=false makes no policy" -}}
+{{- end -}}
+{{- if and $v.topics.strimzi.enabled $v.topics.job.enabled -}}
+{{- $faults = append $faults "topics: job and strimzi are both enabled, expected one owner of the topics" -}}
+{{- end -}}
+{{- if and $v.topics.strimzi.enabled (not $v.topics.strimzi.cluster) -}}
+{{- $faults = append $faults "topics.strimzi.cluster: not set, expected the name of the Kafka resource" -}}
+{{- end -}}
+{{- if $v.topics.job.enabled -}}
+{{- range $v.externalSecrets -}}
+{{- if has .name (list $v.kafka.sasl.passwordSecret.name $v.kafka.tls.caSecret.name $v.kafka.tls.clientSecret.name) -}}
+{{- $faults = append $faults (printf "externalSecrets: %s holds what the topics Job needs before anything is installed; make it outside of this release, or set topics.job.enabled=false and run `notifier topics create` yourself" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $v.console.enabled -}}
+{{- if not $v.console.tokensSecret.name -}}
+{{- $faults = append $faults "console.tokensSecret.name: not set, expected a Secret with the access tokens" -}}
+{{- end -}}
+{{- if and $v.console.ingress.enabled (not (and $v.console.ingress.host $v.console.ingress.tlsSecret)) -}}
+{{- $faults = append $faults "console.ingress: host and tlsSecret are expected; tokens must not travel in the clear" -}}
+{{- end -}}
+{{- end -}}
+{{- if $faults -}}
+{{- fail (printf "\n\n%s\n" (join "\n" $faults)) -}}
+{{- end -}}
+{{- end -}}

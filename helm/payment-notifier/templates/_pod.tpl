@@ -1,0 +1,103 @@
+{{/* What every pod of the chart has in common. */}}
+
+{{- define "payment-notifier.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "payment-notifier.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* Takes (dict "root" $ "pod" MAP "serviceAccount" NAME "component" NAME). */}}
+{{- define "payment-notifier.podSpec" -}}
+{{- $pod := .pod -}}
+serviceAccountName: {{ .serviceAccount }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- if $pod.userNamespace }}
+hostUsers: false
+{{- end }}
+securityContext:
+  {{- include "payment-notifier.podSecurity" . | nindent 2 }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $pod.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes the same. Only for Deployments: pod-template-hash keeps a rollout's two generations apart. */}}
+{{- define "payment-notifier.topologySpread" -}}
+{{- with .pod.topologySpread }}
+topologySpreadConstraints:
+  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - topologyKey: {{ . }}
+    maxSkew: 1
+    whenUnsatisfiable: {{ $.pod.topologySpread }}
+    matchLabelKeys: [pod-template-hash]
+    labelSelector:
+      matchLabels:
+        {{- include "payment-notifier.selector" $ | nindent 8 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes the same: /tmp, the partners file with its keys, what the brokers ask for, and what the values add. */}}
+{{- define "payment-notifier.volumes" -}}
+- name: tmp
+  emptyDir: {sizeLimit: 64Mi}
+{{ include "payment-notifier.partnersVolume" .root }}
+{{- if include "payment-notifier.kafkaFiles" .root }}
+{{ include "payment-notifier.kafkaVolume" .root }}
+{{- end }}
+{{- with .pod.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "payment-notifier.mounts" -}}
+- {name: tmp, mountPath: /tmp}
+- {name: partners, mountPath: /etc/payment-notifier, readOnly: true}
+{{- if include "payment-notifier.kafkaFiles" .root }}
+- {name: kafka, mountPath: /etc/payment-notifier-kafka, readOnly: true}
+{{- end }}
+{{- with .pod.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "port" NAME). */}}
+{{- define "payment-notifier.probes" -}}
+startupProbe:
+  httpGet: {path: /health/live, port: {{ .port }}}
+  {{- toYaml .root.Values.probes.startup | nindent 2 }}
+livenessProbe:
+  httpGet: {path: /health/live, port: {{ .port }}}
+  {{- toYaml .root.Values.probes.liveness | nindent 2 }}
+readinessProbe:
+  httpGet: {path: /health/ready, port: {{ .port }}}
+  {{- toYaml .root.Values.probes.readiness | nindent 2 }}
+{{- end -}}

@@ -1,0 +1,90 @@
+"""`notifier console`."""
+
+import asyncio
+import logging
+import logging.config
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from streams.commands.common import fail, settings_or_fail
+from streams.operate.logs import logging_config
+
+if TYPE_CHECKING:
+    from streams.console.app import Console
+
+log = logging.getLogger(__name__)
+
+console_app = typer.Typer(
+    help="A web page over what stands in Kafka: orders, tiers, partners, dead letters, replays.",
+    invoke_without_command=True,
+)
+
+
+@console_app.callback()
+def console(context: typer.Context) -> None:
+    """Run the console until SIGTERM or Ctrl-C."""
+    if context.invoked_subcommand is not None:
+        return
+    logging.config.dictConfig(logging_config())
+    settings = settings_or_fail()
+    try:
+        from streams.console.app import Console
+    except ModuleNotFoundError as error:
+        fail(
+            [
+                f"{error.name} is not installed; the console needs the extra: payment-notifier[console]"
+            ]
+        )
+    from streams.console.tokens import Tokens, TokensError
+
+    if settings.console_tokens_file is None:
+        message = (
+            "NOTIFIER_CONSOLE_TOKENS_FILE: not set, expected a file with access tokens;"
+            " `notifier console token NAME --right replay` says what to write into it"
+        )
+        fail([message])
+    try:
+        tokens = Tokens(settings.console_tokens_file)
+    except TokensError as error:
+        fail([str(error)])
+    try:
+        asyncio.run(_run(Console(settings, tokens)))
+    except OSError as error:
+        where = f"{settings.console_bind}:{settings.console_port}"
+        fail([f"NOTIFIER_CONSOLE_PORT: can't listen on {where}: {error.strerror}"])
+
+
+async def _run(running: "Console") -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        await running.start()
+        log.info("the console listens on %s", running.url)
+        await ended.wait()
+        log.info("stopping")
+    finally:
+        await running.stop()
+
+
+@console_app.command("token")
+def token(
+    name: Annotated[str, typer.Argument(help="Whose it is; stands in the record of a replay.")],
+    right: Annotated[
+        Literal["read", "replay"], typer.Option(help="What it allows; replay includes read.")
+    ] = "read",
+) -> None:
+    """Make an access token: print it, and the line for NOTIFIER_CONSOLE_TOKENS_FILE."""
+    from streams.console.tokens import Right, entry_of, new_token
+
+    made = new_token()
+    print(f"tokens:\n{entry_of(name, made, Right(right))}")
+    print(f"The token, shown this once: {made}", file=sys.stderr)
+    print(
+        "The lines on standard output go into the file that NOTIFIER_CONSOLE_TOKENS_FILE names.",
+        file=sys.stderr,
+    )

@@ -1,0 +1,114 @@
+"""`notifier undelivered`."""
+
+import csv
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from streams.clock import Clock
+from streams.commands.common import Json, settings_or_fail
+from streams.commands.output import finish, moment, print_json, print_table, reading, say, shown
+from streams.history.life import Life
+from streams.history.undelivered import Undelivered, find_undelivered
+from streams.history.verdict import Limits, verdict_on
+from streams.history.words import rfc3339, short_answer
+from streams.kafka.connection import connection_of
+from streams.kafka.reader import RecordReader
+from streams.kafka.topics import TopicNames
+from streams.settings import Settings
+
+_COLUMNS = (
+    "order_id",
+    "notification_id",
+    "profile",
+    "result",
+    "told",
+    "state",
+    "reason",
+    "attempts",
+    "last_answer",
+    "last_at",
+    "due_at",
+    "occurred_at",
+)
+
+
+def undelivered(
+    partner: Annotated[str, typer.Option(help="An entry of the partners file.")],
+    since: Annotated[str, typer.Option(help="Worked on since: 2h, 7d or a time.", metavar="TIME")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with headings.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what a partner has not acknowledged, for reconciliation.
+
+    `told` says whether it may know all the same: perhaps, refused, or no.
+
+    notifier undelivered --partner acme --since 1d --csv > acme.csv
+    """
+    if as_csv and as_json:
+        message = "--csv and --json: expected one of them"
+        raise typer.BadParameter(message)
+    settings = settings_or_fail(as_json=as_json)
+    now_ms = Clock().now_ms()
+    since_ms = moment(since, now_ms, "--since") or 0
+    found = finish(_find(settings, partner, since_ms), as_json=as_json)
+    rows = [_row(life, now_ms, settings) for life in found.lives]
+    if as_json:
+        print_json(
+            {
+                "partner_id": partner,
+                "since": rfc3339(since_ms),
+                "as_of": rfc3339(now_ms),
+                "records_read": found.records,
+                "count": len(rows),
+                "notifications": rows,
+            }
+        )
+        return
+    if as_csv:
+        writer = csv.DictWriter(sys.stdout, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {name: "" if value is None else _cell(value) for name, value in row.items()}
+            for row in rows
+        )
+    else:
+        print_table(_COLUMNS, [[row[name] for name in _COLUMNS] for row in rows])
+    say(f"{len(rows):,} not acknowledged by {shown(partner)} since {rfc3339(since_ms)}.")
+
+
+def _cell(value: object) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    text = shown(value)
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+
+
+async def _find(settings: Settings, partner: str, since_ms: int) -> Undelivered:
+    names = TopicNames(settings.topic_prefix)
+    with reading("reading the attempts") as on_progress:
+        async with RecordReader(connection_of(settings), f"{settings.group_id}-open") as reader:
+            return await find_undelivered(reader, names, partner, since_ms, on_progress)
+
+
+def _row(life: Life, now_ms: int, settings: Settings) -> dict[str, Any]:
+    limits = Limits(
+        overdue_after=int(settings.overdue_after * 1000),
+        give_up_after=int(settings.give_up_after * 1000),
+    )
+    verdict = verdict_on(life, now_ms, limits)
+    last = life.calls[-1] if life.calls else None
+    return {
+        "order_id": life.order_id,
+        "notification_id": life.notification_id,
+        "profile": life.profile,
+        "result": life.result,
+        "told": verdict.told,
+        "state": verdict.state,
+        "reason": life.reason,
+        "attempts": life.attempts,
+        "last_answer": short_answer(last) if last else None,
+        "last_at": rfc3339(life.since_ms),
+        "due_at": None if life.due_at_ms is None else rfc3339(life.due_at_ms),
+        "occurred_at": None if life.occurred_at_ms is None else rfc3339(life.occurred_at_ms),
+    }

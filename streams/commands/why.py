@@ -1,0 +1,130 @@
+"""`notifier why`."""
+
+from typing import Annotated
+
+import typer
+
+from streams.clock import Clock
+from streams.commands.common import FAULT, Json, settings_or_fail
+from streams.commands.output import finish, moment, print_json, print_table, reading, say, shown
+from streams.history.life import Life, lives_of
+from streams.history.report import as_json as life_as_json
+from streams.history.report import facts_of, spent_words, timeline
+from streams.history.search import Found, search_order
+from streams.history.verdict import Limits, Verdict, verdict_on
+from streams.history.words import rfc3339
+from streams.kafka.connection import connection_of
+from streams.kafka.reader import RecordReader
+from streams.partners import PartnersFileError, load_partners
+from streams.settings import Settings
+
+
+def why(
+    order_id: Annotated[str, typer.Argument(help="The order id, as the partner knows it.")],
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Look at what was written since: 2h, 7d or a time. Faster; says less.",
+            metavar="TIME",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether a partner was told, and if not, why, whose turn it is and when it goes on.
+
+    notifier why 2026112219074102000100
+
+    notifier why 2026112219074102000100 --since 2h --json
+    """
+    settings = settings_or_fail(as_json=as_json)
+    clock = Clock()
+    since_ms = moment(since, clock.now_ms(), "--since")
+    found = finish(_search(settings, order_id, since_ms), as_json=as_json)
+    lives, now_ms = lives_of(found.facts), clock.now_ms()
+    limits = _limits(settings, lives, clock)
+    judged = [
+        (life, verdict_on(life, now_ms, limits, known_since_ms=found.oldest_ms)) for life in lives
+    ]
+    if as_json:
+        _print_json(order_id, judged, found, since_ms, now_ms)
+    elif not judged:
+        say(_not_found(order_id, found, since_ms))
+    else:
+        for number, (life, verdict) in enumerate(judged):
+            if number:
+                print()
+            _print(life, verdict, now_ms)
+        if since_ms is not None:
+            say(f"Only what was written since {rfc3339(since_ms)} was looked at.")
+    if not judged:
+        raise typer.Exit(FAULT)
+
+
+async def _search(settings: Settings, order_id: str, since_ms: int | None) -> Found:
+    with reading("reading the attempts") as on_progress:
+        async with RecordReader(connection_of(settings), f"{settings.group_id}-why") as reader:
+            return await search_order(
+                settings, reader, order_id, since_ms=since_ms, on_progress=on_progress
+            )
+
+
+def _limits(settings: Settings, lives: tuple[Life, ...], clock: Clock) -> Limits:
+    longest = 10.0  # what an entry of the partners file may say at most
+    try:
+        partners = load_partners(
+            settings.partners_file, clock.now_seconds(), allow_http=settings.allow_http
+        )
+    except PartnersFileError:
+        pass  # an operator's machine may have none
+    else:
+        known = [partners.get(life.partner_id or "") for life in lives]
+        longest = max((p.attempt_timeout_seconds for p in known if p), default=longest)
+    return Limits(
+        overdue_after=int(settings.overdue_after * 1000),
+        attempt_timeout=int(longest * 1000),
+        give_up_after=int(settings.give_up_after * 1000),
+    )
+
+
+def _not_found(order_id: str, found: Found, since_ms: int | None) -> str:
+    oldest = since_ms if since_ms is not None else found.oldest_ms
+    since = f" since {rfc3339(oldest)}, the oldest that was looked at" if oldest is not None else ""
+    event = ", and no event that waits to be read" if found.looked_for_event else ""
+    return f"Nothing is known of order {shown(order_id)}: no record{since}{event} ({found.records:,} records passed)."
+
+
+def _print(life: Life, verdict: Verdict, now_ms: int) -> None:
+    print(shown(verdict.sentence))
+    print(shown(verdict.next))
+    print()
+    print_table(("", ""), facts_of(life, verdict, now_ms))
+    print()
+    rows = [
+        (rfc3339(row.at_ms), row.what, row.answer, row.late, row.then)
+        for row in timeline(life, verdict, now_ms)
+    ]
+    print_table(("time", "what", "answer", "late", "then"), rows)
+    if spent := spent_words(verdict.spent):
+        print()
+        print(spent)
+
+
+def _print_json(
+    order_id: str,
+    judged: list[tuple[Life, Verdict]],
+    found: Found,
+    since_ms: int | None,
+    now_ms: int,
+) -> None:
+    print_json(
+        {
+            "order_id": order_id,
+            "found": bool(judged),
+            "as_of": rfc3339(now_ms),
+            "complete": since_ms is None,
+            "since": None if since_ms is None else rfc3339(since_ms),
+            "oldest": None if found.oldest_ms is None else rfc3339(found.oldest_ms),
+            "records_read": found.records,
+            "notifications": [life_as_json(life, verdict) for life, verdict in judged],
+        }
+    )

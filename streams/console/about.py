@@ -1,0 +1,31 @@
+"""Whether the console can be trusted: how far each topic is read, and the sum."""
+
+from streams.console.model import About, TopicState
+from streams.console.orders import oldest_known_ms
+from streams.console.scene import Scene
+
+
+def about(scene: Scene, version: str) -> About:
+    """Return what there is to say of the console itself."""
+    store = scene.store
+    positions = store.positions()
+    by_topic: dict[str, list[int]] = {}
+    for (topic, partition), edge in sorted(scene.ingest.edges.items()):
+        behind = max(0, edge.end - max(positions.get((topic, partition), 0), edge.begin))
+        shown = by_topic.setdefault(topic, [0, 0, 0])
+        shown[0] += 1
+        shown[1] += edge.end - edge.begin
+        shown[2] += behind
+    return About(
+        as_of=scene.as_of(),
+        version=version,
+        sum=scene.sum(),
+        topics=tuple(
+            TopicState(topic=topic, partitions=shown[0], kept=shown[1], behind=shown[2])
+            for topic, shown in by_topic.items()
+        ),
+        facts=store.row("SELECT count(*) FROM facts")[0],
+        lives=store.row("SELECT count(*) FROM lives")[0],
+        database_bytes=store.path.stat().st_size,
+        oldest_ms=oldest_known_ms(scene),
+    )

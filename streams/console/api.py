@@ -1,0 +1,175 @@
+"""The same data for programs: one table of routes, from which the handlers and the OpenAPI document come."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from streams.console import about, letters, model, orders, overview, partners, tiers
+from streams.console.openapi import Operation, document
+from streams.console.pages import Pages
+from streams.console.replays import Replays
+from streams.console.scene import Scene
+from streams.kafka.raw import Place
+
+MOST_ROWS: Final = 500
+_DEFAULT_ROWS: Final = 50
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoQuery(_Query):
+    """Nothing can be asked in addition."""
+
+
+class RowsQuery(_Query):
+    """Which rows."""
+
+    limit: int = Field(_DEFAULT_ROWS, ge=1, le=MOST_ROWS, description="at most so many")
+    after: int = Field(0, ge=0, le=1_000_000_000, description="leave out so many before")
+
+
+class PartnersQuery(_Query):
+    """Which partners."""
+
+    text: str = Field("", max_length=256, description="what the id contains")
+    state: str = Field("", max_length=32, description="exactly")
+
+
+class LettersQuery(RowsQuery):
+    """Which dead letters; what is left out does not matter."""
+
+    reason: str = Field("", max_length=256)
+    partner: str = Field("", max_length=256)
+    answer: str = Field("", max_length=256, description="what the last attempt brought")
+    profile: str = Field("", max_length=256)
+    all: bool = Field(default=False, description="also those that were dealt with")
+
+
+Answer = Callable[[Scene, Mapping[str, str], Any], model.Shown | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The handlers.
+
+    Attributes:
+        pages: knows the scene, and shows the list of routes to people.
+        replays: of this console.
+    """
+
+    pages: Pages
+    replays: Replays
+    _operations: list[tuple[Operation, Answer]] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self._operations.extend(
+            [
+                (_get("/api/overview", "Is anyone not being told now, and is it us?", model.Overview), lambda scene, _path, _query: overview.overview(scene)),
+                (_get("/api/orders/{order_id}", "Was this partner told; if not, why, whose is it, when next?", model.Order), lambda scene, path, _query: orders.order(scene, path["order_id"])),
+                (_get("/api/tiers", "What is due when, and is anything late?", model.TierList), lambda scene, _path, _query: _tiers(scene)),
+                (_get("/api/tiers/{wait}", "What rests on one tier, by due time.", model.WaitingList, RowsQuery), lambda scene, path, query: _tier(scene, path["wait"], query)),
+                (_get("/api/partners", "Who fails, since when, in what way?", model.PartnerList, PartnersQuery), lambda scene, _path, query: _partners(scene, query)),
+                (_get("/api/partners/{partner_id}", "What does this partner answer, and since when is it wrong?", model.PartnerPage), lambda scene, path, _query: partners.partner_page(scene, path["partner_id"])),
+                (_get("/api/dead-letters", "What did we give up on, and why?", model.Letters, LettersQuery), lambda scene, _path, query: _letters(scene, query)),
+                (_get("/api/dead-letters/{place}", "What exactly is in this one? Never its body.", model.LetterPage), lambda scene, path, _query: _letter(scene, path["place"])),
+                (_get("/api/replays", "What was put back, by whom, and did it help?", model.RunList), lambda scene, _path, _query: model.RunList(as_of=scene.as_of(), replays=self.replays.runs())),
+                (_get("/api/replays/{run}", "How far is this one?", model.Run), lambda _scene, path, _query: self.replays.run(path["run"])),
+                (_get("/api/about", "Can I trust these answers?", model.About), lambda scene, _path, _query: about.about(scene, self.pages.version)),
+            ]
+        )  # fmt: skip
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what is answered where."""
+        found = [
+            web.get("/api", self.list),
+            web.get("/api/openapi.json", self.openapi),
+        ]
+        return found + [
+            web.get(operation.path, self._handler(operation, answer))
+            for operation, answer in self._operations
+        ]
+
+    async def list(self, request: web.Request) -> web.Response:
+        """Show the routes to people."""
+        return self.pages.show(
+            request, "api.html", operations=[operation for operation, _ in self._operations]
+        )
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        """Return the OpenAPI document."""
+        del request
+        operations = [operation for operation, _ in self._operations]
+        return web.json_response(document(operations, self.pages.version))
+
+    def _handler(self, operation: Operation, answer: Answer) -> Callable[[web.Request], Any]:
+        async def handle(request: web.Request) -> web.Response:
+            try:
+                query = operation.query.model_validate(dict(request.query))
+            except ValidationError as error:
+                return _fault(400, _words(error))
+            found = await asyncio.to_thread(
+                answer, self.pages.scene, dict(request.match_info), query
+            )
+            if found is None:
+                return _fault(404, "nothing is known of it")
+            return web.Response(text=found.model_dump_json(), content_type="application/json")
+
+        return handle
+
+
+def _get(
+    path: str, summary: str, result: type[model.Shown], query: type[_Query] = NoQuery
+) -> Operation:
+    return Operation(path, summary, query, result)
+
+
+def _fault(status: int, why: str) -> web.Response:
+    text = model.Fault(error=why).model_dump_json()
+    return web.Response(status=status, text=text, content_type="application/json")
+
+
+def _words(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+        for item in error.errors(include_input=False, include_url=False)
+    )
+
+
+def _tiers(scene: Scene) -> model.TierList:
+    shown = tiers.tiers(scene)
+    verdict = tiers.verdict_on_tiers(shown, scene.now_ms())
+    return model.TierList(as_of=scene.as_of(), verdict=verdict, tiers=shown)
+
+
+def _tier(scene: Scene, wait: str, query: RowsQuery) -> model.WaitingList | None:
+    found = [tier for tier in tiers.tiers(scene) if tier.wait == wait]
+    if not found:
+        return None
+    rows = tiers.waiting_on(scene, found[0].topic, query.limit, query.after)
+    return model.WaitingList(as_of=scene.as_of(), tier=found[0], waiting=rows)
+
+
+def _partners(scene: Scene, query: PartnersQuery) -> model.PartnerList:
+    shown = partners.partners(scene, query.text, query.state)
+    return model.PartnerList(as_of=scene.as_of(), partners=shown[:MOST_ROWS])
+
+
+def _letters(scene: Scene, query: LettersQuery) -> model.Letters:
+    chosen = letters.Filter(
+        query.reason, query.partner, query.answer, query.profile, everything=query.all
+    )
+    return letters.letters(scene, chosen, query.limit, query.after)
+
+
+def _letter(scene: Scene, text: str) -> model.LetterPage | None:
+    try:
+        place = Place.parse(text)
+    except ValueError:
+        return None
+    return letters.letter_page(scene, place)

@@ -1,0 +1,243 @@
+"""The console put together: the reading that keeps the model, and the web server over it."""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+
+from schemas.notify_url import check_notify_url
+from streams.clock import Clock
+from streams.console.api import Api
+from streams.console.ingest import Ingest, Source
+from streams.console.metrics import Metrics
+from streams.console.pages import Pages
+from streams.console.protection import Handler, Protection
+from streams.console.render import environment, static_response
+from streams.console.replay_pages import ReplayPages
+from streams.console.replays import Replays
+from streams.console.scene import Scene
+from streams.console.sessions import Sessions
+from streams.console.sign_in import SignIn
+from streams.console.store import Store
+from streams.console.tokens import Tokens
+from streams.history.facts import Kind, kind_of
+from streams.history.verdict import Limits
+from streams.kafka.connection import connection_of
+from streams.kafka.producer import RecordProducer
+from streams.kafka.reader import RecordReader
+from streams.kafka.tail import Tail
+from streams.kafka.topics import TopicNames
+from streams.notification.profiles import TIERS
+from streams.replay.run import Tools
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PROGRAM_VERSION = version("payment-notifier")
+_STOP_SECONDS = 2.0  # for open connections; aiohttp's minute would outlive a pod's grace
+_LARGEST_FORM_BYTES = 2 * 1024 * 1024  # every letter of the largest replay, ticked one by one
+
+
+@dataclass(slots=True)
+class Console:
+    """The role `console`. Starts with `start`, ends with `stop`.
+
+    Attributes:
+        settings: as read.
+        tokens: who may come in.
+        clock: for everything that has a time.
+        source: opens what the records come from; Kafka unless a test says otherwise.
+        tools: makes what a replay works with; the same.
+        port: where it listens, once started.
+    """
+
+    settings: Settings
+    tokens: Tokens
+    clock: Clock = field(default_factory=Clock)
+    source: Callable[[], AbstractAsyncContextManager[Source]] | None = None
+    tools: Callable[[], AbstractAsyncContextManager[Tools]] | None = None
+    port: int = field(default=0, init=False)
+    scene: Scene = field(init=False)
+    replays: Replays = field(init=False)
+    metrics: Metrics = field(init=False)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        names = TopicNames(settings.topic_prefix)
+        path = settings.console_database
+        if path is None:
+            folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="console-"))
+            path = Path(folder) / "console.sqlite"
+        store = Store(path, _identity(settings))
+        self._stack.callback(store.close)
+        if store.anew is not None and settings.console_database is not None:
+            log.info("the read model at %s is made anew: %s", path, store.anew)
+        ingest = Ingest(
+            store=store,
+            open_source=self.source or self._tail,
+            kinds=_kinds(settings, names),
+            groups=(settings.group_id, settings.retry_group_id),
+            attempts_topic=names.attempts,
+            now_ms=self.clock.now_ms,
+        )
+        limits = Limits(
+            overdue_after=int(settings.overdue_after * 1000),
+            give_up_after=int(settings.give_up_after * 1000),
+        )
+        self.scene = Scene(store, ingest, names, settings.source_topics, limits, self.clock.now_ms)
+        self.replays = Replays(self.scene, self.tools or self._tools)
+        self.metrics = Metrics()
+
+    def application(self) -> web.Application:
+        """Return the web application."""
+        protection = Protection(
+            self.tokens,
+            Sessions(self.tokens, self.clock.now_seconds),
+            self.settings.console_url,
+        )
+        pages = Pages(self.scene, environment(self.clock.now_ms), PROGRAM_VERSION)
+        app = web.Application(
+            middlewares=[*protection.middlewares(), web.middleware(_faults(pages))],
+            client_max_size=_LARGEST_FORM_BYTES,
+        )
+        app.add_routes([*pages.routes(), *SignIn(pages, protection, self.metrics).routes()])
+        app.add_routes(ReplayPages(pages, self.replays, self.metrics).routes())
+        app.add_routes(Api(pages, self.replays).routes())
+        app.add_routes(
+            [
+                web.get("/static/{digest}/{name}", _static),
+                web.get("/metrics", self._show_metrics),
+                web.get("/health/live", self._live),
+                web.get("/health/ready", self._ready),
+            ]
+        )
+        return app
+
+    async def start(self) -> None:
+        """Begin to read and to listen.
+
+        Raises:
+            OSError: the address can't be had.
+        """
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=_STOP_SECONDS)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, self.settings.console_bind, self.settings.console_port)
+        await site.start()
+        self.port = int(runner.addresses[0][1])
+        reading = asyncio.create_task(self.scene.ingest.run())
+        self._stack.push_async_callback(_end, reading)
+        self._stack.push_async_callback(self.replays.close)
+
+    async def stop(self) -> None:
+        """End replays in order, then listening and reading."""
+        await self._stack.aclose()
+
+    @property
+    def url(self) -> str:
+        """Where it can be reached from this machine."""
+        bind = self.settings.console_bind
+        host = "127.0.0.1" if bind in {"0.0.0.0", "::"} else bind  # noqa: S104  # not bound to, shown
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def _tail(self) -> Tail:
+        settings, names = self.settings, self.scene.names
+        return Tail(
+            connection_of(settings), f"{settings.group_id}-console", _kinds(settings, names)
+        )
+
+    @asynccontextmanager
+    async def _tools(self) -> AsyncIterator[Tools]:
+        """Open what a replay works with, for as long as it lasts."""
+        settings, name = self.settings, f"{self.settings.group_id}-console-replay"
+        connection = connection_of(settings)
+        producer = RecordProducer(connection, name, lambda _topic: None)
+        async with RecordReader(connection, name) as reader:
+            await producer.start()
+            try:
+                yield Tools(
+                    reader=reader,
+                    producer=producer,
+                    names=self.scene.names,
+                    clock=self.clock,
+                    check_url=lambda url: check_notify_url(url, allow_http=settings.allow_http),
+                )
+            finally:
+                await producer.stop()
+
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        await asyncio.to_thread(self.metrics.refresh, self.scene)
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(
+            body=encode(self.metrics.registry), headers={"Content-Type": content_type}
+        )
+
+    async def _live(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response({"ok": True, "reasons": []})
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        """Ready to answer, also while it is rebuilt: the pages say how true they are. Not ready without a Kafka at all."""
+        del request
+        fault = self.scene.ingest.freshness.fault
+        never = fault is not None and not self.scene.ingest.edges
+        reasons = [fault] if never and fault else []
+        return web.json_response(
+            {"ok": not reasons, "reasons": reasons}, status=503 if reasons else 200
+        )
+
+
+def _identity(settings: Settings) -> str:
+    return " ".join([settings.brokers, settings.topic_prefix, *settings.source_topics])
+
+
+def _kinds(settings: Settings, names: TopicNames) -> dict[str, Kind]:
+    topics = [*settings.source_topics, *(names.tier(wait) for wait in TIERS)]
+    topics += [names.replay, names.dead_letter, names.attempts]
+    found = {topic: kind_of(topic, names, settings.source_topics) for topic in topics}
+    return {topic: kind for topic, kind in found.items() if kind is not None}
+
+
+async def _static(request: web.Request) -> web.Response:
+    return static_response(request)
+
+
+def _faults(pages: Pages) -> Callable[[web.Request, Handler], object]:
+    """Return what shows a page for a fault to people, where a handler only named it."""
+
+    async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPClientError as error:
+            if request.path.startswith(("/api/", "/static/")):
+                raise
+            why = error.text if error.text and not error.text.startswith(f"{error.status}:") else ""
+            title = (
+                "There is no such page"
+                if error.status == web.HTTPNotFound.status_code
+                else "Not done"
+            )
+            return pages.show(
+                request,
+                "refused.html",
+                error.status,
+                title=title,
+                why=why or "Nothing is known of what this address names.",
+                back="/",
+            )
+
+    return handle
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,56 @@
+"""The console's own metrics: one table. What it says of notifications comes from the topics, whatever workers say."""
+
+from prometheus_client import Counter, Gauge, GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from streams.console.letters import open_letters
+from streams.console.scene import Scene
+from streams.console.tiers import tiers
+from streams.notification.profiles import TIERS
+from streams.operate.families import Catalogue, Label, Many, Single
+
+PART = Label(
+    "part",
+    ("accepted", "ended", "waiting", "arriving"),
+    "what the reconciliation adds up; `arriving` is no part of the difference",
+)
+REST = Label("tier", ("replay", *(wait.label for wait in TIERS)), "the replay topic, or a wait")
+
+
+class Metrics(Catalogue):
+    """The console's metrics."""
+
+    # fmt: off
+    difference = Single(Gauge, "notifier_reconciliation_difference", "Accepted minus ended minus waiting, from the topics alone: 0, or something is lost or counted twice.")
+    units = Many(Gauge, "notifier_reconciliation_notifications", "What the difference is made of.", (PART,))
+    made = Single(Gauge, "notifier_reconciliation_timestamp_seconds", "When the reconciliation was made last; 0 before the first.")
+    pending = Many(Gauge, "notifier_console_pending_notifications", "Notifications at rest on a tier, those not yet due included, from the topics.", (REST,))
+    overdue = Many(Gauge, "notifier_console_overdue_notifications", "Of them, due for longer than NOTIFIER_OVERDUE_AFTER and the longest attempt, and not attempted.", (REST,))
+    letters = Single(Gauge, "notifier_console_open_dead_letters", "Dead letters that were neither put back nor delivered some other way.")
+    caught_up = Single(Gauge, "notifier_console_caught_up_timestamp_seconds", "When the console last knew everything that stood on the topics; 0 before the first time.")
+    behind = Single(Gauge, "notifier_console_behind_records", "Records that the console has not read yet.")
+    replays = Single(Counter, "notifier_console_replays_total", "Replays begun from the console.")
+    refused_sign_ins = Single(Counter, "notifier_console_refused_sign_ins_total", "Tries to sign in with a token that is not in the file.")
+    # fmt: on
+
+    def __init__(self) -> None:
+        super().__init__()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    def refresh(self, scene: Scene) -> None:
+        """Bring the gauges up to date."""
+        fresh, made = scene.ingest.freshness, scene.ingest.reconciliation
+        self.caught_up.set(fresh.caught_up_ms / 1000)
+        self.behind.set(fresh.behind)
+        if made is not None:
+            self.difference.set(made.difference)
+            self.made.set(made.at_ms / 1000)
+            for part in PART.values:
+                self.units.labels(part).set(getattr(made, part))
+        for tier in tiers(scene):
+            self.pending.labels(tier.wait).set(tier.waiting)
+            self.overdue.labels(tier.wait).set(tier.overdue)
+        self.letters.set(open_letters(scene))

@@ -1,0 +1,135 @@
+"""One order: what became of each of its notifications, in the words of `notifier why`."""
+
+from streams.console.model import Moment, Notification, Order, Spent, Tone
+from streams.console.scene import Scene
+from streams.history.life import Life, lives_of
+from streams.history.report import timeline
+from streams.history.timeline import Entry
+from streams.history.verdict import Verdict, verdict_on
+
+_LIKE = 5
+
+
+def order(scene: Scene, order_id: str) -> Order | None:
+    """Return all about an order, or None where nothing that was read names it."""
+    lives = lives_of(scene.store.facts_of(order_id))
+    if not lives:
+        return None
+    return Order(
+        order_id=order_id,
+        notifications=tuple(_notification(scene, life) for life in reversed(lives)),
+    )
+
+
+def order_of_notification(scene: Scene, notification_id: str) -> str | None:
+    """Return the order that a notification id belongs to: people search with what they have."""
+    found = scene.store.row(
+        "SELECT order_id FROM lives WHERE notification_id = ?", (notification_id,)
+    )
+    return None if found is None else str(found[0])
+
+
+def like(scene: Scene, text: str) -> tuple[str, ...]:
+    """Return the first known order ids that begin like this one: of a mistyped or cut id the start is right."""
+    for length in (len(text), len(text) * 3 // 4, len(text) // 2):
+        start = text[:length]
+        if len(start) < _LIKE:
+            break
+        found = scene.store.rows(
+            "SELECT DISTINCT order_id FROM lives WHERE order_id >= ? AND order_id < ? LIMIT ?",
+            (start, start + "\U0010ffff", _LIKE),
+        )
+        if found:
+            return tuple(row[0] for row in found)
+    return ()
+
+
+def oldest_known_ms(scene: Scene) -> int | None:
+    """Return when the first record that was read was written."""
+    found = scene.store.row(
+        "SELECT min(at_ms) FROM (SELECT at_ms FROM facts AS f JOIN positions AS p USING (topic, partition)"
+        " WHERE f.offset = (SELECT min(offset) FROM facts WHERE topic = p.topic AND partition = p.partition))"
+    )
+    return None if found is None or found[0] is None else int(found[0])
+
+
+def _notification(scene: Scene, life: Life) -> Notification:
+    now = scene.now_ms()
+    verdict = verdict_on(life, now, scene.limits)
+    others = 0
+    if life.partner_id is not None and verdict.state in {"waiting", "due", "parked"}:
+        (others,) = scene.store.row(
+            "SELECT count(*) - 1 FROM lives WHERE partner_id = ? AND NOT ended", (life.partner_id,)
+        )
+    spent = verdict.spent
+    return Notification(
+        notification_id=life.notification_id,
+        profile=life.profile,
+        partner_id=life.partner_id,
+        url_origin=life.url_origin,
+        result=life.result,
+        state=verdict.state,
+        told=verdict.told,
+        turn=verdict.turn,
+        overdue=verdict.overdue,
+        sentence=verdict.sentence,
+        next=verdict.next,
+        attempts=life.attempts,
+        attempts_in_all=life.attempts_in_all,
+        parks=life.parks,
+        replays=life.replays,
+        due_at_ms=life.due_at_ms,
+        gives_up_at_ms=verdict.gives_up_at_ms,
+        rests=str(life.rests) if life.rests is not None else life.rests_on,
+        letter=str(life.letter) if life.letter is not None else None,
+        spent=Spent(
+            total=spent.total,
+            agreed=spent.agreed,
+            partner=spent.partner,
+            us=spent.us,
+            parked=spent.parked,
+            upstream=spent.upstream,
+            set_aside=spent.set_aside,
+        ),
+        others_waiting=max(0, others),
+        timeline=_timeline(life, verdict, now),
+    )
+
+
+def _timeline(life: Life, verdict: Verdict, now_ms: int) -> tuple[Moment, ...]:
+    """Return the rows of `notifier why`, each with its kind and tone."""
+    rows = timeline(life, verdict, now_ms)
+    tones = [(entry.kind, _tone(entry)) for entry in life.entries]
+    tones += [("next", "next")] * (len(rows) - len(tones))
+    return tuple(
+        Moment(
+            at_ms=row.at_ms,
+            kind=kind,
+            what=row.what,
+            answer=row.answer,
+            late=row.late,
+            then=row.then,
+            tone=tone,
+        )
+        for row, (kind, tone) in zip(rows, tones, strict=True)
+    )
+
+
+def _tone(entry: Entry) -> Tone:
+    said = entry.record
+    match entry.kind:
+        case "attempt" if said is not None:
+            if said.decision == "delivered":
+                return "good"
+            return "bad" if said.result_status == "F" and said.failure is None else "warn"
+        case "park" | "replay":
+            return "us"
+        case "dead-letter":
+            return "bad"
+        case _:
+            return ""
+
+
+def is_known(scene: Scene, order_id: str) -> bool:
+    """Tell whether anything that was read names this order."""
+    return scene.store.row("SELECT 1 FROM facts WHERE order_id = ?", (order_id,)) is not None

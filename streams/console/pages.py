@@ -1,0 +1,225 @@
+"""The pages to read: each asks the read model in a thread and fills a template. Changes are in `replay_pages`."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from aiohttp import web
+from jinja2 import Environment
+
+from streams.console import about, letters, orders, overview, partners, tiers
+from streams.console.model import AsOf
+from streams.console.protection import PERSON
+from streams.console.render import respond
+from streams.console.scene import Scene
+from streams.history.words import clock_time, duration
+from streams.kafka.raw import Place
+
+PER_PAGE: Final = 50
+_LONGEST = 256
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The handlers.
+
+    Attributes:
+        scene: what is known.
+        templates: of `streams.console.render`.
+        version: of this program.
+    """
+
+    scene: Scene
+    templates: Environment
+    version: str
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what is answered where."""
+        return [
+            web.get("/", self.overview),
+            web.get("/orders", self.search),
+            web.get("/orders/{order_id}", self.order),
+            web.get("/tiers", self.tiers),
+            web.get("/tiers/{wait}", self.tier),
+            web.get("/partners", self.partners),
+            web.get("/partners/{partner_id}", self.partner),
+            web.get("/dead-letters", self.letters),
+            web.get("/dead-letters/{place}", self.letter),
+            web.get("/about", self.about),
+        ]
+
+    def show(
+        self, request: web.Request, template: str, status: int = 200, **values: object
+    ) -> web.Response:
+        """Return a page."""
+        as_of = self.scene.as_of()
+        text = self.templates.get_template(template).render(
+            path=request.path,
+            person=request.get(PERSON),
+            freshness=freshness(as_of, stale=self.scene.is_stale()),
+            version=self.version,
+            **values,
+        )
+        return respond(text, status)
+
+    async def ask(
+        self,
+        question: Callable[Concatenate[Scene, Asked], Answer],
+        *values: Asked.args,
+        **more: Asked.kwargs,
+    ) -> Answer:
+        """Return the answer of the read model, asked in a thread."""
+        return await asyncio.to_thread(question, self.scene, *values, **more)
+
+    async def overview(self, request: web.Request) -> web.Response:
+        """Is anyone not being told now, and is it us?"""
+        return self.show(request, "overview.html", page=await self.ask(overview.overview))
+
+    async def search(self, request: web.Request) -> web.Response:
+        """Go to the order that was asked for; a notification id will do."""
+        asked = request.query.get("q", "").strip()[:_LONGEST]
+        if not asked:
+            home = "/"
+            raise web.HTTPSeeOther(home)
+        if not await self.ask(orders.is_known, asked):
+            asked = await self.ask(orders.order_of_notification, asked) or asked
+        raise web.HTTPSeeOther(str(request.rel_url.with_path("/orders") / asked))
+
+    async def order(self, request: web.Request) -> web.Response:
+        """Was this partner told; if not, why, whose is it, when next?"""
+        order_id = request.match_info["order_id"][:_LONGEST]
+        found = await self.ask(orders.order, order_id)
+        if found is not None:
+            return self.show(request, "order.html", order=found, asked=order_id)
+        return self.show(
+            request,
+            "order_missing.html",
+            404,
+            order_id=order_id,
+            asked=order_id,
+            like=await self.ask(orders.like, order_id),
+            oldest_ms=await self.ask(orders.oldest_known_ms),
+        )
+
+    async def tiers(self, request: web.Request) -> web.Response:
+        """What is due when, and is anything late?"""
+        shown = await self.ask(tiers.tiers)
+        return self.show(
+            request,
+            "tiers.html",
+            tiers=shown,
+            verdict=tiers.verdict_on_tiers(shown, self.scene.now_ms()),
+            chart=await self.ask(tiers.due_in_the_next_hour),
+            tolerance=self.scene.now_ms() - self.scene.overdue_before_ms,
+        )
+
+    async def tier(self, request: web.Request) -> web.Response:
+        """Show what rests on one tier, by due time."""
+        wait, after = request.match_info["wait"], offset_of(request)
+        found = [tier for tier in await self.ask(tiers.tiers) if tier.wait == wait]
+        if not found:
+            raise web.HTTPNotFound
+        rows = await self.ask(tiers.waiting_on, found[0].topic, PER_PAGE, after)
+        return self.show(
+            request, "tier.html", tier=found[0], rows=rows, after=after, limit=PER_PAGE
+        )
+
+    async def partners(self, request: web.Request) -> web.Response:
+        """Who fails, since when, in what way?"""
+        text = request.query.get("text", "")[:_LONGEST]
+        state = request.query.get("state", "")[:_LONGEST]
+        shown = await self.ask(partners.partners, text, state)
+        return self.show(request, "partners.html", partners=shown[:500], text=text, state=state)
+
+    async def partner(self, request: web.Request) -> web.Response:
+        """What does this partner answer, and since when is it wrong?"""
+        page = await self.ask(partners.partner_page, request.match_info["partner_id"])
+        if page is None:
+            raise web.HTTPNotFound
+        return self.show(request, "partner.html", page=page)
+
+    async def letters(self, request: web.Request) -> web.Response:
+        """What did we give up on, and why?"""
+        chosen, after = filter_of(request.query), offset_of(request)
+        return self.show(
+            request,
+            "letters.html",
+            page=await self.ask(letters.letters, chosen, PER_PAGE, after),
+            choices=await self.ask(letters.choices),
+            query=chosen.query,
+            after=after,
+            limit=PER_PAGE,
+        )
+
+    async def letter(self, request: web.Request) -> web.Response:
+        """What exactly is in this one?"""
+        page = await self.ask(letters.letter_page, place_of(request.match_info["place"]))
+        if page is None:
+            raise web.HTTPNotFound
+        return self.show(request, "letter.html", page=page)
+
+    async def about(self, request: web.Request) -> web.Response:
+        """Can I trust this page?"""
+        return self.show(
+            request,
+            "about.html",
+            page=await self.ask(about.about, self.version),
+            stale=self.scene.is_stale(),
+        )
+
+
+def place_of(text: str) -> Place:
+    """Return the place that a path or a form names.
+
+    Raises:
+        HTTPNotFound: it names none.
+    """
+    try:
+        return Place.parse(text)
+    except ValueError as error:
+        raise web.HTTPNotFound from error
+
+
+def filter_of(query: Any) -> letters.Filter:  # noqa: ANN401  # a query or a form
+    """Return the dead letters that a query or a form asks for."""
+    given = {
+        name: str(query.get(name, ""))[:_LONGEST]
+        for name in ("reason", "partner", "answer", "profile")
+    }
+    return letters.Filter(**given, everything=query.get("all") == "1")
+
+
+def offset_of(request: web.Request) -> int:
+    """Return how many rows stand before the page that is asked for."""
+    text = request.query.get("after", "0")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0  # noqa: PLR2004  # of a billion
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """What every page says of how true it is."""
+
+    as_of: str
+    title: str
+    warning: str
+
+
+def freshness(as_of: AsOf, *, stale: bool) -> Freshness:
+    """Return the words for how true the model is."""
+    now = as_of.at_ms
+    behind = f"{duration(now - as_of.caught_up_ms)} behind Kafka"
+    said = f"As of {clock_time(as_of.caught_up_ms or now, now)}, {behind}."
+    if as_of.rebuilding:
+        said = f"Rebuilding from Kafka: {as_of.percent} %, {as_of.behind:,} records to go."
+        return Freshness(
+            said,
+            "Rebuilding from Kafka.",
+            f"{as_of.percent} % read. Answers may be incomplete, and numbers too low.",
+        )
+    if stale:
+        why = as_of.fault or f"{as_of.behind:,} records are not read yet."
+        return Freshness(said, f"This page is {duration(now - as_of.caught_up_ms)} old.", why)
+    return Freshness(said, "", "")

@@ -1,0 +1,145 @@
+"""Templates, and the words that they use for numbers, times and states."""
+
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any, Final
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from streams.console.drawings import due_chart, spent_bar, spent_parts, trend
+from streams.history.words import clock_time, distance, duration, rfc3339
+
+TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_DASH: Final = "\N{EN DASH}"
+_STATES: Final = {
+    "waiting": ("◷", "Waiting", ""),
+    "accepted": ("◷", "Accepted", ""),
+    "replayed": ("↻", "Put back", ""),
+    "due": ("◔", "Due", ""),
+    "overdue": ("▲", "Overdue", "bad"),
+    "delivered": ("✓", "Delivered", "good"),
+    "rejected": ("✗", "Rejected", "warn"),
+    "parked": ("‖", "Parked", ""),
+    "dead-lettered": ("■", "Dead-lettered", "bad"),
+    "expired": ("■", "Expired", "bad"),
+    "invalid": ("■", "Invalid", "bad"),
+    "unknown": ("?", "Unknown", ""),
+    "answering": ("✓", "Answering", "good"),
+    "struggling": ("◐", "Struggling", "warn"),
+    "failing": ("✗", "Failing", "bad"),
+    "idle": (_DASH, "Idle", ""),
+}
+_TOLD: Final = {
+    "yes": ("✓", "Told", "good"),
+    "refused": ("✗", "Told, and refused", "warn"),
+    "perhaps": ("?", "Perhaps told", "warn"),
+    "no": (_DASH, "Not told", ""),
+}
+
+
+def asset(name: str) -> str:
+    """Return the address of a static file; it changes with the content, so browsers may keep it for ever."""
+    return f"/static/{_digest(name)}/{name}"
+
+
+@cache
+def _digest(name: str) -> str:
+    return sha256(asset_bytes(name)).hexdigest()[:12]
+
+
+@cache
+def asset_bytes(name: str) -> bytes:
+    """Return a static file."""
+    return files("streams.console").joinpath("static", name).read_bytes()
+
+
+def visible(text: object) -> Markup:
+    """Return text of others so that nothing in it hides: control characters and direction marks are spelt out."""
+    shown = "".join(
+        letter
+        if letter.isprintable() or letter in "\n\t"
+        else letter.encode("unicode_escape").decode()
+        for letter in str(text)
+    )
+    return escape(shown)
+
+
+def environment(now_ms: Callable[[], int]) -> Environment:
+    """Return the templates' environment."""
+    made = Environment(
+        loader=PackageLoader("streams.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def when(at_ms: int | None, *, exact: bool = False) -> Markup:
+        """Return a moment, with its distance in the title."""
+        if at_ms is None:
+            return Markup(_DASH)
+        now = now_ms()
+        text = clock_time(at_ms, now)
+        if exact:
+            text = text.replace(" UTC", f".{at_ms % 1000:03d}")
+        return Markup('<time datetime="{}" title="{}, {}">{}</time>').format(
+            rfc3339(at_ms), rfc3339(at_ms), distance(at_ms, now), text
+        )
+
+    def ago(at_ms: int | None) -> Markup:
+        """Return how far away a moment is, with the moment in the title."""
+        if at_ms is None:
+            return Markup(_DASH)
+        return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(
+            rfc3339(at_ms), distance(at_ms, now_ms())
+        )
+
+    def badge(state: str) -> Markup:
+        shape, word, tone = _STATES.get(state, ("?", state, ""))
+        return Markup('<span class="state {}"><span aria-hidden="true">{}</span> {}</span>').format(
+            tone, shape, word
+        )
+
+    def told(value: str) -> Markup:
+        shape, word, tone = _TOLD[value]
+        return Markup('<span class="state {}"><span aria-hidden="true">{}</span> {}</span>').format(
+            tone, shape, word
+        )
+
+    made.filters |= {
+        "number": "{:,}".format,
+        "duration": lambda ms: _DASH if ms is None else duration(ms),
+        "visible": visible,
+    }
+    made.globals |= {
+        "asset": asset,
+        "when": when,
+        "ago": ago,
+        "badge": badge,
+        "told_badge": told,
+        "trend": trend,
+        "spent_bar": spent_bar,
+        "spent_parts": spent_parts,
+        "due_chart": due_chart,
+    }
+    return made
+
+
+def respond(text: str, status: int = 200) -> web.Response:
+    """Return a page."""
+    return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
+
+
+def static_response(request: web.Request) -> web.Response:
+    """Return a static file by its address with a digest."""
+    name = request.match_info["name"]
+    kind = TYPES.get(name.rpartition(".")[2])
+    known = {item.name for item in files("streams.console").joinpath("static").iterdir()}
+    if kind is None or name not in known:
+        raise web.HTTPNotFound
+    headers: dict[str, Any] = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return web.Response(body=asset_bytes(name), content_type=kind, charset="utf-8", headers=headers)

@@ -1,0 +1,274 @@
+"""Replays from the console: what is selected, what would happen, and the runs that do it. The rules are `streams.replay`'s."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from streams.console.model import Run
+from streams.console.scene import Scene
+from streams.history.facts import Fact
+from streams.kafka.raw import Place
+from streams.kafka.reader import ReadFailed
+from streams.replay.plan import DEFAULT_RATE, Options, ReplayPlan, plan
+from streams.replay.put_back import Warrant
+from streams.replay.run import RunResult, Tools
+from streams.replay.run import run as put_back
+
+log = logging.getLogger(__name__)
+
+MOST_LETTERS: Final = 10_000
+"""That one run may hold; `notifier dead-letters replay` takes more."""
+FASTEST: Final = 1000.0
+_SELECTION_MS: Final = 15 * 60_000
+_MOST_SELECTIONS: Final = 100
+_SHOWN: Final = 100
+
+
+class Refusal(Exception):  # noqa: N818  # what was decided
+    """A replay that is not done: why, in a sentence for the person who asked."""
+
+
+@dataclass(slots=True)
+class Selection:
+    """Dead letters that somebody looked at and may put back within a quarter of an hour.
+
+    Attributes:
+        selection_id: the same for the same letters and person, so that a form that is sent twice starts one run.
+        by: who.
+        places: of the dead letters.
+        until_ms: how long it holds.
+        run: the run that was started from it, or None.
+    """
+
+    selection_id: str
+    by: str
+    places: tuple[Place, ...]
+    until_ms: int
+    run: str | None = None
+
+
+@dataclass(slots=True)
+class Going:
+    """A run of this console.
+
+    Attributes:
+        warrant: which, who and why.
+        at_ms: when it began.
+        result: how far it is.
+        stop: set to end it.
+        fault: why it ended early, or None.
+        done: whether it has ended.
+    """
+
+    warrant: Warrant
+    at_ms: int
+    result: RunResult
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    fault: str | None = None
+    done: bool = False
+
+
+@dataclass(slots=True)
+class Replays:
+    """The replays of this console.
+
+    Attributes:
+        scene: what is known.
+        tools: makes what a run works with, for as long as it lasts.
+    """
+
+    scene: Scene
+    tools: Callable[[], AbstractAsyncContextManager[Tools]]
+    _selections: dict[str, Selection] = field(default_factory=dict, init=False)
+    _runs: dict[str, Going] = field(default_factory=dict, init=False)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+
+    def select(self, by: str, places: Sequence[Place]) -> Selection:
+        """Remember what somebody is about to check.
+
+        Raises:
+            Refusal: nothing, or too much.
+        """
+        if not places:
+            message = "No dead letter was selected. Tick some, or choose all that match."
+            raise Refusal(message)
+        if len(places) > MOST_LETTERS:
+            message = (
+                f"These are more than {MOST_LETTERS:,} dead letters; narrow the filter, or use"
+                " `notifier dead-letters replay`, which goes on where it was stopped."
+            )
+            raise Refusal(message)
+        now, chosen = self.scene.now_ms(), tuple(sorted(set(places)))
+        text = "\n".join([by, *(place.header for place in chosen)])
+        selection_id = sha256(text.encode()).hexdigest()[:32]
+        known = self._selections.get(selection_id)
+        if known is not None and known.run is None:
+            known.until_ms = now + _SELECTION_MS
+            return known
+        while len(self._selections) >= _MOST_SELECTIONS:
+            del self._selections[next(iter(self._selections))]
+        made = Selection(selection_id, by, chosen, now + _SELECTION_MS)
+        self._selections[selection_id] = made
+        return made
+
+    def selection(self, selection_id: str, by: str) -> Selection:
+        """Return what somebody checked before.
+
+        Raises:
+            Refusal: it is too long ago, or was another's.
+        """
+        found = self._selections.get(selection_id)
+        if found is None or found.by != by or found.until_ms < self.scene.now_ms():
+            message = "What you checked is no longer known: it holds for 15 minutes. Check it again. Nothing was sent."
+            raise Refusal(message)
+        return found
+
+    def plan(self, selection: Selection, rate: float = DEFAULT_RATE) -> ReplayPlan:
+        """Return what a replay would do, by what is known now."""
+        store = self.scene.store
+        letters = [fact for place in selection.places if (fact := store.fact_at(*place))]
+        orders = {letter.order_id for letter in letters if letter.order_id is not None}
+        facts = [fact for order in orders for fact in store.facts_of(order)]
+        facts += [fact for letter in letters for fact in store.facts_about(letter.place)]
+        options = Options(rate_per_second=rate)
+        return plan(letters, _of_replays(facts), options, self.scene.now_ms())
+
+    async def start(self, selection: Selection, why: str, rate: float, expected: int) -> str:
+        """Begin a run and return its id; the run of this selection, where there is one already.
+
+        Raises:
+            Refusal: not now, or not this.
+        """
+        if selection.run is not None:
+            return selection.run
+        if self.scene.is_stale():
+            message = "The console is behind Kafka and could put back what was put back already. Nothing was sent."
+            raise Refusal(message)
+        if any(not going.done for going in self._runs.values()):
+            message = "Another replay of this console is under way. Wait for its end, or stop it. Nothing was sent."
+            raise Refusal(message)
+        run = f"r-{secrets.token_hex(4)}"
+        try:
+            warrant = Warrant(run, selection.by, why.strip())
+        except ValueError as error:
+            raise Refusal(str(error)) from error
+        selection.run = run  # before the first await: the same form twice starts one run
+        decided = await asyncio.to_thread(self.plan, selection, rate)
+        if len(decided.selected) != expected:
+            selection.run = None
+            message = (
+                f"It would now put back {len(decided.selected):,} dead letters, not {expected:,} as when you checked."
+                " Check it again. Nothing was sent."
+            )
+            raise Refusal(message)
+        going = Going(warrant, self.scene.now_ms(), RunResult(len(decided.selected)))
+        self._runs[run] = going
+        log.info("replay %s: %s puts back %s dead letters", run, warrant.by, len(decided.selected))
+        task = asyncio.create_task(self._do(going, decided))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return run
+
+    async def _do(self, going: Going, decided: ReplayPlan) -> None:
+        def note(result: RunResult) -> None:
+            going.result = result
+
+        try:
+            async with self.tools() as tools:
+                going.result = await put_back(decided, tools, going.warrant, note, going.stop)
+        except ReadFailed as error:
+            going.fault = str(error)
+            log.warning("replay %s ended early: %s", going.warrant.run, error)
+        finally:
+            going.done = True
+
+    def stop(self, run: str) -> None:
+        """End a run of this console after what is under way; what was put back stays put back."""
+        if run in self._runs:
+            self._runs[run].stop.set()
+
+    async def close(self) -> None:
+        """End every run and wait until no decision stands without its effect."""
+        for going in self._runs.values():
+            going.stop.set()
+        for task in list(self._tasks):
+            await task
+
+    # --- what came of them --------------------------------------------------------------------------
+
+    def going(self, run: str) -> Going | None:
+        """Return a run of this console, or None."""
+        return self._runs.get(run)
+
+    def runs(self) -> tuple[Run, ...]:
+        """Return the replays that are known, the newest first."""
+        rows = self.scene.store.rows(
+            "SELECT replay_run, min(at_ms) AS at_ms FROM facts WHERE replay_run NOTNULL"
+            " GROUP BY replay_run ORDER BY at_ms DESC LIMIT ?",
+            (_SHOWN,),
+        )
+        known = [found for row in rows if (found := self.run(row["replay_run"])) is not None]
+        fresh = set(self._runs) - {one.run for one in known}
+        return (*(one for run in fresh if (one := self.run(run)) is not None), *known)
+
+    def run(self, run: str) -> Run | None:
+        """Return what came of a replay, whoever did it; None where nothing is known of it."""
+        store, going = self.scene.store, self._runs.get(run)
+        said = store.row(
+            "SELECT said ->> '$.record.by' AS by, said ->> '$.record.why' AS why, at_ms FROM facts"
+            " WHERE replay_run = ? AND kind = 'attempts' AND said ->> '$.record.kind' = 'replay' LIMIT 1",
+            (run,),
+        )
+        if said is None and going is None:
+            return None
+        (put,) = store.row(
+            "SELECT count(*) FROM facts WHERE replay_run = ? AND kind = 'replay'", (run,)
+        )
+        ends = dict(
+            store.rows(
+                "SELECT said ->> '$.record.decision', count(DISTINCT coalesce(notification_id, said ->> '$.origin'))"
+                " FROM facts WHERE replay_run = ? AND kind = 'attempts' GROUP BY 1",
+                (run,),
+            )
+        )
+        delivered, dead = ends.get("delivered", 0), ends.get("dead-letter", 0)
+        return Run(
+            run=run,
+            by=going.warrant.by if going else said["by"],
+            why=going.warrant.why if going else said["why"],
+            at_ms=going.at_ms if going else said["at_ms"],
+            put_back=put,
+            delivered=delivered,
+            dead_again=dead,
+            waiting=max(0, put - delivered - dead),
+            planned=going.result.of if going else None,
+            going=going is not None and not going.done,
+        )
+
+    def letters_of(self, run: str, limit: int) -> tuple[tuple[Fact, str], ...]:
+        """Return what a run put back, the first ones, each with how its notification stands now."""
+        store = self.scene.store
+        rows = store.rows(
+            "SELECT topic, partition, offset FROM facts WHERE replay_run = ? AND kind = 'replay' ORDER BY at_ms LIMIT ?",
+            (run, limit),
+        )
+        found = []
+        for row in rows:
+            fact = store.fact_at(*row)
+            if fact is not None:
+                life = store.row(
+                    "SELECT standing FROM lives WHERE order_id = ? AND notification_id = ?",
+                    (fact.order_id, fact.notification_id),
+                )
+                found.append((fact, life[0] if life else "unknown"))
+        return tuple(found)
+
+
+def _of_replays(facts: Sequence[Fact]) -> list[Fact]:
+    """Return the facts that say what was done since: those that the command line would have read."""
+    return [fact for fact in facts if fact.kind in {"attempts", "replay"}]

@@ -1,0 +1,148 @@
+"""What a batch of facts puts into the tables of the read model. Pure."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.attempt_record import AttemptRecord
+from streams.history.facts import Fact
+from streams.history.life import ENDED, Life
+from streams.history.verdict import Limits, verdict_on
+from streams.history.words import short_answer
+
+Row = tuple[Any, ...]
+
+_HANDLED, _ENDED = 1, 2
+_FINAL = frozenset({"delivered", "dead-letter", "absorbed"})
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows by table, in the order of their columns in `schema.sql`; and places of letters that were put back."""
+
+    facts: list[Row] = field(default_factory=list)
+    attempts: list[Row] = field(default_factory=list)
+    letters: list[Row] = field(default_factory=list)
+    rests: list[Row] = field(default_factory=list)
+    touched: list[Row] = field(default_factory=list)
+    partners: list[Row] = field(default_factory=list)
+    arrived: list[Row] = field(default_factory=list)
+    handled: list[Row] = field(default_factory=list)
+    put_back: list[str] = field(default_factory=list)
+
+
+def rows_of(facts: Iterable[Fact]) -> Rows:
+    """Return what these facts put into the tables."""
+    rows = Rows()
+    for fact in facts:
+        rows.facts.append(_fact_row(fact))
+        if fact.order_id is not None:
+            rows.touched.append((fact.order_id,))
+        match fact.kind:
+            case "event":
+                rows.arrived.append((fact.place.header, *fact.place, fact.at_ms))
+            case "replay":
+                rows.arrived.append((unit_of(fact), *fact.place, fact.at_ms))
+                if fact.replay_of:
+                    rows.put_back.append(fact.replay_of)
+            case "tier":
+                rows.rests.append((*fact.place, unit_of(fact)))
+                if fact.partner_id is not None:
+                    rows.partners.append((fact.partner_id,))
+            case "dead-letter":
+                rows.letters.append(_letter_row(fact))
+            case "attempts":
+                _add_attempt(rows, fact)
+    return rows
+
+
+def unit_of(fact: Fact) -> str:
+    """Return what arrived once and ends once: an event's place, and how often it was put back."""
+    origin = fact.origin or fact.place.header
+    return f"{origin}#{fact.replays}" if fact.replays else origin
+
+
+def life_row(order_id: str, life: Life) -> Row:
+    """Return the row of a notification."""
+    calls = life.calls
+    return (
+        order_id,
+        life.notification_id or (life.event.header if life.event else ""),
+        life.notification_id,
+        life.profile,
+        life.partner_id,
+        life.standing,
+        life.reason,
+        verdict_on(life, life.since_ms, Limits()).told,
+        life.attempts,
+        life.parks,
+        life.replays,
+        life.due_at_ms,
+        life.rests_on,
+        short_answer(calls[-1]) if calls else None,
+        life.since_ms,
+        life.accepted_at_ms,
+        life.standing in ENDED,
+    )
+
+
+def _add_attempt(rows: Rows, fact: Fact) -> None:
+    said = fact.record
+    if said is None:
+        return
+    # A second copy of a tier record that is absorbed ends nothing: what it is a copy of goes on.
+    final = said.decision in _FINAL and not (
+        said.decision == "absorbed" and said.trigger != "event"
+    )
+    if (
+        said.decision != "replayed"
+    ):  # of what is put back the effect is the arrival, not the intention
+        rows.handled.append((unit_of(fact), _ENDED if final else _HANDLED))
+    if said.kind == "attempt" and said.partner_id is not None:
+        rows.attempts.append((*fact.place, *_attempt_row(said)))
+        rows.partners.append((said.partner_id,))
+
+
+def _fact_row(fact: Fact) -> Row:
+    return (
+        *fact.place,
+        fact.kind,
+        fact.record.at_ms if fact.record is not None else fact.at_ms,
+        fact.order_id,
+        fact.notification_id,
+        fact.replay_run,
+        fact.replay_of if fact.kind == "replay" else None,
+        json.dumps(fact.to_dict(), ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+def _attempt_row(said: AttemptRecord) -> Row:
+    started, ended = said.started_at_ms, said.ended_at_ms
+    return (
+        said.partner_id,
+        said.at_ms if ended is None else ended,
+        "" if said.failure is not None else said.result_status or "",
+        short_answer(said),
+        0 if ended is None or started is None else ended - started,
+        said.lateness_ms or 0,
+        said.order_id,
+        said.url_origin,
+    )
+
+
+def _letter_row(fact: Fact) -> Row:
+    return (
+        *fact.place,
+        fact.place.header,
+        fact.at_ms,
+        fact.order_id,
+        fact.notification_id,
+        fact.profile,
+        fact.partner_id,
+        fact.reason or "unknown",
+        fact.last_outcome or "",
+        fact.attempt or 0,
+        fact.replays or 0,
+        True,
+    )

@@ -1,0 +1,255 @@
+"""The read model in SQLite: what the topics say, kept so that pages answer at once.
+
+One writer; readers have connections of their own and see what was committed last (WAL). Nothing here is the truth: the
+file can be deleted at any time and is made anew from Kafka.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from streams.console.rows import Rows, life_row, rows_of
+from streams.history.facts import Fact
+from streams.history.life import lives_of
+from streams.kafka.raw import Place
+from streams.kafka.records import Tag
+
+SCHEMA: Final = "1"
+"""Of `schema.sql` and of what is put into it. A file with another one is made anew."""
+
+_FOLDED_AT_ONCE: Final = 500
+_PLACED: Final = ("facts", "attempts", "letters", "rests")  # tables with a row for each record
+
+
+@dataclass(slots=True)
+class Store:
+    """The read model's file.
+
+    Attributes:
+        path: of the file; it is made where it is missing, and anew where it is another's or broken.
+        identity: which installation it is of: brokers, prefix and source topics.
+        anew: why the file was made anew, or None where it was as it must be.
+    """
+
+    path: Path
+    identity: str
+    anew: str | None = field(default=None, init=False)
+    _writer: sqlite3.Connection = field(init=False)
+    _readers: threading.local = field(default_factory=threading.local, init=False)
+    _opened: list[sqlite3.Connection] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self._writer = self._connect()
+        try:
+            self.anew = self._difference()
+        except sqlite3.DatabaseError as error:
+            self.anew = f"the file could not be read ({error})"
+        if self.anew is not None:
+            self.clear()
+
+    def clear(self) -> None:
+        """Make the file anew, empty."""
+        self.close()
+        for suffix in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        self._readers = threading.local()
+        self._writer = self._connect()
+        with self._writer:
+            self._writer.executescript(
+                files("streams.console").joinpath("schema.sql").read_text("utf-8")
+            )
+            self._writer.executemany(
+                "INSERT INTO meta VALUES (?, ?)",
+                [("schema", SCHEMA), ("identity", self.identity)],
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._writer.close()
+        while self._opened:
+            self._opened.pop().close()
+
+    def rows(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
+        """Return what a question brings, each row readable by index and by name. Any thread may ask."""
+        reader: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if reader is None:
+            reader = self._readers.connection = self._connect()
+            reader.execute("PRAGMA query_only = 1")
+            self._opened.append(reader)
+        return reader.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> Any:  # noqa: ANN401  # of SQLite
+        """Return the first row that a question brings, or None."""
+        found = self.rows(sql, values)
+        return found[0] if found else None
+
+    # --- what was read ----------------------------------------------------------------------------
+
+    def positions(self) -> dict[Tag, int]:
+        """Return the offset that is to be read next, by partition."""
+        found = self.rows("SELECT topic, partition, next_offset FROM positions")
+        return {(topic, partition): offset for topic, partition, offset in found}
+
+    def put(self, facts: Iterable[Fact], positions: Mapping[Tag, int]) -> None:
+        """Keep what records say, and how far was read: both or neither."""
+        rows = rows_of(facts)
+        with self._writer as writer:
+            self._put_rows(rows)
+            writer.executemany(
+                "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
+                [(*tag, offset) for tag, offset in positions.items()],
+            )
+
+    def _put_rows(self, rows: Rows) -> None:
+        for table, given in (
+            ("facts", rows.facts),
+            ("attempts", rows.attempts),
+            ("letters", rows.letters),
+            ("rests", rows.rests),
+            ("touched", rows.touched),
+            ("partners", rows.partners),
+        ):
+            if given:
+                marks = ", ".join("?" * len(given[0]))
+                self._writer.executemany(
+                    f"INSERT OR IGNORE INTO {table} VALUES ({marks})",  # noqa: S608  # names of this file
+                    given,
+                )
+        self._writer.executemany(
+            "INSERT INTO units VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET topic = excluded.topic,"
+            " partition = excluded.partition, offset = excluded.offset, at_ms = excluded.at_ms",
+            rows.arrived,
+        )
+        self._writer.executemany(
+            "INSERT INTO units (unit, stage) VALUES (?, ?)"
+            " ON CONFLICT DO UPDATE SET stage = max(stage, excluded.stage)",
+            rows.handled,
+        )
+        # A letter and the record that puts it back stand on two topics: either may come first.
+        self._writer.executemany(
+            "UPDATE letters SET open = 0 WHERE place = ?",
+            [(place,) for place in rows.put_back],
+        )
+        self._writer.executemany(
+            "UPDATE letters SET open = 0 WHERE place = ?1"
+            " AND EXISTS (SELECT 1 FROM facts WHERE replay_of = ?1)",
+            [(letter[3],) for letter in rows.letters],
+        )
+
+    def forget(self, begins: Mapping[Tag, int]) -> None:
+        """Drop what Kafka has deleted, so that the model says what a new one would say."""
+        with self._writer as writer:
+            for (topic, partition), begin in begins.items():
+                values = (topic, partition, begin)
+                where = "topic = ? AND partition = ? AND offset < ?"
+                writer.execute(
+                    f"INSERT OR IGNORE INTO touched SELECT order_id FROM facts WHERE order_id NOTNULL AND {where}",  # noqa: S608  # of this file
+                    values,
+                )
+                for table in (*_PLACED, "units"):
+                    writer.execute(f"DELETE FROM {table} WHERE {where}", values)  # noqa: S608  # of this file
+
+    # --- what it comes to ---------------------------------------------------------------------------
+
+    def fold(self) -> int:
+        """Tell the lives of some orders anew of which something new was read; return how many orders are left."""
+        with self._writer as writer:
+            orders = writer.execute(
+                "SELECT order_id FROM touched LIMIT ?", (_FOLDED_AT_ONCE,)
+            ).fetchall()
+            for (order_id,) in orders:
+                self._fold(order_id)
+                writer.execute("DELETE FROM touched WHERE order_id = ?", (order_id,))
+            (left,) = writer.execute("SELECT count(*) FROM touched").fetchone()
+        return int(left)
+
+    def _fold(self, order_id: str) -> None:
+        writer, facts = self._writer, self._facts(self._writer, order_id)
+        writer.execute("DELETE FROM lives WHERE order_id = ?", (order_id,))
+        lives = lives_of(facts)
+        rows = [life_row(order_id, life) for life in lives]
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            writer.executemany(f"INSERT OR REPLACE INTO lives VALUES ({marks})", rows)  # noqa: S608  # marks only
+        closed = _closed_letters(facts)
+        writer.executemany("UPDATE letters SET open = 0 WHERE place = ?", closed)
+
+    def facts_of(self, order_id: str) -> list[Fact]:
+        """Return everything that was read of an order."""
+        return [
+            Fact.from_dict(json.loads(said))
+            for (said,) in self.rows("SELECT said FROM facts WHERE order_id = ?", (order_id,))
+        ]
+
+    def fact_at(self, topic: str, partition: int, offset: int) -> Fact | None:
+        """Return what the record at a place says, or None where it was not read or is gone."""
+        found = self.row(
+            "SELECT said FROM facts WHERE topic = ? AND partition = ? AND offset = ?",
+            (topic, partition, offset),
+        )
+        return None if found is None else Fact.from_dict(json.loads(found["said"]))
+
+    def facts_about(self, letter: Place) -> list[Fact]:
+        """Return the records that put a dead letter back."""
+        return [
+            Fact.from_dict(json.loads(said))
+            for (said,) in self.rows("SELECT said FROM facts WHERE replay_of = ?", (letter.header,))
+        ]
+
+    @staticmethod
+    def _facts(connection: sqlite3.Connection, order_id: str) -> list[Fact]:
+        found = connection.execute("SELECT said FROM facts WHERE order_id = ?", (order_id,))
+        return [Fact.from_dict(json.loads(said)) for (said,) in found]
+
+    # --- the file -----------------------------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, check_same_thread=False, timeout=30.0)
+        connection.row_factory = sqlite3.Row
+        with suppress(sqlite3.DatabaseError):  # a broken file: said by the first question
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = OFF")  # after a power cut it is made anew
+            connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
+
+    def _difference(self) -> str | None:
+        tables = self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not tables:
+            return "it was not there"
+        if self._writer.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            return "the file is damaged"
+        found = dict(self._writer.execute("SELECT name, value FROM meta").fetchall())
+        if found.get("schema") != SCHEMA:
+            return f"it has version {found.get('schema')}, expected {SCHEMA}"
+        if found.get("identity") != self.identity:
+            return "it is of other brokers or topics"
+        return None
+
+
+def _closed_letters(facts: Sequence[Fact]) -> list[tuple[str]]:
+    """Return the dead letters of an order that need nobody any more: put back, or delivered some other way."""
+    put_back = {fact.replay_of for fact in facts if fact.kind == "replay"}
+    rounds: dict[str | None, int] = {}
+    delivered: set[str | None] = set()
+    for fact in facts:
+        said = fact.record
+        if said is None or said.kind != "replay":  # a decision alone had no effect yet
+            rounds[fact.origin] = max(rounds.get(fact.origin, 0), fact.replays or 0)
+        if said is not None and said.decision == "delivered":
+            delivered.add(fact.origin)
+    return [
+        (fact.place.header,)
+        for fact in facts
+        if fact.kind == "dead-letter"
+        and (
+            fact.place.header in put_back
+            or rounds[fact.origin] > (fact.replays or 0)
+            or (fact.origin is not None and fact.origin in delivered)
+        )
+    ]

@@ -1,0 +1,293 @@
+"""What one record on one of our topics says, compact: no body, no key, no customer data.
+
+Facts are all that the command line and the console know. They can be kept as JSON and read back.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
+
+from schemas.attempt_record import AttemptRecord
+from streams.kafka.raw import Place, RawRecord
+from streams.kafka.records import Headers
+from streams.kafka.topics import TopicNames
+from streams.notification.profiles import PROFILES
+
+Kind = Literal["event", "tier", "replay", "dead-letter", "attempts"]
+"""What kind of topic a record stands on; `event` is a source topic."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_TEXT: Final = 4096
+_LONGEST_NUMBER: Final = 15
+_RESULT_MEMBERS: Final = ("paymentResult", "result")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a record says. Everything but the first five may be unknown. Times are milliseconds since the epoch, UTC.
+
+    Attributes:
+        kind: of the topic.
+        topic: where it stands; with partition and offset.
+        at_ms: the record's own timestamp; -1 without one.
+        order_id: the order that it is about: the key, on our topics.
+        unreadable: what is wrong with it, in words, where it can't be read as what it should be.
+        notification_id: the event's id.
+        partner_id: the entry of the partners file.
+        url_origin: scheme, host and port of the notify URL, where the record names one.
+        result: what the partner is told: `S:SUCCESS`, `F:RISK_REJECT`; of an event its outcome, like `FAILED`.
+        attempt: attempts made.
+        parks: moves without an attempt.
+        replays: how often an operator put it back.
+        last_outcome: what the last attempt or park brought.
+        origin: `topic/partition/offset` of the event.
+        replay_run: the operator's replay that it belongs to.
+        replay_of: the place of the dead letter or event that was put back.
+        holds_event: the value is an event, not a notification's body.
+        reason: of a dead letter.
+        detail: of a dead letter.
+        value_bytes: length of the value; None for a tombstone.
+        value_sha256: of a dead letter's value.
+        record: all of an attempts record.
+    """
+
+    kind: Kind
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    order_id: str | None = None
+    unreadable: str | None = None
+    notification_id: str | None = None
+    profile: str | None = None
+    partner_id: str | None = None
+    url_origin: str | None = None
+    result: str | None = None
+    attempt: int | None = None
+    parks: int | None = None
+    replays: int | None = None
+    due_at_ms: int | None = None
+    occurred_at_ms: int | None = None
+    accepted_at_ms: int | None = None
+    first_attempt_at_ms: int | None = None
+    last_outcome: str | None = None
+    origin: str | None = None
+    replay_run: str | None = None
+    replay_of: str | None = None
+    holds_event: bool = False
+    reason: str | None = None
+    detail: str | None = None
+    value_bytes: int | None = None
+    value_sha256: str | None = None
+    record: AttemptRecord | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where the record stands."""
+        return Place(self.topic, self.partition, self.offset)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it, without what is unknown."""
+        members = {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None and value is not False
+        }
+        if self.record is not None:
+            members["record"] = self.record.model_dump(exclude_none=True)
+        return members
+
+    @classmethod
+    def from_dict(cls, members: Mapping[str, Any]) -> "Fact":
+        """Read what `to_dict` returned."""
+        record = members.get("record")
+        return cls(
+            **{
+                **members,
+                "record": None if record is None else AttemptRecord.model_validate(record),
+            }
+        )
+
+
+def kind_of(topic: str, names: TopicNames, source_topics: Iterable[str]) -> Kind | None:
+    """Return what kind of topic this is, or None where it is none of ours."""
+    ours: dict[str, Kind] = {
+        names.attempts: "attempts",
+        names.dead_letter: "dead-letter",
+        names.replay: "replay",
+    }
+    if topic in ours:
+        return ours[topic]
+    if topic.startswith(f"{names.prefix}-retry-"):
+        return "tier"
+    return "event" if topic in source_topics else None
+
+
+def read_fact(kind: Kind, record: RawRecord) -> Fact:
+    """Return what a record says. Never raises, whatever the record holds."""
+    place = (kind, record.topic, record.partition, record.offset, record.timestamp_ms)
+    if kind == "attempts":
+        members = _of_attempt(record)
+    elif kind == "event":
+        members = _of_event(record.value)
+    else:
+        members = _of_notification(kind, record)
+    if kind != "event" and (key := _text(record.key)):
+        members["order_id"] = key
+    return Fact(*place, **members)
+
+
+def _of_attempt(record: RawRecord) -> dict[str, Any]:
+    try:
+        said = AttemptRecord.model_validate_json(record.value or b"")
+    except ValidationError as error:
+        return {"unreadable": f"no attempts record of version 1 ({error.error_count()} faults)"}
+    return {
+        "order_id": said.order_id,
+        "notification_id": said.notification_id,
+        "profile": said.profile,
+        "partner_id": said.partner_id,
+        "url_origin": said.url_origin,
+        "attempt": said.attempt,
+        "parks": said.parks,
+        "replays": said.replays,
+        "due_at_ms": said.next_due_at_ms,
+        "origin": said.origin,
+        "replay_run": said.replay_run,
+        "reason": said.dead_letter_reason,
+        "record": said,
+    }
+
+
+def _of_notification(kind: Kind, record: RawRecord) -> dict[str, Any]:
+    headers = _headers(record.headers)
+    holds_event = headers.get("kind") == "event"
+    members: dict[str, Any] = {
+        "notification_id": headers.get("notification-id"),
+        "profile": headers.get("profile"),
+        "partner_id": headers.get("partner-id"),
+        "url_origin": _origin_of(headers.get("notify-url")),
+        "attempt": _number(headers.get("attempt")),
+        "parks": _number(headers.get("parks")),
+        "replays": _number(headers.get("replays")),
+        "due_at_ms": _number(headers.get("due-at-ms")),
+        "occurred_at_ms": _number(headers.get("occurred-at-ms")),
+        "accepted_at_ms": _number(headers.get("accepted-at-ms")),
+        "first_attempt_at_ms": _number(headers.get("first-attempt-at-ms")),
+        "last_outcome": headers.get("last-outcome"),
+        "origin": headers.get("origin"),
+        "replay_run": headers.get("replay-run"),
+        "replay_of": headers.get("replay-of"),
+        "holds_event": holds_event,
+        "value_bytes": None if record.value is None else len(record.value),
+    }
+    if holds_event:
+        event = _of_event(record.value)
+        event.pop("unreadable", None)  # the dead letter's detail says it better
+        members |= {name: value for name, value in event.items() if members.get(name) is None}
+    else:
+        members["result"] = _result_in(record.value)
+    if kind == "dead-letter":
+        members["reason"] = headers.get("dead-letter-reason")
+        members["detail"] = headers.get("dead-letter-detail")
+        members["value_sha256"] = sha256(record.value or b"").hexdigest()
+        if members["reason"] is None:
+            members["unreadable"] = "a dead letter without its reason"
+    elif not holds_event and (members["notification_id"] is None or members["attempt"] is None):
+        members["unreadable"] = "headers of a notification are missing"
+    return members
+
+
+def _of_event(value: bytes | None) -> dict[str, Any]:
+    size = None if value is None else len(value)
+    members = _object(value)
+    if members is None:
+        return {"unreadable": "no JSON object", "value_bytes": size}
+    payment = members.get("payment")
+    payment = payment if isinstance(payment, dict) else {}
+    name = _short(members.get("profile"))
+    profile = PROFILES.get(name or "")
+    url = members.get("notifyUrl")
+    return {
+        "order_id": _short(payment.get(profile.order_id_member if profile else "paymentRequestId")),
+        "notification_id": _short(members.get("eventId")),
+        "profile": name,
+        "partner_id": _short(members.get("partnerId")),
+        "url_origin": _origin_of(url if isinstance(url, str) else None),
+        "result": _short(members.get("outcome")),
+        "occurred_at_ms": _occurred(members.get("occurredAt")),
+        "value_bytes": size,
+    }
+
+
+def _object(value: bytes | None) -> dict[str, Any] | None:
+    try:
+        members = json.loads(value or b"")
+    except (ValueError, RecursionError):
+        return None
+    return members if isinstance(members, dict) else None
+
+
+def _result_in(value: bytes | None) -> str | None:
+    body = _object(value) or {}
+    for name in _RESULT_MEMBERS:
+        if isinstance(result := body.get(name), dict):
+            status, code = _short(result.get("resultStatus")), _short(result.get("resultCode"))
+            return f"{status}:{code}" if status and code else None
+    return None
+
+
+def _short(value: object) -> str | None:
+    """Return an id of at most 64 characters; anything else is none."""
+    return value if isinstance(value, str) and 1 <= len(value) <= 64 and _writable(value) else None  # noqa: PLR2004  # contract, section 1
+
+
+def _occurred(value: object) -> int | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return (datetime.fromisoformat(value) - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, TypeError):  # no time, or one without an offset
+        return None
+
+
+def _headers(headers: Headers) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, raw in headers:
+        text = _text(raw)
+        if text is not None:
+            found.setdefault(name, text[:_LONGEST_TEXT])
+    return found
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode("utf-8", "backslashreplace")
+
+
+def _writable(text: str) -> bool:
+    """Tell whether it is UTF-8: JSON can spell half of a surrogate pair."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _number(text: str | None) -> int | None:
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > _LONGEST_NUMBER:
+        return None
+    return int(text)
+
+
+@lru_cache(maxsize=1024)
+def _origin_of(url: str | None) -> str | None:
+    """Return scheme, host and port of a URL, never more of it."""
+    if not url:
+        return None
+    scheme, _, rest = url.partition("://")
+    host = rest.replace("?", "/").replace("#", "/").partition("/")[0].rpartition("@")[2]
+    shown = f"{scheme}://{host}".lower()
+    known = scheme.lower() in {"http", "https"} and 0 < len(host) <= 260 and _writable(host)  # noqa: PLR2004  # name and port
+    return shown.removesuffix(":443" if scheme.lower() == "https" else ":80") if known else None

@@ -1,0 +1,31 @@
+"""What a consumer group has not read yet: from the offsets that it committed."""
+
+from aiokafka.errors import KafkaError
+
+from streams.kafka.preflight import Brokers, Unusable
+from streams.kafka.reader import ReadFailed, RecordReader, Span
+from streams.settings import Settings
+
+
+async def unread_spans(settings: Settings, reader: RecordReader) -> list[Span]:
+    """Return the parts of the source topics that no worker has settled yet.
+
+    Raises:
+        ReadFailed: the brokers can't be read.
+    """
+    try:
+        async with Brokers(settings) as brokers:
+            offsets = await brokers.admin.list_consumer_group_offsets(settings.group_id)
+    except (KafkaError, Unusable) as error:
+        raise ReadFailed(str(error)) from error
+    committed = {(tag.topic, tag.partition): seen.offset for tag, seen in offsets.items()}
+    spans = await reader.spans(*settings.source_topics)
+    return [
+        Span(
+            span.topic,
+            span.partition,
+            max(span.start, committed.get((span.topic, span.partition), 0)),
+            span.end,
+        )
+        for span in spans
+    ]

@@ -1,0 +1,141 @@
+"""What is written to put a record back: to the replay topic, and before that to the attempts topic.
+
+The body stays as it was, to the byte. The ladder begins anew: no attempts made, one replay more, a new life of
+`NOTIFIER_GIVE_UP_AFTER`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from schemas.attempt_record import AttemptRecord
+from streams.history.facts import Fact
+from streams.kafka.raw import RawRecord
+from streams.kafka.records import (
+    Headers,
+    MalformedRecord,
+    OutRecord,
+    decode_notification,
+    header_text,
+)
+from streams.kafka.topics import TopicNames
+
+LONGEST_WHY = 500
+_GOES = frozenset(
+    {
+        "dead-letter-reason",
+        "dead-letter-detail",
+        "value-sha256",
+        "value-length",
+        "first-attempt-at-ms",
+    }
+)
+
+
+class CannotPutBack(Exception):  # noqa: N818  # what it is
+    """Something can't be put back: why, and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warrant:
+    """Who puts something back, and why: it stands in every record of the run.
+
+    Attributes:
+        run: the run's id; the same for all that one command puts back, and for its resumption.
+        by: who.
+        why: in words without customer data.
+
+    Raises:
+        ValueError: a text is empty, too long or of more than one line.
+    """
+
+    run: str
+    by: str
+    why: str
+
+    def __post_init__(self) -> None:
+        for name, text, most in (
+            ("run", self.run, 64),
+            ("who", self.by, 64),
+            ("why", self.why, LONGEST_WHY),
+        ):
+            if not 1 <= len(text.strip()) <= most or not text.isprintable():
+                message = f"{name}: expected 1 to {most} printable characters in one line, seen {len(text)}"
+                raise ValueError(message)
+
+
+def letter_record(
+    names: TopicNames, record: RawRecord, letter: Fact, warrant: Warrant, now_ms: int
+) -> OutRecord:
+    """Return the record of the replay topic that puts a dead letter back."""
+    changed = {
+        "replays": str((letter.replays or 0) + 1),
+        "replay-run": warrant.run,
+        "replay-of": letter.place.header,
+    }
+    if letter.holds_event:
+        changed["origin"] = letter.origin or record.origin
+    else:
+        now = str(now_ms)
+        changed |= {
+            "attempt": "0",
+            "parks": "0",
+            "due-at-ms": now,
+            "accepted-at-ms": now,
+            "last-outcome": "",
+        }
+    return OutRecord(names.replay, record.key, record.value, _with(record.headers, changed))
+
+
+def _with(headers: Headers, changed: dict[str, str]) -> Headers:
+    kept = tuple(
+        header for header in headers if header[0] not in _GOES and header[0] not in changed
+    )
+    return kept + tuple((name, value.encode()) for name, value in changed.items())
+
+
+def decision_record(
+    names: TopicNames,
+    put_back: OutRecord,
+    source: Fact,
+    warrant: Warrant,
+    now_ms: int,
+) -> OutRecord:
+    """Return the attempts record that says who puts what back and why; written before its effect.
+
+    Args:
+        names: our topics.
+        put_back: what will be written to the replay topic.
+        source: what is put back: a dead letter, or the event of a notification that is sent again.
+        warrant: who and why.
+        now_ms: the present.
+    """
+    said = AttemptRecord(
+        kind="replay",
+        at_ms=now_ms,
+        notification_id=source.notification_id,
+        order_id=source.order_id,
+        profile=source.profile,
+        partner_id=source.partner_id,
+        attempt=0,
+        parks=0,
+        replays=int(header_text(put_back.headers, "replays") or 0),
+        replay_run=warrant.run,
+        replay_of=source.place.header,
+        decision="replayed",
+        next_due_at_ms=now_ms,
+        next_topic=names.replay,
+        origin=source.origin or source.place.header,
+        by=warrant.by,
+        why=warrant.why,
+    )
+    return OutRecord(names.attempts, put_back.key, said.to_bytes())
+
+
+def fault_of(put_back: OutRecord, check_url: Callable[[str], None]) -> str | None:
+    """Return why a worker could not read this record as a notification, or None where it can."""
+    record = RawRecord(put_back.topic, 0, 0, put_back.key, put_back.value, put_back.headers)
+    try:
+        decode_notification(record, latest_due_ms=None, check_url=check_url)
+    except MalformedRecord as malformed:
+        return str(malformed)
+    return None

@@ -1,0 +1,125 @@
+"""Making a notification's body anew from its event, where the event can still be read at its origin.
+
+For a body that was wrong when it was made (a reason that was mapped to the wrong code, a profile that was mended), and for
+one that is not kept any more because it was delivered.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from streams.history.facts import Fact
+from streams.kafka.raw import Place
+from streams.kafka.reader import RecordReader
+from streams.kafka.records import OutRecord, header_text, notification_record, unknown_headers
+from streams.kafka.topics import TopicNames
+from streams.notification.intake import Refused, prepare, read_event
+from streams.notification.notification import Notification
+from streams.partners import Partner
+from streams.replay.put_back import CannotPutBack, Warrant
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """Makes notifications anew.
+
+    Attributes:
+        reader: of the brokers; not the one that reads at the same time.
+        names: our topics.
+        source_topics: where events may stand.
+        partner_of: the partners file in force.
+        allow_http: whether plain http notify URLs will do.
+    """
+
+    reader: RecordReader
+    names: TopicNames
+    source_topics: tuple[str, ...]
+    partner_of: Callable[[str], Partner | None]
+    allow_http: bool
+
+    async def body_of(self, put_back: OutRecord, letter: Fact) -> OutRecord:
+        """Return a record for the replay topic with its body made anew; its headers stay.
+
+        Raises:
+            CannotPutBack: it can't be.
+        """
+        made = await self.notification(letter)
+        return replace(put_back, value=made.body)
+
+    async def resent(self, known: Fact, replays: int, warrant: Warrant, now_ms: int) -> OutRecord:
+        """Return the record that sends a notification again whose body is not kept.
+
+        Args:
+            known: the notification's id, order and origin.
+            replays: how often it was put back before.
+            warrant: who and why.
+            now_ms: the present.
+
+        Raises:
+            CannotPutBack: its event can't be read any more, or became another.
+        """
+        made = await self.notification(known)
+        again = replace(
+            made,
+            due_at_ms=now_ms,
+            accepted_at_ms=now_ms,
+            replays=replays + 1,
+            replay_run=warrant.run,
+        )
+        record = notification_record(self.names.replay, again)
+        of = (("replay-of", made.origin.encode()),)
+        return replace(record, headers=record.headers + of)
+
+    async def notification(self, known: Fact) -> Notification:
+        """Return the notification that an event becomes today.
+
+        Raises:
+            CannotPutBack: the event can't be read, or is not the one that is meant.
+        """
+        place = _origin(known)
+        if place.topic not in {*self.source_topics, self.names.replay}:
+            message = f"its origin {place} is on none of the topics that events stand on (NOTIFIER_SOURCE_TOPICS)"
+            raise CannotPutBack(message)
+        record = await self.reader.at(place)
+        if record is None:
+            message = (
+                f"its event at {place} is not there any more (retention of the source topic): ask payment core to"
+                " write the event again, with a new eventId"
+            )
+            raise CannotPutBack(message)
+        event = read_event(record.value, allow_http=self.allow_http)
+        if isinstance(event, Refused):
+            message = f"the event at {place} breaks a rule: {event.detail}"
+            raise CannotPutBack(message)
+        if (event.event.event_id, event.order_id) != (known.notification_id, known.order_id):
+            message = f"the event at {place} is another one; was the topic created anew?"
+            raise CannotPutBack(message)
+        partner = self.partner_of(event.event.partner_id)
+        prepared = prepare(
+            event,
+            partner.terms if partner else None,
+            accepted_at_ms=record.timestamp_ms,
+            origin=place.header,
+            traceparent=_traceparent(record.headers),
+            extra_headers=unknown_headers(record.headers),
+        )
+        if isinstance(prepared, Refused):
+            message = (
+                f"its event becomes no notification: {prepared.reason.value}: {prepared.detail}"
+            )
+            raise CannotPutBack(message)
+        return prepared.notification
+
+
+def _origin(known: Fact) -> Place:
+    try:
+        return Place.parse(known.origin or "")
+    except ValueError:
+        message = "where its event stood is not known"
+        raise CannotPutBack(message) from None
+
+
+def _traceparent(headers: tuple[tuple[str, bytes], ...]) -> str | None:
+    try:
+        return header_text(headers, "traceparent")
+    except ValueError:
+        return None

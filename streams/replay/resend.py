@@ -1,0 +1,50 @@
+"""Sending a delivered notification again: for a partner that lost it. Its body is made anew from its event."""
+
+from streams.history.facts import Fact
+from streams.history.life import Life
+from streams.kafka.records import OutRecord
+from streams.kafka.topics import TopicNames
+from streams.replay.put_back import CannotPutBack, Warrant, decision_record
+from streams.replay.rebuild import Rebuild
+
+
+def may_be_sent_again(life: Life) -> None:
+    """Check that a notification was delivered, and rests nowhere.
+
+    Raises:
+        CannotPutBack: it was not, or it is under way.
+    """
+    if life.standing == "dead-lettered":
+        place = f" {life.letter}" if life.letter else ""
+        message = f"it was not delivered but dead-lettered ({life.reason}): `notifier dead-letters replay{place}`"
+        raise CannotPutBack(message)
+    if life.standing != "delivered":
+        message = f"it is under way ({life.standing}): it will be told without our doing, see `notifier why`"
+        raise CannotPutBack(message)
+    if life.event is None or life.notification_id is None:
+        message = "where its event stood is not known"
+        raise CannotPutBack(message)
+
+
+async def records_to_resend(
+    life: Life, rebuild: Rebuild, names: TopicNames, warrant: Warrant, now_ms: int
+) -> tuple[OutRecord, OutRecord]:
+    """Return the decision and the record that send a delivered notification again; write the first before the second.
+
+    Raises:
+        CannotPutBack: it may not be sent again, or its event can't be read any more.
+    """
+    may_be_sent_again(life)
+    assert life.event is not None  # noqa: S101  # checked above
+    known = Fact(
+        "event",
+        *life.event,
+        at_ms=life.since_ms,
+        order_id=life.order_id,
+        notification_id=life.notification_id,
+        profile=life.profile,
+        partner_id=life.partner_id,
+        origin=life.event.header,
+    )
+    effect = await rebuild.resent(known, life.replays, warrant, now_ms)
+    return decision_record(names, effect, known, warrant, now_ms), effect

@@ -1,0 +1,154 @@
+"""One broken partner harms no other: destinations that hang, and one that comes back."""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+from tests.faults.measures.world import Sent, World, at_share, say, world
+
+IN_FLIGHT = 200
+"""Calls at once of the worker. 90 events a second to hanging destinations, 5 s each, would need 450."""
+
+_WARM_UP_SECONDS = 10.0
+
+
+async def hanging(
+    hosts: int, hung: int, *, own_entry: bool, rate: float = 300.0, seconds: float = 60.0
+) -> dict[str, Any]:
+    """Some destinations hang for a while: how long the events of the others take, with and without that.
+
+    Args:
+        hosts: destinations.
+        hung: how many of them hang.
+        own_entry: whether each has an entry of its own in the partners file, or all share one.
+        rate: events a second over all.
+        seconds: of each part.
+    """
+    async with world(hosts, max_in_flight=IN_FLIGHT) as here:
+        if own_entry:
+            here.one_entry_for_each_address()
+        await here.deployment.ready_worker()
+        broken, healthy = here.partner.hosts[:hung], here.partner.hosts[hung:]
+
+        async def load(how_long: float) -> list[Sent]:
+            def event(_number: int) -> tuple[str, Any]:
+                host = here.rng.choice(here.partner.hosts)
+                return host, here.event(host, own_entry=own_entry)
+
+            return await here.send(rate, how_long, event)
+
+        await here.received(await load(_WARM_UP_SECONDS))
+        before = [one for one in await load(seconds) if one.host in healthy]
+        well = await here.latencies_ms(before)
+        here.partner.hang(broken)
+        say(f"{hung} of {hosts} destinations hang")
+        during = [one for one in await load(seconds) if one.host in healthy]
+        ill = await here.latencies_ms(during)
+        parked = await _parks(here)
+        calls = sum(receipt.host in broken for receipt in here.receipts())
+        without, with_ = at_share(well, 0.99), at_share(ill, 0.99)
+    others = {one.order_id for one in during}
+    parks_of_healthy = sum(count for order, count in parked.items() if order in others)
+    return {
+        "healthy p99 without, ms": round(without, 1),
+        "healthy p99 with, ms": round(with_, 1),
+        "ratio": round(with_ / without, 2),
+        "healthy p50 without and with, ms": f"{at_share(well, 0.5):.1f}, {at_share(ill, 0.5):.1f}",
+        "healthy events parked": parks_of_healthy,
+        "calls to hanging ones, all in all": calls,
+        "holds": (with_ <= 1.2 * without or with_ <= without + 5) and not parks_of_healthy,
+    }
+
+
+async def returning(
+    *, outage_seconds: float = 60.0, limit: float = 50.0, rate: float = 20.0
+) -> dict[str, Any]:
+    """A destination with a rate limit is out for ten minutes, scaled by 0.1, and comes back.
+
+    Args:
+        outage_seconds: how long it answers nothing.
+        limit: its rate limit.
+        rate: events a second for it; as many go to each of four others.
+    """
+    async with world(5, ladder_scale=0.1) as here:
+        here.one_entry_for_each_address()
+        out, *others = here.partner.hosts
+        entries = here.deployment.partners
+        entries[out]["rate_limit_per_second"] = limit
+        here.deployment.write_partners(entries)
+        await here.deployment.ready_worker()
+        over = False
+
+        async def load(how_long: float) -> list[Sent]:
+            def event(number: int) -> tuple[str, Any]:
+                host = here.partner.hosts[number % 5]
+                return host, here.event(host, own_entry=True)
+
+            return await here.send(5 * rate, how_long, event, stop=lambda: over)
+
+        await here.received(await load(_WARM_UP_SECONDS))
+        before = await load(outage_seconds / 2)
+        well = await here.latencies_ms([one for one in before if one.host in others])
+        here.partner.hang([out])
+        gone = time.monotonic()
+        during = await load(outage_seconds)
+        ill = await here.latencies_ms([one for one in during if one.host in others])
+        here.partner.hang([])
+        back = time.monotonic()
+        say("it is back")
+        going_on = asyncio.create_task(load(20 * outage_seconds))
+        backlog = [one for one in during if one.host == out]
+        told = await _answered(here, backlog, back)
+        drained = max(told.values())
+        over = True
+        meanwhile = await here.latencies_ms(
+            [one for one in await going_on if one.host in others and one.at < drained]
+        )
+        parks = Counter((await _parks(here)).values())
+        calls = [receipt.at for receipt in here.receipts() if receipt.host == out]
+    probes = [at for at in calls if gone + 10 < at < back]
+    drain = [at for at in calls if back <= at <= drained]
+    fastest = max(_in_a_second(drain).values(), default=0)
+    parked = sum(parks.values())
+    per_record = sum(times * many for times, many in parks.items()) / max(parked, 1)
+    without, with_, after = (at_share(values, 0.99) for values in (well, ill, meanwhile))
+    return {
+        "events waiting at its return": len(backlog),
+        "probes a second while it was out": round(len(probes) / (back - gone - 10), 2),
+        "rate limit, events/s": limit,
+        "calls a second while it drained": round(len(drain) / (drained - back), 1),
+        "most calls in one second": fastest,
+        "seconds until all had come": round(drained - back, 1),
+        "parks of a record, mean and most": f"{per_record:.1f}, {max(parks, default=0)}",
+        "others' p99 before, during the outage, during the drain, ms": (
+            f"{without:.1f}, {with_:.1f}, {after:.1f}"
+        ),
+        "holds": len(probes) <= (back - gone - 10) + 1
+        and len(drain) / (drained - back) <= limit * 1.02
+        and max(with_, after) <= max(1.2 * without, without + 5),
+    }
+
+
+async def _answered(here: World, backlog: list[Sent], back: float) -> dict[str, float]:
+    """Return when each was called first after the return."""
+    wanted = {one.order_id for one in backlog}
+    deadline = time.monotonic() + 600
+    while True:
+        found: dict[str, float] = {}
+        for receipt in here.receipts():
+            if receipt.at >= back and receipt.order_id in wanted:
+                found.setdefault(receipt.order_id, receipt.at)
+        if len(found) == len(wanted):
+            return found
+        assert time.monotonic() < deadline, f"{len(wanted) - len(found)} never came"
+        await asyncio.sleep(0.5)
+
+
+async def _parks(here: World) -> Counter[str]:
+    """Return how often each order was parked."""
+    return Counter(entry.order_id or "" for entry in await here.journal() if entry.kind == "park")
+
+
+def _in_a_second(times: list[float]) -> Counter[int]:
+    return Counter(int(at - times[0]) for at in times)

@@ -1,0 +1,75 @@
+"""Topics as custom resources, and scaling: the same numbers and names as the program's own."""
+
+import pytest
+from prometheus_client import generate_latest
+
+from streams.kafka.topics import TopicNames, topic_specs
+from streams.notification.profiles import TIERS
+from streams.operate.metrics import Metrics
+
+
+@pytest.mark.parametrize(("replication", "prefix"), [(3, "payment-notification"), (1, "EU_x.y")])
+def test_strimzi_topics_are_those_that_the_program_makes(helm, replication, prefix):
+    """Every KafkaTopic has the name, partitions, copies and configuration of `notifier topics create`."""
+    values = {"topics": {"replication": replication, "prefix": prefix}}
+    objects = [o for o in helm.objects("full", values) if o["kind"] == "KafkaTopic"]
+
+    def text(value):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    rendered = {
+        o["spec"]["topicName"]: (
+            o["spec"]["partitions"],
+            o["spec"]["replicas"],
+            {name: text(value) for name, value in o["spec"]["config"].items()},
+        )
+        for o in objects
+    }
+    specs = topic_specs(TopicNames(prefix), TIERS, 24, replication)
+    assert rendered == {
+        spec.name: (spec.partitions, spec.replication, spec.config) for spec in specs
+    }
+    for item in objects:
+        assert item["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        assert item["metadata"]["name"] == item["metadata"]["name"].lower()
+        assert "_" not in item["metadata"]["name"]
+
+
+def test_main_is_scaled_on_the_lag_of_each_source_topic(rendered, named):
+    """A trigger for each source topic, by name: without one KEDA would sum the tiers' lag, which is there by design."""
+    scaled = named(rendered("full"), "ScaledObject", "-main")
+    triggers = [trigger["metadata"] for trigger in scaled["spec"]["triggers"]]
+    assert [t["topic"] for t in triggers] == ["payment-final-state", "payment-final-state.backfill"]
+    assert {t["consumerGroup"] for t in triggers} == {"payment-notifier"}
+    assert scaled["spec"]["minReplicaCount"] >= 1
+    authentication = named(rendered("full"), "TriggerAuthentication", "-kafka")
+    assert {
+        trigger["authenticationRef"]["name"] for trigger in scaled["spec"]["triggers"]
+    } == {authentication["metadata"]["name"]}
+
+
+def test_retry_is_scaled_on_what_is_overdue(rendered, named):
+    """The tiers' trigger asks for overdue notifications, a metric that a worker really has, and no lag."""
+    scaled = named(rendered("full"), "ScaledObject", "-retry")
+    (trigger,) = scaled["spec"]["triggers"]
+    assert trigger["type"] == "prometheus"
+    page = generate_latest(Metrics("0").registry).decode()
+    assert "# TYPE notifier_overdue_notifications gauge" in page
+    assert "sum(notifier_overdue_notifications{" in trigger["metadata"]["query"]
+    assert 'pod=~"demo-payment-notifier-retry-.*"' in trigger["metadata"]["query"]
+
+
+def test_scaled_workloads_leave_their_number_alone(rendered, named):
+    """Where KEDA scales, the Deployment names no replicas, or every upgrade would reset them."""
+    for role in ("main", "retry"):
+        assert "replicas" not in named(rendered("full"), "Deployment", f"-{role}")["spec"]
+        assert "replicas" in named(rendered("minimal"), "Deployment", f"-{role}")["spec"]
+    assert "replicas" in named(rendered("scram"), "Deployment", "-retry")["spec"]
+
+
+def test_scaled_object_names_its_deployment(rendered, named):
+    """Each ScaledObject scales a Deployment that is there."""
+    deployments = {o["metadata"]["name"] for o in rendered("full") if o["kind"] == "Deployment"}
+    for item in rendered("full"):
+        if item["kind"] == "ScaledObject":
+            assert item["spec"]["scaleTargetRef"]["name"] in deployments

@@ -1,0 +1,109 @@
+"""Rules and dashboards as the chart ships them: the very files that are tested, judged by promtool once more."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from tests.helm.helm import CHART
+
+RULES = sorted(CHART.glob("files/rules/*.yaml"))
+DASHBOARDS = sorted(CHART.glob("files/dashboards/*.json"))
+
+
+def rules_of(objects):
+    """Return the groups of every PrometheusRule, by the file that it came from."""
+    return {
+        o["metadata"]["name"].removeprefix("demo-payment-notifier-"): o["spec"]["groups"]
+        for o in objects
+        if o["kind"] == "PrometheusRule"
+    }
+
+
+def test_rules_are_the_files(rendered):
+    """There is a PrometheusRule for each file of rules, and it holds the same groups."""
+    rendered_rules = rules_of(rendered("full"))
+    assert rendered_rules == {path.stem: yaml.safe_load(path.read_text())["groups"] for path in RULES}
+    assert rendered_rules
+
+
+def test_promtool_accepts_the_rendered_rules(rendered, tmp_path):
+    """promtool finds nothing wrong with any rendered rule."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("no promtool: apt-get install --no-install-recommends prometheus")
+    groups = [group for found in rules_of(rendered("full")).values() for group in found]
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump({"groups": groups}), "utf-8")
+    done = subprocess.run(  # noqa: S603  # promtool
+        [promtool, "check", "rules", "--lint=all", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    count = sum(len(group["rules"]) for group in groups)
+    assert f"{count} rules found" in done.stdout
+
+
+def test_an_alert_can_be_left_out(helm):
+    """`prometheusRule.disabled` takes an alert away and nothing else."""
+    groups = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
+    names = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
+    objects = helm.objects("full", {"prometheusRule": {"disabled": [names[0]]}})
+    left = [
+        rule["alert"]
+        for found in rules_of(objects).values()
+        for group in found
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    assert sorted(left) == sorted(name for name in names if name != names[0])
+
+
+def test_runbooks_get_the_address_where_they_are_served(helm):
+    """With `runbookBaseUrl` every alert links to its page there, under the alert's own name."""
+    base = "https://wiki.example.com/notifier/"
+    objects = helm.objects("full", {"prometheusRule": {"runbookBaseUrl": base}})
+    alerts = [
+        rule
+        for found in rules_of(objects).values()
+        for group in found
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    assert alerts
+    for rule in alerts:
+        assert rule["annotations"]["runbook_url"] == f"{base}{rule['alert']}.md"
+
+
+def test_dashboards_are_the_files(rendered):
+    """There is a ConfigMap for each dashboard, labelled for Grafana, with the same JSON."""
+    shipped = {
+        name: json.loads(text)
+        for o in rendered("full")
+        if o["kind"] == "ConfigMap" and "grafana_dashboard" in o["metadata"].get("labels", {})
+        for name, text in o["data"].items()
+    }
+    assert shipped == {path.name: json.loads(path.read_text()) for path in DASHBOARDS}
+
+
+def test_monitor_scrapes_ports_that_pods_have(rendered, named):
+    """The PodMonitor's endpoints are ports of our pods, and its selector finds them."""
+    objects = rendered("full")
+    monitor = named(objects, "PodMonitor")
+    ports = {
+        port["name"]
+        for o in objects
+        if o["kind"] == "Deployment"
+        for container in o["spec"]["template"]["spec"]["containers"]
+        for port in container["ports"]
+    }
+    assert {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} == ports
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    for o in objects:
+        if o["kind"] == "Deployment":
+            assert wanted <= o["spec"]["template"]["metadata"]["labels"].items()

@@ -1,0 +1,161 @@
+"""The values: what is refused, and that each is written down."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from tests.helm.helm import CHART
+
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+SCHEMA = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+FREE = re.compile(
+    r"(annotations|[lL]abels|nodeSelector|affinity|requests|limits|global)$|\.(settings|pod)$"
+)
+"""Maps whose keys are the user's; Kubernetes, or the schema that they refer to, judges them."""
+
+
+def resolve(schema):
+    """Follow a reference."""
+    return SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+
+
+def closed_objects(schema, path=""):
+    """Return the path of every object whose keys are listed."""
+    schema = resolve(schema)
+    found = [path] if schema.get("additionalProperties") is False else []
+    for name, part in schema.get("properties", {}).items():
+        found += closed_objects(part, f"{path}.{name}".lstrip("."))
+    return found
+
+
+def keys(values, path=""):
+    """Return the path of every value."""
+    for name, value in values.items():
+        here = f"{path}.{name}".lstrip(".")
+        yield here
+        if isinstance(value, dict) and value and not FREE.search(here):
+            yield from keys(value, here)
+
+
+def at(path, value):
+    """Return values with one value at this path."""
+    for name in reversed(path.split(".") if path else []):
+        value = {name: value}
+    return value
+
+
+@pytest.mark.parametrize("path", closed_objects(SCHEMA))
+def test_an_unknown_key_is_refused_everywhere(helm, path):
+    """A misspelt key stops the install, at every level of the values."""
+    said = helm.refusal("minimal", at(path, {"replicsa": 3}))
+    assert "replicsa" in said
+    assert "additional properties" in said.lower()
+
+
+def test_schema_lists_exactly_the_values():
+    """Every key of values.yaml is in the schema, and every key of the schema has its default in values.yaml."""
+    ours = set(keys(VALUES))
+
+    def listed(schema, path=""):
+        for name, part in resolve(schema).get("properties", {}).items():
+            here = f"{path}.{name}".lstrip(".")
+            yield here
+            free = FREE.search(here) and here not in {"settings", "pod"}
+            if not free:
+                yield from listed(part, here)
+
+    probes = re.compile(r"^probes\.\w+\.|^global$|\.claims$")
+    assert {path for path in listed(SCHEMA) if not probes.search(path)} == {
+        path for path in ours if not probes.search(path)
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"workers": {"main": {"replicas": 0}}}, "minimum"),
+        ({"settings": {"ladderScale": 2}}, "maximum"),
+        ({"settings": {"giveUpAfter": "3 days"}}, "pattern"),
+        ({"kafka": {"securityProtocol": "SASL_TLS"}}, "one of"),
+        ({"kafka": {"bootstrapServers": "kafka"}}, "pattern"),
+        ({"image": {"digest": "sha256:abc"}}, "pattern"),
+        ({"networkPolicy": {"partners": {"deniedCidrs": ["10.0.0.1"]}}}, "pattern"),
+        ({"topics": {"source": []}}, "minItems"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_schema(helm, values, words):
+    """A value outside of its range or form stops the install."""
+    said = helm.refusal("minimal", values)
+    assert "values.schema.json" in said or "don't meet the specifications" in said, words
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"kafka": {"bootstrapServers": ""}}, "kafka.bootstrapServers: not set"),
+        ({"partners": {"existingConfigMap": ""}}, "partners: seen 0 of"),
+        ({"partners": {"existingSecret": "other"}}, "partners: seen 2 of"),
+        ({"kafka": {"securityProtocol": "SASL_SSL"}}, "kafka.sasl: user and passwordSecret.name"),
+        ({"workers": {"retry": {"enabled": False}}}, "read by nobody"),
+        (
+            {"workers": {"retry": {"autoscaling": {"enabled": True}}}},
+            "keda.prometheusAddress: not set",
+        ),
+        (
+            {
+                "keda": {"prometheusAddress": "http://prometheus"},
+                "workers": {"retry": {"autoscaling": {"enabled": True, "maxReplicas": 13}}},
+            },
+            "workers.retry.autoscaling.maxReplicas: seen 13, expected at most topics.partitions (12)",
+        ),
+        (
+            {"workers": {"main": {"autoscaling": {"minReplicas": 20}}}},
+            "minReplicas 20 is above maxReplicas 12",
+        ),
+        ({"networkPolicy": {"kafka": {"to": []}}}, "networkPolicy.kafka.to: empty"),
+        (
+            {"topics": {"strimzi": {"enabled": True, "cluster": "kafka"}}},
+            "topics: job and strimzi are both enabled",
+        ),
+        (
+            {"topics": {"strimzi": {"enabled": True}, "job": {"enabled": False}}},
+            "topics.strimzi.cluster: not set",
+        ),
+        ({"console": {"enabled": True}}, "console.tokensSecret.name: not set"),
+        (
+            {
+                "console": {
+                    "enabled": True,
+                    "tokensSecret": {"name": "t"},
+                    "ingress": {"enabled": True, "host": "notifier.example.com"},
+                }
+            },
+            "console.ingress: host and tlsSecret are expected",
+        ),
+        (
+            {
+                "kafka": {"securityProtocol": "SSL", "tls": {"caSecret": {"name": "ca"}}},
+                "externalSecrets": [{"name": "ca", "secretStoreRef": {"name": "vault"}}],
+            },
+            "externalSecrets: ca holds what the topics Job needs",
+        ),
+    ],
+)
+def test_what_cannot_stand_together_is_refused(helm, values, words):
+    """Contradictions stop the install with the value, what was seen and what was expected."""
+    assert words in helm.refusal("minimal", values)
+
+
+def test_all_faults_are_said_at_once(helm):
+    """An install without values names everything that it needs in one go."""
+    said = helm.refusal()
+    assert all(name in said for name in ("bootstrapServers", "partners:", "networkPolicy.kafka.to"))
+
+
+def test_notes_say_what_to_do_next():
+    """After an install the user is told how to check it, and what is not protected."""
+    text = (CHART / "templates" / "NOTES.txt").read_text("utf-8")
+    for words in ("helm test", "rollout restart", "podMonitor", "NetworkPolicy"):
+        assert words in text

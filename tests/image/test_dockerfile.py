@@ -1,0 +1,64 @@
+"""The recipe of the image, without building it."""
+
+import re
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def dockerfile(root):
+    """Its text."""
+    return (root / "Dockerfile").read_text("utf-8")
+
+
+def test_hadolint_finds_nothing(root):
+    """The recipe follows the rules of hadolint."""
+    hadolint = Path(sysconfig.get_path("scripts")) / "hadolint"
+    done = subprocess.run(  # noqa: S603  # a constant
+        [hadolint, root / "Dockerfile"], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_base_is_pinned_and_can_be_replaced(dockerfile):
+    """Both stages come from one base image, an argument whose default is pinned by its digest."""
+    (default,) = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", dockerfile, re.MULTILINE)
+    assert re.fullmatch(r"[\w./-]+:3\.1[123][\w.-]*@sha256:[0-9a-f]{64}", default)
+    assert re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
+
+
+def test_only_locked_wheels_are_installed(dockerfile):
+    """Every install from an index asks for wheels with a locked hash; our own wheel asks no index at all."""
+    installs = re.findall(r"pip[^&\n]* install ([^&\n]*)", dockerfile)
+    assert len(installs) == 3
+    for arguments in installs:
+        assert ("--only-binary :all: --require-hashes -r requirements/" in arguments) != (
+            "--no-deps --no-index" in arguments
+        )
+
+
+def test_build_lock_is_the_one_that_tests_use(root):
+    """The image's first stage has the same build tools, at the same versions and hashes, as the development lock."""
+
+    def entries(name):
+        text = (root / "requirements" / name).read_text("utf-8")
+        return dict(
+            re.findall(r"^([\w.-]+==\S+)[^\\\n]*((?: \\\n    --hash=\S+)+)", text, re.MULTILINE)
+        )
+
+    build, dev = entries("build.txt"), entries("dev.txt")
+    assert any(entry.startswith("hatchling==") for entry in build)
+    assert {entry: dev.get(entry) for entry in build} == build
+
+
+def test_context_is_a_list_of_what_may_enter(root):
+    """`.dockerignore` leaves everything out but what it names, and every file that the recipe copies is named."""
+    rules = (root / ".dockerignore").read_text("utf-8").splitlines()
+    assert [rule for rule in rules if rule and rule[0] not in "#!"][0] == "*"
+    allowed = {rule[1:] for rule in rules if rule.startswith("!")}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (root / "Dockerfile").read_text(), re.M)
+    assert {name for line in copied for name in line.split()} == allowed
+    assert all((root / name).exists() for name in allowed)

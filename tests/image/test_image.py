@@ -1,0 +1,119 @@
+"""The image as it runs in a pod: uid 10001, a read-only root, no capabilities, SIGTERM."""
+
+import shutil
+
+import pytest
+
+from streams.sandbox.payments import payment_event
+from tests.image.container import UID
+from tests.support.waiting import eventually
+
+pytestmark = [
+    pytest.mark.image,
+    pytest.mark.kafka,
+    pytest.mark.e2e,
+    pytest.mark.timeout(580),
+]
+
+NOTHING = "0000000000000000"
+
+
+def test_it_says_who_it_is_and_how_it_starts(image):
+    """A numeric user that is not root, an entry point in exec form, labels, and no setting baked in."""
+    config = image.config["config"]
+    assert config["User"] == f"{UID}:{UID}"
+    assert config["Entrypoint"] == ["/opt/notifier/bin/notifier"]
+    assert config["Cmd"] == ["worker"]
+    assert config["Labels"]["org.opencontainers.image.version"] == "9.9.9"
+    assert not [entry for entry in config["Env"] if entry.startswith("NOTIFIER_")]
+    assert config.get("Volumes") in (None, {})
+
+
+def test_no_tool_and_no_leftover_of_the_build_is_in_it(image):
+    """No compiler, no build folder, no cache, no source outside of the installed packages."""
+    root = image.rootfs
+    assert not [
+        tool
+        for tool in ("gcc", "cc", "c++", "make", "ld")
+        if any((root / place / tool).exists() for place in ("usr/bin", "usr/local/bin"))
+    ]
+    assert not (root / "build").exists()
+    assert not (root / "root/.cache").exists()
+    (packages,) = (root / "opt/notifier/lib").glob("python3.*/site-packages")
+    assert not (packages / "pip").exists()
+    assert (packages / "streams/cli.py").is_file()
+    assert not list(root.glob("opt/**/*.pem.key"))
+
+
+def test_the_command_runs_without_any_setting(start):
+    """`notifier ladder` needs nothing: the installed wheel works as uid 10001 on a read-only root."""
+    container = start(["ladder", "--json"])
+    assert container.wait() == 0, container.log
+    assert "mpp-to-alipay-plus" in container.log
+
+
+def test_a_missing_setting_ends_it_with_words(start):
+    """Without settings the worker ends with 1 and names the setting."""
+    container = start()
+    assert container.wait() == 1
+    assert "NOTIFIER_PARTNERS_FILE" in container.log
+
+
+async def test_worker_delivers_and_drains_on_sigterm(start, make_deployment, tmp_path):
+    """The worker delivers; at SIGTERM it finishes the calls in flight, commits them, and ends with 0."""
+    async with make_deployment() as deployment:
+        settings = deployment.settings(web_port=0, web_bind="127.0.0.1")
+        folder = _readable_copy(deployment, tmp_path)
+        settings["NOTIFIER_PARTNERS_FILE"] = str(folder / "partners.yaml")
+        container = start(settings=settings, mounts=[folder])
+        try:
+            await eventually(lambda: _said(container, "listening on"), 60, what="the web port")
+            first = await deployment.send([_event(deployment) for _ in range(20)])
+            await deployment.delivered(first, 60)
+
+            status = container.status()
+            assert status["Uid"].split() == [str(UID)] * 4
+            assert {status[name] for name in ("CapEff", "CapPrm", "CapBnd")} == {NOTHING}
+            assert status["NoNewPrivs"] == "1"
+
+            slow = await deployment.send([_event(deployment, "slow:2") for _ in range(20)])
+            await eventually(lambda: _arrived(deployment, slow), what="all calls in flight")
+            container.terminate()
+            assert container.wait(30) == 0, container.log
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{container.log[-6000:]}") from error  # noqa: EM102, TRY003  # a test's own words
+        attempts = await deployment.attempts()
+        told = [item["order_id"] for item in attempts if item.get("decision") == "delivered"]
+        assert sorted(told) == sorted(first + slow)
+        assert all(len(deployment.requests(order)) == 1 for order in first + slow)
+        await deployment.all_committed()
+        assert "Traceback" not in container.log
+
+
+def _event(deployment, script=""):
+    profile = "mpp-to-alipay-plus"
+    url = deployment.partner.notify_url(profile, script)
+    return payment_event(profile, rng=deployment.rng, notify_url=url)
+
+
+async def _said(container, words):
+    assert container.alive, container.log
+    return words in container.log
+
+
+async def _arrived(deployment, orders):
+    return all(deployment.requests(order) for order in orders)
+
+
+def _readable_copy(deployment, directory):
+    """Copy partners file and keys as a mounted Secret has them: one folder, group 10001, no others."""
+    text = deployment.partners_file.read_text("utf-8")
+    keys = deployment.keys
+    for path in (keys.sender.private, keys.receiver.public, keys.ca):
+        shutil.copy(path, directory / path.name)
+        text = text.replace(str(path.absolute()), path.name)
+    (directory / "partners.yaml").write_text(text, "utf-8")
+    for path in (directory, *directory.iterdir()):
+        shutil.chown(path, group=UID)
+        path.chmod(0o750 if path.is_dir() else 0o440)
+    return directory

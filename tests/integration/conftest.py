@@ -1,0 +1,37 @@
+"""One broker with TLS, SASL and access rules for all tests that want one."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from streams.sandbox.broker import Broker
+from streams.sandbox.secure_listener import SecureListener
+from tests.support.deployment import Deployment
+from tests.support.guarded import USERS, Guarded
+
+
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory, keys):
+    """A broker whose second listener asks for a certificate, a password and rights."""
+    listener = SecureListener(keys, USERS, client_certificate=True)
+    with Broker(tmp_path_factory.mktemp("bank"), secure=listener) as running:
+        yield running
+
+
+@pytest.fixture
+def make_guarded(bank, partner, keys, tmp_path):
+    """Make an installation on the guarded broker."""
+
+    @asynccontextmanager
+    async def make(*, topics=True, partitions=1, **options):
+        deployment = Deployment(bank, partner, keys, tmp_path, partitions, **options)
+        try:
+            if topics:
+                await deployment.create_topics()
+            yield Guarded(deployment, bank, tmp_path)
+            assert deployment.unwanted == []
+        finally:
+            deployment.kill_workers()
+            await deployment.delete_topics()
+
+    return make
