@@ -9,6 +9,8 @@
 PYTHON ?=
 # What `make demo` and `make test` hand on: make demo DEMO_ARGS="--payments 50", make test TEST_ARGS="-k ladder"
 DEMO_ARGS ?=
+# make bench BENCH_ARGS="--rounds 1 --seconds 3"
+BENCH_ARGS ?=
 # make measure MEASURE_ARGS="lateness --small"
 MEASURE_ARGS ?=
 # make demo KEEP=1 leaves it all running
@@ -26,7 +28,7 @@ endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo test test-unit test-faults measure reliability check format lock docs wheel clean ci broken
+.PHONY: help setup demo test test-unit test-faults measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke docs-pictures
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -81,9 +83,23 @@ measure: $(STAMP) ## measure isolation, waits and takeovers; twenty minutes of a
 reliability: $(STAMP) ## write the figures of the last test-faults and measure into docs/reliability.md
 	@$(PY) -m tests.faults.report
 
+bench: $(STAMP) ## measure the notifier beside its peers into docs/performance.md; 15 minutes of a machine that does nothing else
+	@$(PY) -m benchmarks all $(BENCH_ARGS)
+	@$(PY) -m benchmarks report
+
+bench-curves: $(STAMP) ## measure it against in-flight, partitions, partners, backlog and body size; ten minutes alike
+	@$(PY) -m benchmarks curves $(BENCH_ARGS)
+	@$(PY) -m benchmarks report
+
+bench-smoke: $(STAMP) ## measure one short round beside the hand-written consumer; a minute
+	@$(PY) -m benchmarks smoke
+
 CHECKS := check-format check-lint check-types check-imports check-dependencies check-dead-code \
   check-spelling check-test-docstrings check-docs check-tracked-files
 .PHONY: $(CHECKS)
+
+fuzz: $(STAMP) ## feed 100,000 broken events, records, answers and partners files; FUZZ_SEED=2 makes others
+	@FUZZ_CASES=$(or $(FUZZ_CASES),100000) $(PY) -m pytest -q $(TEST_ARGS) tests/fuzz
 
 check: $(STAMP) ## run every check, all of them even when one fails
 	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
@@ -119,17 +135,25 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --ge
   --custom-compile-command 'make lock' pyproject.toml
 lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml; LOCK_ARGS=--upgrade takes newer versions
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements/runtime.txt
-	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --extra console --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 
 docs: $(STAMP) ## write the generated pages anew
 	@$(PY) docs/generate.py
 
-wheel: $(STAMP) ## build the wheel in dist
+docs-pictures: $(STAMP) ## look at the console with a real Chromium and write docs/pictures; three minutes
+	@$(PY) docs/pictures.py
+
+wheel: $(STAMP) sbom ## build the wheel in dist, and its list of parts
 	@$(PY) -m hatchling build --target wheel
+
+sbom: $(STAMP) ## write into dist what the wheel runs on, as CycloneDX, from the lock
+	@mkdir -p dist
+	@$(PY) -W ignore::UserWarning -m cyclonedx_py requirements requirements/runtime.txt --pyproject pyproject.toml \
+	  --output-reproducible --of JSON -o dist/payment-notifier.cdx.json
 
 clean: ## remove everything that make made, .venv too
 	@rm -rf .venv dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@find streams schemas tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find streams schemas tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ci: ## do what the continuous integration does
 	@bash .ci/run

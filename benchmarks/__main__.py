@@ -25,7 +25,7 @@ _ALL, _CURVES, _SMOKE, _REPORT = "all", "curves", "smoke", "report"
 
 
 async def _scenarios(here: Bench, names: list[str], options: Options) -> list[Results]:
-    found = []
+    found: list[Results] = []
     for name in names:
         if name == OPEN_LOOP:
             most = await _most_per_second(here, found, options)
@@ -50,7 +50,8 @@ async def _most_per_second(here: Bench, found: list[Results], options: Options) 
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -87,7 +87,9 @@ async def measure_curve(bench: Bench, curve: Curve, options: Options, say: Say) 
     results = Results(f"curve-{curve.name}", options.note(about=curve.about))
     for number in range(1, options.rounds + 1):
         results.signature_ms.append(bench.signature_ms())
-        say(f"{results.scenario}, round {number}: a signature takes {results.signature_ms[-1]:.3f} ms of CPU")
+        say(
+            f"{results.scenario}, round {number}: a signature takes {results.signature_ms[-1]:.3f} ms of CPU"
+        )
         for point in curve.points:
             run = await _at(bench, curve, point, system, options)
             results.runs.append(replace(run, round=number))

@@ -66,9 +66,7 @@ async def generate(plan: Plan) -> None:
             while number < end and (due := plan.due_ns(number, began)) <= now:
                 order = order_of(number)
                 value = plan.moulds[number % len(plan.moulds)].cast(order)
-                await producer.send(
-                    plan.topic, value, order, partition=number % plan.partitions
-                )
+                await producer.send(plan.topic, value, order, partition=number % plan.partitions)
                 worst = max(worst, time.monotonic_ns() - due)
                 number += 1
             await asyncio.sleep(_TICK_SECONDS)

@@ -35,7 +35,9 @@ _ORDER = re.compile(rb'"paymentRequestId": ?"([^"]+)"')
 _PUSH_ORDER = re.compile(rb'"paymentId": ?"([^"]+)"')
 _PUSH_PATH = b"notifyPushPayment"
 _ANSWERS = {
-    status: json.dumps({"result": {"resultCode": code, "resultStatus": status, "resultMessage": ""}})
+    status: json.dumps(
+        {"result": {"resultCode": code, "resultStatus": status, "resultMessage": ""}}
+    )
     for status, code in (("S", "SUCCESS"), ("U", "UNKNOWN_EXCEPTION"), ("F", "PROCESS_FAIL"))
 }
 
@@ -146,7 +148,9 @@ class Receiver:
 
     def _is_signed(self, head: bytes, body: bytes) -> bool:
         first, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+        headers = {
+            name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)
+        }
         return is_signed(
             self._sender,
             headers.get("signature", ""),

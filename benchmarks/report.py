@@ -133,7 +133,7 @@ def _pictures(results: Results) -> dict[str, str]:
 
 def where(results: Results) -> str:
     """Return on what it was measured."""
-    machine, settings = results.machine, results.settings
+    machine, settings = results.on, results.settings
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     return (
         f"{machine['date']}, {machine['cores']} cores ({machine['processor']}), {machine['system']}, "
@@ -157,7 +157,9 @@ def blocks() -> dict[str, str]:
         for picture, text in pictures.items():
             (PICTURES / f"{picture}.svg").write_text(text, "utf-8")
         shown = [f"![{picture}](performance/{picture}.svg)" for picture in pictures]
-        found[name] = "\n".join([*shown, *([""] if shown else []), *table(results), "", where(results)])
+        found[name] = "\n".join(
+            [*shown, *([""] if shown else []), *table(results), "", where(results)]
+        )
     if "throughput" in everything:
         found["targets"] = "\n".join(targets(everything, OPEN_LOOP_SHARES))
         found["ceiling"] = _ceiling(everything["throughput"])

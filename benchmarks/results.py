@@ -20,6 +20,25 @@ _PACKAGES = (
 )
 
 
+def machine() -> dict[str, Any]:
+    """Describe this machine and what is installed."""
+    return {
+        "date": f"{datetime.fromtimestamp(Clock().now_seconds(), UTC):%Y-%m-%d}",
+        "system": f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run with its place in the session.
@@ -40,6 +59,7 @@ class Results:
     Attributes:
         scenario: its name.
         settings: what it was run with, for the reader.
+        on: the machine and what is installed.
         signature_ms: CPU time of one signature, once a round.
         receiver_per_second: what the receiver answers a sender that does nothing else, once a round.
         receiver_ms: its CPU time for that, an answer.
@@ -47,7 +67,7 @@ class Results:
 
     scenario: str
     settings: dict[str, Any]
-    machine: dict[str, Any] = field(default_factory=lambda: machine())
+    on: dict[str, Any] = field(default_factory=machine)
     signature_ms: list[float] = field(default_factory=list)
     receiver_per_second: list[float] = field(default_factory=list)
     receiver_ms: list[float] = field(default_factory=list)
@@ -122,22 +142,3 @@ def _run(document: dict[str, Any]) -> Run:
 def _value(figures: Figures, name: str) -> float:
     holder = figures.latency if name in Latency.__slots__ else figures
     return float(getattr(holder, name))
-
-
-def machine() -> dict[str, Any]:
-    """Describe this machine and what is installed."""
-    return {
-        "date": f"{datetime.fromtimestamp(Clock().now_seconds(), UTC):%Y-%m-%d}",
-        "system": f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in _PACKAGES},
-    }
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()

@@ -88,35 +88,27 @@ async def run(  # noqa: PLR0913  # all that makes a run
         RuntimeError: it ended by itself or delivered nothing.
     """
     receiver = around.receiver
-    T0=time.monotonic()
-    P=lambda w: print("   T", w, round(time.monotonic()-T0,2))
     async with administration(task.bootstrap) as admin:
         await task.create_topics(admin, system)
-        receiver.begin(manner); P("topics")
+        receiver.begin(manner)
         with Running(system, task) as running:
             await _first_receipt(running, receiver)
-            P("first")
             if load is None:
                 begin, end = await _closed(running, backlog, around, window)
                 stream = None
             else:
                 begin, end, stream = await _open(running, task, backlog, around, window, load)
-            P("window")
             memory = running.peak_memory_mb()
             await asyncio.to_thread(running.stop)
-        P("stopped")
         committed = await _committed(admin, task.name, backlog.topic)
         receipts = await asyncio.to_thread(receiver.receipts)
-        P("receipts")
         account, settled = Account.of(receipts), set(backlog.settled(committed))
         standing = (
             await _orders_on(task.bootstrap, task.next_places(system))
             if account.unaccepted(settled)
             else set()
         )
-        P("standing")
         await task.delete_topics(admin)
-        P("deleted")
     return figures(
         str(system),
         begin=begin,
@@ -126,7 +118,7 @@ async def run(  # noqa: PLR0913  # all that makes a run
         peak_memory_mb=memory,
         settled=settled,
         standing=standing,
-        latency=stream and stream.latency(account, begin, end),
+        latency=stream.latency(account, begin, end) if stream else None,
         refusals_stand=system.keeps_refusals,
     )
 

@@ -123,7 +123,9 @@ def _ticks(most: float) -> list[float]:
     """Return round numbers from 0 to at least the most, four to six of them."""
     magnitude = 10.0 ** math.floor(math.log10(most))
     step = next(
-        step * magnitude / 10 for step in (1, 2, 2.5, 5, 10, 20, 25) if most <= 5 * step * magnitude / 10
+        step * magnitude / 10
+        for step in (1, 2, 2.5, 5, 10, 20, 25)
+        if most <= 5 * step * magnitude / 10
     )
     return [number * step for number in range(math.ceil(most / step - 1e-9) + 1)]
 
@@ -137,10 +139,10 @@ def short(value: float) -> str:
 
 
 def _document(title: str, width: int, height: int, parts: Sequence[str]) -> str:
+    size = f'width="{width}" height="{height}" role="img" aria-label="{escape(title)}"'
     return "\n".join(
         (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-            f' role="img" aria-label="{escape(title)}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {size}>',
             _STYLE,
             *parts,
             "</svg>\n",

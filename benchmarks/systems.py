@@ -69,7 +69,11 @@ class System:
         return self.name == NOTIFIER
 
     def __str__(self) -> str:
-        return self.name if self.name != NOTIFIER and self.processes == 1 else f"{self.name}-{self.processes}"
+        return (
+            self.name
+            if self.name != NOTIFIER and self.processes == 1
+            else f"{self.name}-{self.processes}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,6 +274,10 @@ PARTNERS = [
         },
     ),
     Panel(
+        "Answers with an old Response-Time",
+        {"{{partner}}": "sum by (partner) (increase(notifier_stale_answers_total{$in}[1h]))"},
+    ),
+    Panel(
         "Answers by HTTP status",
         {"{{code}}": _rate("notifier_responses_total", by="code")},
         unit="ops",

@@ -20,11 +20,12 @@ from schemas.acknowledgement import Acknowledgement  # noqa: E402
 from schemas.attempt_record import AttemptRecord  # noqa: E402
 from schemas.event import Event  # noqa: E402
 from schemas.json_schema import json_schema  # noqa: E402
+from streams.console.metrics import Metrics as ConsoleMetrics  # noqa: E402
 from streams.kafka.topics import TopicNames, topic_specs  # noqa: E402
 from streams.notification.ladder import Wait  # noqa: E402
 from streams.notification.profile import SET_UP_FAULTS, FByCode, Profile  # noqa: E402
 from streams.notification.profiles import PROFILES, TIERS  # noqa: E402
-from streams.operate.families import Label  # noqa: E402
+from streams.operate.families import Catalogue, Label  # noqa: E402
 from streams.operate.metrics import Metrics  # noqa: E402
 from streams.settings import PREFIX, Settings, parse_duration  # noqa: E402
 
@@ -260,16 +261,19 @@ def metrics_page() -> str:
             "What a worker shows at `/metrics`, beside `process_*` and `python_*` of the client library.",
             "A histogram has the series `_bucket`, `_sum` and `_count`.",
             "A label says nothing but what stands here; anything else is `other`.\n",
-            *table("Name | Type | Labels | Meaning", metric_rows()),
+            *table("Name | Type | Labels | Meaning", metric_rows(Metrics)),
+            "## The console\n",
+            "What `notifier console` shows at `/metrics`; it comes from the topics, whatever the workers say.\n",
+            *table("Name | Type | Labels | Meaning", metric_rows(ConsoleMetrics)),
             "## Labels\n",
             *table("Label | Values", label_rows()),
         ]
     )
 
 
-def metric_rows() -> Iterator[str]:
-    """Return a row for every metric of ours."""
-    for metric in Metrics.table().values():
+def metric_rows(catalogue: type[Catalogue]) -> Iterator[str]:
+    """Return a row for every metric of a table."""
+    for metric in catalogue.table().values():
         labels = ", ".join(f"`{label.name}`" for label in metric.names)
         kind = metric.kind.__name__.lower()
         yield f"`{metric.name}` | {kind} | {labels or '-'} | {metric.meaning}"
@@ -278,7 +282,7 @@ def metric_rows() -> Iterator[str]:
 def label_rows() -> Iterator[str]:
     """Return a row for every label; one that means several things has several."""
     shown: dict[Label, list[str]] = {}
-    for metric in Metrics.table().values():
+    for metric in (*Metrics.table().values(), *ConsoleMetrics.table().values()):
         for label in metric.names:
             shown.setdefault(label, []).append(metric.name)
     several = {label.name for label in shown if sum(one.name == label.name for one in shown) > 1}
@@ -376,6 +380,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "docs/settings.md": settings_page,
     "docs/metrics.md": metrics_page,
     "docs/topics.md": topics_page,
+    **PAGES,
     **{
         f"helm/payment-notifier/files/dashboards/{name}.json": partial(str, text)
         for name, text in DASHBOARDS.items()

@@ -120,9 +120,11 @@ class Arrival:
             await self._refuse(record, prepared, source)
             return False
         self.counting.accepted(prepared)
-        notification = replace(
-            prepared.notification, replays=source.replays, replay_run=source.replay_run
-        )
+        notification = prepared.notification
+        if source.replays:
+            notification = replace(
+                notification, replays=source.replays, replay_run=source.replay_run
+            )
         await self.stage.run(notification, tier, "replay" if source.replays else "event")
         return True
 

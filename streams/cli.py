@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from streams.commands.capacity import capacity
 from streams.commands.check import check, ladder
 from streams.commands.common import INTERRUPTED
 from streams.commands.console import console_app
@@ -29,6 +30,7 @@ app.add_typer(topics_app, name="topics")
 app.command()(check)
 app.add_typer(keys_app, name="keys")
 app.command()(ladder)
+app.command()(capacity)
 app.command()(why)
 app.add_typer(dead_letters_app, name="dead-letters")
 app.command()(resend)

@@ -7,9 +7,8 @@ attempts topic; a park's is written before its effect.
 import hashlib
 import logging
 from dataclasses import dataclass, replace
-from typing import Any
 
-from schemas.attempt_record import AttemptRecord, Trigger
+from schemas.attempt_record import Trigger, render
 from streams.clock import Clock
 from streams.kafka.producer import MAX_RECORD_BYTES, RecordProducer, RecordTooLarge, Written
 from streams.kafka.records import (
@@ -29,6 +28,7 @@ from streams.notification.intake import ReadEvent, Refused
 from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
 from streams.operate.counting import Counting
+from streams.operate.logs import facts
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +36,19 @@ OVERSIZED_KEPT_BYTES = 65_536
 _HEADER_ROOM_BYTES = (
     16_384  # what later records of the same notification may add: outcome, reason, detail, digest
 )
+_SURELY_FITS_BYTES = 256 * 1024
 _KEPT_HEADERS = 64
 _KEPT_HEADER_BYTES = 4096
 
 
+Journal = dict[str, object]
+"""The members of an attempts record, under the names of `AttemptRecord`; None stands for absent."""
+
+
 def fits(notification: Notification) -> bool:
     """Tell whether every later record of this notification will be within what the broker takes."""
+    if len(notification.body) < _SURELY_FITS_BYTES and not notification.extra_headers:
+        return True  # all that is left has bounds of its own
     return notification_record("", notification).size_bytes <= MAX_RECORD_BYTES - _HEADER_ROOM_BYTES
 
 
@@ -63,36 +70,31 @@ class Settling:
     counting: Counting
     worker: str
 
-    def journal(
-        self, notification: Notification, trigger: Trigger, **facts: object
-    ) -> AttemptRecord:
+    def journal(self, notification: Notification, trigger: Trigger, **facts: object) -> Journal:
         """Return the attempts record of a decision about a notification, not yet written."""
-        members: dict[str, Any] = {"kind": "decision", **facts}
-        # Constructed, not validated: every member comes from this program.
-        return AttemptRecord.model_construct(
-            at_ms=self.clock.now_ms(),
-            notification_id=notification.notification_id,
-            order_id=notification.order_id,
-            profile=notification.profile.name,
-            partner_id=notification.partner_id,
-            attempt=notification.attempt,
-            parks=notification.parks,
-            replays=notification.replays,
-            replay_run=notification.replay_run,
-            trigger=trigger,
-            origin=notification.origin,
-            worker=self.worker,
-            **members,
-        )
+        return {
+            "kind": "decision",
+            "at_ms": self.clock.now_ms(),
+            "notification_id": notification.notification_id,
+            "order_id": notification.order_id,
+            "profile": notification.profile.name,
+            "partner_id": notification.partner_id,
+            "attempt": notification.attempt,
+            "parks": notification.parks,
+            "replays": notification.replays,
+            "replay_run": notification.replay_run,
+            "trigger": trigger,
+            "origin": notification.origin,
+            "worker": self.worker,
+            **facts,
+        }
 
-    async def delivered(self, notification: Notification, journal: AttemptRecord) -> None:
+    async def delivered(self, notification: Notification, journal: Journal) -> None:
         """Settle an acknowledged notification: it has no next place."""
-        await self._write(
-            self._journal_record(journal.model_copy(update={"decision": "delivered"}))
-        )
+        await self._write(self._journal_record({**journal, "decision": "delivered"}))
         self.counting.ended(notification, "acknowledged", self.clock.now_ms())
 
-    async def retry(self, notification: Notification, wait: Wait, journal: AttemptRecord) -> None:
+    async def retry(self, notification: Notification, wait: Wait, journal: Journal) -> None:
         """Settle an attempt by putting the notification on the tier of its next wait."""
         topic = self.names.tier(wait)
         update = {
@@ -102,7 +104,7 @@ class Settling:
         }
         await self._write(
             notification_record(topic, notification),
-            self._journal_record(journal.model_copy(update=update)),
+            self._journal_record({**journal, **update}),
         )
 
     async def park(
@@ -114,12 +116,12 @@ class Settling:
             notification, parks=notification.parks + 1, due_at_ms=due_at_ms, last_outcome="parked"
         )
         facts = {"decision": "parked", "next_due_at_ms": due_at_ms, "next_topic": topic, "why": why}
-        journal = self.journal(parked, trigger).model_copy(update={"kind": "park", **facts})
+        journal = self.journal(parked, trigger, kind="park", **facts)
         await self._write(self._journal_record(journal))  # before its effect
         await self._write(notification_record(topic, parked))
 
     async def dead_letter(
-        self, notification: Notification, letter: DeadLetter, journal: AttemptRecord
+        self, notification: Notification, letter: DeadLetter, journal: Journal
     ) -> None:
         """Settle by handing the notification to an operator."""
         headers = notification_headers(notification)
@@ -132,6 +134,7 @@ class Settling:
             letter.reason.value,
             notification.notification_id,
             letter.detail,
+            extra=facts(notification, decision=letter.reason.value),
         )
 
     async def absorbed(self, notification: Notification, trigger: Trigger) -> None:
@@ -142,18 +145,18 @@ class Settling:
 
     async def absorbed_event(self, record: InRecord, event: ReadEvent) -> None:
         """Settle an event that came before, byte for byte."""
-        journal = AttemptRecord.model_construct(
-            kind="decision",
-            at_ms=self.clock.now_ms(),
-            notification_id=event.event.event_id,
-            order_id=event.order_id,
-            profile=event.profile.name,
-            partner_id=event.event.partner_id,
-            trigger="event",
-            decision="absorbed",
-            origin=record.origin,
-            worker=self.worker,
-        )
+        journal: Journal = {
+            "kind": "decision",
+            "at_ms": self.clock.now_ms(),
+            "notification_id": event.event.event_id,
+            "order_id": event.order_id,
+            "profile": event.profile.name,
+            "partner_id": event.event.partner_id,
+            "trigger": "event",
+            "decision": "absorbed",
+            "origin": record.origin,
+            "worker": self.worker,
+        }
         await self._write(self._journal_record(journal))
 
     async def refused_event(
@@ -162,19 +165,19 @@ class Settling:
         """Settle an event that can't become a notification: its original bytes and every reason."""
         letter = DeadLetter(refused.reason, refused.detail)
         key = refused.order_id.encode() if refused.order_id else record.key
-        journal = AttemptRecord.model_construct(
-            kind="decision",
-            at_ms=accepted_at_ms,
-            notification_id=refused.event_id,
-            order_id=refused.order_id,
-            profile=refused.profile,
-            partner_id=refused.partner_id,
-            replays=source.replays or None,
-            trigger="replay" if source.replays else "event",
-            replay_run=source.replay_run,
-            origin=source.origin,
-            worker=self.worker,
-        )
+        journal: Journal = {
+            "kind": "decision",
+            "at_ms": accepted_at_ms,
+            "notification_id": refused.event_id,
+            "order_id": refused.order_id,
+            "profile": refused.profile,
+            "partner_id": refused.partner_id,
+            "replays": source.replays or None,
+            "trigger": "replay" if source.replays else "event",
+            "replay_run": source.replay_run,
+            "origin": source.origin,
+            "worker": self.worker,
+        }
         await self._dead_letter(
             key,
             record.value,
@@ -183,7 +186,17 @@ class Settling:
             journal,
         )
         log.warning(
-            "dead letter %s: event at %s: %s", letter.reason.value, record.origin, letter.detail
+            "dead letter %s: event at %s: %s",
+            letter.reason.value,
+            record.origin,
+            letter.detail,
+            extra={
+                "notification_id": refused.event_id,
+                "order_id": refused.order_id,
+                "profile": refused.profile,
+                "partner": refused.partner_id,
+                "decision": letter.reason.value,
+            },
         )
 
     async def unreadable_record(self, record: InRecord, detail: str, trigger: Trigger) -> None:
@@ -194,13 +207,13 @@ class Settling:
         )
         if all(name != "origin" for name, _ in kept):
             kept += (("origin", record.origin.encode()),)
-        journal = AttemptRecord.model_construct(
-            kind="decision",
-            at_ms=self.clock.now_ms(),
-            trigger=trigger,
-            origin=record.origin,
-            worker=self.worker,
-        )
+        journal: Journal = {
+            "kind": "decision",
+            "at_ms": self.clock.now_ms(),
+            "trigger": trigger,
+            "origin": record.origin,
+            "worker": self.worker,
+        }
         await self._dead_letter(record.key, record.value, kept, letter, journal)
         log.warning(
             "dead letter %s: record at %s: %s", letter.reason.value, record.origin, letter.detail
@@ -212,7 +225,7 @@ class Settling:
         value: bytes | None,
         headers: Headers,
         letter: DeadLetter,
-        journal: AttemptRecord,
+        journal: Journal,
     ) -> None:
         if key is None and value is None:
             key = b""  # Kafka's client takes no record that has neither
@@ -234,17 +247,18 @@ class Settling:
         await self._write(cut, self._journal_of(journal, letter))
         self.counting.dead_letter(letter.reason)
 
-    def _journal_of(self, journal: AttemptRecord, letter: DeadLetter) -> OutRecord:
+    def _journal_of(self, journal: Journal, letter: DeadLetter) -> OutRecord:
         update = {
             "decision": "dead-letter",
             "dead_letter_reason": letter.reason.value,
             "why": letter.detail[:1024],
         }
-        return self._journal_record(journal.model_copy(update=update))
+        return self._journal_record({**journal, **update})
 
-    def _journal_record(self, journal: AttemptRecord) -> OutRecord:
-        key = journal.order_id.encode() if journal.order_id else None
-        return OutRecord(self.names.attempts, key, journal.to_bytes())
+    def _journal_record(self, journal: Journal) -> OutRecord:
+        order_id = journal.get("order_id")
+        key = order_id.encode() if isinstance(order_id, str) and order_id else None
+        return OutRecord(self.names.attempts, key, render(journal))
 
     async def _write(self, *records: OutRecord) -> None:
         sent = self.clock.now_seconds()

@@ -102,9 +102,7 @@ async def main() -> None:
             for partition, records in batch.items():
                 for record in records:
                     await window.enter(partition, record.offset)
-                    tasks.create_task(
-                        deliver(desk, session, producer, window, partition, record)
-                    )
+                    tasks.create_task(deliver(desk, session, producer, window, partition, record))
         await window.drain()
         committer.cancel()
 
@@ -127,9 +125,7 @@ async def deliver(  # noqa: PLR0913, PLR0917  # all that it takes
     """Tell the partner, or leave it to the retry topic."""
     request = desk.request(json.loads(record.value))
     try:
-        async with session.post(
-            request.url, data=request.body, headers=request.headers
-        ) as answer:
+        async with session.post(request.url, data=request.body, headers=request.headers) as answer:
             told = desk.is_told(request, answer.status, answer.headers, await answer.read())
     except (aiohttp.ClientError, TimeoutError):
         told = False

@@ -22,9 +22,7 @@ async def main() -> None:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    limits = httpx.Limits(
-        max_connections=desk.in_flight, max_keepalive_connections=desk.in_flight
-    )
+    limits = httpx.Limits(max_connections=desk.in_flight, max_keepalive_connections=desk.in_flight)
     # no limit on the wait for a connection: that is nobody's fault but the pool's own
     timeout = httpx.Timeout(TIMEOUT_SECONDS, pool=None)
     async with (

@@ -1,12 +1,12 @@
 """A consumer as one writes it with Faust: a record class, one agent with many actors, commits as Faust does them."""
 
 import os
-from collections.abc import AsyncIterator
 from functools import cache
 from typing import Any
 
 import aiohttp
 import faust
+from faust.types import StreamT
 
 from benchmarks.peers.common import TIMEOUT_SECONDS, Desk
 
@@ -49,7 +49,7 @@ def session() -> aiohttp.ClientSession:
 
 
 @app.agent(payments, concurrency=desk.in_flight)
-async def notify(stream: AsyncIterator[Event]) -> None:
+async def notify(stream: StreamT[Event]) -> None:
     """Tell the partner of each payment, or leave it to the retry topic."""
     async for event in stream:
         request = desk.request(event.asdict())

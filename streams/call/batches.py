@@ -1,7 +1,7 @@
 """Short jobs in threads, several with one hop.
 
-A hop to a thread and back costs about as much of the event loop's time as an RSA verification does of the thread's. So
-jobs that come while the threads are busy wait together and go together.
+A hop to a thread and back costs more of the event loop's time than an RSA verification. So the jobs of one turn of the
+loop, and those that come while the threads are busy, go together.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ class Batches:
         self._threads = threads
         self._at_once = at_once
         self._under_way = 0
+        self._sending = False
         self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
 
     async def run(self, job: Callable[[], T]) -> T:
@@ -35,14 +36,18 @@ class Batches:
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
         self._waiting.append((job, result))
-        if self._under_way < self._at_once:
-            self._send(loop)
+        if not self._sending and self._under_way < self._at_once:
+            self._sending = True
+            loop.call_soon(self._send, loop)
         return await result
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch, self._waiting = self._waiting[:_LARGEST], self._waiting[_LARGEST:]
-        self._under_way += 1
-        self._threads.submit(self._work, loop, batch)
+        self._sending = False
+        while self._waiting and self._under_way < self._at_once:
+            size = min(_LARGEST, -(-len(self._waiting) // (self._at_once - self._under_way)))
+            batch, self._waiting = self._waiting[:size], self._waiting[size:]
+            self._under_way += 1
+            self._threads.submit(self._work, loop, batch)
 
     def _work(
         self,
@@ -63,8 +68,7 @@ class Batches:
         outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]],
     ) -> None:
         self._under_way -= 1
-        if self._waiting:
-            self._send(loop)
+        self._send(loop)
         for result, value, error in outcomes:
             if result.done():  # whoever asked has gone
                 continue

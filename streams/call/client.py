@@ -222,7 +222,9 @@ class PartnerClient:
         await self._transport.aclose()
 
 
-_origin_url = lru_cache(maxsize=_KNOWN_ORIGINS)(httpx.URL)  # reading one costs as much as a verification
+_origin_url = lru_cache(maxsize=_KNOWN_ORIGINS)(
+    httpx.URL
+)  # reading one costs as much as a verification
 
 
 async def _read(answer: httpx.Response) -> bytes | Failure:

@@ -86,15 +86,16 @@ class PartnerConnector(aiohttp.TCPConnector):
             return await super()._create_connection(req, traces, timeout)
         protocol = self._factory()
         try:
-            transport = await self._tunnel(self._through, str(req.url.raw_host), req.url.port or 0)
+            tunnel = await self._tunnel(self._through, str(req.url.raw_host), req.url.port or 0)
             context = self._get_ssl_context(req)
+            transport: asyncio.Transport | None = tunnel
             if context is not None:
                 # asyncio and uvloop both know TLS within TLS, from Python 3.11 on.
-                transport = await asyncio.get_running_loop().start_tls(  # type: ignore[assignment]  # None when it is closing
-                    transport, protocol, context, server_hostname=req.url.raw_host
+                transport = await asyncio.get_running_loop().start_tls(
+                    tunnel, protocol, context, server_hostname=req.url.raw_host
                 )
             else:
-                transport.set_protocol(protocol)
+                tunnel.set_protocol(protocol)
         except OSError as exc:
             raise aiohttp.ClientProxyConnectionError(req.connection_key, exc) from exc
         if transport is None:

@@ -58,8 +58,10 @@ class Guard:
     """
 
     def __init__(self, *, allow: tuple[Network, ...] = (), allow_http: bool = False) -> None:
-        self._allow = allow
         self._allow_http = allow_http
+        self._why_not = lru_cache(maxsize=4096)(
+            lambda address: why_not_public(ipaddress.ip_address(address), allow)
+        )
 
     def check_url(self, url: str, allowed_hosts: AbstractSet[str] | None) -> Target:
         """Take a URL apart and check all of it that can be checked without a look-up.
@@ -90,7 +92,7 @@ class Guard:
         Raises:
             DestinationBlocked: it is not public, and no network in `allow` holds it.
         """
-        kind = why_not_public(ipaddress.ip_address(address), self._allow)
+        kind = self._why_not(address)
         if kind is not None:
             message = f"the host is or resolves to {kind}; NOTIFIER_EGRESS_ALLOW lists exceptions"
             raise DestinationBlocked(message)

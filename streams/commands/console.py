@@ -58,13 +58,14 @@ def console(context: typer.Context) -> None:
 
 
 async def _run(running: "Console") -> None:
+    settings = running.settings
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     try:
         await running.start()
-        log.info("the console listens on %s", running.url)
+        log.info("listening on %s:%s for the console", settings.console_bind, running.port)
         await ended.wait()
         log.info("stopping")
     finally:

@@ -1,10 +1,12 @@
 """`notifier why`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from streams.clock import Clock
+from streams.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
 from streams.commands.common import FAULT, Json, settings_or_fail
 from streams.commands.output import finish, moment, print_json, print_table, reading, say, shown
 from streams.history.life import Life, lives_of
@@ -28,6 +30,16 @@ def why(
             metavar="TIME",
         ),
     ] = None,
+    console: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask a running console, which knows at once; Kafka is read if it can't say.",
+            metavar="URL",
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with an access token of the console.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say whether a partner was told, and if not, why, whose turn it is and when it goes on.
@@ -39,7 +51,9 @@ def why(
     settings = settings_or_fail(as_json=as_json)
     clock = Clock()
     since_ms = moment(since, clock.now_ms(), "--since")
-    found = finish(_search(settings, order_id, since_ms), as_json=as_json)
+    found = _ask(console, token_file, order_id) if console is not None else None
+    if found is None:
+        found = finish(_search(settings, order_id, since_ms), as_json=as_json)
     lives, now_ms = lives_of(found.facts), clock.now_ms()
     limits = _limits(settings, lives, clock)
     judged = [
@@ -58,6 +72,19 @@ def why(
             say(f"Only what was written since {rfc3339(since_ms)} was looked at.")
     if not judged:
         raise typer.Exit(FAULT)
+
+
+def _ask(url: str, token_file: Path | None, order_id: str) -> Found | None:
+    """Return what the console knows, or None where Kafka must be read."""
+    try:
+        address = ConsoleAddress.of(url, token_file)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    try:
+        return ask_console(address, order_id)
+    except CannotAsk as error:
+        say(f"The console can't say ({shown(error)}); reading Kafka.")
+        return None
 
 
 async def _search(settings: Settings, order_id: str, since_ms: int | None) -> Found:

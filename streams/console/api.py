@@ -72,6 +72,7 @@ class Api:
             [
                 (_get("/api/overview", "Is anyone not being told now, and is it us?", model.Overview), lambda scene, _path, _query: overview.overview(scene)),
                 (_get("/api/orders/{order_id}", "Was this partner told; if not, why, whose is it, when next?", model.Order), lambda scene, path, _query: orders.order(scene, path["order_id"])),
+                (_get("/api/orders/{order_id}/facts", "What every record about it says, for `notifier why`.", model.Facts), lambda scene, path, _query: orders.facts(scene, path["order_id"])),
                 (_get("/api/tiers", "What is due when, and is anything late?", model.TierList), lambda scene, _path, _query: _tiers(scene)),
                 (_get("/api/tiers/{wait}", "What rests on one tier, by due time.", model.WaitingList, RowsQuery), lambda scene, path, query: _tier(scene, path["wait"], query)),
                 (_get("/api/partners", "Who fails, since when, in what way?", model.PartnerList, PartnersQuery), lambda scene, _path, query: _partners(scene, query)),

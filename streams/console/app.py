@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,6 @@ from pathlib import Path
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from schemas.notify_url import check_notify_url
 from streams.clock import Clock
 from streams.console.api import Api
 from streams.console.ingest import Ingest, Source
@@ -30,12 +29,10 @@ from streams.console.tokens import Tokens
 from streams.history.facts import Kind, kind_of
 from streams.history.verdict import Limits
 from streams.kafka.connection import connection_of
-from streams.kafka.producer import RecordProducer
-from streams.kafka.reader import RecordReader
 from streams.kafka.tail import Tail
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
-from streams.replay.run import Tools
+from streams.replay.tools import Tools, open_tools
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -141,37 +138,15 @@ class Console:
         """End replays in order, then listening and reading."""
         await self._stack.aclose()
 
-    @property
-    def url(self) -> str:
-        """Where it can be reached from this machine."""
-        bind = self.settings.console_bind
-        host = "127.0.0.1" if bind in {"0.0.0.0", "::"} else bind  # noqa: S104  # not bound to, shown
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
-
     def _tail(self) -> Tail:
         settings, names = self.settings, self.scene.names
         return Tail(
             connection_of(settings), f"{settings.group_id}-console", _kinds(settings, names)
         )
 
-    @asynccontextmanager
-    async def _tools(self) -> AsyncIterator[Tools]:
-        """Open what a replay works with, for as long as it lasts."""
-        settings, name = self.settings, f"{self.settings.group_id}-console-replay"
-        connection = connection_of(settings)
-        producer = RecordProducer(connection, name, lambda _topic: None)
-        async with RecordReader(connection, name) as reader:
-            await producer.start()
-            try:
-                yield Tools(
-                    reader=reader,
-                    producer=producer,
-                    names=self.scene.names,
-                    clock=self.clock,
-                    check_url=lambda url: check_notify_url(url, allow_http=settings.allow_http),
-                )
-            finally:
-                await producer.stop()
+    def _tools(self) -> AbstractAsyncContextManager[Tools]:
+        # Bodies stay as they were: who the partners are and what keys they have is none of the console's business.
+        return open_tools(self.settings, lambda _: None, self.clock)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
         await asyncio.to_thread(self.metrics.refresh, self.scene)

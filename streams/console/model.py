@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Whose = Literal["nobody", "partner", "us", "unknown"]
 Tone = Literal["", "good", "warn", "bad", "us", "next"]
@@ -223,6 +223,15 @@ class Order(Shown):
 
     order_id: str
     notifications: tuple[Notification, ...]
+
+
+class Facts(Shown):
+    """Every record that was read about an order, as `streams.history.facts` keeps it."""
+
+    as_of: AsOf
+    order_id: str
+    oldest_ms: int | None = Field(description="of the first record that was read at all")
+    facts: tuple[dict[str, JsonValue], ...]
 
 
 class Figures(Shown):

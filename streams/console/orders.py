@@ -1,11 +1,12 @@
 """One order: what became of each of its notifications, in the words of `notifier why`."""
 
-from streams.console.model import Moment, Notification, Order, Spent, Tone
+from streams.console.model import Facts, Moment, Notification, Order, Spent, Tone
 from streams.console.scene import Scene
 from streams.history.life import Life, lives_of
 from streams.history.report import timeline
 from streams.history.timeline import Entry
 from streams.history.verdict import Verdict, verdict_on
+from streams.history.words import duration
 
 _LIKE = 5
 
@@ -18,6 +19,19 @@ def order(scene: Scene, order_id: str) -> Order | None:
     return Order(
         order_id=order_id,
         notifications=tuple(_notification(scene, life) for life in reversed(lives)),
+    )
+
+
+def facts(scene: Scene, order_id: str) -> Facts | None:
+    """Return what was read of an order, or None where nothing that was read names it: `notifier why` asks for it."""
+    found = scene.store.facts_of(order_id)
+    if not found:
+        return None
+    return Facts(
+        as_of=scene.as_of(),
+        order_id=order_id,
+        oldest_ms=oldest_known_ms(scene),
+        facts=tuple(fact.to_dict() for fact in found),
     )
 
 
@@ -101,8 +115,12 @@ def _timeline(life: Life, verdict: Verdict, now_ms: int) -> tuple[Moment, ...]:
     rows = timeline(life, verdict, now_ms)
     tones = [(entry.kind, _tone(entry)) for entry in life.entries]
     tones += [("next", "next")] * (len(rows) - len(tones))
-    return tuple(
-        Moment(
+    moments: list[Moment] = []
+    parks = 1
+    for row, (kind, tone) in zip(rows, tones, strict=True):
+        again = kind == "park" and bool(moments) and moments[-1].kind == "park"
+        parks = parks + 1 if again else 1
+        moment = Moment(
             at_ms=row.at_ms,
             kind=kind,
             what=row.what,
@@ -111,8 +129,13 @@ def _timeline(life: Life, verdict: Verdict, now_ms: int) -> tuple[Moment, ...]:
             then=row.then,
             tone=tone,
         )
-        for row, (kind, tone) in zip(rows, tones, strict=True)
-    )
+        if again:  # a silent destination is looked at every second: one line for all of that
+            first = moments.pop()
+            lasted = duration(row.at_ms - first.at_ms)
+            what = f"parked {parks} times within {lasted}, no attempt used"
+            moment = moment.model_copy(update={"at_ms": first.at_ms, "what": what})
+        moments.append(moment)
+    return tuple(moments)
 
 
 def _tone(entry: Entry) -> Tone:

@@ -100,7 +100,7 @@ def _missing(scene: Scene) -> Sentence | None:
 def _partners(
     scene: Scene, figures: Figures, everyone: Sequence[Partner], unwell: Sequence[Partner]
 ) -> Sentence | None:
-    failing = [one for one in unwell if one.state == "failing"]
+    failing = [one for one in unwell if one.state == "failing" and one.undelivered]
     if not failing:
         return None
     active = [one for one in everyone if one.attempts_hour]

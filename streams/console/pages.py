@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from urllib.parse import quote
 
 from aiohttp import web
 from jinja2 import Environment
@@ -86,7 +87,8 @@ class Pages:
             raise web.HTTPSeeOther(home)
         if not await self.ask(orders.is_known, asked):
             asked = await self.ask(orders.order_of_notification, asked) or asked
-        raise web.HTTPSeeOther(str(request.rel_url.with_path("/orders") / asked))
+        there = f"/orders/{quote(asked, safe='')}"
+        raise web.HTTPSeeOther(there)
 
     async def order(self, request: web.Request) -> web.Response:
         """Was this partner told; if not, why, whose is it, when next?"""

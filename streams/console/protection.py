@@ -65,7 +65,16 @@ class Protection:
 
     def middlewares(self) -> list[Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]]:
         """Return what stands before every handler, outermost first."""
-        return [web.middleware(self._headers), web.middleware(self._guard)]
+
+        @web.middleware
+        async def headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._headers(request, handler)
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._guard(request, handler)
+
+        return [headers, guard]
 
     def sign_in(self, response: web.StreamResponse, person: Person) -> None:
         """Open a session and give its cookie to the browser."""

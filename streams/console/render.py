@@ -15,6 +15,7 @@ from streams.history.words import clock_time, distance, duration, rfc3339
 
 TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _DASH: Final = "\N{EN DASH}"
+_NOTHING: Final = Markup("\N{EN DASH}")
 _STATES: Final = {
     "waiting": ("◷", "Waiting", ""),
     "accepted": ("◷", "Accepted", ""),
@@ -81,7 +82,7 @@ def environment(now_ms: Callable[[], int]) -> Environment:
     def when(at_ms: int | None, *, exact: bool = False) -> Markup:
         """Return a moment, with its distance in the title."""
         if at_ms is None:
-            return Markup(_DASH)
+            return _NOTHING
         now = now_ms()
         text = clock_time(at_ms, now)
         if exact:
@@ -93,7 +94,7 @@ def environment(now_ms: Callable[[], int]) -> Environment:
     def ago(at_ms: int | None) -> Markup:
         """Return how far away a moment is, with the moment in the title."""
         if at_ms is None:
-            return Markup(_DASH)
+            return _NOTHING
         return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(
             rfc3339(at_ms), distance(at_ms, now_ms())
         )

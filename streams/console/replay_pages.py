@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -112,7 +113,7 @@ class ReplayPages:
         """End a run; what was put back stays so."""
         may_replay(request)
         self.replays.stop(request.match_info["run"])
-        there = str(request.rel_url.with_path("/replays") / request.match_info["run"])
+        there = f"/replays/{quote(request.match_info['run'], safe='')}"
         raise web.HTTPSeeOther(there)
 
     async def _show_check(

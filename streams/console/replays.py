@@ -16,8 +16,9 @@ from streams.kafka.raw import Place
 from streams.kafka.reader import ReadFailed
 from streams.replay.plan import DEFAULT_RATE, Options, ReplayPlan, plan
 from streams.replay.put_back import Warrant
-from streams.replay.run import RunResult, Tools
+from streams.replay.run import RunResult
 from streams.replay.run import run as put_back
+from streams.replay.tools import Tools
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,6 @@ class Going:
         warrant: which, who and why.
         at_ms: when it began.
         result: how far it is.
-        stop: set to end it.
         fault: why it ended early, or None.
         done: whether it has ended.
     """
@@ -68,7 +68,6 @@ class Going:
     warrant: Warrant
     at_ms: int
     result: RunResult
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
     fault: str | None = None
     done: bool = False
 
@@ -175,27 +174,27 @@ class Replays:
         return run
 
     async def _do(self, going: Going, decided: ReplayPlan) -> None:
-        def note(result: RunResult) -> None:
-            going.result = result
-
         try:
             async with self.tools() as tools:
-                going.result = await put_back(decided, tools, going.warrant, note, going.stop)
+                await put_back(decided, tools, going.warrant, going.result)
         except ReadFailed as error:
             going.fault = str(error)
             log.warning("replay %s ended early: %s", going.warrant.run, error)
+        except Exception as error:  # whoever watches the run must learn of it
+            going.fault = f"It failed with {type(error).__name__}; the console's log says more."
+            log.exception("replay %s failed", going.warrant.run)
         finally:
             going.done = True
 
     def stop(self, run: str) -> None:
         """End a run of this console after what is under way; what was put back stays put back."""
         if run in self._runs:
-            self._runs[run].stop.set()
+            self._runs[run].result.stop = True
 
     async def close(self) -> None:
         """End every run and wait until no decision stands without its effect."""
         for going in self._runs.values():
-            going.stop.set()
+            going.result.stop = True
         for task in list(self._tasks):
             await task
 

@@ -7,8 +7,8 @@ file can be deleted at any time and is made anew from Kafka.
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -40,9 +40,11 @@ class Store:
     path: Path
     identity: str
     anew: str | None = field(default=None, init=False)
+    _writing_lock: threading.RLock = field(default_factory=threading.RLock, init=False)
+    _lending_lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _writer: sqlite3.Connection = field(init=False)
-    _readers: threading.local = field(default_factory=threading.local, init=False)
-    _opened: list[sqlite3.Connection] = field(default_factory=list, init=False)
+    _idle: list[sqlite3.Connection] = field(default_factory=list, init=False)
+    _generation: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._writer = self._connect()
@@ -55,34 +57,50 @@ class Store:
 
     def clear(self) -> None:
         """Make the file anew, empty."""
-        self.close()
-        for suffix in ("", "-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        self._readers = threading.local()
-        self._writer = self._connect()
-        with self._writer:
-            self._writer.executescript(
-                files("streams.console").joinpath("schema.sql").read_text("utf-8")
-            )
-            self._writer.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [("schema", SCHEMA), ("identity", self.identity)],
-            )
+        with self._writing_lock:
+            self.close()
+            for suffix in ("", "-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            self._writer = self._connect()
+            with self._writer:
+                self._writer.executescript(
+                    files("streams.console").joinpath("schema.sql").read_text("utf-8")
+                )
+                self._writer.executemany(
+                    "INSERT INTO meta VALUES (?, ?)",
+                    [("schema", SCHEMA), ("identity", self.identity)],
+                )
 
     def close(self) -> None:
-        """Close the file."""
-        self._writer.close()
-        while self._opened:
-            self._opened.pop().close()
+        """Close the file, once nobody is writing any more."""
+        with self._writing_lock, self._lending_lock:
+            self._generation += 1
+            self._writer.close()
+            while self._idle:
+                self._idle.pop().close()
 
     def rows(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
         """Return what a question brings, each row readable by index and by name. Any thread may ask."""
-        reader: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        with self._reader() as reader:
+            return reader.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that only reads: one that is idle, or a new one."""
+        with self._lending_lock:
+            generation = self._generation
+            reader = self._idle.pop() if self._idle else None
         if reader is None:
-            reader = self._readers.connection = self._connect()
+            reader = self._connect()
             reader.execute("PRAGMA query_only = 1")
-            self._opened.append(reader)
-        return reader.execute(sql, values).fetchall()
+        try:
+            yield reader
+        finally:
+            with self._lending_lock:
+                if generation == self._generation:
+                    self._idle.append(reader)
+                else:  # of a file that is gone
+                    reader.close()
 
     def row(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> Any:  # noqa: ANN401  # of SQLite
         """Return the first row that a question brings, or None."""
@@ -99,7 +117,7 @@ class Store:
     def put(self, facts: Iterable[Fact], positions: Mapping[Tag, int]) -> None:
         """Keep what records say, and how far was read: both or neither."""
         rows = rows_of(facts)
-        with self._writer as writer:
+        with self._writing() as writer:
             self._put_rows(rows)
             writer.executemany(
                 "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
@@ -144,7 +162,7 @@ class Store:
 
     def forget(self, begins: Mapping[Tag, int]) -> None:
         """Drop what Kafka has deleted, so that the model says what a new one would say."""
-        with self._writer as writer:
+        with self._writing() as writer:
             for (topic, partition), begin in begins.items():
                 values = (topic, partition, begin)
                 where = "topic = ? AND partition = ? AND offset < ?"
@@ -159,7 +177,7 @@ class Store:
 
     def fold(self) -> int:
         """Tell the lives of some orders anew of which something new was read; return how many orders are left."""
-        with self._writer as writer:
+        with self._writing() as writer:
             orders = writer.execute(
                 "SELECT order_id FROM touched LIMIT ?", (_FOLDED_AT_ONCE,)
             ).fetchall()
@@ -206,6 +224,12 @@ class Store:
     def _facts(connection: sqlite3.Connection, order_id: str) -> list[Fact]:
         found = connection.execute("SELECT said FROM facts WHERE order_id = ?", (order_id,))
         return [Fact.from_dict(json.loads(said)) for (said,) in found]
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, alone: `close` waits for its end, whichever thread is in it."""
+        with self._writing_lock, self._writer as writer:
+            yield writer
 
     # --- the file -----------------------------------------------------------------------------------
 

@@ -172,9 +172,12 @@ def _turn(life: Life, state: State, told: Told, *, overdue: bool) -> Turn:
         if life.reason in _UPSTREAM:
             return "payment core"
         return "us" if life.reason in _OURS or told == "no" else "partner"
-    if overdue or not life.calls:
-        return "us" if state == "due" or not life.parks else "partner"
-    return "us" if life.calls[-1].result_code in SET_UP_FAULTS else "partner"
+    if overdue:
+        return "us"
+    if not life.attempts:
+        return "partner" if life.parks and state != "due" else "us"
+    ours = life.calls and life.calls[-1].result_code in SET_UP_FAULTS
+    return "us" if ours else "partner"
 
 
 def _sentence(life: Life, state: State, told: Told, now_ms: int) -> str:
@@ -254,8 +257,8 @@ def said_by(partner: str, call: AttemptRecord) -> str:
     if call.failure == "read_timeout":
         took = (call.ended_at_ms or 0) - (call.started_at_ms or 0)
         return f"{partner} gave no answer within {duration(took)}"
-    verb = _VERBS.get(call.failure or "", "answered")
-    return f"{partner} {verb}: {short_answer(call)}"
+    verb = _VERBS.get(call.failure or "")
+    return f"{partner} {f'{verb}:' if verb else 'answered'} {short_answer(call)}"
 
 
 _VERBS: Final = {
@@ -266,6 +269,7 @@ _VERBS: Final = {
     "broken_connection": "gave no answer",
     "unsigned_answer": "answered, but without a signature that counts",
     "wrong_signature": "answered, but not signed by a key that we know",
+    "stale_answer": "answered, but with a time too far from ours",
 }
 
 

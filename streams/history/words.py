@@ -1,10 +1,11 @@
 """Times, durations and answers in the words that command line and console share. No wall clock: `now` is passed in."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from schemas.attempt_record import AttemptRecord
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = 1000
 _MINUTE: Final = 60 * _SECOND
 _HOUR: Final = 60 * _MINUTE
@@ -25,6 +26,7 @@ _FAILURES: Final = {
     "unreadable_answer": "answer unreadable",
     "unsigned_answer": "answer not signed",
     "wrong_signature": "signature of the answer wrong",
+    "stale_answer": "answer of another time",
 }
 
 
@@ -89,4 +91,4 @@ def short_answer(record: AttemptRecord) -> str:
 
 
 def _utc(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(min(max(at_ms, 0), _LATEST_MS) / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=min(max(at_ms, 0), _LATEST_MS))

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import faust
 from aiokafka.errors import KafkaError
 from faust.app.base import BootStrategy
+from faust.sensors import Monitor
 from faust.types import ConsumerMessage, StreamT
 
 from streams.clock import Clock
@@ -79,6 +80,23 @@ class _Boot(BootStrategy):
     """What a worker starts."""
 
     enable_web = False  # the runtime has the web port, once for both applications
+
+
+class _QuietMonitor(Monitor):
+    """Faust's statistics without those of each record: ours are `streams.operate.metrics`."""
+
+    def on_message_in(self, *_: object) -> None:
+        """Count nothing."""
+
+    def on_stream_event_in(self, *_: object) -> dict[str, object]:
+        """Count nothing."""
+        return {}
+
+    def on_stream_event_out(self, *_: object) -> None:
+        """Count nothing."""
+
+    def on_message_out(self, *_: object) -> None:
+        """Count nothing."""
 
 
 class NotifierApp(faust.App):
@@ -180,7 +198,7 @@ def build_app(
         # Client side only: with every partition held back for longer than this a worker would leave its group for good.
         broker_max_poll_interval=1_000_000.0,
         broker_session_timeout=10.0,
-        broker_heartbeat_interval=3.0,
+        broker_heartbeat_interval=1.0,  # how soon the others notice that one is gone, and that a rebalance has begun
         broker_request_timeout=40.0,
         broker_rebalance_timeout=60.0,
         broker_commit_interval=COMMIT_SECONDS,
@@ -198,6 +216,7 @@ def build_app(
         store="memory://",
         autodiscover=False,
         worker_redirect_stdouts=False,
+        Monitor=_QuietMonitor,
     )
     app.connection = connection
     app.host = host

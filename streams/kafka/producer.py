@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 MAX_RECORD_BYTES = 1_000_000
 """The largest record we write: Kafka's default `max.message.bytes` (1,048,588) less room for the batch."""
 
+_LINGER_MS = 10
+"""How long a record waits for company: nobody but a commit waits for it, and a request costs more than its records."""
+
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _BETWEEN_STARTS_SECONDS = 1.0
@@ -193,7 +196,7 @@ class RecordProducer:
             **self._connection.options(self._client_id),
             acks="all",
             enable_idempotence=True,
-            linger_ms=2,
+            linger_ms=_LINGER_MS,
             max_batch_size=256 * 1024,
             max_request_size=MAX_RECORD_BYTES + 48_576,
             request_timeout_ms=20_000,

@@ -52,6 +52,7 @@ RIGHTS: Final[Mapping[Role, Mapping[Place, tuple[str, ...]]]] = {
         "retry-group": ("READ",),
     },
     "console": {
+        "source": ("READ",),
         "tiers": ("READ",),
         "replay": ("READ", "WRITE"),
         "dead-letter": ("READ",),
@@ -180,13 +181,13 @@ async def _group_operations(admin: AIOKafkaAdminClient, group: str) -> int:
             return _NOT_TOLD
         raise
     answer = await admin._send_request(_GroupRequest(group), coordinator)  # noqa: SLF001  # aiokafka reads the answer by the wrong version
-    ((error, *_, operations),) = answer.groups
-    if error == _GROUP_DENIED:
+    ((code, *_, operations),) = answer.groups
+    if code == _GROUP_DENIED:
         return _DENIED
-    return _NOT_TOLD if error else int(operations)
+    return _NOT_TOLD if code else int(operations)
 
 
-class _MetadataResponse(Response):
+class _MetadataResponse(Response):  # type: ignore[misc]  # aiokafka ships no types
     API_KEY = 3
     API_VERSION = 8
     SCHEMA = Schema(
@@ -227,7 +228,7 @@ class _MetadataResponse(Response):
     )
 
 
-class _MetadataRequestV8(RequestStruct):
+class _MetadataRequestV8(RequestStruct):  # type: ignore[misc]  # aiokafka ships no types
     API_KEY = 3
     API_VERSION = 8
     RESPONSE_TYPE = _MetadataResponse
@@ -239,7 +240,7 @@ class _MetadataRequestV8(RequestStruct):
     )
 
 
-class _MetadataRequest(Request[_MetadataRequestV8]):
+class _MetadataRequest(Request[_MetadataRequestV8]):  # type: ignore[misc]  # aiokafka ships no types
     """What may we do with these topics?"""
 
     API_KEY = 3
@@ -251,7 +252,7 @@ class _MetadataRequest(Request[_MetadataRequestV8]):
         return request_struct_class(self._topics, False, False, True)  # noqa: FBT003  # Kafka's own order
 
 
-class _GroupResponse(Response):
+class _GroupResponse(Response):  # type: ignore[misc]  # aiokafka ships no types
     API_KEY = 15
     API_VERSION = 3
     SCHEMA = Schema(
@@ -280,14 +281,14 @@ class _GroupResponse(Response):
     )
 
 
-class _GroupRequestV3(RequestStruct):
+class _GroupRequestV3(RequestStruct):  # type: ignore[misc]  # aiokafka ships no types
     API_KEY = 15
     API_VERSION = 3
     RESPONSE_TYPE = _GroupResponse
     SCHEMA = Schema(("groups", Array(String("utf-8"))), ("include_authorized_operations", Boolean))
 
 
-class _GroupRequest(Request[_GroupRequestV3]):
+class _GroupRequest(Request[_GroupRequestV3]):  # type: ignore[misc]  # aiokafka ships no types
     """What may we do with this group?"""
 
     API_KEY = 15

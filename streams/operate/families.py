@@ -44,7 +44,7 @@ class Family(Generic[Kind]):
     """
 
     def __init__(self, metric: Kind, known: tuple[set[str], ...]) -> None:
-        self._metric = metric
+        self._metric: Kind = metric
         self._known = known
         self._bound: dict[tuple[str, ...], Kind] = {}
 
@@ -63,7 +63,7 @@ class Family(Generic[Kind]):
             str(value) if value in known else OTHER
             for value, known in zip(values, self._known, strict=True)
         )
-        series = self._metric.labels(*kept)
+        series: Kind = self._metric.labels(*kept)
         if OTHER not in kept:  # else whatever comes would be remembered
             self._bound[values] = series
         return series

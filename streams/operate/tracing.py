@@ -46,7 +46,7 @@ class Tracing:
 
     def begin(self, notification: Notification, now_ms: int) -> "TracedAttempt":
         """Begin the span of an attempt; the notification is the one before it."""
-        attributes = {
+        attributes: dict[str, str | int] = {
             "notifier.notification_id": notification.notification_id,
             "notifier.order_id": notification.order_id,
             "notifier.profile": notification.profile.name,

@@ -342,6 +342,6 @@ async def test_the_consumer_is_configured_by_us(new_member):
     assert consumer._auto_offset_reset == "earliest"
     assert consumer._partition_assignment_strategy == [RoundRobinPartitionAssignor]
     assert consumer._session_timeout_ms == 10_000
-    assert consumer._heartbeat_interval_ms == 3_000
+    assert consumer._heartbeat_interval_ms == 1_000
     assert consumer._max_partition_fetch_bytes == 65_536
     assert consumer._fetch_max_wait_ms == 250

@@ -10,17 +10,22 @@ from typer.main import get_command
 
 from schemas.attempt_record import AttemptRecord
 from streams.cli import app
+from streams.console.metrics import Metrics as ConsoleMetrics
 from streams.kafka import records
 from streams.kafka.topics import TopicNames, topic_specs
 from streams.notification.decision import DeadLetterReason
 from streams.notification.profiles import TIERS
 from streams.operate.metrics import Metrics
-from streams.partners.entry import Entry, SigningKeyEntry, TlsEntry
+from streams.partners.entry import Entry, ProxyEntry, SigningKeyEntry, TlsEntry
 from streams.settings import PREFIX, Settings
 
 VARIABLES = {PREFIX + name.upper() for name in Settings.model_fields}
 TOPICS = {spec.name for spec in topic_specs(TopicNames("payment-notification"), TIERS, 1, 1)}
-METRICS = {family.name for family in Metrics("0").registry.collect()}
+METRICS = {
+    family.name
+    for catalogue in (Metrics("0"), ConsoleMetrics())
+    for family in catalogue.registry.collect()
+}
 
 
 def command_faults(line):
@@ -126,6 +131,7 @@ def first_cells(text, heading):
         ("docs/partners-file.md", "## Keys of an entry", list(Entry.model_fields)),
         ("docs/partners-file.md", "### `signing_keys`", ["version", "file", "from"]),
         ("docs/partners-file.md", "### `tls`", list(TlsEntry.model_fields)),
+        ("docs/partners-file.md", "### `proxy`", list(ProxyEntry.model_fields)),
     ],
 )
 def test_tables_are_complete(pages, path, heading, expected):

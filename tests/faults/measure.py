@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.faults.measures.world import say
 
 FIGURES = Path(__file__).parents[2] / "build" / "measures"
 
-Measure = Callable[[bool], Awaitable[dict[str, Any]]]
+Measure = Callable[[bool], Coroutine[Any, Any, dict[str, Any]]]
 
 
 def _hang(hosts: int, hung: int, *, own_entry: bool) -> Measure:
@@ -51,6 +51,12 @@ MEASURES: Mapping[str, tuple[str, Measure]] = {
     "lateness": (
         "500 retries due a second on five tiers, 200,000 behind them: none early, p50 10 ms, p99 100 ms, most 1.5 s",
         lambda small: lateness(rate=100, seconds=10, behind=5000) if small else lateness(),
+    ),
+    "lateness-200": (
+        "the same with 200 due a second",
+        lambda small: lateness(
+            rate=200, seconds=10 if small else 60, behind=5000 if small else 200_000
+        ),
     ),
     "takeover": (
         "a worker is killed: its partitions deliver again within 15 s",

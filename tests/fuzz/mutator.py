@@ -6,7 +6,7 @@ from random import Random  # noqa: TID251  # passed in, seeded
 PIECES: Sequence[bytes] = (
     *(b"", b"\0", b"\xff", b"\xc3", b"\xc3\xa9", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf"),
     *(b'"', b"'", b"\\", b"\\u0000", b"\\ud800", b"\\udfff", b"\\ud83d\\ude00", b"\\x", b"\r\n", b"\n", b"\t"),
-    *(b"{", b"}", b"[", b"]", b":", b",", b"[" * 50, b"{" * 40, b'{"a":' * 40, b"]" * 50, b"[]", b"{}"),
+    *(b"{", b"}", b"[", b"]", b":", b",", b"[" * 50, b"[" * 3000, b"{" * 40, b'{"a":' * 40, b"]" * 50, b"[]", b"{}"),
     *(b"null", b"true", b"false", b"NaN", b"-Infinity", b"1e999", b"-0", b"0", b"-1", b"1" * 400, b"1e-400"),
     *(b"9" * 19, b"9223372036854775808", b"4294967296", b"2147483648", b"0x10", b"\xef\xbc\x91", b"1_000"),
     *(b"x" * 65, b"x" * 257, b"x" * 2049, b"x" * 4097, b"x" * 70_000),

@@ -7,6 +7,7 @@ import faulthandler
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random  # noqa: TID251  # seeded
 
@@ -15,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.mutator import Mutator
-from tests.fuzz.targets import Answers, Events, PartnersFiles, TierRecords, WireAnswers
+from tests.fuzz.targets import Answers, Events, PartnersFiles, Target, TierRecords, WireAnswers
 from tests.unit.kit import EVENTS
 
 SEEDS = Path(__file__).parent / "seeds"
-CASES = int(os.environ.get("FUZZ_CASES", "2500"))
+CASES = int(os.environ.get("FUZZ_CASES", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 HANG_SECONDS = 60
 SHARES = {
@@ -37,13 +38,14 @@ pytestmark = pytest.mark.timeout(max(60, CASES // 20))
 @pytest.fixture(params=SHARES)
 async def target(request, tmp_path):
     """Each kind of input."""
-    made = {
+    kinds: dict[str, Callable[[], Target]] = {
         "events": Events,
         "tier-records": TierRecords,
         "answers": Answers,
         "wire-answers": WireAnswers,
         "partners": lambda: PartnersFiles(tmp_path),
-    }[request.param]()
+    }
+    made = kinds[request.param]()
     yield request.param, made
     await made.close()
 
@@ -84,6 +86,18 @@ async def test_mutated_input(target):
         faulthandler.cancel_dump_traceback_later()
 
 
+@pytest.fixture
+async def event_feed():
+    """One bench for all examples."""
+    return Events()
+
+
+@pytest.fixture
+async def partners_feed(tmp_path):
+    """One folder for all examples."""
+    return PartnersFiles(tmp_path)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),
     lambda inner: (
@@ -91,11 +105,15 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
-STRANGE = settings(
-    max_examples=max(50, CASES // 20),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+
+
+def strange(share):
+    """Let Hypothesis draw so many of the cases."""
+    return settings(
+        max_examples=max(50, int(CASES * share)),
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
 
 
 @st.composite
@@ -113,16 +131,16 @@ def events(draw):
     return json.dumps(event, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
 
 
-@STRANGE
+@strange(0.05)
 @given(case=events() | JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200))
-async def test_strange_events(case):
+async def test_strange_events(event_feed, case):
     """Well-formed JSON that means something else: one call or one dead letter."""
-    await Events().try_one(case)
+    await event_feed.try_one(case)
 
 
-@STRANGE
+@strange(0.01)
 @given(case=st.dictionaries(st.text(max_size=10), JSON, max_size=3) | st.just({}), data=st.data())
-async def test_strange_partners_files(tmp_path, case, data):
+async def test_strange_partners_files(partners_feed, case, data):
     """Well-formed YAML that is no partners file, or nearly one: sentences, no exception."""
     entry = {
         "profiles": ["alipay-to-merchant"],
@@ -134,4 +152,4 @@ async def test_strange_partners_files(tmp_path, case, data):
     )
     entry[name] = data.draw(JSON)
     text = json.dumps({"partners": {"one": entry} | case}).encode("utf-8", "surrogatepass")
-    await PartnersFiles(tmp_path).try_one(text)
+    await partners_feed.try_one(text)

@@ -82,7 +82,7 @@ async def test_without_any_one_right_the_check_names_it(make_guarded, role):
 
 async def _when(look, good):
     """Look until it is so: rules reach the broker's authorizer a moment after they are acknowledged."""
-    found = []
+    found: list[str] = []
 
     async def seen():
         found[:] = await look()

@@ -6,18 +6,19 @@ the partners file, and the dump of a process that is aborted. The tiers and the 
 what they are for.
 """
 
-import asyncio
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from streams.clock import Clock
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.bad_records import bad_events, bad_notifications, notification_headers
 from tests.support.guarded import USERS
-from tests.support.kafka import read_topic
+from tests.support.kafka import producer, read_topic
 from tests.support.notifier import WorkerProcess
 from tests.support.waiting import eventually
 
@@ -46,7 +47,7 @@ class Spill:
 
     def __init__(self, secrets):
         self._secrets = {secret for secret in secrets if len(secret) >= 6}
-        assert len(self._secrets) > 50
+        assert len(self._secrets) > 30
         self.searched = {}
 
     def search(self, where, text):
@@ -60,7 +61,8 @@ def of_key(path):
     """Return what would give a private key away: its lines, and its numbers."""
     pem = Path(path).read_text()
     lines = {line for line in pem.splitlines() if not line.startswith("-----") and len(line) > 20}
-    numbers = load_pem_private_key(pem.encode(), None).private_numbers()
+    key: Any = load_pem_private_key(pem.encode(), None)
+    numbers = key.private_numbers()
     value = getattr(numbers, "d", None) or numbers.private_value
     return lines | {str(value), f"{value:x}"}
 
@@ -106,15 +108,22 @@ async def broken_records(deployment):
     events = [bad for bad in bad_events(make) if "huge" not in bad.name]
     wrong = make() | {"occurredAt": f"{MARK}-time", "resultCode": {MARK: MARK}}
     more = [encode(wrong), f'{{"{MARK}-name": '.encode(), f'"{MARK}"'.encode()]
-    for value in [*(bad.value for bad in events), *more]:
-        await deployment.write(deployment.source, value, MARK)
-    tiers = bad_notifications(make, 1, "on a tier")
-    for bad in tiers:
-        await deployment.write(
-            deployment.names.prefix + "-retry-1s", bad.value, bad.key, dict(bad.headers)
+    now_ms = Clock().now_ms()
+    tiers = bad_notifications(make, now_ms, "on a tier")
+    odd = notification_headers(make(), now_ms, attempt=f"{MARK}-attempt")
+    async with producer(deployment.bootstrap) as client:
+        for bad in events:
+            await client.send_and_wait(
+                deployment.source, bad.value, MARK.encode(), headers=bad.headers
+            )
+        for value in more:
+            await client.send_and_wait(deployment.source, value, MARK.encode())
+        for bad in tiers:
+            tier = deployment.names.prefix + "-retry-1s"
+            await client.send_and_wait(tier, bad.value, bad.key, headers=bad.headers)
+        await client.send_and_wait(
+            deployment.names.replay, f"{MARK}-body".encode(), b"key", headers=odd
         )
-    odd = dict(notification_headers(make(), 1, attempt=f"{MARK}-attempt"))
-    await deployment.write(deployment.names.replay, f"{MARK}-body".encode(), "key", odd)
     return len(events) + len(more) + len(tiers) + 1
 
 
@@ -186,4 +195,3 @@ async def _failed(deployment, partners):
         return partners <= {item.get("partner_id") for item in found if item.get("failure")}
 
     await eventually(seen, what="failures")
-    await asyncio.sleep(0)

@@ -156,6 +156,7 @@ CASES = [
         "NotifierSignatureFailures",
         *once("notifier_signature_failures_total{profile='mpp-to-ant',reason='wrong_signature'}"),
     ),
+    Case("NotifierStaleAnswers", *once("notifier_stale_answers_total{partner='p'}")),
     Case(
         "NotifierPartnerPaused",
         {"notifier_partner_paused{partner='p'}": "1x90"},

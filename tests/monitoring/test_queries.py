@@ -7,6 +7,7 @@ from itertools import chain
 import pytest
 from prometheus_client import Histogram
 
+from streams.console.metrics import Metrics as ConsoleMetrics
 from streams.operate.metrics import Metrics
 from tests.monitoring.conftest import FILES, ROOT
 from tests.monitoring.queries import Query, all_queries
@@ -14,14 +15,13 @@ from tests.monitoring.queries import Query, all_queries
 QUERIES = all_queries(FILES)
 RUNBOOKS = ROOT / "docs/runbooks"
 OF_PROMETHEUS = {"namespace", "job", "instance", "le", "alertname", "alertstate"}
-OF_THE_CONSOLE = {"notifier_reconciliation_difference"}
 OF_THE_CLIENT_LIBRARY = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
 
 
 def shown():
     """Return the series of the catalogue: the values of each label by name."""
     series = {}
-    for metric in Metrics.table().values():
+    for metric in (*Metrics.table().values(), *ConsoleMetrics.table().values()):
         labels = {label.name: set(label.values) for label in metric.names}
         if metric.kind is Histogram:
             edges = {str(edge) for edge in metric.buckets} | {"+Inf"}
@@ -39,7 +39,7 @@ def faults(query, recorded):
     """Return what a query asks for that nobody shows."""
     found = []
     for asked in query.asked():
-        if asked.metric in OF_THE_CONSOLE | OF_THE_CLIENT_LIBRARY:
+        if asked.metric in OF_THE_CLIENT_LIBRARY:
             continue
         if asked.metric.startswith("notifier:"):
             found += [] if asked.metric in recorded else [asked.metric]

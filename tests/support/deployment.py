@@ -130,7 +130,7 @@ class Deployment:
     # --- running ----------------------------------------------------------------------------------
 
     def worker(
-        self, environment: Mapping[str, str] | None = None, **settings: object
+        self, environment: Mapping[str, str] | None = None, /, **settings: object
     ) -> WorkerProcess:
         """Start a worker, with more in its environment than its settings."""
         worker = WorkerProcess(self.settings(**settings) | dict(environment or {}))

@@ -58,6 +58,6 @@ class Guarded:
     def settings(self, user: str, **more: object) -> Settings:
         """Return the same as the program's own settings."""
         variables = self.deployment.settings(**self.access(user, **more))
-        return Settings(
-            **{name.removeprefix("NOTIFIER_").lower(): text for name, text in variables.items()}
+        return Settings.model_validate(
+            {name.removeprefix("NOTIFIER_").lower(): text for name, text in variables.items()}
         )

@@ -51,14 +51,15 @@ class WorkerProcess:
 
     Args:
         settings: its whole configuration, as environment variables.
+        command: another one that says where it listens and when it is ready.
     """
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    def __init__(self, settings: Mapping[str, str], command: str = "worker") -> None:
         own = {"NOTIFIER_WEB_PORT": "0", "NOTIFIER_WEB_BIND": "127.0.0.1"}
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(  # noqa: S603  # our own command
-            [str(NOTIFIER), "worker"],
+            [str(NOTIFIER), command],
             env=environment(own | dict(settings)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

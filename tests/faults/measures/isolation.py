@@ -105,13 +105,15 @@ async def returning(
         meanwhile = await here.latencies_ms(
             [one for one in await going_on if one.host in others and one.at < drained]
         )
-        parks = Counter((await _parks(here)).values())
+        parked_orders = await _parks(here)
+        mine = {one.order_id for one in during if one.host in others}
+        parks_of_others = sum(parked_orders[order] for order in mine)
+        parks = Counter(parked_orders[one.order_id] for one in backlog)
         calls = [receipt.at for receipt in here.receipts() if receipt.host == out]
     probes = [at for at in calls if gone + 10 < at < back]
     drain = [at for at in calls if back <= at <= drained]
     fastest = max(_in_a_second(drain).values(), default=0)
-    parked = sum(parks.values())
-    per_record = sum(times * many for times, many in parks.items()) / max(parked, 1)
+    per_record = sum(times * many for times, many in parks.items()) / len(backlog)
     without, with_, after = (at_share(values, 0.99) for values in (well, ill, meanwhile))
     return {
         "events waiting at its return": len(backlog),
@@ -120,7 +122,8 @@ async def returning(
         "calls a second while it drained": round(len(drain) / (drained - back), 1),
         "most calls in one second": fastest,
         "seconds until all had come": round(drained - back, 1),
-        "parks of a record, mean and most": f"{per_record:.1f}, {max(parks, default=0)}",
+        "parks of a record, mean and most": f"{per_record:.1f}, {max(parks)}",
+        "others' events parked": parks_of_others,
         "others' p99 before, during the outage, during the drain, ms": (
             f"{without:.1f}, {with_:.1f}, {after:.1f}"
         ),

@@ -45,7 +45,11 @@ async def lateness(
         await here.received_orders(orders, seconds + lead_ms / 1000 + 120)
         cpu = await worker.metric("process_cpu_seconds_total")
         journal = [entry for entry in await here.journal() if entry.order_id in orders]
-    late = [entry.started_at_ms - entry.due_at_ms for entry in journal if entry.kind == "attempt"]
+    late = [
+        (entry.started_at_ms or 0) - (entry.due_at_ms or 0)
+        for entry in journal
+        if entry.kind == "attempt"
+    ]
     p50, p99, most = at_share(late, 0.5), at_share(late, 0.99), max(late)
     return {
         "retries": len(late),

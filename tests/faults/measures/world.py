@@ -4,13 +4,14 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from random import Random  # noqa: TID251  # seeded
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from aiokafka import AIOKafkaProducer
 
@@ -19,6 +20,7 @@ from streams.sandbox.broker import Broker
 from streams.sandbox.client import encode
 from streams.sandbox.keys import Keys, make_keys
 from streams.sandbox.ledger_evidence import read_topics
+from streams.sandbox.partner_process import PartnerProcess
 from streams.sandbox.payments import Event, order_id, payment_event
 from tests.faults.measures.light_partner import LightPartner, Receipt
 from tests.support.deployment import Deployment
@@ -70,8 +72,14 @@ class World:
     ) -> None:
         self.broker, self.partner = broker, partner
         common = {"allow_http": "true"}
+        # A deployment wants a partner's notify URLs; what it says of requests is not asked here.
         self.deployment = Deployment(
-            broker, partner, keys, directory, PARTITIONS, common | dict(settings)
+            broker,
+            cast(PartnerProcess, partner),
+            keys,
+            directory,
+            PARTITIONS,
+            common | dict(settings),
         )
         self.rng = Random(1)  # noqa: S311  # no secret
         self._receipts: list[Receipt] = []
@@ -181,7 +189,7 @@ def _parts(hosts: int) -> Iterator[tuple[Broker, LightPartner, Keys, Path]]:
 
 
 @asynccontextmanager
-async def world(hosts: int = 1, **settings: object):
+async def world(hosts: int = 1, **settings: object) -> AsyncIterator[World]:
     """Give a world with topics and without workers; ends everything."""
     with _parts(hosts) as (broker, partner, keys, directory):
         made = World(broker, partner, keys, directory, settings)

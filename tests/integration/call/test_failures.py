@@ -462,7 +462,9 @@ async def test_a_refused_client_certificate(  # noqa: PLR0913, PLR0917  # fixtur
             with raw:
                 with pytest.raises(ssl.SSLError):
                     server_tls.wrap_socket(connection, server_side=True)
-                while raw.recv(65_536):  # a socket closed with something unread resets, and the alert is lost
+                while raw.recv(
+                    65_536
+                ):  # a socket closed with something unread resets, and the alert is lost
                     pass
             return True
 

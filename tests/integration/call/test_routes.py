@@ -300,3 +300,12 @@ async def test_an_agents_token(raw_server, caller, partner):
     first, second = server.requests
     assert first.headers["agent-token"] == "T0KEN"
     assert "agent-token" not in second.headers
+
+
+async def test_no_proxy_but_the_entrys(raw_server, caller, partner, monkeypatch):
+    """What the environment says of proxies is for other programs: the call goes straight to the partner."""
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with raw_server() as server:
+        call = await caller.call(partner, server.url(), BODY, signed_answer=True)
+    assert call.outcome == SUCCESS

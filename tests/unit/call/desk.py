@@ -38,7 +38,9 @@ def partner(partner_id="shop", *, most=64, rate=None, timeout_seconds=5.0) -> Pa
     )
 
 
-def ended(outcome: Outcome, seconds=0.05, *, retry_after=None, slow_down=False) -> Call:
+def ended(
+    outcome: Outcome, seconds=0.05, *, retry_after=None, slow_down=False, signing=0.001
+) -> Call:
     """Return a call that took so long."""
     return Call(
         outcome=outcome,
@@ -48,7 +50,7 @@ def ended(outcome: Outcome, seconds=0.05, *, retry_after=None, slow_down=False) 
         ended_at_ms=round(seconds * 1000),
         retry_after_seconds=retry_after,
         url_origin="https://shop.example.com",
-        signing_seconds=0.001,
+        signing_seconds=signing,
         slow_down=slow_down,
     )
 

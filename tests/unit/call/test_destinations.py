@@ -46,6 +46,52 @@ async def test_patience_runs_out_after_a_second():
 
 
 @in_virtual_time
+async def test_a_line_that_would_take_too_long_takes_nobody():
+    """A place in it would be a place that others need: the record is told at once when there may be room."""
+    desk = Desk()
+    who = partner(most=2)
+    for _ in range(20):  # so that its usual time is known: half a second
+        ticket = await desk.take(who=who)
+        await asyncio.sleep(0.5)
+        desk.give_back(ticket, answered(seconds=0.5))
+    await desk.fill(who=who)
+    line = desk.line_up(calls=4, who=who)
+    await asyncio.sleep(0.1)
+    why, after, expected = await desk.refusal(who=who)
+    assert (why, after) == ("in-flight", 0)
+    assert expected == pytest.approx(1.25, rel=0.01)
+    for task in line:
+        task.cancel()
+
+
+@in_virtual_time
+async def test_a_short_line_that_moves_is_worth_more_patience():
+    """Where calls end fast and yet the line is slow, the worker is out of breath: parking would cost it more."""
+    desk = Desk()
+    who = partner(most=1)
+    held = await desk.take(who=who)
+    line = desk.line_up(calls=3, who=who)
+    for task in line:
+        await asyncio.sleep(0.9)
+        desk.give_back(held, answered(seconds=0.01))
+        held = [await task]
+    assert all(isinstance(task.result(), Ticket) for task in line)
+
+
+@in_virtual_time
+async def test_the_workers_own_slowness_is_not_the_destinations():
+    """What signing took, and as much again for the way back, is taken off before a call counts as slow."""
+    desk = Desk()
+    for _ in range(20):
+        desk.give_back(await desk.take(), answered(seconds=0.02))
+    before = desk.state(A).limit
+    desk.give_back(await desk.take(), answered(seconds=2.0, signing=0.9))
+    assert desk.state(A).limit >= before
+    desk.give_back(await desk.take(), answered(seconds=2.0))
+    assert desk.state(A).limit < before
+
+
+@in_virtual_time
 async def test_before_a_hung_destination_nobody_waits_in_vain():
     """Once it is known to be silent, records are parked at once."""
     desk = Desk()

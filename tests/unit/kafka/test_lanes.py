@@ -180,6 +180,38 @@ async def test_the_window_bounds_what_is_handled_at_once(new_desk):
     assert desk.work.started == [0, 1, 2, 3]
 
 
+async def test_lanes_share_the_window_by_turns(new_desk):
+    """What comes free goes to the lane that has waited longest, and a full lane does not keep the others out."""
+    desk = new_desk(window=2)
+    desk.lanes.open(1, {})
+    for offset in range(3):
+        desk.lanes.admit(record(offset), 1)
+    for offset in range(10, 13):
+        desk.lanes.admit(record(offset, partition=1), 1)
+    await turns()
+    assert desk.work.started == [0, 1]
+    await desk.end(0)
+    await desk.end(1)
+    assert desk.work.started == [0, 1, 2, 10]
+    await desk.end(2)
+    await desk.end(10, partition=1)
+    assert desk.work.started == [0, 1, 2, 10, 11, 12]
+
+
+async def test_a_lane_that_drains_in_line_lets_the_next_one_by(new_desk):
+    """Its turn is nobody's loss."""
+    desk = new_desk(window=1)
+    desk.lanes.open(1, {})
+    desk.lanes.admit(record(0), 1)
+    desk.lanes.admit(record(10, partition=1), 1)
+    desk.lanes.admit(record(20, topic="other"), 1)
+    await turns()
+    leaving = next(lane for lane in desk.lanes if lane.tag == ("topic", 1))
+    leaving.stop_starting()
+    await desk.end(0)
+    assert desk.work.started == [0, 20]
+
+
 async def test_the_span_closes_the_tap_and_opens_it_at_three_quarters(new_desk):
     """Hysteresis: a tap that turned at every record would stop the flow for 0.1 s each time."""
     desk = new_desk(limits(span=8))

@@ -89,7 +89,7 @@ def test_an_exception_quotes_nothing(configured, style):
     log = logging.getLogger("streams.anything")
     try:
         try:
-            raise KeyError(CANARY)
+            raise KeyError(CANARY)  # noqa: TRY301  # the cause
         except KeyError as error:
             raise ValueError(f"seen {CANARY}") from error  # noqa: EM102, TRY003  # the test's point
     except ValueError as error:

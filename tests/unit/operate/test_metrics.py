@@ -15,8 +15,8 @@ from streams.notification.outcome import Answered, Blocked, Failure, NoResult, R
 from streams.notification.profile import SET_UP_FAULTS
 from streams.notification.profiles import PROFILES
 from streams.operate.counting import Counting, result_of
-from streams.operate.health import Health
 from streams.operate.families import MOST_DECLARED, Label
+from streams.operate.health import Health
 from streams.operate.metrics import PARTNER, TIER, Metrics, latency_edges
 from streams.routes import STAGES
 
@@ -222,14 +222,10 @@ def test_the_tables_tiers_are_the_stages():
     assert TIER.values == STAGES
 
 
-@pytest.mark.parametrize(
-    "label",
-    sorted(
-        {label for spec in Metrics.table().values() for label in spec.names},
-        key=lambda label: label.name + label.meaning,
-    ),
-    ids=lambda label: label.name,
-)
+LABELS: list[Label] = [label for spec in Metrics.table().values() for label in spec.names]
+
+
+@pytest.mark.parametrize("label", LABELS, ids=[label.name for label in LABELS])
 def test_a_label_is_named_as_prometheus_asks(label: Label):
     """Short words, explained, with values that are listed or come with the configuration."""
     assert re.fullmatch("[a-z_]+", label.name)
@@ -391,14 +387,19 @@ def test_a_replay_is_not_in_the_target(metrics, counting):
 def test_what_is_known_of_partners(metrics, counting):
     """Who is paused, since when the key signs and when the next one does; who has gone is no longer shown."""
     old, new = SimpleNamespace(from_seconds=float("-inf")), SimpleNamespace(from_seconds=500.0)
-    shop = SimpleNamespace(partner_id="shop", paused=True, signing_keys=(old, new))
-    gone = SimpleNamespace(partner_id="gone", paused=False, signing_keys=(old,))
+    held = SimpleNamespace(kind="client", expires_at_seconds=900.0)
+    shop = SimpleNamespace(
+        partner_id="shop", paused=True, signing_keys=(old, new), certificates=(held,)
+    )
+    gone = SimpleNamespace(partner_id="gone", paused=False, signing_keys=(old,), certificates=())
     sample = metrics.registry.get_sample_value
     begins = "notifier_signing_key_from_timestamp_seconds"
     counting.partners([shop, gone], 100.0)
     assert sample("notifier_partner_paused", {"partner": "shop"}) == 1
     assert sample(begins, {"partner": "shop", "state": "current"}) == 0
     assert sample(begins, {"partner": "shop", "state": "next"}) == 500
+    expiry = "notifier_tls_certificate_not_after_timestamp_seconds"
+    assert sample(expiry, {"partner": "shop", "use": "client"}) == 900
     counting.partners([shop], 600.0)
     assert sample(begins, {"partner": "shop", "state": "current"}) == 500
     assert sample(begins, {"partner": "shop", "state": "next"}) == 0

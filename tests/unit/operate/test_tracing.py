@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from streams.notification.outcome import Answered, NoResult, Status
+from streams.notification.outcome import Answered, Failure, NoResult, Status
 from streams.operate.tracing import Tracing
 from tests.unit.bench import Bench
 from tests.unit.kit import event, read, read_back
@@ -79,7 +79,7 @@ def test_what_a_span_says(tracing, spans):
     """Ids, attempt, status and outcome; no body, no key, no URL but its origin."""
     traced = tracing.begin(notification(7, body=b'{"a":"canary"}'), 1000)
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", traced.traceparent)
-    traced.end(call(NoResult("http_status"), 7, 502))  # type: ignore[arg-type]  # the enumeration's value
+    traced.end(call(NoResult(Failure.HTTP_STATUS), 7, 502))
     (span,) = spans.get_finished_spans()
     assert span.kind is SpanKind.CLIENT
     assert dict(span.attributes) == {

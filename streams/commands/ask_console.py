@@ -1,0 +1,94 @@
+"""Asking a running console for what it has read of an order: an answer at once, where Kafka's topics are long."""
+
+import json
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlsplit
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
+
+from streams.history.facts import Fact
+from streams.history.search import Found
+
+_SECONDS: Final = 5.0
+_MOST_BYTES: Final = 64 * 1024 * 1024
+
+
+class CannotAsk(Exception):  # noqa: N818  # what it is
+    """The console gives no answer that can be relied on: why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleAddress:
+    """Where a console is, and who asks.
+
+    Attributes:
+        url: scheme, host and port.
+        token: an access token of the console, sent to that address only.
+    """
+
+    url: str
+    token: str
+
+    @classmethod
+    def of(cls, url: str, token_file: Path | None) -> "ConsoleAddress":
+        """Return the address that the options name.
+
+        Raises:
+            ValueError: the URL is none of http or https, or the file can't be read.
+        """
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            message = "--console: expected an address like https://notifier.example.com"
+            raise ValueError(message)
+        if token_file is None:
+            message = "--token-file: missing, expected a file with an access token of the console"
+            raise ValueError(message)
+        try:
+            token = token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"--token-file: can't be read: {error}"
+            raise ValueError(message) from error
+        if not token.isascii() or not token.isprintable() or not token:
+            message = "--token-file: expected one line with an access token of the console"
+            raise ValueError(message)
+        return cls(url.rstrip("/"), token)
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Follows none: the token is for one address."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Refuse."""
+
+
+def ask_console(address: ConsoleAddress, order_id: str) -> Found:
+    """Return what a console has read of an order.
+
+    Raises:
+        CannotAsk: it can't be reached, refuses the token, knows nothing of the order, or has not read everything yet.
+    """
+    request = Request(  # noqa: S310  # the scheme was checked
+        f"{address.url}/api/orders/{quote(order_id, safe='')}/facts",
+        headers={"Authorization": f"Bearer {address.token}", "Accept": "application/json"},
+    )
+    opener = build_opener(_NoRedirects, HTTPSHandler(context=ssl.create_default_context()))
+    try:
+        with opener.open(request, timeout=_SECONDS) as answer:
+            said: dict[str, Any] = json.loads(answer.read(_MOST_BYTES))
+    except HTTPError as error:
+        why = {401: "it does not know the token", 404: "it knows nothing of the order"}
+        raise CannotAsk(why.get(error.code, f"it answered HTTP {error.code}")) from error
+    except (URLError, OSError, ValueError) as error:
+        message = f"it can't be reached: {error}"
+        raise CannotAsk(message) from error
+    try:
+        if said["as_of"]["rebuilding"] or said["as_of"]["fault"]:
+            message = "it has not read everything yet"
+            raise CannotAsk(message)
+        facts = [Fact.from_dict(members) for members in said["facts"]]
+        return Found(facts, len(facts), said["oldest_ms"])
+    except (KeyError, TypeError, ValueError) as error:
+        message = "its answer is of another version"
+        raise CannotAsk(message) from error

@@ -1,0 +1,221 @@
+"""What an operator does at three in the morning, in a real Chromium, against a real installation."""
+
+import asyncio
+
+import pytest
+
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+
+PAGES = [
+    "/",
+    "/tiers",
+    "/tiers/30s",
+    "/partners",
+    "/partners/down",
+    "/dead-letters",
+    "/replays",
+    "/about",
+    "/api",
+]
+
+
+async def test_why_is_it_late_and_who_is_failing(stand, visit, shows):
+    """From the sign-in page to the reason: search an order, read the verdict, go to the partner."""
+    async with visit() as page:
+        await shows(page, f"/orders/{stand.waiting}", "Attempt 4 of 15")
+        await page.goto(stand.url)
+        await page.get_by_label("Order id").fill(stand.waiting)
+        await page.keyboard.press("Enter")
+        await page.get_by_role("heading", name=f"Order {stand.waiting}").wait_for()
+        said = await page.locator(".verdict").inner_text()
+        assert "Not acknowledged; down may have received it. down answered HTTP 503" in said
+        assert "is due at" in said
+        await page.locator(".verdict").get_by_role("link", name="down").click()
+        await page.get_by_role("heading", name="Partner down").wait_for()
+        assert "Failing since" in " ".join((await page.locator(".verdict").inner_text()).split())
+        await page.get_by_role("link", name="Overview").click()
+        await page.get_by_text("down does not answer. Nothing is overdue on our side.").wait_for()
+        await page.get_by_text("every notification is accounted for").wait_for()
+
+
+async def test_dead_letters_are_put_back_and_delivered(stand, visit, shows):
+    """Choose a class, see what would happen, put it back, watch it being delivered; the form twice starts one run."""
+    async with visit() as page:
+        await shows(page, "/dead-letters?answer=F%3APROCESS_FAIL", "all 5 that match")
+        await page.get_by_role("button", name="Check a replay of all 5 that match").click()
+        await page.get_by_role("heading", name="Put back 5 dead letters?").wait_for()
+        assert "Nothing has been sent." in await page.content()
+        checked = await page.evaluate(
+            "new URLSearchParams(new FormData(document.querySelector('form.ask'))).toString()"
+        )
+        await page.get_by_label("Why").fill("the partner mended it")
+        await page.get_by_role("button", name="Put back 5 dead letters").click()
+        await page.get_by_role("heading", name="Replay r-").wait_for()
+        run = page.url
+        await page.get_by_text("5 of 5 delivered.").wait_for(
+            timeout=30_000
+        )  # the page refreshes itself
+        again = await page.evaluate(
+            """async (form) => (await fetch('/replays', {method: 'POST', body: new URLSearchParams(form)})).url""",
+            checked.replace("why=&", "why=once+more&"),
+        )
+        assert again == run
+        for order in stand.refused:
+            await shows(page, f"/orders/{order}", "Told.")
+            assert len(stand.deployment.requests(order)) == 2
+        assert "Put back by alice" in await page.content()
+        await page.goto(stand.url + "/dead-letters")
+        await page.get_by_text("No dead letters.").wait_for()
+        records = [item for item in await stand.deployment.attempts() if item["kind"] == "replay"]
+        assert {(item["by"], item["why"]) for item in records} == {
+            ("alice", "the partner mended it")
+        }
+        assert len(records) == 5
+        log = stand.console.log
+        assert "replay-token" not in log
+
+
+async def test_the_keyboard_is_enough(stand, visit):
+    """Sign in, skip to the page, walk the pages and search, without a mouse."""
+    async with visit(None) as page:
+        await page.goto(stand.url + "/tiers")
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.textContent") == "Skip to the page"
+        await page.get_by_label("Access token").focus()
+        await page.keyboard.type("read-token")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("heading", name="Tiers").wait_for()
+        names = []
+        for _ in range(12):
+            await page.keyboard.press("Tab")
+            names.append(
+                await page.evaluate(
+                    "document.activeElement.textContent.trim() || document.activeElement.id"
+                )
+            )
+            style = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert style != "none", names
+        assert names[:8] == [
+            "Skip to the page",
+            "notifier",
+            "Overview",
+            "Tiers",
+            "Partners",
+            "Dead letters",
+            "Replays",
+            "About",
+        ]
+        await page.get_by_label("Order id").focus()
+        await page.keyboard.type(stand.told)
+        await page.keyboard.press("Enter")
+        await page.get_by_text("Told.").wait_for()
+
+
+async def test_it_works_without_a_script(stand, visit):
+    """Every page, the filters, the search and the check are links and forms."""
+    async with visit(java_script_enabled=False) as page:
+        for path in PAGES:
+            answer = await page.goto(stand.url + path)
+            assert answer.status == 200, path
+        assert await page.locator("#pause").count() == 1
+        assert not await page.locator("#pause").is_visible()
+        await page.goto(stand.url + "/partners")
+        await page.get_by_label("State").select_option("failing")
+        await page.get_by_role("button", name="Apply").click()
+        assert page.url.endswith("state=failing")
+        await page.get_by_role("link", name="down", exact=True).wait_for()
+        await page.get_by_label("Order id").fill(stand.told)
+        await page.get_by_role("button", name="Find").click()
+        await page.get_by_text("Told.").wait_for()
+        await page.get_by_role("button", name="Sign out").click()
+        await page.get_by_role("heading", name="Sign in").wait_for()
+
+
+async def test_pages_stay_live_until_they_are_paused(stand, visit):
+    """The page fetches itself; Pause stops that, focus inside what changes too."""
+    async with visit() as page:
+        await page.goto(stand.url + "/about")
+        first = await page.locator("#live-status").inner_text()
+        await page.wait_for_function(
+            "before => document.getElementById('live-status').textContent !== before",
+            arg=first,
+            timeout=15_000,
+        )
+        await page.get_by_role("button", name="Pause updates").click()
+        assert await page.locator("#pause").get_attribute("aria-pressed") == "true"
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        await asyncio.sleep(6)  # longer than a refresh takes to come: nothing may happen
+        assert asked == []
+
+
+async def test_a_console_that_goes_away_says_so(stand, visit):
+    """What is shown is then old, and the page says it, twice unanswered."""
+    async with visit(expected=("ERR_FAILED", "Failed to load")) as page:
+        await page.goto(stand.url + "/tiers")
+        await page.route("**/tiers", lambda route: route.abort())
+        await page.get_by_text("Not live any more").wait_for(timeout=20_000)
+
+
+async def test_who_may_only_read_sees_why(stand, visit, shows):
+    """The buttons are off and say why; the server refuses as well."""
+    async with visit("reader", expected=("403",)) as page:
+        await shows(page, "/dead-letters?all=1", "rejected")
+        button = page.get_by_role("button", name="Check a replay of those selected")
+        assert await button.is_disabled()
+        await page.get_by_text("Your token may read but not replay.").wait_for()
+        status = await page.evaluate(
+            "fetch('/replays', {method: 'POST', body: new URLSearchParams()}).then(a => a.status)"
+        )
+        assert status == 403
+
+
+async def test_another_site_can_send_no_form(stand, chromium):
+    """A page elsewhere that posts to the console with the operator's cookie is refused, and nothing is put back."""
+    from aiohttp import web
+
+    from tests.console.conftest import sign_in
+
+    async def trap(_request):
+        text = f'<form method="post" action="{stand.url}/logout"><button>win</button></form>'
+        return web.Response(text=text, content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/", trap)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    context = await chromium.new_context()
+    page = await context.new_page()
+    try:
+        await sign_in(page, stand, "alice")
+        await page.goto(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+        async with page.expect_response("**/logout") as waiting:
+            await page.get_by_role("button", name="win").click()
+        assert (await waiting.value).status == 403
+        answer = await page.goto(stand.url + "/tiers")
+        assert answer.url.endswith("/tiers")
+    finally:
+        await context.close()
+        await runner.cleanup()
+
+
+async def test_it_stops_within_its_grace(stand, visit):
+    """SIGTERM ends the console although a browser still holds a connection."""
+    from tests.support.notifier import WorkerProcess
+
+    settings = stand.deployment.settings(console_tokens_file=None)
+    refused = WorkerProcess(settings, "console")
+    assert await refused.ended() == 1
+    assert "NOTIFIER_CONSOLE_TOKENS_FILE: not set" in refused.log
+    async with visit(expected=("ERR_CONNECTION", "Failed to load")) as page:
+        await page.goto(stand.url + "/tiers")
+        assert await stand.console.stop(4) == 0
+
+    async def gone():
+        return not stand.console.alive
+
+    await eventually(gone, what="the console's end")

@@ -1,0 +1,124 @@
+"""A console over topics in memory, served over real HTTP."""
+
+from contextlib import asynccontextmanager
+from hashlib import sha256
+
+import pytest
+from aiohttp import ClientSession, CookieJar, TCPConnector
+from aiohttp.test_utils import TestServer
+
+from streams.console.app import Console
+from streams.console.tokens import Tokens
+from streams.settings import Settings
+from tests.support.topics import T0, Topics
+from tests.support.waiting import eventually
+from tests.unit.kit import ManualClock
+
+TOKENS = {"reader": "read-token", "alice": "replay-token"}
+RIGHTS = {"reader": "read", "alice": "replay"}
+
+
+@pytest.fixture
+def topics():
+    """Nothing stands on them yet."""
+    return Topics()
+
+
+@pytest.fixture
+def clock():
+    """Ten minutes after the first payment."""
+    clock = ManualClock()
+    clock.ms = T0 + 600_000
+    return clock
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """The settings of a console with a read model of its own, and its tokens file."""
+    lines = [
+        f"  {name}: {{sha256: {sha256(token.encode()).hexdigest()}, right: {RIGHTS[name]}}}"
+        for name, token in TOKENS.items()
+    ]
+    tokens = tmp_path / "tokens.yaml"
+    tokens.write_text("\n".join(["tokens:", *lines, ""]))
+    return Settings.model_construct(
+        **{name: field.default for name, field in Settings.model_fields.items()}
+        | {
+            "source_topics": ("final",),
+            "topic_prefix": "pn",
+            "console_tokens_file": tokens,
+            "console_database": tmp_path / "console.sqlite",
+        }
+    )
+
+
+class Browser:
+    """What a person does without a browser: requests with a cookie, and with the headers that a browser sends."""
+
+    def __init__(self, session, url):
+        self.session, self.url = session, url
+
+    async def get(self, path, **more):
+        """Return status and text."""
+        async with self.session.get(
+            self.url + path, **({"allow_redirects": False} | more)
+        ) as answer:
+            return answer.status, await answer.text(), answer.headers
+
+    async def post(self, path, form=(), site="same-origin", **headers):
+        """Send a form."""
+        given = ({"Sec-Fetch-Site": site} if site else {}) | headers
+        async with self.session.post(
+            self.url + path, data=form, headers=given, allow_redirects=False
+        ) as answer:
+            return answer.status, await answer.text(), answer.headers
+
+    async def sign_in(self, name="alice"):
+        """Sign in by the form."""
+        status, _, _ = await self.post("/login", {"token": TOKENS[name], "next": "/"})
+        assert status == 303
+        return self
+
+
+@pytest.fixture
+async def browse(topics, clock, settings):
+    """Make a console that has read all that stands on the topics, and a browser before it."""
+
+    @asynccontextmanager
+    async def make(*, name="alice", tools=None, **more):
+        changed = settings.model_copy(update=more)
+        console = Console(
+            changed, Tokens(changed.console_tokens_file), clock, lambda: topics, tools
+        )
+        server = TestServer(console.application())
+        await server.start_server()
+        import asyncio
+
+        reading = asyncio.create_task(console.scene.ingest.run())
+        await caught_up(console)
+        try:
+            async with ClientSession(
+                cookie_jar=CookieJar(unsafe=True), connector=TCPConnector(force_close=True)
+            ) as session:
+                browser = Browser(session, str(server.make_url("/")).rstrip("/"))
+                browser.console = console
+                if name is not None:
+                    await browser.sign_in(name)
+                yield browser
+        finally:
+            reading.cancel()
+            await server.close()
+            await console.stop()
+
+    return make
+
+
+async def caught_up(console):
+    """Wait until the console knows what stands on the topics now."""
+    fresh = console.scene.ingest.freshness
+    fresh.caught_up_ms = 0
+
+    async def look():
+        return fresh.caught_up_ms and console.scene.ingest.reconciliation is not None
+
+    await eventually(look, what="the console to catch up")

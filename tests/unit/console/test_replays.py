@@ -1,0 +1,146 @@
+"""Replays from the console: checked first, begun once, refused with a reason. What a run writes, `streams.replay` tests."""
+
+import re
+from contextlib import asynccontextmanager
+
+import pytest
+
+from streams.kafka.reader import ReadFailed
+from tests.support.topics import NAMES, Payment
+from tests.support.waiting import eventually
+
+LETTER = f"{NAMES.dead_letter}:0:0"
+
+
+@pytest.fixture(autouse=True)
+def letters(topics):
+    """Two open dead letters and one that was put back and delivered."""
+    Payment(topics, "one").refused(100)
+    Payment(topics, "two").refused(200, "PROCESS_FAIL")
+    Payment(topics, "back").refused(100).put_back(2000).delivered(2100)
+
+
+@asynccontextmanager
+async def away():
+    """The brokers can't be read any more when the run begins."""
+    message = "the brokers are away"
+    raise ReadFailed(message)
+    yield
+
+
+async def check(browser, form):
+    """Return the form that the check page holds, and the page."""
+    status, text, _ = await browser.post("/dead-letters/check", form)
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
+    return status, text, hidden
+
+
+async def test_a_check_says_what_would_happen(topics, browse):
+    """How many, what is left and why; nothing is written."""
+    before = {tag: len(there) for tag, there in topics.records.items()}
+    async with browse() as browser:
+        form = [("letter", f"{NAMES.dead_letter}:0:{number}") for number in range(3)]
+        status, text, hidden = await check(browser, form)
+        assert status == 200
+        assert "Put back 2 dead letters?" in text
+        assert "put back before" in text
+        assert hidden["expected"] == "2"
+        _, text, hidden = await check(browser, {"which": "matching", "answer": "read_timeout"})
+        assert hidden["expected"] == "2"
+    assert {tag: len(there) for tag, there in topics.records.items()} == before
+
+
+async def test_a_selection_must_be_one(browse):
+    """Nothing selected, too much, no place at all: a sentence, or 404."""
+    async with browse() as browser:
+        status, text, _ = await check(browser, {})
+        assert status == 409
+        assert "No dead letter was selected." in text
+        assert (await check(browser, {"letter": "x"}))[0] == 404
+        _, text, _ = await check(browser, {"letter": f"{NAMES.dead_letter}:0:99"})
+        assert "Nothing to put back" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"why": "x"}, "Say why"),
+        ({"rate": "0"}, "expected a number from 1 to 1000"),
+        ({"rate": "many"}, "expected a number"),
+        ({"expected": "3"}, "not 3 as when you checked"),
+        ({"selection": "unknown"}, "no longer known"),
+        ({"why": "line\nbreak"}, "why: expected"),
+    ],
+)
+async def test_a_replay_that_is_not_right_is_not_begun(topics, browse, changes, says):
+    """The reason stands beside the form; nothing is written, and what was typed is kept."""
+    before = {tag: len(there) for tag, there in topics.records.items()}
+    async with browse() as browser:
+        _, _, hidden = await check(browser, {"letter": LETTER})
+        status, text, _ = await browser.post(
+            "/replays", hidden | {"why": "acme is back", "rate": "20"} | changes
+        )
+        assert status in {400, 409}
+        assert says in text
+    assert {tag: len(there) for tag, there in topics.records.items()} == before
+
+
+async def test_what_was_checked_holds_for_a_quarter_of_an_hour(browse, clock):
+    """And for who checked it only."""
+    async with browse() as browser:
+        _, _, hidden = await check(browser, {"letter": LETTER})
+        clock.ms += 16 * 60_000
+        status, text, _ = await browser.post(
+            "/replays", hidden | {"why": "acme is back", "rate": "20"}
+        )
+        assert status == 409
+        assert "15 minutes" in text
+
+
+async def test_a_stale_console_puts_nothing_back(topics, browse, clock):
+    """It could put back what was put back already."""
+    async with browse() as browser:
+        _, _, hidden = await check(browser, {"letter": LETTER})
+        topics.fault = "the brokers are away"
+
+        async def noticed():
+            return browser.console.scene.ingest.freshness.fault
+
+        await eventually(noticed, what="the console to notice")
+        clock.ms += 40_000
+        status, text, _ = await browser.post(
+            "/replays", hidden | {"why": "acme is back", "rate": "20"}
+        )
+        assert status == 400
+        assert "behind Kafka" in text
+
+
+async def test_a_run_whose_brokers_go_away_says_so(browse):
+    """Begun once however often the form is sent; its page has the reason of its end."""
+    async with browse(tools=away) as browser:
+        _, _, hidden = await check(browser, {"letter": LETTER})
+        form = hidden | {"why": "acme is back", "rate": "20"}
+        status, _, headers = await browser.post("/replays", form)
+        assert status == 303
+        assert (await browser.post("/replays", form))[2]["Location"] == headers["Location"]
+
+        async def ended():
+            return "It ended early" in (await browser.get(headers["Location"]))[1]
+
+        await eventually(ended, what="the end of the run")
+        _, text, _ = await browser.get(headers["Location"])
+        assert "the brokers are away" in text
+        assert (await browser.post(headers["Location"] + "/stop"))[0] == 303
+        _, text, _ = await browser.get("/metrics")
+        assert "notifier_console_replays_total 1.0" in text
+
+
+async def test_runs_of_the_command_line_are_shown_too(browse):
+    """Who, why, how many, what came of it."""
+    async with browse() as browser:
+        _, text, _ = await browser.get("/replays")
+        assert "r-1" in text
+        _, text, _ = await browser.get("/replays/r-1")
+        assert "1 of 1 delivered." in text
+        assert "acme is back" in text
+        assert (await browser.get("/replays/none"))[0] == 404

@@ -1,0 +1,94 @@
+"""Facts: what is read from a record, and that nothing else is."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.history.facts import Fact, kind_of, read_fact
+from streams.kafka.raw import Place, RawRecord
+from streams.kafka.topics import TopicNames
+from tests.unit.history.tales import ORDER, T0, Tale
+
+KINDS = ("event", "tier", "replay", "dead-letter", "attempts")
+NAMES = ["kind", "attempt", "origin", "dead-letter-reason", "notify-url", "due-at-ms", "replay-of"]
+values = st.one_of(
+    st.none(),
+    st.binary(max_size=50),
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9)),
+        lambda inner: st.dictionaries(
+            st.sampled_from(["eventId", "payment", "paymentRequestId", "occurredAt", "profile"])
+            | st.text(max_size=5),
+            inner,
+            max_size=5,
+        ),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value).encode()),
+)
+headers = st.lists(
+    st.tuples(st.sampled_from(NAMES) | st.text(max_size=5), st.binary(max_size=20)), max_size=6
+).map(tuple)
+
+
+@given(
+    kind=st.sampled_from(KINDS),
+    key=st.one_of(st.none(), st.binary(max_size=10)),
+    value=values,
+    headers=headers,
+    at_ms=st.integers(-1, 2**50),
+)
+def test_every_record_has_a_fact_that_json_keeps(kind, key, value, headers, at_ms):
+    """Whatever bytes stand there: no exception, and what is written as JSON is read back the same."""
+    fact = read_fact(kind, RawRecord("topic", 3, 7, key, value, headers, at_ms))
+    text = json.dumps(fact.to_dict()).encode().decode()
+    assert Fact.from_dict(json.loads(text)) == fact
+    assert fact.place == Place("topic", 3, 7)
+
+
+@pytest.mark.parametrize(
+    "value", [b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe", b'"\\ud800"', b""]
+)
+def test_hostile_values_are_unreadable_facts(value):
+    """Deep nesting, no UTF-8 and half a surrogate pair are said to be unreadable."""
+    for kind in ("event", "attempts"):
+        assert read_fact(kind, RawRecord("topic", 0, 0, b"k", value, (), 0)).unreadable
+
+
+def test_a_fact_says_no_more_than_it_must():
+    """Of a body the result, of a URL its origin, of an event its ids; nothing of the customer."""
+    tale = Tale().event(notifyUrl="https://Shop.example.com:443/token-in-path?secret=1")
+    tale.tier(50, 100, notify_url="http://shop.example.com:80/secret").letter(60)
+    event, tier, letter = tale.facts
+    assert event.url_origin == "https://shop.example.com"
+    assert tier.url_origin == "http://shop.example.com"
+    assert (event.order_id, event.result, event.occurred_at_ms) == (ORDER, "SUCCESS", T0 - 1000)
+    assert (tier.result, tier.due_at_ms) == ("S:SUCCESS", T0 + 100)
+    assert (letter.reason, letter.detail) == ("attempts-exhausted", "d")
+    assert len(letter.value_sha256) == 64
+    assert "secret" not in json.dumps([fact.to_dict() for fact in tale.facts])
+
+
+def test_the_kind_of_a_topic():
+    """Ours by their names, the source topics by the settings, others not at all."""
+    names = TopicNames("pn")
+    seen = {
+        topic: kind_of(topic, names, ("final",))
+        for topic in ("pn-attempts", "pn-dead-letter", "pn-replay", "pn-retry-1s", "final", "other")
+    }
+    assert list(seen.values()) == ["attempts", "dead-letter", "replay", "tier", "event", None]
+
+
+@pytest.mark.parametrize("text", ["a:1:2", "a/1/2", "with:colon:1:2", "dotted.name-1:0:0"])
+def test_a_place_is_read_in_both_spellings(text):
+    """With colons as people write it, with slashes as headers have it."""
+    place = Place.parse(text)
+    assert Place.parse(str(place)) == Place.parse(place.header) == place
+
+
+@pytest.mark.parametrize("text", ["", "a", "a:1", "a:b:c", ":1:2", "a:-1:2", "a:1:²", "order-4711"])
+def test_what_is_no_place_is_refused(text):
+    """An order id is not taken for one."""
+    with pytest.raises(ValueError, match="expected TOPIC:PARTITION:OFFSET"):
+        Place.parse(text)

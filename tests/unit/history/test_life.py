@@ -1,0 +1,184 @@
+"""Lives folded from facts, and the verdicts on them."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from streams.history.life import lives_of
+from streams.history.report import as_json, facts_of, spent_words, timeline
+from streams.history.verdict import Limits, verdict_on
+from tests.unit.history.tales import ORIGIN, T0, Tale
+
+HOUR = 3_600_000
+PLACE = "pn-dead-letter/0/1"
+
+
+def one(tale):
+    (life,) = lives_of(tale.facts)
+    return life
+
+
+def judged(tale, now=HOUR, **more):
+    return verdict_on(one(tale), T0 + now, Limits(), **more)
+
+
+def refused(tale):
+    tale.attempt(20, result_status="F", result_code="RISK_REJECT", decision="dead-letter")
+    return tale.letter(60, reason="rejected", detail="the partner refused it")
+
+
+DELIVERED: dict[str, Any] = {
+    "decision": "delivered",
+    "result_status": "S",
+    "result_code": "SUCCESS",
+}
+TALES = {
+    "unread": (Tale().event(), 20, "no us due"),
+    "waiting": (Tale().event().attempt(20, http_status=503, failure="http_status"), 500, "perhaps partner waiting"),
+    "never reached": (Tale().attempt(20, failure="connect_timeout", request_left="no"), 500, "no partner waiting"),
+    "our set-up": (Tale().attempt(20, result_status="F", result_code="KEY_NOT_FOUND"), 500, "perhaps us waiting"),
+    "refused so far": (Tale().attempt(20, result_status="F", result_code="X"), 500, "refused partner waiting"),
+    "due": (Tale().attempt(20, failure="read_timeout"), 3000, "perhaps partner due"),
+    "overdue": (Tale().attempt(20, failure="read_timeout"), HOUR, "perhaps us due"),
+    "parked": (Tale().event().park(20, 60_000), 500, "no partner parked"),
+    "delivered": (Tale().event().attempt(20, failure="read_timeout").attempt(1100, **DELIVERED), HOUR, "yes nobody delivered"),
+    "rejected": (refused(Tale().event()), HOUR, "refused partner rejected"),
+    "exhausted": (Tale().attempt(20, decision="dead-letter", failure="read_timeout").letter(70), HOUR, "perhaps partner dead-lettered"),
+    "expired": (Tale().park(20, 1000).letter(90, reason="expired"), HOUR, "no us expired"),
+    "invalid": (Tale().letter(20, reason="invalid-event", kind="event", attempt=None), HOUR, "no payment core invalid"),
+    "unknown partner": (Tale().letter(20, reason="unknown-partner", kind="event", attempt=None), HOUR, "no us invalid"),
+    "put back": (refused(Tale().event()).replayed(5000, PLACE), 5100, "refused us due"),
+    "told after a replay": (refused(Tale().event()).replayed(5000, PLACE).attempt(5050, **DELIVERED), HOUR, "yes nobody delivered"),
+    "a tier alone": (Tale().tier(20, 60_000, attempt=3), 500, "perhaps partner waiting"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TALES)
+def test_told_turn_and_state(name):
+    """For each way that a notification may stand."""
+    tale, now, expected = TALES[name]
+    verdict = judged(tale, now)
+    assert f"{verdict.told} {verdict.turn} {verdict.state}" == expected
+    assert verdict.overdue is (name == "overdue")
+    assert verdict.sentence.endswith(".")
+    assert verdict.next.endswith(".")
+
+
+@pytest.mark.parametrize("name", TALES)
+def test_the_order_in_which_facts_come_changes_nothing(name):
+    """Nor does a record that was read twice."""
+    facts = TALES[name][0].facts
+    expected = lives_of(facts)
+    for order in list(permutations(facts))[:120]:
+        assert lives_of((*order, order[0])) == expected
+
+
+@pytest.mark.parametrize("name", TALES)
+def test_where_the_time_went_adds_up(name):
+    """From the payment's end, or our first record, to the end or to now; and what is laid out is all there."""
+    tale, now, _ = TALES[name]
+    life, verdict = one(tale), judged(tale, now)
+    spent = verdict.spent
+    began = life.entries[0].at_ms
+    end = life.since_ms if life.standing in {"delivered", "dead-lettered"} else T0 + now
+    first = one(tale).calls[0] if life.calls and life.calls[0].trigger == "event" else None
+    began = min(began, first.due_at_ms) if first else began
+    assert spent.total == max(0, end - began)
+    assert min(vars_of(spent)) >= 0
+    rows = timeline(life, verdict, T0 + now)
+    assert len([row for row in rows if not row.ahead]) == len(life.entries)
+    assert as_json(life, verdict)["spent_ms"]["us"] == spent.us
+    assert dict(facts_of(life, verdict, T0 + now))["told"] == verdict.told
+    assert bool(spent_words(spent)) is bool(spent.total)
+
+
+def vars_of(spent):
+    return [spent.upstream, spent.us, spent.partner, spent.agreed, spent.parked, spent.set_aside]
+
+
+def test_each_part_of_the_time_is_given_to_its_owner():
+    """Final, written, attempted late, waited, attempted, parked, given up, put back, told."""
+    tale = Tale().event(at=0).attempt(100, 200, failure="read_timeout", wait=1000)
+    tale.park(1_401, 10_000).attempt(11_501, 300, decision="dead-letter", failure="read_timeout")
+    tale.letter(11_801).replayed(21_801, PLACE).attempt(21_901, 50, **DELIVERED)
+    spent = judged(tale).spent
+    assert spent.upstream == 1000
+    assert spent.partner == 200 + 300 + 50
+    assert spent.agreed == 1001
+    assert spent.parked == 10_000
+    assert spent.set_aside == 10_000
+    assert spent.us == 100 + 100 + 100 + 100
+
+
+def test_sentences():
+    """The partner is the subject, times are UTC, numbers have units."""
+    waiting, _, _ = TALES["waiting"]
+    assert judged(waiting, 500).sentence == (
+        "Not acknowledged; acme may have received it. acme answered HTTP 503."
+    )
+    assert judged(waiting, 500).next == "Attempt 2 of 15 is due at 10:15:31 UTC (in 561 ms)."
+    thrice = Tale().attempt(0, failure="read_timeout", took=5000)
+    for began in (7000, 14_000):
+        thrice.attempt(began, failure="read_timeout", took=5000)
+    assert judged(thrice).sentence.endswith("acme gave no answer within 5.0 s, 3 times in a row.")
+    assert judged(thrice).next.startswith("Attempt 4 of 15 is overdue by 59 min")
+    delivered, _, _ = TALES["delivered"]
+    assert judged(delivered).sentence == (
+        "Told. acme acknowledged it at 10:15:31 UTC, attempt 2, 2.1 s after the payment became final."
+    )
+    rejected, _, _ = TALES["rejected"]
+    assert judged(rejected).sentence == (
+        "acme knows and refused it. Given up at 10:15:30 UTC after 1 attempts, rejected: the partner refused it."
+        " Last answer: F RISK_REJECT."
+    )
+
+
+def test_a_second_copy_changes_nothing():
+    """An event that came again and was absorbed leaves the verdict as it was; its line stands in the timeline."""
+    tale, _, _ = TALES["delivered"]
+    copy = Tale(origin="final/3/43", first_offset=100).event(at=9000)
+    copy.record(kind="decision", at_ms=T0 + 9050, decision="absorbed", attempt=None)
+    (life,) = lives_of([*tale.facts, *copy.facts])
+    assert life.standing == "delivered"
+    assert life.delivered_at_ms == one(tale).delivered_at_ms
+    assert "absorbed" in {entry.kind for entry in life.entries}
+
+
+def test_a_contradiction_changes_nothing():
+    """The same event id with other bytes was dead-lettered: the first result stands."""
+    tale, _, _ = TALES["delivered"]
+    other = Tale(origin="final/3/43", first_offset=100).letter(
+        9000, reason="conflicting-result", kind="event", attempt=None
+    )
+    (life,) = lives_of([*tale.facts, *other.facts])
+    assert life.standing == "delivered"
+    alone = one(other)
+    assert (alone.standing, alone.reason) == ("dead-lettered", "conflicting-result")
+
+
+def test_two_notifications_of_one_order_are_two_lives():
+    """The one that began first stands first."""
+    first, second = Tale().attempt(20), Tale("final/3/50", "evt-2", 100).attempt(5000, **DELIVERED)
+    lives = lives_of([*second.facts, *first.facts])
+    assert [life.notification_id for life in lives] == ["evt-1", "evt-2"]
+
+
+def test_what_retention_took_away_is_not_denied():
+    """Attempts without a record may have reached the partner; an event from before the oldest record has an unknown fate."""
+    life = one(Tale().tier(20, 60_000, attempt=3))
+    assert (life.attempts, life.attempts_missing) == (3, 3)
+    old = judged(Tale().event(at=-HOUR), known_since_ms=T0)
+    assert (old.state, old.overdue) == ("unknown", False)
+    young = judged(Tale().event(at=HOUR), now=2 * HOUR, known_since_ms=T0)
+    assert (young.state, young.overdue) == ("due", True)
+
+
+def test_where_it_rests_and_when_it_is_given_up():
+    """The record on the tier, by place; the give-up time counts from when it was accepted."""
+    tale = Tale().event().attempt(20).tier(61, 1062)
+    life = one(tale)
+    assert str(life.rests).startswith("pn-retry-1s:0:")
+    assert judged(tale, 500).gives_up_at_ms == T0 + 10 + 72 * HOUR
+    assert str(life.event) == ORIGIN.replace("/", ":")
+    assert life.result == "S:SUCCESS"

@@ -1,0 +1,223 @@
+"""What a replay puts back and what it leaves, and what it writes for that."""
+
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.attempt_record import AttemptRecord
+from schemas.notify_url import check_notify_url
+from streams.history.facts import read_fact
+from streams.kafka.raw import Place, RawRecord
+from streams.kafka.reader import Span
+from streams.kafka.records import decode_notification
+from streams.kafka.topics import TopicNames
+from streams.replay.letters import Selection, code_of, groups_of, spans_around
+from streams.replay.plan import Options, plan
+from streams.replay.put_back import Warrant, decision_record, fault_of, letter_record
+from tests.unit.history.tales import ORDER, T0, Tale
+
+DAY = 86_400_000
+NAMES = TopicNames("pn")
+WARRANT = Warrant("r-7", "alice", "acme is back")
+CHECK_URL = partial(check_notify_url, allow_http=False)
+
+
+def dead(**headers):
+    """Return a tale that ended as a dead letter, and that letter."""
+    tale = Tale().attempt(20, decision="dead-letter", failure="read_timeout")
+    tale.letter(70, **headers)
+    return tale, tale.facts[-1]
+
+
+def judge(told, options=None, now=T0 + 1000, **more):
+    """Return what becomes of a letter, in the light of a tale."""
+    tale, letter = told
+    made = plan([letter], tale.facts, options or Options(), now, **more)
+    assert len(made.selected) + len(made.skipped) == 1
+    return made.skipped[0].kind if made.skipped else "put back"
+
+
+def test_a_dead_letter_is_put_back_once():
+    """Until its replay stands on the replay topic; a decision that had no effect does not count, until it is old."""
+    tale, letter = dead()
+    assert judge((tale, letter)) == "put back"
+    place = letter.place.header
+    begun, _ = dead()
+    begun.replayed(100, place, written=False)
+    assert judge((begun, letter)) == "put back"
+    assert judge((begun, letter), now=T0 + 7 * DAY) == "put back before"
+    done, _ = dead()
+    done.replayed(100, place)
+    assert judge((done, letter)) == "put back before"
+    assert judge((done, letter), resuming="r-1") == "put back by this run"
+    assert judge((done, letter), resuming="r-2") == "put back before"
+
+
+def test_what_is_left_where_it_is():
+    """Delivered since, put back too often, contradicting, cut off, unreadable, unknown partner, forgotten."""
+    tale, letter = dead()
+    told = Tale("final/9/9", "evt-2", 100).attempt(5000, decision="delivered")
+    tale.facts += told.facts
+    assert judge((tale, letter)) == "delivered since"
+    earlier = Tale("final/9/9", "evt-2", 100).attempt(-2 * 60_000, decision="delivered")
+    tale, letter = dead()
+    tale.facts += earlier.facts
+    assert judge((tale, letter)) == "put back"
+    for reason, kind in (("conflicting-result", "conflicting result"), ("oversized", "cut off")):
+        assert judge(dead(reason=reason)) == kind
+    assert judge(dead(attempt=None)) == "unreadable"
+    assert judge(dead(attempt=None), Options(rebuild=True)) == "put back"
+    assert judge(dead(attempt=None, kind="event")) == "put back"
+    assert judge(dead(replays=3)) == "replayed too often"
+    assert judge(dead(replays=3), Options(max_replays=4)) == "put back"
+    assert judge(dead(), Options(partner_known=lambda name: name != "acme")) == "unknown partner"
+    assert judge(dead(), now=T0 + 31 * DAY) == "forgotten"
+    assert judge(dead(), Options(forgotten=True), now=T0 + 31 * DAY) == "put back"
+
+
+def test_a_plan_adds_up():
+    """How many to whom, how long it takes, what is skipped by class."""
+    letters = [dead(partner_id=name)[1] for name in ("a", "b", "a")]
+    letters = [
+        read_fact("dead-letter", RawRecord("pn-dead-letter", 0, n, b"k%d" % n, b"{}", (
+            ("dead-letter-reason", b"rejected"), ("attempt", b"1"), ("partner-id", letter.partner_id.encode()),
+        ), T0 - n))
+        for n, letter in enumerate(letters)
+    ]  # fmt: skip
+    made = plan(letters, [], Options(rate_per_second=2), T0)
+    assert made.partners == [("a", 2), ("b", 1)]
+    assert (made.rate, made.seconds) == (2, 1.5)
+    assert [letter.offset for letter in made.selected] == [2, 1, 0]
+
+
+GOOD = b'{"paymentRequestId":"order-1","paymentResult":{"resultCode":"X","resultStatus":"F"}}'
+
+
+def a_letter(value=GOOD):
+    """Return a dead letter after the last attempt, as a record and as a fact."""
+    pairs = tuple(
+        (name, str(text).encode())
+        for name, text in {
+            "format": 1, "notification-id": "evt-1", "profile": "mpp-to-alipay-plus", "partner-id": "acme",
+            "attempt": 15, "parks": 4, "replays": 0, "due-at-ms": T0, "occurred-at-ms": T0 - 1,
+            "accepted-at-ms": T0, "first-attempt-at-ms": T0, "last-outcome": "read_timeout",
+            "origin": "final/3/42", "x-tenant": "one", "dead-letter-reason": "attempts-exhausted",
+            "dead-letter-detail": "d",
+        }.items()
+    )  # fmt: skip
+    record = RawRecord("pn-dead-letter", 0, 9, ORDER.encode(), value, pairs, T0)
+    return record, read_fact("dead-letter", record)
+
+
+def test_a_notification_is_put_back_with_the_same_bytes_on_a_new_ladder():
+    """No attempts, no parks, one replay more, a new life; origin, body, key and unknown headers stay."""
+    record, letter = a_letter()
+    now = T0 + 100 * DAY
+    made = letter_record(NAMES, record, letter, WARRANT, now)
+    assert (made.topic, made.key, made.value) == ("pn-replay", record.key, record.value)
+    assert fault_of(made, CHECK_URL) is None
+    read = decode_notification(
+        RawRecord("pn-replay", 0, 0, made.key, made.value, made.headers),
+        latest_due_ms=None,
+        check_url=CHECK_URL,
+    )
+    assert (read.attempt, read.parks, read.replays, read.replay_run) == (0, 0, 1, "r-7")
+    assert (read.due_at_ms, read.accepted_at_ms, read.occurred_at_ms) == (now, now, T0 - 1)
+    assert (read.origin, read.first_attempt_at_ms, read.last_outcome) == ("final/3/42", None, "")
+    assert read.extra_headers == (("x-tenant", b"one"),)
+    assert Place.parse(dict(made.headers)["replay-of"].decode()) == letter.place
+    decision = decision_record(NAMES, made, letter, WARRANT, now)
+    said = AttemptRecord.model_validate_json(decision.value or b"")
+    assert (decision.topic, decision.key) == ("pn-attempts", record.key)
+    assert (said.by, said.why, said.replay_run) == ("alice", "acme is back", "r-7")
+    assert (said.replay_of, said.replays, said.decision) == (letter.place.header, 1, "replayed")
+
+
+def test_an_event_is_put_back_as_it_came():
+    """`kind: event`, its own bytes, its first origin, one replay more."""
+    raw = RawRecord("pn-dead-letter", 0, 5, b"any", b"<xml/>", (
+        ("format", b"1"), ("kind", b"event"), ("origin", b"final/3/42"), ("replays", b"1"),
+        ("dead-letter-reason", b"invalid-event"), ("dead-letter-detail", b"d"), ("value-length", b"6"),
+    ), T0)  # fmt: skip
+    letter = read_fact("dead-letter", raw)
+    made = letter_record(NAMES, raw, letter, WARRANT, T0)
+    assert made.value == b"<xml/>"
+    assert dict(made.headers) == {
+        "format": b"1",
+        "kind": b"event",
+        "origin": b"final/3/42",
+        "replays": b"2",
+        "replay-run": b"r-7",
+        "replay-of": b"pn-dead-letter/0/5",
+    }
+
+
+@pytest.mark.parametrize("value", [None, b"{", GOOD.replace(b"order-1", b"order-2")])
+def test_what_no_worker_could_read_is_named(value):
+    """A body that is missing, broken or about another order would be dead-lettered at once."""
+    record, letter = a_letter(value)
+    made = letter_record(NAMES, record, letter, WARRANT, T0)
+    assert fault_of(made, CHECK_URL)
+
+
+@pytest.mark.parametrize(
+    "texts", [("", "alice", "why"), ("r", "", "why"), ("r", "a", " "), ("r", "a", "w" * 501), ("r", "a", "x\ny")]
+)  # fmt: skip
+def test_a_warrant_says_who_and_why(texts):
+    """In one line each, neither empty nor endless."""
+    with pytest.raises(ValueError, match="expected 1 to"):
+        Warrant(*texts)
+
+
+def test_a_selection_takes_what_fits_all_of_it():
+    """Each filter excludes; several values of one are alternatives; names of places and orders are alternatives too."""
+    _, letter = dead(last_outcome="F:RISK_REJECT")
+    fits = [
+        {},
+        {"places": frozenset({letter.place})},
+        {"orders": frozenset({ORDER, "x"}), "places": frozenset({Place("t", 0, 0)})},
+        {"reasons": frozenset({"attempts-exhausted", "expired"}), "partners": frozenset({"acme"})},
+        {
+            "codes": frozenset({"RISK_REJECT"}),
+            "since_ms": letter.at_ms,
+            "until_ms": letter.at_ms + 1,
+        },
+    ]
+    for options in fits:
+        assert Selection(**options).takes(letter), options
+    for options in (
+        {"places": frozenset({Place("t", 0, 0)})},
+        {"orders": frozenset({"x"})},
+        {"reasons": frozenset({"expired"})},
+        {"partners": frozenset({"b"})},
+        {"profiles": frozenset({"mpp-to-ant"})},
+        {"codes": frozenset({"X"})},
+        {"since_ms": letter.at_ms + 1},
+        {"until_ms": letter.at_ms},
+    ):
+        assert not Selection(**options).takes(letter), options
+    assert code_of(letter) == "RISK_REJECT"
+    assert code_of(dead(last_outcome="")[1]) is None
+    (group,) = groups_of([letter, letter])
+    assert (group.reason, group.partner_id, group.code, group.count) == (
+        "attempts-exhausted",
+        "acme",
+        "RISK_REJECT",
+        2,
+    )
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 99)), max_size=8),
+    st.integers(0, 50),
+    st.integers(0, 50),
+)
+def test_the_shortest_spans_hold_every_place_that_is_there(places, start, length):
+    """And no partition that has none of them."""
+    spans = [Span("t", number, start, start + length) for number in range(4)]
+    around = spans_around([Place("t", *place) for place in places], spans)
+    held = {(s.partition, n) for s in around for n in range(s.start, s.end)}
+    assert {p for p in places if start <= p[1] < start + length} <= held
+    assert held <= {(s.partition, n) for s in spans for n in range(s.start, s.end)}

@@ -1,0 +1,132 @@
+"""How the operator's commands read options and print; what they say needs a broker and is tested with one."""
+
+import io
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from streams.cli import app
+from streams.commands.output import confirm, moment, print_table, shown
+from tests.unit.kit import NOW_MS
+
+
+@pytest.fixture
+def notifier(tmp_path, monkeypatch):
+    """Run the command with settings that are good but for their brokers."""
+    monkeypatch.setenv("NOTIFIER_PARTNERS_FILE", str(tmp_path / "partners.yaml"))
+    monkeypatch.setenv("NOTIFIER_BROKERS", "127.0.0.1:1")
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *arguments: CliRunner().invoke(app, arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("2h", NOW_MS - 7_200_000),
+        ("250ms", NOW_MS - 250),
+        ("2026-11-22T10:15:30Z", NOW_MS),
+        ("2026-11-22T11:15:30+01:00", NOW_MS),
+        (None, None),
+    ],
+)
+def test_a_time_is_read(text, ms):
+    """So long ago, or a moment with its offset."""
+    assert moment(text, NOW_MS, "--since") == ms
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-11-22", "2026-11-22T10:15:30", "-2h"])
+def test_what_is_no_time_is_wrong_use(text):
+    """A day or a time without an offset means something else elsewhere."""
+    with pytest.raises(typer.BadParameter, match="--since: expected how long ago"):
+        moment(text, NOW_MS, "--since")
+
+
+def test_text_of_outside_origin_stays_on_its_line():
+    """Control characters, terminal escapes and marks that turn the writing direction become visible."""
+    assert shown("a\x1b[31m\n\t\u202eb é支") == "a\\x1b[31m\\n\\t\\u202eb é支"
+
+
+def test_a_pipe_gets_tabs(capsys):
+    """No headings, nothing cut; a tab inside a cell is no separator."""
+    print_table(("one", "two"), [("x" * 300, None), ("a\tb", 7)])
+    assert capsys.readouterr().out == "x" * 300 + "\t\na\\tb\t7\n"
+
+
+class Terminal(io.StringIO):
+    """Standard input or output of somebody who sits there."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_gets_a_table_with_whole_ids(monkeypatch):
+    """With headings; an id that is too long for its column is folded, never cut."""
+    monkeypatch.setattr(sys, "stdout", out := Terminal())
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(("place", "why"), [("i" * 50, "[bold]w[/bold]")])
+    text = out.getvalue()
+    assert "place" in text
+    assert text.count("i") == 50
+    assert "[bold]" in text.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "count", "code"),
+    [("y\n", 5, None), ("n\n", 5, 1), ("311\n", 311, None), ("y\n", 311, 1)],
+)
+def test_the_question_grows_with_the_number(monkeypatch, typed, count, code):
+    """Up to a hundred yes will do; beyond it the number must be typed; no is exit 1."""
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    if code is None:
+        confirm("Replay?", count, yes=False)
+    else:
+        with pytest.raises(typer.Exit) as ended:
+            confirm("Replay?", count, yes=False)
+        assert ended.value.exit_code == code
+
+
+def test_nobody_is_asked_where_nobody_sits(monkeypatch, capsys):
+    """Then --yes is needed."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    with pytest.raises(typer.Exit) as ended:
+        confirm("Replay?", 1, yes=False)
+    assert ended.value.exit_code == 2
+    assert "add --yes" in capsys.readouterr().err
+    confirm("Replay?", 10**6, yes=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("dead-letters", "replay"), "name what to put back"),
+        (("dead-letters", "replay", "--partner", "a", "--execute"), "--why: missing"),
+        (("dead-letters", "replay", "x", "--execute", "--why", ""), "why: expected 1 to"),
+        (("dead-letters", "list", "--reason", "tired"), "expected one of attempts-exhausted"),
+        (("dead-letters", "list", "--profile", "mpp-to-mars"), "expected one of acquirer-to"),
+        (("dead-letters", "list", "--until", "soon"), "expected how long ago"),
+        (("resend", "order-1"), "--why: missing"),
+        (("undelivered", "--partner", "a"), "Missing option"),
+    ],
+)
+def test_wrong_use_exits_with_2(notifier, arguments, says):
+    """And names what was expected; no broker is asked."""
+    result = notifier(*arguments)
+    assert result.exit_code == 2
+    assert says in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [("why", "order-1"), ("dead-letters", "list"), ("dead-letters", "show", "t:0:1")]
+)
+def test_no_broker_is_one_sentence_and_1(notifier, arguments):
+    """Without a trace; in JSON where that was asked for."""
+    result = notifier(*arguments)
+    assert result.exit_code == 1
+    assert "fault: NOTIFIER_BROKERS: " in result.stderr
+    assert "Traceback" not in result.output
+    as_json = notifier(*arguments, "--json")
+    assert as_json.exit_code == 1
+    assert '"ok": false' in as_json.stdout
