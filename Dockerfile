@@ -6,9 +6,9 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 RUN python3 -m venv /build/tools && python3 -m venv --without-pip /opt/notifier
 WORKDIR /build/source
-COPY requirements/build.txt requirements/runtime.txt requirements/
+COPY requirements/build.txt requirements/image.txt requirements/
 RUN /build/tools/bin/pip install --only-binary :all: --require-hashes -r requirements/build.txt \
- && /build/tools/bin/pip --python /opt/notifier/bin/python install --only-binary :all: --require-hashes -r requirements/runtime.txt
+ && /build/tools/bin/pip --python /opt/notifier/bin/python install --only-binary :all: --require-hashes -r requirements/image.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY streams streams

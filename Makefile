@@ -16,6 +16,7 @@ MEASURE_ARGS ?=
 # make demo KEEP=1 leaves it all running
 KEEP ?=
 TEST_ARGS ?=
+IMAGE ?= payment-notifier:dev
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -28,7 +29,7 @@ endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo test test-unit test-faults measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke docs-pictures
+.PHONY: help setup demo test test-unit test-faults test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke docs-pictures
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -62,7 +63,7 @@ demo: $(STAMP) ## run the main job once: a real broker, a partner, some hundred 
 
 test: $(STAMP) ## run every test but the faults, then hold the coverage
 	@rm -f .coverage .coverage.*
-	@$(PY) -m coverage run -m pytest -m 'not faults' $(TEST_ARGS)
+	@$(PY) -m coverage run -m pytest -m 'not faults and not image' $(TEST_ARGS)
 	@$(PY) -m coverage combine --quiet
 	@status=0; \
 	echo "[test] coverage of everything, asked is what pyproject.toml says"; \
@@ -73,6 +74,15 @@ test: $(STAMP) ## run every test but the faults, then hold the coverage
 
 test-unit: $(STAMP) ## run the tests that need neither a broker nor processes of their own
 	@$(PY) -m pytest -q -m 'not kafka and not e2e' $(TEST_ARGS)
+
+test-image: $(STAMP) ## build the container image and run it; needs root, buildah, debootstrap and runc
+	@$(PY) -m pytest -q tests/image $(TEST_ARGS)
+
+image: ## build the container image with docker, podman or buildah; IMAGE=name:tag
+	@for builder in docker podman buildah; do command -v $$builder >/dev/null && break; builder=; done; \
+	if [ -z "$$builder" ]; then echo "Looked for docker, podman and buildah: none is there." >&2; exit 1; fi; \
+	$$builder build --build-arg "VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" \
+	  --build-arg "REVISION=$$(git rev-parse HEAD 2>/dev/null)" --tag $(IMAGE) .
 
 test-faults: $(STAMP) ## break everything under load, and account for every event; about ten minutes
 	@$(PY) -m pytest -q -s -m faults $(TEST_ARGS) tests/faults
@@ -135,13 +145,16 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --ge
   --custom-compile-command 'make lock' pyproject.toml
 lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml; LOCK_ARGS=--upgrade takes newer versions
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements/runtime.txt
-	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --extra console --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	@$(COMPILE) $(LOCK_ARGS) --extra console --extra tracing --constraint requirements/runtime.txt --output-file requirements/image.txt
+	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --extra tracing --extra console --group dev --constraint requirements/image.txt --output-file requirements/dev.txt
+	@$(subst pyproject.toml,--group build,$(COMPILE)) $(LOCK_ARGS) --constraint requirements/dev.txt --output-file requirements/build.txt
 
 docs: $(STAMP) ## write the generated pages anew
 	@$(PY) docs/generate.py
 
-docs-pictures: $(STAMP) ## look at the console with a real Chromium and write docs/pictures; three minutes
+docs-pictures: $(STAMP) ## look at the console with a real Chromium, at a dashboard with a Prometheus, and write docs/pictures; six minutes
 	@$(PY) docs/pictures.py
+	@$(PY) docs/dashboard_picture.py overview
 
 wheel: $(STAMP) sbom ## build the wheel in dist, and its list of parts
 	@$(PY) -m hatchling build --target wheel

@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -63,6 +65,7 @@ class Results:
         signature_ms: CPU time of one signature, once a round.
         receiver_per_second: what the receiver answers a sender that does nothing else, once a round.
         receiver_ms: its CPU time for that, an answer.
+        failures: runs that came to nothing, and why.
     """
 
     scenario: str
@@ -72,6 +75,7 @@ class Results:
     receiver_per_second: list[float] = field(default_factory=list)
     receiver_ms: list[float] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     @property
     def floor_ms(self) -> float:
@@ -107,8 +111,17 @@ class Results:
 
     @property
     def faults(self) -> list[str]:
-        """What no system may do, over all runs."""
-        return [fault for run in self.runs for fault in run.figures.faults]
+        """What no system may do, over all runs, and runs that came to nothing."""
+        return self.failures + [fault for run in self.runs for fault in run.figures.faults]
+
+    @contextmanager
+    def noting_failures(self, where: str, say: Callable[[str], None]) -> Iterator[None]:
+        """Note a run that fails instead of ending the session with it."""
+        try:
+            yield
+        except (RuntimeError, TimeoutError) as error:
+            self.failures.append(f"{self.scenario}, {where}: {error}")
+            say(f"  {error}")
 
     def save(self, directory: Path = DIRECTORY) -> Path:
         """Write the file."""

@@ -116,16 +116,17 @@ async def measure(bench: Bench, scenario: Scenario, options: Options, say: Say) 
     for number in range(1, options.rounds + 1):
         await _begin_round(bench, results, number, say)
         for system in options.chosen(scenario.systems):
-            figures = await bench.run(
-                system,
-                backlog,
-                window=options.window,
-                in_flight=in_flight,
-                manner=scenario.manner,
-                verifies=scenario.verifies,
-            )
-            results.runs.append(Run(number, figures))
-            say(line(figures, results.signature_ms[-1]))
+            with results.noting_failures(f"round {number}", say):
+                figures = await bench.run(
+                    system,
+                    backlog,
+                    window=options.window,
+                    in_flight=in_flight,
+                    manner=scenario.manner,
+                    verifies=scenario.verifies,
+                )
+                results.runs.append(Run(number, figures))
+                say(line(figures, results.signature_ms[-1]))
     return results
 
 
@@ -150,15 +151,16 @@ async def measure_open_loop(
         await _begin_round(bench, results, number, say)
         for system, rate in plan:
             backlog = await bench.backlog(moulds, PARTITIONS * 20)
-            figures = await bench.run(
-                system,
-                backlog,
-                window=options.window,
-                in_flight=in_flight,
-                load=OpenLoad(rate, moulds),
-            )
-            results.runs.append(Run(number, figures, rate))
-            say(line(figures, results.signature_ms[-1], rate))
+            with results.noting_failures(f"round {number}, {rate:g}/s", say):
+                figures = await bench.run(
+                    system,
+                    backlog,
+                    window=options.window,
+                    in_flight=in_flight,
+                    load=OpenLoad(rate, moulds),
+                )
+                results.runs.append(Run(number, figures, rate))
+                say(line(figures, results.signature_ms[-1], rate))
     return results
 
 

@@ -12,6 +12,8 @@ async def smoke(bench: Bench, say: Say) -> Results:
     """Measure two workers and the peer once, and say how they compare."""
     options = Options(1, Window(1.5, 3.0), ("notifier-2", _PEER))
     results = await measure(bench, SCENARIOS["throughput"], options, say)
+    if results.failures:
+        return results
     ours, theirs = (results.middle("per_second", system) for system in results.systems())
     cost = results.middle("cpu_ms", "notifier-2")
     say(

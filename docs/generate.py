@@ -16,6 +16,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # this checkout's packages, whatever is installed
 
 from docs.dashboards import DASHBOARDS  # noqa: E402  # after the path is set
+from docs.tables import PAGES  # noqa: E402
 from schemas.acknowledgement import Acknowledgement  # noqa: E402
 from schemas.attempt_record import AttemptRecord  # noqa: E402
 from schemas.event import Event  # noqa: E402

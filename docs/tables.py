@@ -63,10 +63,10 @@ def value_rows() -> Iterator[str]:
         meaning = ""
 
 
-def _default(values: Any, path: list[str]) -> str:
-    for name in path:
+def _default(values: dict[str, Any], path: list[str]) -> str:
+    for name in path[:-1]:
         values = values[name]
-    return f"`{json.dumps(values, ensure_ascii=False)}`"
+    return f"`{json.dumps(values[path[-1]], ensure_ascii=False)}`"
 
 
 def capacity_rows() -> Iterator[str]:

@@ -6,6 +6,7 @@ Rules that hold for one message only stand with that message.
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
@@ -144,6 +145,9 @@ class InvalidBody(ValueError):  # noqa: N818  # named after what it says about t
         self.faults = faults
 
 
+_wire_name = cache(to_camel)
+
+
 class Body(WireObject):
     """A request body. The result member is ours to write; all others come from the event's `payment`."""
 
@@ -155,7 +159,7 @@ class Body(WireObject):
     @classmethod
     def result_member(cls) -> str:
         """Return the wire name of the member that holds the result."""
-        return to_camel(cls.result_field)
+        return _wire_name(cls.result_field)
 
     @classmethod
     def read(

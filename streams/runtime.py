@@ -269,6 +269,7 @@ class Runtime:
 
     def _refresh(self) -> None:
         """Bring the gauges up to date that nothing else moves."""
+        self._counting.partners(self.partners.current.values(), self.clock.now_seconds())
         self.metrics.in_flight.set(self._destinations.in_flight)
         self.metrics.destinations.set(len(self._destinations))
         self.metrics.silent_destinations.set(self._destinations.silent_destinations())

@@ -28,8 +28,8 @@ def console(context: typer.Context) -> None:
     """Run the console until SIGTERM or Ctrl-C."""
     if context.invoked_subcommand is not None:
         return
-    logging.config.dictConfig(logging_config())
     settings = settings_or_fail()
+    logging.config.dictConfig(logging_config(settings.log_level, settings.log_format))
     try:
         from streams.console.app import Console
     except ModuleNotFoundError as error:

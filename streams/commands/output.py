@@ -50,7 +50,13 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
         for row in cells:
             print("\t".join(row))
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+        show_header=any(headings),
+    )
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in cells:
@@ -111,17 +117,18 @@ def moment(text: str | None, now_ms: int, option: str) -> int | None:
     raise typer.BadParameter(message)
 
 
-def confirm(question: str, count: int, *, yes: bool) -> None:
+def confirm(question: str, count: int, *, yes: bool, as_json: bool = False) -> None:
     """Ask before something that can't be taken back; exit with 1 when it is declined, with 2 when nobody can be asked.
 
     Args:
         question: what will happen.
         count: of how many things; over a hundred the number must be typed.
         yes: it was answered on the command line.
+        as_json: a program reads the output; it is not asked.
     """
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         say("usage: nobody can be asked here; add --yes")
         raise typer.Exit(2)
     if count > _TYPE_OVER:

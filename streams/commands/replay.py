@@ -110,7 +110,7 @@ def replay(
     if not as_json:
         say(f"Run {warrant.run}.")
     question = f"Replay {len(made.selected):,} dead letters{_to(made)}?"
-    confirm(question, len(made.selected), yes=yes or expect is not None)
+    confirm(question, len(made.selected), yes=yes or expect is not None, as_json=as_json)
     result = RunResult(len(made.selected))
     try:
         finish(_run(settings, partners, made, warrant, result), as_json=as_json)

@@ -55,7 +55,10 @@ def resend(
     try:
         may_be_sent_again(life)
         confirm(
-            f"Send {shown(life.notification_id)} to {shown(life.partner_id)} again?", 1, yes=yes
+            f"Send {shown(life.notification_id)} to {shown(life.partner_id)} again?",
+            1,
+            yes=yes,
+            as_json=as_json,
         )
         finish(_resend(settings, partners, life, warrant), as_json=as_json)
     except CannotPutBack as error:

@@ -26,6 +26,8 @@ def about(scene: Scene, version: str) -> About:
         ),
         facts=store.row("SELECT count(*) FROM facts")[0],
         lives=store.row("SELECT count(*) FROM lives")[0],
-        database_bytes=store.path.stat().st_size,
+        database_bytes=sum(
+            part.stat().st_size for part in store.path.parent.glob(f"{store.path.name}*")
+        ),
         oldest_ms=oldest_known_ms(scene),
     )

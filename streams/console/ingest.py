@@ -100,6 +100,7 @@ class Ingest:
     edges: dict[Tag, Edges] = field(default_factory=dict)
     reconciliation: Reconciliation | None = None
     _looked: float = field(default=0.0, init=False)
+    _looked_ms: int = field(default=0, init=False)
     _forgot: float = field(default=0.0, init=False)
     _sum_again: float = field(default=0.0, init=False)
     _settled: dict[Tag, Progress] | None = field(default=None, init=False)
@@ -134,8 +135,12 @@ class Ingest:
         """See what the partitions hold now, and follow those that are new."""
         now = time.monotonic()
         settled = await source.settled(self.groups) if now >= self._sum_again else None
+        looked_ms = self.now_ms()
         edges = await source.look()
-        self._looked, self._settled = now, settled
+        if not edges:
+            message = "none of the topics exists; `notifier topics create` makes ours"
+            raise ReadFailed(message)
+        self._looked, self._looked_ms, self._settled = now, looked_ms, settled
         known = await asyncio.to_thread(self.store.positions)
         if any(known.get(tag, 0) > edge.end for tag, edge in edges.items()):
             log.warning("the topics were made anew: the read model is built anew")
@@ -167,7 +172,7 @@ class Ingest:
         if await self._fold(unread) or unread:
             return
         fresh.rebuilding, fresh.read, fresh.fault = False, 0, None
-        fresh.caught_up_ms = self.now_ms()
+        fresh.caught_up_ms = self._looked_ms
         if self._settled is not None:
             settled, self._settled = self._settled, None
             await self._reconcile(settled)

@@ -7,6 +7,7 @@ from streams.console.model import Figures, Overview, Partner, Sentence, Tier
 from streams.console.partners import HOUR_MS, partners
 from streams.console.scene import Scene
 from streams.console.tiers import tiers, verdict_on_tiers
+from streams.console.words import some, verb
 from streams.history.words import clock_time, distance, duration
 
 _NOT_REACHED = ("no connection", "host name not found", "TLS failed")
@@ -79,7 +80,7 @@ def _nobody_reads(scene: Scene) -> Sentence | None:
     age = duration(scene.now_ms() - made.oldest_arriving_ms)
     return Sentence(
         whose="us",
-        title=f"{made.arriving:,} events wait and no worker has settled them. This is ours.",
+        title=f"{some(made.arriving, 'event')} {verb(made.arriving, 'waits', 'wait')} for a worker. This is ours.",
         text=f"The first was written {age} ago on {', '.join(scene.source_topics)} or the replay topic."
         " Look whether workers with role main or all are running, and at their logs.",
     )
@@ -91,7 +92,8 @@ def _missing(scene: Scene) -> Sentence | None:
         return None
     return Sentence(
         whose="us",
-        title=f"{abs(made.difference):,} notifications are not accounted for. This is ours.",
+        title=f"{some(abs(made.difference), 'notification')} {verb(abs(made.difference), 'is', 'are')}"
+        " not accounted for. This is ours.",
         text=f"Accepted {made.accepted:,}, ended {made.ended:,}, waiting {made.waiting:,}."
         f" {'The first: ' + ', '.join(made.missing[:_NAMED]) + '.' if made.missing else ''}".rstrip(),
     )
@@ -120,7 +122,7 @@ def _partners(
         )
     others = len(active) - len(failing)
     contrast = (
-        f" {others} other partner{'s' if others > 1 else ''} answer{'' if others > 1 else 's'} the same workers."
+        f" {some(others, 'other partner')} {verb(others, 'answers', 'answer')} the same workers."
         if others
         else " No other partner was called in the last hour, so it may be us all the same."
     )
@@ -128,7 +130,9 @@ def _partners(
         whose="partner",
         title=f"{_names(failing)} {'do' if len(failing) > 1 else 'does'} not answer."
         f" Nothing is overdue on our side.",
-        text=" ".join(parts) + contrast + f" {figures.waiting:,} notifications wait in all.",
+        text=" ".join(parts)
+        + contrast
+        + f" In all {some(figures.waiting, 'notification')} {verb(figures.waiting, 'waits', 'wait')}.",
     )
 
 
@@ -137,14 +141,15 @@ def _all_well(scene: Scene, figures: Figures) -> Sentence:
     when = f"The last acknowledgement came {distance(last, scene.now_ms())}." if last else ""
     if figures.waiting:
         title = "Nothing is late."
-        when = f"{figures.waiting:,} notifications wait for their next attempt. {when}"
+        waits = verb(figures.waiting, "waits", "wait")
+        when = f"{some(figures.waiting, 'notification')} {waits} for the next attempt. {when}"
     elif figures.dead_letters:
         title = "Nothing waits, and nothing is late."
     else:
         title = "Everyone is told."
     if figures.dead_letters:
-        one = figures.dead_letters == 1
-        when += f" {figures.dead_letters:,} dead letter{'' if one else 's'} need{'s' if one else ''} somebody to look."
+        need = verb(figures.dead_letters, "needs", "need")
+        when += f" {some(figures.dead_letters, 'dead letter')} {need} somebody to look."
     return Sentence(whose="nobody", title=title, text=when.strip() or "No payment has come yet.")
 
 

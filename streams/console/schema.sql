@@ -14,7 +14,7 @@ CREATE TABLE facts (
   notification_id TEXT, replay_run TEXT, replay_of TEXT, said TEXT NOT NULL,
   PRIMARY KEY (topic, partition, offset)
 ) WITHOUT ROWID;
-CREATE INDEX facts_by_order ON facts (order_id);
+CREATE INDEX facts_by_order ON facts (order_id, at_ms);
 CREATE INDEX facts_by_run ON facts (replay_run) WHERE replay_run IS NOT NULL;
 CREATE INDEX facts_by_letter ON facts (replay_of) WHERE replay_of IS NOT NULL;
 

@@ -24,6 +24,8 @@ SCHEMA: Final = "1"
 """Of `schema.sql` and of what is put into it. A file with another one is made anew."""
 
 _FOLDED_AT_ONCE: Final = 500
+_MOST_FACTS: Final = 2000  # of one order: payment core may use one key for everything
+_OF_ORDER: Final = "SELECT said FROM facts WHERE order_id = ? ORDER BY at_ms DESC LIMIT ?"
 _PLACED: Final = ("facts", "attempts", "letters", "rests")  # tables with a row for each record
 
 
@@ -188,7 +190,8 @@ class Store:
         return int(left)
 
     def _fold(self, order_id: str) -> None:
-        writer, facts = self._writer, self._facts(self._writer, order_id)
+        writer = self._writer
+        facts = _facts(writer.execute(_OF_ORDER, (order_id, _MOST_FACTS)))
         writer.execute("DELETE FROM lives WHERE order_id = ?", (order_id,))
         lives = lives_of(facts)
         rows = [life_row(order_id, life) for life in lives]
@@ -199,11 +202,8 @@ class Store:
         writer.executemany("UPDATE letters SET open = 0 WHERE place = ?", closed)
 
     def facts_of(self, order_id: str) -> list[Fact]:
-        """Return everything that was read of an order."""
-        return [
-            Fact.from_dict(json.loads(said))
-            for (said,) in self.rows("SELECT said FROM facts WHERE order_id = ?", (order_id,))
-        ]
+        """Return what was read of an order: all of it, or the newest of more than any order should have."""
+        return _facts(self.rows(_OF_ORDER, (order_id, _MOST_FACTS)))
 
     def fact_at(self, topic: str, partition: int, offset: int) -> Fact | None:
         """Return what the record at a place says, or None where it was not read or is gone."""
@@ -215,15 +215,7 @@ class Store:
 
     def facts_about(self, letter: Place) -> list[Fact]:
         """Return the records that put a dead letter back."""
-        return [
-            Fact.from_dict(json.loads(said))
-            for (said,) in self.rows("SELECT said FROM facts WHERE replay_of = ?", (letter.header,))
-        ]
-
-    @staticmethod
-    def _facts(connection: sqlite3.Connection, order_id: str) -> list[Fact]:
-        found = connection.execute("SELECT said FROM facts WHERE order_id = ?", (order_id,))
-        return [Fact.from_dict(json.loads(said)) for (said,) in found]
+        return _facts(self.rows("SELECT said FROM facts WHERE replay_of = ?", (letter.header,)))
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -254,6 +246,10 @@ class Store:
         if found.get("identity") != self.identity:
             return "it is of other brokers or topics"
         return None
+
+
+def _facts(rows: Iterable[Any]) -> list[Fact]:
+    return [Fact.from_dict(json.loads(said)) for (said,) in rows]
 
 
 def _closed_letters(facts: Sequence[Fact]) -> list[tuple[str]]:

@@ -2,6 +2,7 @@
 
 from streams.console.model import Sentence, Tier, Waiting
 from streams.console.scene import Scene
+from streams.console.words import some, verb
 from streams.history.words import duration
 from streams.notification.profiles import TIERS
 
@@ -81,16 +82,17 @@ def verdict_on_tiers(shown: tuple[Tier, ...], now_ms: int) -> Sentence:
         worst = min(late, key=lambda tier: tier.oldest_overdue_ms or now_ms)
         age = duration(now_ms - (worst.oldest_overdue_ms or now_ms))
         names = ", ".join(tier.wait for tier in late)
+        count = sum(tier.overdue for tier in late)
         return Sentence(
             whose="us",
-            title=f"{sum(tier.overdue for tier in late):,} notifications are overdue. This is ours.",
-            text=f"They are due on {names}, the first for {age}, and no worker has begun them."
+            title=f"{some(count, 'notification')} {verb(count, 'is', 'are')} overdue. This is ours.",
+            text=f"Due on {names}, the first for {age}, and not attempted by any worker."
             " Look whether workers with role retry or all are running, and at their logs.",
         )
     if waiting:
         return Sentence(
             whose="nobody",
             title="Nothing is overdue.",
-            text=f"{waiting:,} notifications wait for their time, as agreed with the partners.",
+            text=f"{some(waiting, 'notification')} {verb(waiting, 'waits', 'wait')} for the time agreed with the partner.",
         )
     return Sentence(whose="nobody", title="Nothing waits.", text="No notification is on a tier.")

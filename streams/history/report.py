@@ -7,7 +7,15 @@ from streams.history.life import Life
 from streams.history.spent import Spent
 from streams.history.timeline import Entry
 from streams.history.verdict import Verdict
-from streams.history.words import answer, clock_time, distance, duration, rfc3339
+from streams.history.words import (
+    answer,
+    clock_time,
+    distance,
+    duration,
+    park_reason,
+    rfc3339,
+    times,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def _row(life: Life, entry: Entry) -> Row:  # noqa: PLR0911  # one for each kind
                 if said is not None and said.next_due_at_ms is not None
                 else ""
             )
-            return Row(entry.at_ms, "parked, no attempt used", entry.detail or "", "", until)
+            return Row(entry.at_ms, "parked, no attempt used", park_reason(entry.detail), "", until)
         case "dead-letter":
             return Row(
                 entry.at_ms,
@@ -93,7 +101,7 @@ def _attempt_row(life: Life, entry: Entry) -> Row:
     said = entry.record
     if said is None:
         return Row(entry.at_ms, "attempt")
-    then: str = said.decision or ""
+    then: str = "given up" if said.decision == "dead-letter" else said.decision or ""
     if (
         said.decision == "retry"
         and said.next_due_at_ms is not None
@@ -136,8 +144,8 @@ def facts_of(life: Life, verdict: Verdict, now_ms: int) -> list[tuple[str, str]]
             "gives up at",
             clock_time(verdict.gives_up_at_ms, now_ms) if verdict.gives_up_at_ms else None,
         ),
-        ("put back", f"{life.replays} times" if life.replays else None),
-        ("parked", f"{life.parks} times" if life.parks else None),
+        ("put back", times(life.replays) if life.replays else None),
+        ("parked", times(life.parks) if life.parks else None),
         (
             "attempts without a record",
             str(life.attempts_missing) if life.attempts_missing else None,

@@ -79,9 +79,8 @@ def _from_records(facts: list[Fact]) -> Iterator[Entry]:
             case "dead-letter":
                 letter = letters.get(moment_of(fact), fact)
                 detail = letter.detail or said.why
-                yield Entry(
-                    ended(said), "dead-letter", said, fact.reason, detail, place=letter.place
-                )
+                reason = fact.reason or letter.reason
+                yield Entry(ended(said), "dead-letter", said, reason, detail, place=letter.place)
             case _:
                 pass
 

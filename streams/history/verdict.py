@@ -6,7 +6,7 @@ from typing import Final, Literal
 from schemas.attempt_record import AttemptRecord
 from streams.history.life import Life
 from streams.history.spent import Spent, time_spent
-from streams.history.words import clock_time, distance, duration, short_answer
+from streams.history.words import clock_time, distance, duration, park_reason, short_answer, times
 from streams.notification.decision import DeadLetterReason
 from streams.notification.profile import SET_UP_FAULTS
 
@@ -187,7 +187,7 @@ def _sentence(life: Life, state: State, told: Told, now_ms: int) -> str:
     if state == "unknown":
         return "What became of it is not known: its event is older than the oldest attempts record that was looked at."
     known = {
-        "refused": f"{partner} knows and refused it.",
+        "refused": f"{partner} knows and refused it{'' if state in _ENDS else ' so far'}.",
         "perhaps": f"Not acknowledged; {partner} may have received it.",
         "no": f"{partner} was not told.",
         "yes": "",
@@ -213,31 +213,22 @@ def _why(life: Life, state: State, partner: str, now_ms: int) -> str:
         return _given_up(life, last, now_ms)
     if life.standing == "parked":
         why = next((e.detail for e in reversed(life.entries) if e.kind == "park"), None)
-        return f"{_PARKS.get(why or '', 'Parked')}: no attempt was used up."
+        return f"Parked: {park_reason(why)}. No attempt was used up."
     if life.standing == "replayed":
         return "It was put back and not attempted since."
     if last is None:
         return "No attempt was made yet."
     same = _same_in_a_row(life.calls)
-    times = f", {same} times in a row" if same > 1 else ""
-    return f"{said_by(partner, last)}{times}."
-
-
-_PARKS: Final = {
-    "paused": "Parked because the partner is paused in the partners file",
-    "rate-limit": "Parked at the partner's rate_limit_per_second",
-    "in-flight": "Parked because as many calls are under way as the partner's max_in_flight allows",
-    "share": "Parked because this worker has no share of the destination yet",
-    "closed": "Parked because the destination asked us to slow down",
-    "silent": "Parked because the destination does not answer; it gets one probe at a time",
-}
+    row = f", {same} times in a row" if same > 1 else ""
+    return f"{said_by(partner, last)}{row}."
 
 
 def _given_up(life: Life, last: AttemptRecord | None, now_ms: int) -> str:
     at = clock_time(life.since_ms, now_ms)
-    attempts = f" after {life.attempts} attempts" if life.attempts else ""
+    attempts = f" after {times(life.attempts, 'attempt')}" if life.attempts else ""
     detail = f": {life.detail}" if life.detail else ""
-    answer = f" Last answer: {short_answer(last)}." if last is not None else ""
+    known = last is None or life.reason == DeadLetterReason.REJECTED  # the detail says it
+    answer = "" if last is None or known else f" Last answer: {short_answer(last)}."
     return f"Given up at {at}{attempts}, {life.reason or 'for a reason not known'}{detail}.{answer}"
 
 

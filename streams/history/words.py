@@ -30,6 +30,26 @@ _FAILURES: Final = {
 }
 
 
+_PARKS: Final = {
+    "paused": "the partner is paused in the partners file",
+    "rate-limit": "the partner's rate_limit_per_second is used up",
+    "in-flight": "as many calls are under way as the partner's max_in_flight allows",
+    "share": "the worker has no share of the destination yet",
+    "closed": "the destination asked us to slow down",
+    "silent": "the destination does not answer; it gets one probe at a time",
+}
+
+
+def park_reason(why: str | None) -> str:
+    """Return why a notification was moved aside, in words."""
+    return _PARKS.get(why or "", why or "its destination has no room")
+
+
+def times(count: int, what: str = "time") -> str:
+    """Return a number of things: `1 attempt`, `1,200 attempts`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def duration(ms: int) -> str:
     """Return a duration in its two largest units: `46 ms`, `2.5 s`, `5 min 32 s`, `9 h 12 min`, `3 d 4 h`."""
     ms = abs(ms)

@@ -8,8 +8,7 @@ Only settled records are remembered, for ten minutes and up to a number of them,
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from hashlib import blake2b
 
 KEEP_MS = 600_000
@@ -28,26 +27,15 @@ class SettledMemory:
         self._now_ms = now_ms
         self._most = most
         self._settled: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
-        self._in_flight: dict[bytes, asyncio.Future[None]] = {}
+        self._in_flight: dict[bytes, Turn] = {}
 
     def __len__(self) -> int:
         """Return how many keys are remembered."""
         return len(self._settled)
 
-    @asynccontextmanager
-    async def turn(self, *keys: bytes) -> AsyncIterator[None]:
-        """Hold these keys while the body runs; whoever comes later with one of them waits until then."""
-        while waiting := [self._in_flight[key] for key in keys if key in self._in_flight]:
-            await asyncio.wait(waiting)
-        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        for key in keys:
-            self._in_flight[key] = over
-        try:
-            yield
-        finally:
-            for key in keys:
-                del self._in_flight[key]
-            over.set_result(None)
+    def turn(self, *keys: bytes) -> "Turn":
+        """Hold these keys in an `async with`; whoever comes later with one of them waits until then."""
+        return Turn(self._in_flight, keys)
 
     def recall(self, key: bytes) -> bytes | None:
         """Return what was settled under this key, or None."""
@@ -65,11 +53,39 @@ class SettledMemory:
             self._settled.popitem(last=False)
 
 
+class Turn:
+    """A record's hold of its keys."""
+
+    __slots__ = ("_in_flight", "_keys", "_over")
+
+    def __init__(self, in_flight: dict[bytes, "Turn"], keys: tuple[bytes, ...]) -> None:
+        self._in_flight = in_flight
+        self._keys = keys
+        self._over: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> None:
+        """Wait for those who came before."""
+        while before := [
+            self._in_flight[key].over() for key in self._keys if key in self._in_flight
+        ]:
+            await asyncio.wait(before)
+        for key in self._keys:
+            self._in_flight[key] = self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let the next one go on."""
+        for key in self._keys:
+            del self._in_flight[key]
+        if self._over is not None:
+            self._over.set_result(None)
+
+    def over(self) -> asyncio.Future[None]:
+        """Return what is done when this turn has ended; seldom asked for."""
+        if self._over is None:
+            self._over = asyncio.get_running_loop().create_future()
+        return self._over
+
+
 def digest(*parts: str | bytes | int) -> bytes:
     """Return a short key for these parts; no two different lists of parts share one in practice."""
-    hashed = blake2b(digest_size=_DIGEST_BYTES)
-    for part in parts:
-        raw = part if isinstance(part, bytes) else str(part).encode()
-        hashed.update(len(raw).to_bytes(4, "big"))
-        hashed.update(raw)
-    return hashed.digest()
+    return blake2b(repr(parts).encode(), digest_size=_DIGEST_BYTES).digest()

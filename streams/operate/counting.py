@@ -191,7 +191,7 @@ class Counting:
         self.health.clock_offset_seconds = seconds
 
     def partners(self, partners: Iterable[Partner], now_seconds: float) -> None:
-        """Note the partners that there are now, and their keys; to be said again from time to time."""
+        """Note the partners that there are now, and their keys; to be said again before each scrape, as time passes."""
         metrics, partners = self.metrics, tuple(partners)
         metrics.declare(PARTNER, (partner.partner_id for partner in partners))
         metrics.partner_paused.clear()

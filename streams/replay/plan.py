@@ -106,7 +106,8 @@ async def facts_since(
     since = min(letter.at_ms for letter in letters) - _CLOCKS_MS
     orders = {letter.order_id for letter in letters if letter.order_id is not None}
     keys: Collection[bytes | None] = {order.encode() for order in orders}
-    only = next(iter(keys)) if len(keys) == 1 else None
+    keyless = any(letter.order_id is None for letter in letters)
+    only = next(iter(keys)) if len(keys) == 1 and not keyless else None
     places = {letter.place.header for letter in letters}
     kinds: dict[str, Kind] = {names.attempts: "attempts", names.replay: "replay"}
     spans = await reader.spans(names.attempts, names.replay, key=only, since_ms=since)
@@ -114,7 +115,7 @@ async def facts_since(
     async for batch in reader.read(spans, on_progress):
         for record in batch:
             # Letters without an order id have a key of payment core's, or none: then the place tells.
-            if record.key in keys or len(orders) < len(letters):
+            if record.key in keys or keyless:
                 fact = read_fact(kinds[record.topic], record)
                 if fact.order_id in orders or _put_back(fact) in places:
                     found.append(fact)
@@ -140,15 +141,30 @@ def plan(
     """
     known = _Known(facts, now_ms)
     selected, skipped = [], []
-    for letter in sorted(letters, key=lambda letter: (letter.at_ms, letter.place)):
+    orders: set[str | None] = set()
+    # The youngest first: of several letters of an order it alone says what is still to be told.
+    for letter in sorted(letters, key=lambda letter: (letter.at_ms, letter.place), reverse=True):
         before = known.put_back.get(letter.place)
         if before is not None and resuming is not None and before.replay_run == resuming:
             skipped.append(Skipped(letter, "put back by this run", "put back by this run already"))
         elif reason := _why_not(letter, known, options):
             skipped.append(Skipped(letter, *reason))
+        elif (order := _order_of(letter)) in orders:
+            why = "a later dead letter of the same order is put back instead"
+            skipped.append(Skipped(letter, "another of its order", why))
         else:
             selected.append(letter)
-    return ReplayPlan(tuple(selected), tuple(skipped), options)
+            orders.add(order)
+    return ReplayPlan(tuple(reversed(selected)), tuple(reversed(skipped)), options)
+
+
+def _order_of(letter: Fact) -> str | None:
+    """Return what no two letters that are put back may share: the order; of an event that can't be read, its bytes.
+
+    The key of such an event is payment core's, and may be the same for all.
+    """
+    unread = letter.holds_event and letter.reason == DeadLetterReason.INVALID_EVENT
+    return letter.value_sha256 if unread else letter.order_id
 
 
 class _Known:

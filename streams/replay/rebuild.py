@@ -36,37 +36,26 @@ class Rebuild:
     partner_of: Callable[[str], Partner | None]
     allow_http: bool
 
-    async def body_of(self, put_back: OutRecord, letter: Fact) -> OutRecord:
-        """Return a record for the replay topic with its body made anew; its headers stay.
-
-        Raises:
-            CannotPutBack: it can't be.
-        """
-        made = await self.notification(letter)
-        return replace(put_back, value=made.body)
-
-    async def resent(self, known: Fact, replays: int, warrant: Warrant, now_ms: int) -> OutRecord:
-        """Return the record that sends a notification again whose body is not kept.
+    async def record(self, known: Fact, warrant: Warrant, now_ms: int) -> OutRecord:
+        """Return the record of the replay topic that puts a notification back as its event has it today.
 
         Args:
-            known: the notification's id, order and origin.
-            replays: how often it was put back before.
+            known: what is put back: its place, its origin and, where they are known, its ids and replays.
             warrant: who and why.
             now_ms: the present.
 
         Raises:
             CannotPutBack: its event can't be read any more, or became another.
         """
-        made = await self.notification(known)
-        again = replace(
-            made,
+        made = replace(
+            await self.notification(known),
             due_at_ms=now_ms,
             accepted_at_ms=now_ms,
-            replays=replays + 1,
+            replays=(known.replays or 0) + 1,
             replay_run=warrant.run,
         )
-        record = notification_record(self.names.replay, again)
-        of = (("replay-of", made.origin.encode()),)
+        record = notification_record(self.names.replay, made)
+        of = (("replay-of", known.place.header.encode()),)
         return replace(record, headers=record.headers + of)
 
     async def notification(self, known: Fact) -> Notification:
@@ -90,7 +79,8 @@ class Rebuild:
         if isinstance(event, Refused):
             message = f"the event at {place} breaks a rule: {event.detail}"
             raise CannotPutBack(message)
-        if (event.event.event_id, event.order_id) != (known.notification_id, known.order_id):
+        known_as = known.notification_id or event.event.event_id, known.order_id
+        if (event.event.event_id, event.order_id) != known_as:
             message = f"the event at {place} is another one; was the topic created anew?"
             raise CannotPutBack(message)
         partner = self.partner_of(event.event.partner_id)

@@ -44,7 +44,8 @@ async def records_to_resend(
         notification_id=life.notification_id,
         profile=life.profile,
         partner_id=life.partner_id,
+        replays=life.replays,
         origin=life.event.header,
     )
-    effect = await rebuild.resent(known, life.replays, warrant, now_ms)
+    effect = await rebuild.record(known, warrant, now_ms)
     return decision_record(names, effect, known, warrant, now_ms), effect

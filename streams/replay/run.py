@@ -154,11 +154,12 @@ async def _put_back(
 async def _effect(
     record: RawRecord, letter: Fact, tools: Tools, warrant: Warrant, *, rebuild: bool
 ) -> OutRecord:
-    effect = letter_record(tools.names, record, letter, warrant, tools.clock.now_ms())
+    now_ms = tools.clock.now_ms()
+    if rebuild and not letter.holds_event:
+        return await tools.rebuild.record(letter, warrant, now_ms)
+    effect = letter_record(tools.names, record, letter, warrant, now_ms)
     if letter.holds_event:
         return effect
-    if rebuild:
-        effect = await tools.rebuild.body_of(effect, letter)
     if fault := fault_of(effect, tools.check_url):
         message = f"no worker could read it: {fault}"
         raise CannotPutBack(message)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random  # noqa: TID251  # the type only; the generator is passed in
 from secrets import token_urlsafe
@@ -52,14 +53,16 @@ def keep(
         KafkaError: the broker refused.
     """
     with ExitStack() as stack:
-        shown, token = _start_console(stack, directory, environment)
+        shown, token = None, "-"
+        if find_spec("jinja2") is not None:
+            shown, token = _start_console(stack, directory, environment)
         first = _payments(parts, rng)
         silent = next(event for event in first if event["partnerId"].endswith(SILENT))
         _write(parts, first)
         say(
             console,
             "\nEverything keeps running until Ctrl-C, with two payments a second:\n"
-            f"  console   {shown.url}\n"
+            f"  console   {shown.url if shown else 'not installed: payment-notifier[console]'}\n"
             f"  token     {token}\n"
             f"  look for  {order_id(silent)}: its partner does not answer\n"
             f"  brokers   {parts.brokers}\n"
@@ -71,7 +74,8 @@ def keep(
         while True:
             time.sleep(_BATCH_SECONDS)
             parts.worker.check()
-            shown.check()
+            if shown is not None:
+                shown.check()
             _write(parts, _payments(parts, rng))
 
 

@@ -72,6 +72,7 @@ async def _stand(deployment, directory):
         deployment=deployment,
         worker=worker,
         console=console,
+        tokens=tokens,
         url=console.url,
         told=order_id(told[0]),
         waiting=order_id(waiting[0]),
@@ -123,8 +124,9 @@ async def visit(chromium, stand):
             await sign_in(page, stand, name)
         try:
             yield page
-        except BaseException:
-            print(page.url, (await page.locator("main").inner_text())[:3000], stand.console.log[-3000:], complaints)
+        except BaseException as error:
+            seen = [page.url, await page.locator("body").inner_text(), *complaints]
+            error.add_note("\n".join(seen)[-4000:] + "\n" + stand.console.log[-3000:])
             raise
         assert outside == []
         assert [said for said in complaints if not any(part in said for part in expected)] == []

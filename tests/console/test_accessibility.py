@@ -62,7 +62,7 @@ async def test_axe_finds_nothing(stand, visit, shows, scheme, width):
     assert found == []
 
 
-async def test_axe_would_find_something(stand, visit):
+async def test_axe_would_find_something(visit):
     """The check itself works: a label that is taken away is missed."""
     async with visit() as page:
         await page.evaluate("document.querySelector('label[for=q]').remove()")

@@ -1,10 +1,11 @@
 """What an operator does at three in the morning, in a real Chromium, against a real installation."""
 
-import asyncio
-
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from tests.support.waiting import eventually
+from tests.console.conftest import sign_in
+from tests.support.notifier import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -134,21 +135,22 @@ async def test_it_works_without_a_script(stand, visit):
 
 
 async def test_pages_stay_live_until_they_are_paused(stand, visit):
-    """The page fetches itself; Pause stops that, focus inside what changes too."""
+    """The page fetches itself every five seconds; Pause stops that, and so does focus inside what changes."""
     async with visit() as page:
-        await page.goto(stand.url + "/about")
-        first = await page.locator("#live-status").inner_text()
-        await page.wait_for_function(
-            "before => document.getElementById('live-status').textContent !== before",
-            arg=first,
-            timeout=15_000,
-        )
-        await page.get_by_role("button", name="Pause updates").click()
-        assert await page.locator("#pause").get_attribute("aria-pressed") == "true"
+        await page.clock.install()
+        await page.goto(stand.url + "/partners")
+        async with page.expect_response("**/partners"):
+            await page.clock.run_for(5100)
         asked = []
         page.on("request", lambda request: asked.append(request.url))
-        await asyncio.sleep(6)  # longer than a refresh takes to come: nothing may happen
+        await page.locator("#live").get_by_role("link", name="down", exact=True).focus()
+        await page.clock.run_for(60_000)
+        await page.get_by_role("button", name="Pause updates").click()
+        assert await page.locator("#pause").get_attribute("aria-pressed") == "true"
+        await page.clock.run_for(60_000)
         assert asked == []
+        async with page.expect_response("**/partners"):
+            await page.get_by_role("button", name="Updates are paused").click()
 
 
 async def test_a_console_that_goes_away_says_so(stand, visit):
@@ -159,7 +161,7 @@ async def test_a_console_that_goes_away_says_so(stand, visit):
         await page.get_by_text("Not live any more").wait_for(timeout=20_000)
 
 
-async def test_who_may_only_read_sees_why(stand, visit, shows):
+async def test_who_may_only_read_sees_why(visit, shows):
     """The buttons are off and say why; the server refuses as well."""
     async with visit("reader", expected=("403",)) as page:
         await shows(page, "/dead-letters?all=1", "rejected")
@@ -174,9 +176,6 @@ async def test_who_may_only_read_sees_why(stand, visit, shows):
 
 async def test_another_site_can_send_no_form(stand, chromium):
     """A page elsewhere that posts to the console with the operator's cookie is refused, and nothing is put back."""
-    from aiohttp import web
-
-    from tests.console.conftest import sign_in
 
     async def trap(_request):
         text = f'<form method="post" action="{stand.url}/logout"><button>win</button></form>'
@@ -184,38 +183,32 @@ async def test_another_site_can_send_no_form(stand, chromium):
 
     app = web.Application()
     app.router.add_get("/", trap)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
     context = await chromium.new_context()
-    page = await context.new_page()
-    try:
+    async with TestServer(app) as server:
+        page = await context.new_page()
         await sign_in(page, stand, "alice")
-        await page.goto(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+        await page.goto(str(server.make_url("/")))
         async with page.expect_response("**/logout") as waiting:
             await page.get_by_role("button", name="win").click()
         assert (await waiting.value).status == 403
         answer = await page.goto(stand.url + "/tiers")
         assert answer.url.endswith("/tiers")
-    finally:
         await context.close()
-        await runner.cleanup()
 
 
-async def test_it_stops_within_its_grace(stand, visit):
-    """SIGTERM ends the console although a browser still holds a connection."""
-    from tests.support.notifier import WorkerProcess
-
-    settings = stand.deployment.settings(console_tokens_file=None)
-    refused = WorkerProcess(settings, "console")
-    assert await refused.ended() == 1
+async def test_it_does_not_start_without_tokens(stand):
+    """There is no console that anybody may enter; the fault says how to make a token."""
+    with WorkerProcess(stand.deployment.settings(console_tokens_file=None), "console") as refused:
+        assert await refused.ended() == 1
     assert "NOTIFIER_CONSOLE_TOKENS_FILE: not set" in refused.log
-    async with visit(expected=("ERR_CONNECTION", "Failed to load")) as page:
-        await page.goto(stand.url + "/tiers")
-        assert await stand.console.stop(4) == 0
+    assert "notifier console token NAME" in refused.log
 
-    async def gone():
-        return not stand.console.alive
 
-    await eventually(gone, what="the console's end")
+async def test_it_stops_within_its_grace(stand, chromium):
+    """SIGTERM ends the console although a browser still holds a connection."""
+    settings = stand.deployment.settings(console_tokens_file=stand.tokens)
+    with WorkerProcess(settings, "console") as own:
+        await own.ready()
+        page = await chromium.new_page()
+        await page.goto(own.url + "/login")
+        assert await own.stop(4) == 0

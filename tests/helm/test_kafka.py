@@ -43,9 +43,9 @@ def test_main_is_scaled_on_the_lag_of_each_source_topic(rendered, named):
     assert {t["consumerGroup"] for t in triggers} == {"payment-notifier"}
     assert scaled["spec"]["minReplicaCount"] >= 1
     authentication = named(rendered("full"), "TriggerAuthentication", "-kafka")
-    assert {
-        trigger["authenticationRef"]["name"] for trigger in scaled["spec"]["triggers"]
-    } == {authentication["metadata"]["name"]}
+    assert {trigger["authenticationRef"]["name"] for trigger in scaled["spec"]["triggers"]} == {
+        authentication["metadata"]["name"]
+    }
 
 
 def test_retry_is_scaled_on_what_is_overdue(rendered, named):
@@ -67,7 +67,7 @@ def test_scaled_workloads_leave_their_number_alone(rendered, named):
     assert "replicas" in named(rendered("scram"), "Deployment", "-retry")["spec"]
 
 
-def test_scaled_object_names_its_deployment(rendered, named):
+def test_scaled_object_names_its_deployment(rendered):
     """Each ScaledObject scales a Deployment that is there."""
     deployments = {o["metadata"]["name"] for o in rendered("full") if o["kind"] == "Deployment"}
     for item in rendered("full"):

@@ -25,7 +25,9 @@ def rules_of(objects):
 def test_rules_are_the_files(rendered):
     """There is a PrometheusRule for each file of rules, and it holds the same groups."""
     rendered_rules = rules_of(rendered("full"))
-    assert rendered_rules == {path.stem: yaml.safe_load(path.read_text())["groups"] for path in RULES}
+    assert rendered_rules == {
+        path.stem: yaml.safe_load(path.read_text())["groups"] for path in RULES
+    }
     assert rendered_rules
 
 

@@ -45,8 +45,10 @@ def test_nothing_may_be_written_but_what_is_named(rendered, case):
     for (_, component), spec in pod_specs(rendered(case)).items():
         (container,) = spec["containers"]
         writable = {m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")}
-        assert writable == {"/tmp"} | ({"/var/lib/payment-notifier"} if component == "console" else set())  # noqa: S108  # an emptyDir
-        assert "subPath" not in json.dumps(container["volumeMounts"])  # a subPath mount never changes
+        own = {"/var/lib/payment-notifier"} if component == "console" else set()
+        assert writable == {"/tmp"} | own  # noqa: S108  # an emptyDir
+        # A subPath mount never follows a change.
+        assert "subPath" not in json.dumps(container["volumeMounts"])
         for volume in spec["volumes"]:
             assert "sizeLimit" in volume.get("emptyDir", {"sizeLimit": ""})
 
@@ -97,7 +99,10 @@ def test_commands_are_those_of_the_program(rendered):
     """Each container's arguments are a command that `notifier` has."""
     from streams.cli import app  # noqa: PLC0415  # only here
 
-    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    names = {
+        command.name or getattr(command.callback, "__name__", "")
+        for command in app.registered_commands
+    }
     names |= {group.name for group in app.registered_groups}
     for spec in pod_specs(rendered("full")).values():
         for container in spec["containers"]:
@@ -129,7 +134,10 @@ def test_rollouts_keep_the_capacity(rendered, named):
     """A rollout of workers adds a pod before it takes one; the console has one at a time."""
     for role in ("main", "retry"):
         deployment = named(rendered("full"), "Deployment", f"-{role}")
-        assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+        assert deployment["spec"]["strategy"]["rollingUpdate"] == {
+            "maxSurge": 1,
+            "maxUnavailable": 0,
+        }
     console = named(rendered("full"), "Deployment", "-console")
     assert (console["spec"]["replicas"], console["spec"]["strategy"]) == (1, {"type": "Recreate"})
 
@@ -170,9 +178,9 @@ def test_image_is_never_a_moving_one(rendered, helm):
     assert images("minimal") == {"payment-notifier:0.1.0"}
     (pinned,) = images("full")
     assert re.fullmatch(r"registry\.example\.com/payment-notifier@sha256:a{64}", pinned)
-    assert "latest" in helm.refusal("minimal", {"image": {"tag": "latest"}}) or "tag" in helm.refusal(
+    assert "latest" in helm.refusal(
         "minimal", {"image": {"tag": "latest"}}
-    )
+    ) or "tag" in helm.refusal("minimal", {"image": {"tag": "latest"}})
 
 
 def test_topics_job_needs_nothing_of_the_release(rendered):
@@ -192,7 +200,9 @@ def test_topics_job_needs_nothing_of_the_release(rendered):
     assert spec["serviceAccountName"] in {o["metadata"]["name"] for o in hooks}
 
 
-@pytest.mark.parametrize(("grace", "sleep", "fits"), [(26, 0, True), (25, 0, False), (30, 5, False), (31, 5, True)])
+@pytest.mark.parametrize(
+    ("grace", "sleep", "fits"), [(26, 0, True), (25, 0, False), (30, 5, False), (31, 5, True)]
+)
 def test_grace_must_be_longer_than_a_stop(helm, grace, sleep, fits):
     """The chart refuses a grace period in which a worker could not drain, and says what it would take."""
     values = {"shutdown": {"gracePeriodSeconds": grace, "preStopSleepSeconds": sleep}}

@@ -3,8 +3,8 @@
 import copy
 from collections import Counter
 
-import jsonschema
-import kubernetes_validate
+import jsonschema  # type: ignore[import-untyped]  # ships no types
+import kubernetes_validate  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from tests.helm.conftest import MATRIX
@@ -67,7 +67,7 @@ def test_a_slip_in_a_field_is_found(rendered, named):
 
 def test_custom_resources_are_valid_and_counted(rendered, case):
     """Every custom resource is validated, none skipped, and there are as many as the values ask for."""
-    seen = Counter()
+    seen: Counter[str] = Counter()
     for item in filter(is_custom, rendered(case)):
         jsonschema.validate(
             item,
@@ -130,11 +130,15 @@ def test_every_object_is_labelled_and_placed(rendered, case):
             continue
         labels = item["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == "demo"
-        assert {"app.kubernetes.io/name", "app.kubernetes.io/version", "helm.sh/chart"} <= set(labels)
+        assert {"app.kubernetes.io/name", "app.kubernetes.io/version", "helm.sh/chart"} <= set(
+            labels
+        )
         assert item["metadata"]["namespace"] in {"payments", "kafka"}
 
 
 def test_no_two_objects_are_the_same(rendered, case):
     """No object is rendered twice."""
-    keys = [(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in rendered(case)]
+    keys = [
+        (o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in rendered(case)
+    ]
     assert [key for key, times in Counter(keys).items() if times > 1] == []

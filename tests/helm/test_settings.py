@@ -134,6 +134,31 @@ def test_numbers_and_lists_reach_the_program_whole(helm):
     assert variables["NOTIFIER_ALLOW_HTTP"] == "false"
 
 
+def test_a_component_may_have_a_user_of_its_own(rendered):
+    """`kafka.users` gives one component another user and Secret; the others keep the common one."""
+    variables = environment(rendered("scram"))
+    users = {component: found["NOTIFIER_KAFKA_USER"] for component, found in variables.items()}
+    assert users == {
+        "main": "u",
+        "retry": "u",
+        "console": "viewer",
+        "topics": "admin",
+        "check": "u",
+    }
+
+    def secret(kind, suffix):
+        (item,) = (
+            o
+            for o in rendered("scram")
+            if o["kind"] == kind and o["metadata"]["name"].endswith(suffix)
+        )
+        volumes = {v["name"]: v for v in item["spec"]["template"]["spec"]["volumes"]}
+        return volumes["kafka"]["projected"]["sources"][0]["secret"]["name"]
+
+    assert secret("Job", "-topics") == "admin-pw"
+    assert secret("Deployment", "-main") == "pw"
+
+
 def test_chart_knows_how_long_a_stop_takes():
     """The seconds in the chart's inequality are the program's own constants."""
     text = (CHART / "templates" / "_checks.tpl").read_text("utf-8")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 
 import pytest
 import yaml
@@ -66,7 +67,7 @@ def test_schema_lists_exactly_the_values():
             if not free:
                 yield from listed(part, here)
 
-    probes = re.compile(r"^probes\.\w+\.|^global$|\.claims$")
+    probes = re.compile(r"^probes\.\w+\.|^global$|\.claims$|^kafka\.users\.")
     assert {path for path in listed(SCHEMA) if not probes.search(path)} == {
         path for path in ours if not probes.search(path)
     }
@@ -97,7 +98,10 @@ def test_a_wrong_value_is_refused_by_the_schema(helm, values, words):
         ({"kafka": {"bootstrapServers": ""}}, "kafka.bootstrapServers: not set"),
         ({"partners": {"existingConfigMap": ""}}, "partners: seen 0 of"),
         ({"partners": {"existingSecret": "other"}}, "partners: seen 2 of"),
-        ({"kafka": {"securityProtocol": "SASL_SSL"}}, "kafka.sasl: user and passwordSecret.name"),
+        (
+            {"kafka": {"securityProtocol": "SASL_SSL"}},
+            "user and passwordSecret.name are expected with",
+        ),
         ({"workers": {"retry": {"enabled": False}}}, "read by nobody"),
         (
             {"workers": {"retry": {"autoscaling": {"enabled": True}}}},
@@ -154,8 +158,62 @@ def test_all_faults_are_said_at_once(helm):
     assert all(name in said for name in ("bootstrapServers", "partners:", "networkPolicy.kafka.to"))
 
 
-def test_notes_say_what_to_do_next():
-    """After an install the user is told how to check it, and what is not protected."""
-    text = (CHART / "templates" / "NOTES.txt").read_text("utf-8")
-    for words in ("helm test", "rollout restart", "podMonitor", "NetworkPolicy"):
-        assert words in text
+def test_every_value_is_explained():
+    """Every value has a comment that becomes its line in the chart's README."""
+    readme = (CHART / "README.md").read_text("utf-8")
+    explained = set(re.findall(r"^\| `([\w.]+)` \|", readme, re.MULTILINE))
+
+    def ends(values, path=""):
+        for name, value in values.items():
+            here = f"{path}.{name}".lstrip(".")
+            if isinstance(value, dict) and value and here not in explained:
+                yield from ends(value, here)
+            else:
+                yield here
+
+    assert [path for path in ends(VALUES) if path not in explained] == []
+
+
+def test_an_install_says_what_to_do_next(helm, case):
+    """A dry run of the install passes, and ends with how to check it and where things are."""
+    notes = helm.notes(case)
+    assert "helm test demo --namespace payments --logs" in notes
+    assert "rollout restart deployment" in notes
+    assert ("port-forward" in notes) == (
+        "console" in (CHART / "ci" / f"{case}-values.yaml").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"networkPolicy": {"enabled": False}}, "WARNING: there is no NetworkPolicy"),
+        ({}, "WARNING: podMonitor and prometheusRule are not both enabled"),
+        ({}, "WARNING: notifications travel to Kafka in the clear (PLAINTEXT)"),
+        ({"settings": {"ladderScale": 0.5}}, "WARNING: ladderScale is 0.5"),
+        ({"topics": {"job": {"enabled": False}}}, "run `notifier topics create`"),
+    ],
+)
+def test_an_install_warns(helm, values, words):
+    """What is not protected, watched or real is said after the install."""
+    assert words in helm.notes("minimal", values)
+
+
+def test_a_complete_install_warns_of_nothing(helm):
+    """With policies, monitoring and TLS there is no warning."""
+    assert "WARNING" not in helm.notes("full")
+
+
+def test_chart_and_program_have_one_version():
+    """The chart installs the version of the program that it stands beside."""
+    project = tomllib.loads((CHART.parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    assert chart["appVersion"] == project["version"]
+
+
+def test_links_of_the_charts_readme_lead_somewhere():
+    """Every relative link of the chart's README is a file of the repository."""
+    readme = (CHART / "README.md").read_text("utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", readme)
+    assert targets
+    assert [target for target in targets if not (CHART / target).resolve().is_file()] == []

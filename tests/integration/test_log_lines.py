@@ -68,7 +68,7 @@ async def test_no_line_quotes_data_keys_or_bodies(make_deployment):
         deployment.partners_file.write_text(f"partners: {{{CANARY}: [", "utf-8")
         await worker.said("the new partners file is not used")
 
-        ended = set()
+        ended: set[str | None] = set()
 
         async def all_ended():
             ended.update(
@@ -84,7 +84,7 @@ async def test_no_line_quotes_data_keys_or_bodies(make_deployment):
         lines = [json.loads(line) for line in worker.log.splitlines()]
         assert all(set(line) <= MEMBERS for line in lines)
         attempts = [line for line in lines if line["message"].startswith("attempt ")]
-        assert {line["order_id"] for line in attempts} == set(orders)
+        assert {line["order_id"] for line in attempts} >= set(orders)
         assert {line["decision"] for line in attempts} >= {
             *("acknowledged", "refused", "unknown", "unsigned_answer", "wrong_signature"),
             *("http_status", "broken_connection", "unreadable_answer", "oversized_answer"),

@@ -124,6 +124,11 @@ CASES = [
         {"notifier_reconciliation_difference": "0x60"},
     ),
     Case(
+        "NotifierReconciliationStale",
+        {"notifier_reconciliation_timestamp_seconds": "0x60"},
+        {"notifier_reconciliation_timestamp_seconds": "0+60x60"},
+    ),
+    Case(
         "NotifierSaturated",
         {"notifier_inflight_attempts": "500x60", "notifier_inflight_limit": "512x60"},
         {"notifier_inflight_attempts": "300x60", "notifier_inflight_limit": "512x60"},

@@ -1,5 +1,6 @@
 """What a real worker shows at /metrics is what rules and dashboards ask for."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -43,8 +44,8 @@ async def page(make_deployment, partner):
         return text
 
 
-async def test_a_worker_shows_what_is_asked_for(page, request):
-    """Each series of each rule and panel is there, and the tool of Prometheus has nothing against the page."""
+async def test_a_worker_shows_what_is_asked_for(page):
+    """Each series of each rule and panel is there, and Prometheus's own tool, where it is installed, likes the page."""
     names = {
         sample.name for family in text_string_to_metric_families(page) for sample in family.samples
     }
@@ -56,8 +57,9 @@ async def test_a_worker_shows_what_is_asked_for(page, request):
     assert {
         spec.name.removesuffix("_total") for spec in Metrics.table().values()
     } - families - SELDOM == set()
-    promtool = request.getfixturevalue("promtool")
-    checked = subprocess.run(  # noqa: S603, ASYNC221  # the tool that was found, and nothing else runs now
-        [promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False
-    )
-    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+    promtool = shutil.which("promtool")
+    if promtool is not None:
+        checked = subprocess.run(  # noqa: S603, ASYNC221  # the tool that was found, and nothing else runs now
+            [promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False
+        )
+        assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")

@@ -119,13 +119,14 @@ def test_ends_with_one_when_the_time_is_over(temporary):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 def test_keeps_running_until_ctrl_c(temporary):
-    """With --keep worker and partner answer at the printed addresses; Ctrl-C to the process alone ends all with 130."""
+    """With --keep worker, partner and console answer at the printed addresses; Ctrl-C to the process alone ends all with 130."""
     with _demo(temporary, "--keep") as process:
         text = _until(process, "partners.yaml, keys")
-        address = dict(re.findall(r"^  (metrics|health) +(\S+)$", text, re.MULTILINE))
+        address = dict(re.findall(r"^  (metrics|health|console) +(\S+)$", text, re.MULTILINE))
         with httpx.Client(trust_env=False) as client:
             assert "notifier_" in client.get(address["metrics"]).text
             assert client.get(address["health"]).json()["ok"] is True
+            assert "Access token" in client.get(f"{address['console']}/login").text
         found = _descendants(process.pid)
         for part in ("kafka.Kafka", "partner_process", "from streams.cli import main"):
             assert any(part in command for command in found.values()), part

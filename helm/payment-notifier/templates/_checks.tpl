@@ -22,9 +22,11 @@
 {{- if ne (int $sources) 1 -}}
 {{- $faults = append $faults (printf "partners: seen %d of inline, existingConfigMap and existingSecret, expected exactly one" (int $sources)) -}}
 {{- end -}}
-{{- if hasPrefix "SASL" $v.kafka.securityProtocol -}}
-{{- if or (not $v.kafka.sasl.user) (not $v.kafka.sasl.passwordSecret.name) -}}
-{{- $faults = append $faults (printf "kafka.sasl: user and passwordSecret.name are expected with securityProtocol %s" $v.kafka.securityProtocol) -}}
+{{- $components := dict "main" $v.workers.main.enabled "retry" $v.workers.retry.enabled "all" $v.workers.all.enabled "console" $v.console.enabled "topics" $v.topics.job.enabled "check" true -}}
+{{- range $component, $enabled := $components -}}
+{{- $kafka := include "payment-notifier.kafka" (dict "root" $ "component" $component) | fromYaml -}}
+{{- if and $enabled (hasPrefix "SASL" $kafka.securityProtocol) (not (and $kafka.sasl.user $kafka.sasl.passwordSecret.name)) -}}
+{{- $faults = append $faults (printf "kafka.sasl (or kafka.users.%s.sasl): user and passwordSecret.name are expected with securityProtocol %s" $component $kafka.securityProtocol) -}}
 {{- end -}}
 {{- end -}}
 {{- $stop := include "payment-notifier.stopSeconds" . | int -}}
@@ -60,8 +62,9 @@
 {{- $faults = append $faults "topics.strimzi.cluster: not set, expected the name of the Kafka resource" -}}
 {{- end -}}
 {{- if $v.topics.job.enabled -}}
+{{- $kafka := include "payment-notifier.kafka" (dict "root" $ "component" "topics") | fromYaml -}}
 {{- range $v.externalSecrets -}}
-{{- if has .name (list $v.kafka.sasl.passwordSecret.name $v.kafka.tls.caSecret.name $v.kafka.tls.clientSecret.name) -}}
+{{- if has .name (list $kafka.sasl.passwordSecret.name $kafka.tls.caSecret.name $kafka.tls.clientSecret.name) -}}
 {{- $faults = append $faults (printf "externalSecrets: %s holds what the topics Job needs before anything is installed; make it outside of this release, or set topics.job.enabled=false and run `notifier topics create` yourself" .name) -}}
 {{- end -}}
 {{- end -}}

@@ -70,8 +70,8 @@ topologySpreadConstraints:
 - name: tmp
   emptyDir: {sizeLimit: 64Mi}
 {{ include "payment-notifier.partnersVolume" .root }}
-{{- if include "payment-notifier.kafkaFiles" .root }}
-{{ include "payment-notifier.kafkaVolume" .root }}
+{{- if include "payment-notifier.kafkaFiles" . }}
+{{ include "payment-notifier.kafkaVolume" . }}
 {{- end }}
 {{- with .pod.extraVolumes }}
 {{ toYaml . }}
@@ -81,7 +81,7 @@ topologySpreadConstraints:
 {{- define "payment-notifier.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 - {name: partners, mountPath: /etc/payment-notifier, readOnly: true}
-{{- if include "payment-notifier.kafkaFiles" .root }}
+{{- if include "payment-notifier.kafkaFiles" . }}
 - {name: kafka, mountPath: /etc/payment-notifier-kafka, readOnly: true}
 {{- end }}
 {{- with .pod.extraVolumeMounts }}

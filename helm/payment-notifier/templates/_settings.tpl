@@ -11,31 +11,38 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Takes (dict "root" $ "settings" MAP "role" ROLE); the role is main, retry, all, console, or empty for commands. */}}
+{{/* Takes (dict "root" $ "component" NAME): `kafka` with what `kafka.users` has for this component, as YAML. */}}
+{{- define "payment-notifier.kafka" -}}
+{{- $kafka := .root.Values.kafka -}}
+{{- toYaml (mergeOverwrite (deepCopy $kafka) (default dict (deepCopy (get $kafka.users .component)))) -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "component" NAME "settings" MAP "role" ROLE); the role is main, retry, all, console, or empty for commands. */}}
 {{- define "payment-notifier.environment" -}}
 {{- $v := .root.Values -}}
+{{- $kafka := include "payment-notifier.kafka" . | fromYaml -}}
 {{- $all := dict
-      "BROKERS" $v.kafka.bootstrapServers
+      "BROKERS" $kafka.bootstrapServers
       "SOURCE_TOPICS" $v.topics.source
       "TOPIC_PREFIX" $v.topics.prefix
       "TOPIC_PARTITIONS" $v.topics.partitions
       "TOPIC_REPLICATION" $v.topics.replication
       "GROUP_ID" $v.groupId
       "PARTNERS_FILE" "/etc/payment-notifier/partners.yaml"
-      "KAFKA_SECURITY_PROTOCOL" $v.kafka.securityProtocol -}}
+      "KAFKA_SECURITY_PROTOCOL" $kafka.securityProtocol -}}
 {{- range $name, $value := mergeOverwrite (deepCopy $v.settings) (deepCopy .settings) -}}
 {{- $_ := set $all (snakecase $name | upper) $value -}}
 {{- end -}}
-{{- if hasPrefix "SASL" $v.kafka.securityProtocol -}}
-{{- $_ := set $all "KAFKA_SASL_MECHANISM" $v.kafka.sasl.mechanism -}}
-{{- $_ := set $all "KAFKA_USER" $v.kafka.sasl.user -}}
+{{- if hasPrefix "SASL" $kafka.securityProtocol -}}
+{{- $_ := set $all "KAFKA_SASL_MECHANISM" $kafka.sasl.mechanism -}}
+{{- $_ := set $all "KAFKA_USER" $kafka.sasl.user -}}
 {{- $_ := set $all "KAFKA_PASSWORD_FILE" "/etc/payment-notifier-kafka/password" -}}
 {{- end -}}
-{{- if hasSuffix "SSL" $v.kafka.securityProtocol -}}
-{{- if $v.kafka.tls.caSecret.name -}}
+{{- if hasSuffix "SSL" $kafka.securityProtocol -}}
+{{- if $kafka.tls.caSecret.name -}}
 {{- $_ := set $all "KAFKA_CA_FILE" "/etc/payment-notifier-kafka/ca.pem" -}}
 {{- end -}}
-{{- if $v.kafka.tls.clientSecret.name -}}
+{{- if $kafka.tls.clientSecret.name -}}
 {{- $_ := set $all "KAFKA_CERTIFICATE_FILE" "/etc/payment-notifier-kafka/certificate.pem" -}}
 {{- $_ := set $all "KAFKA_KEY_FILE" "/etc/payment-notifier-kafka/key.pem" -}}
 {{- end -}}
@@ -60,9 +67,9 @@
 {{- end }}
 {{- end -}}
 
-{{/* Whether anything of `kafka` is a file. */}}
+{{/* Whether anything of `kafka` is a file. Takes (dict "root" $ "component" NAME), as the next does. */}}
 {{- define "payment-notifier.kafkaFiles" -}}
-{{- $kafka := .Values.kafka -}}
+{{- $kafka := include "payment-notifier.kafka" . | fromYaml -}}
 {{- $tls := and (hasSuffix "SSL" $kafka.securityProtocol) (or $kafka.tls.caSecret.name $kafka.tls.clientSecret.name) -}}
 {{- if or $tls (hasPrefix "SASL" $kafka.securityProtocol) -}}yes{{- end -}}
 {{- end -}}
@@ -72,7 +79,7 @@
   projected:
     defaultMode: 0440
     sources:
-      {{- with .Values.kafka }}
+      {{- with include "payment-notifier.kafka" . | fromYaml }}
       {{- if hasPrefix "SASL" .securityProtocol }}
       - secret:
           name: {{ .sasl.passwordSecret.name }}

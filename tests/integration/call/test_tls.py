@@ -44,7 +44,23 @@ class Authority:
         builder = self._builder(self.name, self.name, self.key.public_key()).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
-        self.certificate = builder.sign(self.key, hashes.SHA256())
+        usage = dict.fromkeys(
+            (
+                *("digital_signature", "content_commitment", "key_encipherment"),
+                *("data_encipherment", "key_agreement", "encipher_only", "decipher_only"),
+            ),
+            False,
+        )
+        self.certificate = (
+            builder.add_extension(
+                x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True
+            )
+            # Python 3.13 verifies strictly: an authority says which key it has
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False
+            )
+            .sign(self.key, hashes.SHA256())
+        )
 
     def _builder(self, subject, issuer, public, begin=None, end=None):
         return (

@@ -1,5 +1,6 @@
 """A console over topics in memory, served over real HTTP."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from hashlib import sha256
 
@@ -92,8 +93,6 @@ async def browse(topics, clock, settings):
         )
         server = TestServer(console.application())
         await server.start_server()
-        import asyncio
-
         reading = asyncio.create_task(console.scene.ingest.run())
         await caught_up(console)
         try:
@@ -116,9 +115,9 @@ async def browse(topics, clock, settings):
 async def caught_up(console):
     """Wait until the console knows what stands on the topics now."""
     fresh = console.scene.ingest.freshness
-    fresh.caught_up_ms = 0
+    fresh.caught_up_ms, now = 0, console.clock.now_ms()
 
     async def look():
-        return fresh.caught_up_ms and console.scene.ingest.reconciliation is not None
+        return fresh.caught_up_ms >= now and console.scene.ingest.reconciliation is not None
 
     await eventually(look, what="the console to catch up")

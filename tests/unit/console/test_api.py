@@ -3,9 +3,13 @@
 import json
 
 import pytest
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from streams.console.app import Console
+from streams.console.tokens import Tokens
 from tests.support.topics import NAMES, T0, Payment
 
 LETTER = f"{NAMES.dead_letter}:0:0"
@@ -87,12 +91,6 @@ async def test_metrics_come_from_the_topics(browse, clock):
 
 async def test_not_ready_without_brokers(topics, clock, settings):
     """Before anything could be read the console is not ready, and says why; alive it is all the same."""
-    from aiohttp import ClientSession
-    from aiohttp.test_utils import TestServer
-
-    from streams.console.app import Console
-    from streams.console.tokens import Tokens
-
     console = Console(settings, Tokens(settings.console_tokens_file), clock, lambda: topics)
     console.scene.ingest.freshness.fault = "no broker answers"
     async with TestServer(console.application()) as server, ClientSession() as session:

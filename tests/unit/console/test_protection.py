@@ -1,5 +1,7 @@
 """Who may come in and do what: tokens, sessions, forms of other sites, headers."""
 
+import re
+
 import pytest
 
 from streams.console.protection import HEADERS, safe_path
@@ -85,8 +87,6 @@ async def test_forms_of_other_sites_are_refused(browse, path):
 
 async def test_getting_changes_nothing(topics, browse):
     """Following every link of every page with the right to replay writes no record."""
-    import re
-
     before = {tag: len(there) for tag, there in topics.records.items()}
     seen, todo = set(), ["/"]
     async with browse() as browser:
@@ -124,8 +124,6 @@ async def test_every_answer_has_the_headers(browse):
 
 async def test_static_files_may_be_kept(browse):
     """Their addresses change with their content, so browsers keep them; nothing else is there."""
-    import re
-
     async with browse() as browser:
         _, text, _ = await browser.get("/")
         found = re.findall(r'(?:href|src)="(/static/[^"]+)"', text)

@@ -1,7 +1,6 @@
 """Replays from the console: checked first, begun once, refused with a reason. What a run writes, `streams.replay` tests."""
 
 import re
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -20,12 +19,15 @@ def letters(topics):
     Payment(topics, "back").refused(100).put_back(2000).delivered(2100)
 
 
-@asynccontextmanager
-async def away():
+class Away:
     """The brokers can't be read any more when the run begins."""
-    message = "the brokers are away"
-    raise ReadFailed(message)
-    yield
+
+    async def __aenter__(self):
+        message = "the brokers are away"
+        raise ReadFailed(message)
+
+    async def __aexit__(self, *_):
+        pass
 
 
 async def check(browser, form):
@@ -117,7 +119,7 @@ async def test_a_stale_console_puts_nothing_back(topics, browse, clock):
 
 async def test_a_run_whose_brokers_go_away_says_so(browse):
     """Begun once however often the form is sent; its page has the reason of its end."""
-    async with browse(tools=away) as browser:
+    async with browse(tools=Away) as browser:
         _, _, hidden = await check(browser, {"letter": LETTER})
         form = hidden | {"why": "acme is back", "rate": "20"}
         status, _, headers = await browser.post("/replays", form)

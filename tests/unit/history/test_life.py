@@ -129,8 +129,7 @@ def test_sentences():
     )
     rejected, _, _ = TALES["rejected"]
     assert judged(rejected).sentence == (
-        "acme knows and refused it. Given up at 10:15:30 UTC after 1 attempts, rejected: the partner refused it."
-        " Last answer: F RISK_REJECT."
+        "acme knows and refused it. Given up at 10:15:30 UTC after 1 attempt, rejected: the partner refused it."
     )
 
 

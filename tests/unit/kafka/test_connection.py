@@ -1,9 +1,11 @@
 """How to reach the brokers."""
 
 import ssl
+from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
 
 from streams.kafka.connection import Connection, connection_of
 from streams.settings import Settings
@@ -101,3 +103,20 @@ def test_the_settings_say_how(files):
         files / "client.pem",
         files / "client.key",
     )
+
+
+def test_the_expiry_of_its_certificates_is_known(files):
+    """For the metric and `notifier keys check`; a file that holds none is left to the connection to complain about."""
+    tls = Connection("a:1", "SSL", ca_file=files / "ca.pem", certificate_file=files / "client.pem")
+    assert [held.kind for held in tls.certificates()] == ["ca", "client"]
+    for held in tls.certificates():
+        (found,) = x509.load_pem_x509_certificates(Path(held.file).read_bytes())
+        assert held.expires_at_seconds == found.not_valid_after_utc.timestamp()
+    assert Connection("a:1", ca_file=files / "ca.pem").certificates() == []
+    assert Connection("a:1", "SSL", ca_file=files / "password").certificates() == []
+
+
+def test_the_names_of_a_certificate_are_its_list_of_names():
+    """A common name proves nothing (RFC 9525)."""
+    context = Connection("a:1", "SSL").options("me")["ssl_context"]
+    assert not context.hostname_checks_common_name

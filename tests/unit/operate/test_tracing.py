@@ -1,16 +1,23 @@
 """Traces: the attempts of a notification meet in the event's trace, and the partner is given the context."""
 
+import gzip
+import importlib.util
 import re
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from streams.notification.outcome import Answered, Failure, NoResult, Status
-from streams.operate.tracing import Tracing
+from streams.operate.tracing import Tracing, start_tracing
+from streams.settings import Settings
 from tests.unit.bench import Bench
 from tests.unit.kit import event, read, read_back
 from tests.unit.operate.test_metrics import call, notification
@@ -102,3 +109,59 @@ def test_an_event_that_is_not_sampled_stays_so(tracing, spans):
     assert traced.traceparent.endswith("-00")
     traced.end(call(SUCCESS))
     assert spans.get_finished_spans() == ()
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Takes spans as a tracing system does."""
+
+    def do_POST(self):
+        """Keep a request."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.server.taken.append((self.path, body))  # type: ignore[attr-defined]  # the test's own
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_arguments):
+        """Say nothing."""
+
+
+def test_spans_travel_as_opentelemetrys_variables_say(monkeypatch):
+    """By OTLP over HTTP, under the service's name; what is not sent yet is sent at the end."""
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        server.taken = []  # type: ignore[attr-defined]  # the test's own
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{server.server_port}"
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+            monkeypatch.delenv("OTEL_SERVICE_NAME", raising=False)
+            tracing = start_tracing()
+            tracing.begin(notification(7), 1000).end(call(SUCCESS))
+            tracing.stop()
+        finally:
+            server.shutdown()
+            thread.join()
+        ((path, body),) = server.taken  # type: ignore[attr-defined]  # the test's own
+    assert path == "/v1/traces"
+    (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    service = {one.key: one.value.string_value for one in resource.resource.attributes}
+    assert service["service.name"] == "payment-notifier"
+    (span,) = resource.scope_spans[0].spans
+    assert span.name == "notify"
+
+
+@pytest.mark.parametrize(("found", "faults"), [(True, 0), (False, 1)])
+def test_tracing_without_its_extra_is_a_fault_of_the_settings(monkeypatch, found, faults):
+    """Said before a start, with what to install."""
+
+    def find(_name):
+        if not found:
+            raise ModuleNotFoundError
+        return object()
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    settings = Settings(partners_file=Path("partners.yaml"), tracing=True)
+    said = [fault for fault in settings.conflicts() if "payment-notifier[tracing]" in fault]
+    assert len(said) == faults

@@ -77,6 +77,22 @@ def test_what_is_left_where_it_is():
     assert judge(dead(), Options(forgotten=True), now=T0 + 31 * DAY) == "put back"
 
 
+def test_one_letter_of_an_order_is_put_back():
+    """The youngest: two of one order would tell the partner twice, perhaps two things."""
+    tale, older = dead()
+    younger = Tale("final/3/50", "evt-2", 100).letter(9000).facts[-1]
+    made = plan([younger, older], tale.facts, Options(), T0 + 10_000)
+    assert [letter.notification_id for letter in made.selected] == ["evt-2"]
+    assert [skipped.kind for skipped in made.skipped] == ["another of its order"]
+    bad = [
+        read_fact("dead-letter", RawRecord("pn-dead-letter", 0, n, b"shop-7", value, (
+            ("kind", b"event"), ("dead-letter-reason", b"invalid-event"),
+        ), T0))
+        for n, value in enumerate((b"<a/>", b"<b/>", b"<b/>"))
+    ]  # fmt: skip
+    assert [letter.offset for letter in plan(bad, [], Options(), T0).selected] == [0, 2]
+
+
 def test_a_plan_adds_up():
     """How many to whom, how long it takes, what is skipped by class."""
     letters = [dead(partner_id=name)[1] for name in ("a", "b", "a")]

@@ -1,28 +1,34 @@
 """Draw a dashboard from what a running worker really shows: a sketch, since no Grafana can be had as a package.
 
-    make demo KEEP=1                                                  # prints the address of the worker's metrics
-    python docs/pictures/dashboard.py overview http://127.0.0.1:PORT/metrics
-
-A Prometheus of its own, which must be installed, scrapes the worker for a minute. Then every query of the dashboard is
-asked as Grafana would ask it; one that fails, or finds nothing that it must find, ends this with an error.
+A demo runs, and a Prometheus of its own (which must be installed) scrapes its worker for a minute. Then every query of
+the dashboard is asked as Grafana would ask it; a third of the panels without data, and this ends with an error.
 """
 
 import argparse
 import json
+import platform
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
-FILES = Path(__file__).resolve().parents[2] / "helm/payment-notifier/files/dashboards"
+ROOT = Path(__file__).resolve().parents[1]
+FILES = ROOT / "helm/payment-notifier/files/dashboards"
+DEMO = [
+    *(sys.executable, "-u", "-m", "streams.sandbox.demo"),
+    *("--scale", "1", "--payments", "160", "--time-limit", "5", "--keep"),
+]
 STAND_INS = {"$__rate_interval": "15s", "$namespace": ".*", "$job": ".*", "$partner": ".*"}
 COLUMN, ROW, LEFT, TOP = 55, 26, 12, 44
 COLOURS = ("#3274d9", "#37872d", "#c4162a", "#b877d9", "#e0752d", "#0a437c", "#6d6d6d", "#8f6a00")
@@ -132,7 +138,7 @@ def _curves(lines: Lines, unit: str, box: tuple[int, int, int, int]) -> Iterator
     times = [at for _, points in shown for at, _ in points]
     values = [value for _, points in shown for _, value in points]
     begin, end, low, high = min(times), max(times), min([*values, 0.0]), max([*values, 1e-9])
-    yield f'<text x="{x}" y="{y + 8}" fill="#666" font-size="10">{spelled(high, unit)}</text>'
+    yield f'<text x="{x}" y="{y + 8}" fill="#666" font-size="10">{spelled(max(values), unit)}</text>'
     for number, (legend, points) in enumerate(shown):
         colour = COLOURS[number]
         places = " ".join(
@@ -167,43 +173,79 @@ def picture(page: dict[str, Any], found: dict[str, Lines], caption: list[str]) -
     return "\n".join([*parts, "</svg>\n"])
 
 
-def main() -> int:
-    """Scrape, ask, draw; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("dashboard", choices=sorted(path.stem for path in FILES.glob("*.json")))
-    parser.add_argument("metrics", help="where the worker shows its metrics")
-    parser.add_argument("--seconds", type=int, default=60, help="how long to scrape")
-    parser.add_argument("--date", required=True, help="for the caption, like 2026-11-22")
-    options = parser.parse_args()
-    program = shutil.which("prometheus")
-    if program is None:
-        print("prometheus is not installed (Debian and Ubuntu: package prometheus)")
-        return 1
-    page = json.loads((FILES / f"{options.dashboard}.json").read_text(encoding="utf-8"))
+def scraped(
+    metrics: str, program: str, name: str, seconds: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the dashboard's series by panel, and the caption."""
+    page = json.loads((FILES / f"{name}.json").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as directory:
-        server = Prometheus(program, options.metrics, Path(directory))
+        server = Prometheus(program, metrics, Path(directory))
         try:
-            time.sleep(options.seconds)
+            time.sleep(seconds)
             version = server.ask("status/buildinfo")["version"]
             (last,) = server.ask("query", query="max(timestamp(notifier_build_info))")["result"]
             end = float(last["value"][1])
-            begin = end - options.seconds + 5
+            begin = end - seconds + 5
             found = {panel["title"]: asked(panel, server, begin, end) for panel in page["panels"]}
         finally:
             server.process.terminate()
             server.process.wait()
     empty = [title for title, lines in found.items() if not lines]
-    caption = [
+    day = time.strftime("%d %B %Y", time.gmtime(end)).lstrip("0")
+    return found, [
         (
-            f"Not Grafana: drawn by docs/pictures/dashboard.py from files/dashboards/{options.dashboard}.json and a"
-            f" Prometheus {version} that scraped a worker of `make demo KEEP=1` for {options.seconds} s."
+            f"Not Grafana: drawn by docs/dashboard_picture.py from files/dashboards/{name}.json and a Prometheus {version}"
+            f" that scraped the worker of a demo for {seconds} s, rates over 15 s."
         ),
-        f"Rates are over 15 s. {options.date}. Panels without data: {', '.join(empty) or 'none'}.",
+        (
+            f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {day}."
+            f" Panels without data: {', '.join(empty) or 'none'}."
+        ),
     ]
-    target = Path(__file__).with_name(f"dashboard-{options.dashboard}.svg")
+
+
+@contextmanager
+def demo() -> Iterator[str]:
+    """Run a demo whose waits are the real ones; gives the address of its worker's metrics."""
+    with subprocess.Popen(DEMO, stdout=subprocess.PIPE, text=True, cwd=ROOT) as running:  # noqa: S603  # our own demo
+        try:
+            said = ""
+            for line in running.stdout or ():
+                said += line
+                if found := re.search(r"metrics +(http\S+)", line):
+                    yield found[1]
+                    break
+            else:
+                message = f"the demo did not come up:\n{said}"
+                raise SystemExit(message)
+        finally:
+            running.send_signal(signal.SIGINT)
+
+
+def main() -> int:
+    """Scrape, ask, draw; return the exit code."""
+    parser = argparse.ArgumentParser(description="Draw a dashboard from a running worker.")
+    parser.add_argument("dashboard", choices=sorted(path.stem for path in FILES.glob("*.json")))
+    parser.add_argument("metrics", nargs="?", help="a worker's metrics; a demo's unless named")
+    parser.add_argument("--seconds", type=int, default=75, help="how long to scrape")
+    options = parser.parse_args()
+    program = shutil.which("prometheus")
+    if program is None:
+        print("no Prometheus: install one (Debian: apt-get install prometheus)")
+        return 1
+    name: str = options.dashboard
+    if options.metrics:
+        found, caption = scraped(options.metrics, program, name, options.seconds)
+    else:
+        with demo() as metrics:
+            found, caption = scraped(metrics, program, name, options.seconds)
+    page = json.loads((FILES / f"{name}.json").read_text(encoding="utf-8"))
+    target = ROOT / f"docs/pictures/dashboard-{name}.svg"
+    target.parent.mkdir(exist_ok=True)
     target.write_text(picture(page, found, caption), encoding="utf-8")
-    print(f"written: {target.name}, {len(found) - len(empty)} of {len(found)} panels have data")
-    return 1 if len(empty) > len(found) // 3 else 0
+    empty = sum(not lines for lines in found.values())
+    print(f"wrote docs/pictures/{target.name}; {empty} of {len(found)} panels have no data")
+    return 1 if empty > len(found) // 3 else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""`notifier console token`, and what the command says when it can't run."""
+
+import re
+import socket
+
+import pytest
+from typer.testing import CliRunner
+
+from streams.cli import app
+from streams.console.tokens import Tokens
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """The settings that must be, and a tokens file to be."""
+    monkeypatch.setenv("NOTIFIER_PARTNERS_FILE", str(tmp_path / "partners.yaml"))
+    return monkeypatch
+
+
+@pytest.mark.parametrize(("options", "may_replay"), [([], False), (["--right", "replay"], True)])
+def test_a_token_opens_the_console(tmp_path, options, may_replay):
+    """What is printed on standard output is a tokens file for what is printed on standard error."""
+    done = CliRunner().invoke(app, ["console", "token", "alice", *options])
+    assert done.exit_code == 0
+    path = tmp_path / "tokens.yaml"
+    path.write_text(done.stdout)
+    token = re.search(r"(notifier_\S+)", done.stderr)
+    assert token is not None
+    assert token[1] not in done.stdout
+    person = Tokens(path).person_of(token[1])
+    assert person is not None
+    assert (person.name, person.may_replay) == ("alice", may_replay)
+
+
+def test_a_broken_tokens_file_stops_the_start(environment, tmp_path):
+    """With the setting's name and what is expected."""
+    path = tmp_path / "tokens.yaml"
+    path.write_text("tokens: {}")
+    environment.setenv("NOTIFIER_CONSOLE_TOKENS_FILE", str(path))
+    done = CliRunner().invoke(app, ["console"])
+    assert done.exit_code == 1
+    assert "NOTIFIER_CONSOLE_TOKENS_FILE" in done.stderr
+    assert "notifier console token NAME" in done.stderr
+
+
+def test_an_address_that_is_taken_stops_the_start(environment, tmp_path):
+    """Another process listens there already."""
+    path = tmp_path / "tokens.yaml"
+    path.write_text(CliRunner().invoke(app, ["console", "token", "alice"]).stdout)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        environment.setenv("NOTIFIER_CONSOLE_TOKENS_FILE", str(path))
+        environment.setenv("NOTIFIER_CONSOLE_PORT", str(taken.getsockname()[1]))
+        done = CliRunner().invoke(app, ["console"])
+    assert done.exit_code == 1
+    assert "NOTIFIER_CONSOLE_PORT: can't listen on 127.0.0.1" in done.stderr
