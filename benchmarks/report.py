@@ -56,7 +56,7 @@ def _row(results: Results, system: str, point: float | None, *, open_load: bool)
     cores = (middle(f"{name}_cores") for name in ("cpu", "receiver", "broker"))
     return [
         system,
-        *([] if point is None else [f"{point:,g}"]),
+        *([] if point is None else [f"{point:,.0f}"]),
         f"{middle('per_second'):,.0f}" + (f" ({low:,.0f} to {high:,.0f})" if low != high else ""),
         *([f"{middle('p50_ms'):.1f}", f"{middle('p99_ms'):.1f}"] if open_load else []),
         f"{middle('cpu_ms'):.2f}",

@@ -179,7 +179,7 @@ def line(figures: Figures, signature_ms: float, point: float | None = None) -> s
     """Return a run in one line."""
     cells = [
         f"  {figures.system:18}",
-        "" if point is None else f"at {point:9,g}",
+        "" if point is None else f"at {point:9,.0f}",
         f"{figures.per_second:7,.0f}/s",
         f"{figures.cpu_ms:6.3f} ms CPU = {figures.cpu_ms / signature_ms:4.1f} signatures",
         f"{figures.peak_memory_mb:4.0f} MB",

@@ -50,7 +50,7 @@ def heard(demo: "subprocess.Popen[str]") -> dict[str, str]:
     text, deadline = "", time.monotonic() + PATIENCE_SECONDS
     for line in demo.stdout:
         text += line
-        if "files  " in line or time.monotonic() > deadline:
+        if line.startswith("  files ") or time.monotonic() > deadline:
             break
     words = {"url": r"console +(\S+)", "token": r"token +(\S+)", "order": r"look for +(\w+)"}
     found = {name: re.search(pattern, text) for name, pattern in words.items()}

@@ -99,8 +99,8 @@ class PartnerConnector(aiohttp.TCPConnector):
         except OSError as exc:
             raise aiohttp.ClientProxyConnectionError(req.connection_key, exc) from exc
         if transport is None:
-            exc = ConnectionResetError("the proxy ended the tunnel")
-            raise aiohttp.ClientProxyConnectionError(req.connection_key, exc)
+            ended = ConnectionResetError("the proxy ended the tunnel")
+            raise aiohttp.ClientProxyConnectionError(req.connection_key, ended)
         protocol.connection_made(transport)
         return protocol
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client.exposition import choose_encoder
 
 from streams.clock import Clock
@@ -102,7 +103,7 @@ class Console:
         )
         pages = Pages(self.scene, environment(self.clock.now_ms), PROGRAM_VERSION)
         app = web.Application(
-            middlewares=[*protection.middlewares(), web.middleware(_faults(pages))],
+            middlewares=[*protection.middlewares(), _faults(pages)],
             client_max_size=_LARGEST_FORM_BYTES,
         )
         app.add_routes([*pages.routes(), *SignIn(pages, protection, self.metrics).routes()])
@@ -185,9 +186,10 @@ async def _static(request: web.Request) -> web.Response:
     return static_response(request)
 
 
-def _faults(pages: Pages) -> Callable[[web.Request, Handler], object]:
+def _faults(pages: Pages) -> Middleware:
     """Return what shows a page for a fault to people, where a handler only named it."""
 
+    @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)

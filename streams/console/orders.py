@@ -113,7 +113,7 @@ def _notification(scene: Scene, life: Life) -> Notification:
 def _timeline(life: Life, verdict: Verdict, now_ms: int) -> tuple[Moment, ...]:
     """Return the rows of `notifier why`, each with its kind and tone."""
     rows = timeline(life, verdict, now_ms)
-    tones = [(entry.kind, _tone(entry)) for entry in life.entries]
+    tones: list[tuple[str, Tone]] = [(entry.kind, _tone(entry)) for entry in life.entries]
     tones += [("next", "next")] * (len(rows) - len(tones))
     moments: list[Moment] = []
     parks = 1

@@ -86,7 +86,8 @@ class Pages:
             home = "/"
             raise web.HTTPSeeOther(home)
         if not await self.ask(orders.is_known, asked):
-            asked = await self.ask(orders.order_of_notification, asked) or asked
+            order_id: str | None = await self.ask(orders.order_of_notification, asked)
+            asked = order_id or asked
         there = f"/orders/{quote(asked, safe='')}"
         raise web.HTTPSeeOther(there)
 

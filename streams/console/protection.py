@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from streams.console.sessions import LIFE_SECONDS, Sessions
 from streams.console.tokens import Person, Tokens
@@ -63,7 +64,7 @@ class Protection:
         """The cookie's name. Browsers take `__Host-` only with Secure, and Secure only over TLS."""
         return "__Host-console" if self.over_tls else "console"
 
-    def middlewares(self) -> list[Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]]:
+    def middlewares(self) -> list[Middleware]:
         """Return what stands before every handler, outermost first."""
 
         @web.middleware

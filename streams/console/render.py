@@ -69,6 +69,11 @@ def visible(text: object) -> Markup:
     return escape(shown)
 
 
+def lasting(milliseconds: int | None) -> str:
+    """Return a duration in words, or a dash where it is not known."""
+    return _DASH if milliseconds is None else duration(milliseconds)
+
+
 def environment(now_ms: Callable[[], int]) -> Environment:
     """Return the templates' environment."""
     made = Environment(
@@ -113,7 +118,7 @@ def environment(now_ms: Callable[[], int]) -> Environment:
 
     made.filters |= {
         "number": "{:,}".format,
-        "duration": lambda ms: _DASH if ms is None else duration(ms),
+        "duration": lasting,
         "visible": visible,
     }
     made.globals |= {

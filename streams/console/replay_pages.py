@@ -52,7 +52,7 @@ class ReplayPages:
         if form.get("which") == "matching":
             chosen = await self.pages.ask(letters.places, filter_of(form), MOST_LETTERS + 1)
         else:
-            chosen = [place_of(str(text)) for text in form.getall("letter", [])]
+            chosen = tuple(place_of(str(text)) for text in form.getall("letter", []))
         try:
             selection = self.replays.select(person.name, chosen)
         except Refusal as refusal:

@@ -14,6 +14,7 @@ from streams.history.words import short_answer
 Row = tuple[Any, ...]
 
 _HANDLED, _ENDED = 1, 2
+_LARGEST = 1 << 53  # what JSON's readers agree on
 _FINAL = frozenset({"delivered", "dead-letter", "absorbed"})
 
 
@@ -35,7 +36,7 @@ class Rows:
 def rows_of(facts: Iterable[Fact]) -> Rows:
     """Return what these facts put into the tables."""
     rows = Rows()
-    for fact in facts:
+    for fact in map(_bounded, facts):
         rows.facts.append(_fact_row(fact))
         if fact.order_id is not None:
             rows.touched.append((fact.order_id,))
@@ -55,6 +56,30 @@ def rows_of(facts: Iterable[Fact]) -> Rows:
             case "attempts":
                 _add_attempt(rows, fact)
     return rows
+
+
+def _bounded(fact: Fact) -> Fact:
+    """Return a fact that SQLite can hold: JSON knows numbers of any size, and one such record must not stop the reading."""
+    said = fact.record
+    numbers = (
+        (fact.attempt, fact.parks, fact.replays, fact.due_at_ms)
+        if said is None
+        else (
+            said.at_ms,
+            said.started_at_ms,
+            said.ended_at_ms,
+            said.lateness_ms,
+            said.attempt,
+            said.parks,
+            said.replays,
+            said.due_at_ms,
+            said.next_due_at_ms,
+            said.http_status,
+        )
+    )
+    if all(number is None or abs(number) < _LARGEST for number in numbers):
+        return fact
+    return Fact(fact.kind, *fact.place, fact.at_ms, unreadable="a number is out of range")
 
 
 def unit_of(fact: Fact) -> str:

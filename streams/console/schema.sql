@@ -30,6 +30,7 @@ CREATE TABLE lives (
 ) WITHOUT ROWID;
 CREATE INDEX lives_open ON lives (rests_on, due_at_ms) WHERE NOT ended;
 CREATE INDEX lives_open_of_partner ON lives (partner_id, due_at_ms) WHERE NOT ended;
+CREATE INDEX lives_delivered ON lives (since_ms) WHERE standing = 'delivered';
 CREATE INDEX lives_by_id ON lives (notification_id);
 
 -- One row for each attempt: what a partner answers, and since when. `answered`: S, F, U, or empty without a result.

@@ -30,7 +30,7 @@ MAX_RECORD_BYTES = 1_000_000
 """The largest record we write: Kafka's default `max.message.bytes` (1,048,588) less room for the batch."""
 
 _LINGER_MS = 10
-"""How long a record waits for company: nobody but a commit waits for it, and a request costs more than its records."""
+"""The shortest time between two requests: nobody but a commit waits for it, and a request costs more than its records."""
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0

@@ -82,6 +82,8 @@ class UtcFormatter(logging.Formatter):
             plain.args = tuple(
                 describe_error(arg) if isinstance(arg, BaseException) else arg for arg in plain.args
             )
+        if plain.name == "asyncio":  # the lines after the first show a task with what it raised
+            plain.msg = str(plain.msg).partition("\n")[0]
         plain.exc_text = None
         return self.line(plain)
 

@@ -24,6 +24,7 @@ from streams.call.retry_after import retry_after_seconds
 from streams.call.signing import sign, string_to_sign
 from streams.clock import Clock
 from streams.kafka.memory import SettledMemory
+from streams.kafka.records import InRecord
 from streams.notification.outcome import Answered, Failure, NoResult
 from streams.notification.profiles import PROFILES
 from streams.partners import Partner, PartnersFileError, SigningKey, load_partners
@@ -116,14 +117,7 @@ class TierRecords:
 
     async def try_one(self, case: bytes) -> None:
         """Let it arrive when it is due."""
-        key, headers, value = [*case.split(self._SPLIT, 2), b"", b""][:3]
-        pairs = [line.partition(b": ") for line in headers.split(b"\n") if line]
-        record = read(
-            "pn-retry-1s",
-            value or None,
-            key=key or None,
-            headers=[(name.decode("utf-8", "backslashreplace"), text) for name, _, text in pairs],
-        )
+        record = self._record(case, "pn-retry-1s")
         bench = fresh(self.bench)
         await bench.tier(record)
         letters, made = bench.letters, bench.caller.made
@@ -133,7 +127,7 @@ class TierRecords:
             (letter,) = letters
             oversized = dict(letter.headers)["dead-letter-reason"] == b"oversized"
             assert (letter.key or None) == record.key or oversized
-            check_letter(letter, value or None)
+            check_letter(letter, record.value)
             return
         ((partner_id, url, body, _),) = made
         kept = dict(record.headers)
@@ -143,6 +137,44 @@ class TierRecords:
 
     async def close(self) -> None:
         """Hold nothing."""
+
+    def _record(self, case: bytes, topic: str) -> InRecord:
+        key, headers, value = [*case.split(self._SPLIT, 2), b"", b""][:3]
+        pairs = [line.partition(b": ") for line in headers.split(b"\n") if line]
+        return read(
+            topic,
+            value or None,
+            key=key or None,
+            headers=[(name.decode("utf-8", "backslashreplace"), text) for name, _, text in pairs],
+        )
+
+
+class Replays(TierRecords):
+    """Records of the replay topic: a notification with its own bytes, or an event; one call or one dead letter."""
+
+    async def seeds(self) -> list[bytes]:
+        """Return the same, and dead letters that hold an event."""
+        event = json.dumps(EVENTS["mpp-to-ant"] | {"notifyUrl": "https://x.example/"}).encode()
+        lines = b"format: 1\nkind: event\norigin: source/3/42\ndead-letter-reason: unknown-partner"
+        return [*await super().seeds(), self._SPLIT.join([b"order", lines, event])]
+
+    async def try_one(self, case: bytes) -> None:
+        """Let it arrive."""
+        record = self._record(case, "pn-replay")
+        bench = fresh(self.bench)
+        await bench.replay(record)
+        letters, made = bench.letters, bench.caller.made
+        assert len(letters) + len(made) == 1, (letters, made)
+        assert len(bench.journal) == 1
+        if letters:
+            check_letter(letters[0], record.value)
+            return
+        ((partner_id, _, body, _),) = made
+        if ("kind", b"event") in record.headers:
+            assert partner_id == json.loads(record.value or b"")["partnerId"]
+        else:
+            assert body == record.value
+            assert partner_id.encode() == dict(record.headers)["partner-id"]
 
 
 class Answers:

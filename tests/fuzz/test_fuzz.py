@@ -16,7 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.mutator import Mutator
-from tests.fuzz.targets import Answers, Events, PartnersFiles, Target, TierRecords, WireAnswers
+from tests.fuzz.targets import (
+    Answers,
+    Events,
+    PartnersFiles,
+    Replays,
+    Target,
+    TierRecords,
+    WireAnswers,
+)
 from tests.unit.kit import EVENTS
 
 SEEDS = Path(__file__).parent / "seeds"
@@ -25,7 +33,8 @@ SEED = int(os.environ.get("FUZZ_SEED", "1"))
 HANG_SECONDS = 60
 SHARES = {
     "events": 0.35,
-    "tier-records": 0.3,
+    "tier-records": 0.2,
+    "replays": 0.1,
     "answers": 0.2,
     "wire-answers": 0.05,
     "partners": 0.1,
@@ -41,6 +50,7 @@ async def target(request, tmp_path):
     kinds: dict[str, Callable[[], Target]] = {
         "events": Events,
         "tier-records": TierRecords,
+        "replays": Replays,
         "answers": Answers,
         "wire-answers": WireAnswers,
         "partners": lambda: PartnersFiles(tmp_path),

@@ -52,7 +52,9 @@ class Topics:
     ) -> Place:
         """Append a record."""
         there = self.records[topic, 0]
-        record = RawRecord(topic, 0, len(there), key and key.encode(), value, headers, at_ms)
+        record = RawRecord(
+            topic, 0, len(there), None if key is None else key.encode(), value, headers, at_ms
+        )
         there.append(record)
         return record.place
 

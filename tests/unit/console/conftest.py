@@ -56,8 +56,8 @@ def settings(tmp_path):
 class Browser:
     """What a person does without a browser: requests with a cookie, and with the headers that a browser sends."""
 
-    def __init__(self, session, url):
-        self.session, self.url = session, url
+    def __init__(self, session, console, url):
+        self.session, self.console, self.url = session, console, url
 
     async def get(self, path, **more):
         """Return status and text."""
@@ -99,8 +99,7 @@ async def browse(topics, clock, settings):
             async with ClientSession(
                 cookie_jar=CookieJar(unsafe=True), connector=TCPConnector(force_close=True)
             ) as session:
-                browser = Browser(session, str(server.make_url("/")).rstrip("/"))
-                browser.console = console
+                browser = Browser(session, console, str(server.make_url("/")).rstrip("/"))
                 if name is not None:
                     await browser.sign_in(name)
                 yield browser

@@ -5,7 +5,7 @@ import json
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # ships no types
 from openapi_spec_validator import validate
 
 from streams.console.app import Console

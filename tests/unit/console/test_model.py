@@ -9,7 +9,7 @@ from streams.history.facts import kind_of
 from streams.kafka.progress import Progress
 from tests.support.topics import NAMES, SOURCE, T0, TAGS, Payment, Topics
 
-KINDS = {topic: kind_of(topic, NAMES, (SOURCE,)) for topic, _ in TAGS}
+KINDS = {topic: kind for topic, _ in TAGS if (kind := kind_of(topic, NAMES, (SOURCE,)))}
 ATTEMPTS = (NAMES.attempts, 0)
 
 
@@ -238,8 +238,16 @@ async def test_a_second_copy_ends_once(tmp_path):
     topics = Topics()
     pay = Payment(topics, "one").unanswered(10)
     copy = topics.write(SOURCE, "one", topics.records[SOURCE, 0][0].value, (), T0 + 5)
-    origin, pay.origin, pay.attempts = pay.origin, copy.header, None
-    pay._said({"kind": "decision", "at_ms": T0 + 6, "decision": "absorbed", "trigger": "event"})
+    origin, pay.origin = pay.origin, copy.header
+    pay._said(
+        {
+            "kind": "decision",
+            "at_ms": T0 + 6,
+            "decision": "absorbed",
+            "trigger": "event",
+            "attempt": None,
+        }
+    )
     topics.settle(copy)
     found = await made(topics, tmp_path)
     assert (found.accepted, found.ended, found.waiting, found.difference) == (2, 1, 1, 0)
@@ -257,6 +265,21 @@ async def test_no_body_and_no_customer_data_is_kept(tmp_path):
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"evt-told" in kept
     assert b"CANARY" not in kept
+
+
+async def test_a_number_of_any_size_stops_nothing(tmp_path):
+    """JSON knows numbers that SQLite does not; such a record is kept as unreadable, and the next one is read."""
+    topics = Topics()
+    huge = Payment(topics, "huge")
+    huge._said({"kind": "attempt", "at_ms": T0, "decision": "delivered", "lateness_ms": 10**40})
+    Payment(topics, "next").delivered(10)
+    store, _ = await read(topics, tmp_path / "model.sqlite")
+    assert {row["standing"] for row in store.rows("SELECT standing FROM lives")} == {
+        "accepted",
+        "delivered",
+    }
+    assert store.fact_at(NAMES.attempts, 0, 0).unreadable == "a number is out of range"
+    store.close()
 
 
 async def test_one_key_for_everything_stays_bounded(tmp_path):

@@ -88,7 +88,8 @@ async def test_forms_of_other_sites_are_refused(browse, path):
 async def test_getting_changes_nothing(topics, browse):
     """Following every link of every page with the right to replay writes no record."""
     before = {tag: len(there) for tag, there in topics.records.items()}
-    seen, todo = set(), ["/"]
+    seen: set[str] = set()
+    todo = ["/"]
     async with browse() as browser:
         while todo:
             path = todo.pop()

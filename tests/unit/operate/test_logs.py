@@ -1,5 +1,6 @@
 """How the worker logs."""
 
+import asyncio
 import io
 import json
 import logging
@@ -99,6 +100,23 @@ def test_an_exception_quotes_nothing(configured, style):
     assert "ValueError" in text
     assert "KeyError" in text
     assert "test_an_exception_quotes_nothing" in text
+
+
+@pytest.mark.parametrize("style", ["console", "json"])
+async def test_a_lost_tasks_exception_quotes_nothing(configured, style):
+    """The loop's own report shows the task, and with it what it raised."""
+    written = configured(style=style)
+
+    async def fail():
+        raise KeyError(CANARY)
+
+    task = asyncio.ensure_future(fail())
+    await asyncio.wait([task])
+    report = {"message": "Task exception was never retrieved", "future": task}
+    asyncio.get_running_loop().default_exception_handler(report | {"exception": task.exception()})
+    assert CANARY not in written.getvalue()
+    assert "Task exception was never retrieved" in written.getvalue()
+    assert "KeyError" in written.getvalue()
 
 
 def test_an_exception_of_the_system_speaks(stream):

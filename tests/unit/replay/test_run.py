@@ -173,6 +173,13 @@ async def test_a_body_is_made_anew_from_its_event(bench):
     (record,) = b.broker.on("pn-replay")
     assert b.result.refused == []
     assert b'"anew"' in record.value
+    headers = dict(record.headers)
+    assert (headers["replay-of"], headers["replay-run"]) == (b"pn-dead-letter/0/0", b"r-1")
+    assert (headers["replays"], headers["attempt"], headers["origin"]) == (
+        b"1",
+        b"0",
+        b"final/3/42",
+    )
     assert record.value != body_of()
     for events, why in (
         ((), "is not there any more (retention"),
