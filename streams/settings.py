@@ -289,11 +289,17 @@ class Settings(BaseSettings):
                 faults.append(
                     f"{PREFIX}{name.upper()}: seen {str(path)!r}, expected a file that can be read"
                 )
-            elif path is not None and name in {"kafka_password_file", "kafka_key_file"}:
-                exposed = why_exposed(path)
-                if exposed is not None:
-                    faults.append(f"{PREFIX}{name.upper()}: seen {str(path)!r}: {exposed}")
         return faults
+
+    def warnings(self) -> list[str]:
+        """Return what should be better but does no harm to a run: secrets that too many others can read."""
+        found = []
+        for name in ("kafka_password_file", "kafka_key_file"):
+            path: Path | None = getattr(self, name)
+            exposed = why_exposed(path) if path is not None else None
+            if exposed is not None:
+                found.append(f"{PREFIX}{name.upper()}: seen {str(path)!r}: {exposed}")
+        return found
 
     @property
     def retry_group_id(self) -> str:

@@ -39,6 +39,7 @@ def check(as_json: Json = False) -> None:
         except PartnersFileError as error:
             faults += error.faults
     if settings:
+        warnings += settings.warnings()
 
         async def topics(settings: Settings) -> tuple[list[str], list[str]]:
             async with Brokers(settings) as brokers:

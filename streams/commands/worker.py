@@ -31,7 +31,7 @@ def worker() -> None:
         )
     except PartnersFileError as error:
         fail(error.faults)
-    for warning in partners.current.warnings:
+    for warning in (*settings.warnings(), *partners.current.warnings):
         log.warning("%s", warning)
     if settings.ladder_scale != 1:
         log.warning(

@@ -59,6 +59,7 @@ class Files:
         self._names: list[tuple[object, str]] = []
         self.watched: dict[Path, Signature] = {}
         self.certificates: dict[tuple[Kind, str], Certificates] = {}
+        self.exposed: dict[str, str] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -90,16 +91,15 @@ class Files:
         return content
 
     def secret(self, name: str) -> bytes:
-        """Return the bytes of a file that holds a secret.
+        """Return the bytes of a file that holds a secret, and note when too many others can read it too.
 
         Raises:
-            ValueError: it can't be read, or too many others can.
+            ValueError: it can't be read.
         """
         content = self.read(name)
         exposed = why_exposed(self.path(name))
         if exposed is not None:
-            message = f"seen {shown(name)}: {exposed}"
-            raise ValueError(message)
+            self.exposed[name] = exposed
         return content
 
     def secret_text(self, name: str) -> str:
@@ -141,8 +141,7 @@ class Files:
         """Load one of our keys, PKCS#8 or PKCS#1 PEM.
 
         Raises:
-            ValueError: it can't be read, too many others can, or it is no RSA key of at least 2048 bits without a
-                passphrase.
+            ValueError: it can't be read, or it is no RSA key of at least 2048 bits without a passphrase.
         """
         content = self.secret(name)
         try:

@@ -12,7 +12,7 @@ from streams.notification.intake import PartnerTerms
 from streams.partners.certificates import expiry_warnings
 from streams.partners.entry import Entry
 from streams.partners.faults import faults_of
-from streams.partners.files import Files, Signature, signature_of
+from streams.partners.files import Files, Signature, shown, signature_of
 from streams.partners.partner import Partner, SigningKey
 from streams.partners.values import Context
 from streams.partners.yaml_text import InvalidYaml, read_yaml
@@ -106,6 +106,7 @@ def load_partners(
             partners[partner_id] = before if same and before is not None else partner
         soon = expiry_warnings(iter(files.certificates.values()), now_seconds)
         warnings += [f"{where}: {warning}" for warning in soon]
+        warnings += [f"{where}: {shown(name)}: {why}" for name, why in files.exposed.items()]
         watched |= files.watched
     if faults:
         raise PartnersFileError(faults, watched)

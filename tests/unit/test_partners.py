@@ -394,7 +394,6 @@ def test_pkcs1_and_several_signing_keys(entry):
         ({"refuse_stale_responses": "'yes'"}, "refuse_stale_responses", "valid boolean"),
         ({"agent_token_file": "keys/none.pem"}, "agent_token_file", "can be read"),
         ({"agent_token_file": "keys/pkcs8.pem"}, "agent_token_file", "one line of 1 to 1024"),
-        ({"agent_token_file": "keys/open.token"}, "agent_token_file", "mode 0644"),
         ({"proxy": "{url: 'http://p.example:3128'}"}, "proxy", "expected allowed_hosts beside it"),
         *(
             ({"allowed_hosts": "[x.example]", "proxy": "{" + text + "}"}, "proxy", says)
@@ -407,10 +406,6 @@ def test_pkcs1_and_several_signing_keys(entry):
                 ("url: 'http://p.example:1', ca_file: keys/no.pem", "with an https url only"),
                 ("url: 'https://p.example:1', ca_file: keys/no.pem", "CA certificates in PEM"),
                 ("url: 'http://p.example:1', user: me", "both user and password_file"),
-                (
-                    "url: 'http://p.example:1', user: me, password_file: keys/open.token",
-                    "mode 0644",
-                ),
             )
         ),
         ({"tls": "{ca: x}"}, "tls.ca", "there is no such key"),
@@ -568,17 +563,34 @@ def test_plain_http_when_allowed(entry):
         (0o620, False),
     ],
 )
-def test_a_key_that_others_can_read_or_its_group_can_write_is_a_fault(entry, folder, mode, good):
+def test_a_key_that_others_can_read_or_its_group_can_write_is_warned_about(
+    entry, folder, mode, good
+):
     """The group may read it, as Kubernetes mounts secrets; nobody else may, and only its owner may write it."""
     (folder / "keys/pkcs8.pem").chmod(mode)
+    warnings = load_partners(entry(), NOW).warnings
     if good:
-        assert load_partners(entry(), NOW).warnings == ()
+        assert warnings == ()
     else:
-        (fault,) = faults(entry())
-        assert fault.startswith(
-            f"partners.one.private_key_file: seen 'keys/pkcs8.pem': mode {mode:04o} lets "
-        )
-        assert "expected 0600, 0640 or less" in fault
+        (warning,) = warnings
+        assert warning.startswith(f"partners.one: 'keys/pkcs8.pem': mode {mode:04o} lets ")
+        assert "expected 0600, 0640 or less" in warning
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"agent_token_file": "keys/open.token"},
+        {
+            "allowed_hosts": "[x.example]",
+            "proxy": "{url: 'http://p.example:1', user: me, password_file: keys/open.token}",
+        },
+    ],
+)
+def test_a_token_or_password_that_others_can_read_is_warned_about(entry, options):
+    """Every secret file is looked at, not only keys."""
+    (warning,) = load_partners(entry(**options), NOW).warnings
+    assert "'keys/open.token': mode 0644 lets every user" in warning
 
 
 @pytest.fixture

@@ -308,14 +308,14 @@ def test_what_can_just_stand_together(environment, tmp_path, variables):
 
 
 @pytest.mark.parametrize("name", ["KAFKA_PASSWORD_FILE", "KAFKA_KEY_FILE"])
-def test_a_secret_that_others_can_read_is_a_fault(environment, tmp_path, name):
+def test_a_secret_that_others_can_read_is_warned_about(environment, tmp_path, name):
     """A password or key belongs to its owner and group alone; a certificate may be read by all."""
     for other in ("KAFKA_KEY_FILE", "KAFKA_CERTIFICATE_FILE", "KAFKA_PASSWORD_FILE"):
         path = tmp_path / other
         path.touch()
         path.chmod(0o644 if other in {name, "KAFKA_CERTIFICATE_FILE"} else 0o440)
         environment.setenv(f"NOTIFIER_{other}", str(path))
-    (found,) = faults()
+    (found,) = load_settings().warnings()
     assert found.startswith(
         f"NOTIFIER_{name}: seen {str(tmp_path / name)!r}: mode 0644 lets every user"
     )
