@@ -1,7 +1,7 @@
 """Every page, light and dark, wide and narrow: axe-core finds nothing, and nothing scrolls sideways."""
 
 import pytest
-from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # ships no types
+from axe_playwright_python.async_playwright import Axe
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
 

@@ -28,7 +28,7 @@ async def hanging(
     async with world(hosts, max_in_flight=IN_FLIGHT) as here:
         if own_entry:
             here.one_entry_for_each_address()
-        await here.deployment.ready_worker()
+        worker = await here.deployment.ready_worker()
         broken, healthy = here.partner.hosts[:hung], here.partner.hosts[hung:]
 
         async def load(how_long: float) -> list[Sent]:
@@ -39,14 +39,18 @@ async def hanging(
             return await here.send(rate, how_long, event)
 
         await here.received(await load(_WARM_UP_SECONDS))
+        cpu = [await worker.metric("process_cpu_seconds_total")]
         before = [one for one in await load(seconds) if one.host in healthy]
+        cpu.append(await worker.metric("process_cpu_seconds_total"))
         well = await here.latencies_ms(before)
         here.partner.hang(broken)
         say(f"{hung} of {hosts} destinations hang")
+        gone = time.monotonic()
         during = [one for one in await load(seconds) if one.host in healthy]
+        cpu.append(await worker.metric("process_cpu_seconds_total"))
         ill = await here.latencies_ms(during)
         parked = await _parks(here)
-        calls = sum(receipt.host in broken for receipt in here.receipts())
+        calls = sum(receipt.host in broken and receipt.at > gone for receipt in here.receipts())
         without, with_ = at_share(well, 0.99), at_share(ill, 0.99)
     others = {one.order_id for one in during}
     parks_of_healthy = sum(count for order, count in parked.items() if order in others)
@@ -56,7 +60,9 @@ async def hanging(
         "ratio": round(with_ / without, 2),
         "healthy p50 without and with, ms": f"{at_share(well, 0.5):.1f}, {at_share(ill, 0.5):.1f}",
         "healthy events parked": parks_of_healthy,
-        "calls to hanging ones, all in all": calls,
+        "parks of the others' events": sum(parked.values()) - parks_of_healthy,
+        "calls to hanging ones": calls,
+        "worker's CPU without and with, s": f"{cpu[1] - cpu[0]:.0f}, {cpu[2] - cpu[1]:.0f}",
         "holds": (with_ <= 1.2 * without or with_ <= without + 5) and not parks_of_healthy,
     }
 
