@@ -17,8 +17,8 @@ from streams.clock import Clock
 
 DIRECTORY = Path(__file__).parents[1] / "build" / "bench"
 _PACKAGES = (
-    *("payment-notifier", "faust-streaming", "aiokafka", "httpx", "httpx-aiohttp"),
-    *("aiohttp", "uvloop", "cryptography", "pydantic"),
+    *("payment-notifier", "faust-streaming", "aiokafka", "httpx", "aiohttp"),
+    *("uvloop", "cryptography", "pydantic"),
 )
 
 

@@ -43,6 +43,7 @@ class Destination:
     _threshold: float = float("inf")
     _decreased_at: float = 0.0
     _answered_at: float | None = None
+    _first_sent_at: float | None = None
     _sent: int = 0  # of those in flight; the others still wait for the worker's own limits
     _busy_since: float = 0.0
     _failed: bool = False
@@ -67,6 +68,11 @@ class Destination:
         if self._answered_at is not None and now - self._answered_at <= patience:
             return False
         return self._failed or (self._sent > 0 and now - self._busy_since > patience)
+
+    def silent_for(self, now: float) -> float:
+        """Return how long nothing has come back, seconds; 0 for one that was never called."""
+        since = self._first_sent_at if self._answered_at is None else self._answered_at
+        return 0.0 if since is None else now - since
 
     def closed_until(self, now: float) -> float | None:
         """Return until when it asked not to be called (Retry-After), or None."""
@@ -124,6 +130,8 @@ class Destination:
         """Note that an admitted call goes out: an answer may be expected from now on."""
         if self._sent == 0:
             self._busy_since = now
+        if self._first_sent_at is None:
+            self._first_sent_at = now
         self._sent += 1
 
     def cancel(self, *, sent: bool) -> None:

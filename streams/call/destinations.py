@@ -209,7 +209,10 @@ class Destinations:
         if state.is_silent(now):
             probe = state.next_probe(now)
             if probe is not None or self._silent >= self._most_silent:
-                return NoRoom("silent", probe or now + PATIENCE_SECONDS, climbs=True)
+                # What has been silent for long will be so for some time: a record that looked again every second would
+                # cost as much as a call.
+                later = now + state.silent_for(now) / 2
+                return NoRoom("silent", max(probe or now + PATIENCE_SECONDS, later), climbs=True)
         return None
 
     def _may_try_another(self, now: float) -> bool:
