@@ -61,8 +61,8 @@ class _Place:
 
     known: _Known
     turn: asyncio.Future[bool]
-    rounds: int
     now: Callable[[], float]
+    rounds: int = _PATIENCE_ROUNDS
     since: float = field(init=False)
     timer: asyncio.TimerHandle = field(init=False)
 
@@ -234,7 +234,7 @@ class Destinations:
             return NoRoom("in-flight", self._now() + needed, climbs=True)
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         known.waiting.append(turn)
-        place = _Place(known, turn, _PATIENCE_ROUNDS, self._now)
+        place = _Place(known, turn, self._now)
         place.wait()
         try:
             taken = await turn

@@ -23,6 +23,19 @@ ARGUMENTS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # whatever a page asks of others fails
 ]
 
+PAGES = [
+    "/",
+    "/tiers",
+    "/tiers/30s",
+    "/partners",
+    "/partners/down",
+    "/dead-letters",
+    "/replays",
+    "/about",
+    "/api",
+]
+"""Every page that needs no id."""
+
 
 def find_chromium():
     """Return the machine's own Chromium, or None."""

@@ -3,6 +3,8 @@
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
+from tests.console.conftest import PAGES
+
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -12,17 +14,7 @@ async def pages_of(page, stand):
     """Yield every kind of page there is, by going there."""
     letters = stand.deployment.names.dead_letter
     paths = [
-        "/",
-        "/tiers",
-        "/tiers/30s",
-        "/partners",
-        "/partners/down",
-        "/dead-letters",
-        "/replays",
-        "/about",
-        "/api",
-    ]
-    paths += [
+        *PAGES,
         f"/orders/{stand.waiting}",
         f"/orders/{stand.told}",
         f"/orders/{stand.refused[0]}",

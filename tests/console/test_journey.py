@@ -4,22 +4,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.console.conftest import sign_in
+from tests.console.conftest import PAGES, sign_in
 from tests.support.notifier import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
-
-PAGES = [
-    "/",
-    "/tiers",
-    "/tiers/30s",
-    "/partners",
-    "/partners/down",
-    "/dead-letters",
-    "/replays",
-    "/about",
-    "/api",
-]
 
 
 async def test_why_is_it_late_and_who_is_failing(stand, visit, shows):

@@ -138,6 +138,27 @@ def server_tls(ca):
     return context
 
 
+@asynccontextmanager
+async def serving(server, tls, **options):
+    """Let a server serve each connection to a free port in a task of its own, and leave none behind."""
+    tasks = set()
+
+    def connected(reader, writer):
+        task = asyncio.create_task(server.serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls, **options)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 @pytest.fixture
 def client_tls(ca):
     context = ssl.create_default_context()
@@ -151,25 +172,8 @@ def raw_server(server_tls):
 
     @asynccontextmanager
     async def start(respond=None, tls=server_tls):
-        server = RawServer(respond)
-        tasks = set()
-
-        def connected(reader, writer):
-            task = asyncio.create_task(server.serve(reader, writer))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        listening = await asyncio.start_server(
-            connected, "127.0.0.1", 0, ssl=tls, limit=1 << 20, backlog=512
-        )
-        server.port = listening.sockets[0].getsockname()[1]
-        try:
+        async with serving(RawServer(respond), tls, limit=1 << 20, backlog=512) as server:
             yield server
-        finally:
-            listening.close()
-            for task in list(tasks):
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     return start
 

@@ -13,6 +13,7 @@ import uvloop
 from streams.call.egress import Guard
 from streams.notification.outcome import Answered, Blocked, Failure, NoResult, RequestLeft, Status
 from streams.partners import Proxy
+from tests.integration.call.conftest import serving
 
 BODY = b"{}"
 SUCCESS = Answered(Status.SUCCESS, "SUCCESS")
@@ -69,23 +70,8 @@ def forward_proxy():
 
     @asynccontextmanager
     async def start(reply=None, tls=None):
-        proxy = ForwardProxy(reply)
-        tasks = set()
-
-        def connected(reader, writer):
-            task = asyncio.create_task(proxy.serve(reader, writer))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
-        proxy.port = listening.sockets[0].getsockname()[1]
-        try:
+        async with serving(ForwardProxy(reply), tls) as proxy:
             yield proxy
-        finally:
-            listening.close()
-            for task in list(tasks):
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     return start
 
