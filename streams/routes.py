@@ -55,7 +55,10 @@ def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNa
             )
             for wait in TIERS
         }
-        groups.append(Group(settings.retry_group_id, routes, window, _TIER_FETCH_BYTES))
+        gives_way = settings.role == "all"  # to the first attempts of new payments
+        groups.append(
+            Group(settings.retry_group_id, routes, window, _TIER_FETCH_BYTES, gives_way)
+        )
     return groups
 
 

@@ -13,7 +13,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from streams.arrival import Arrival
-from streams.call.batches import Batches
 from streams.call.destinations import Destinations
 from streams.call.egress import Guard
 from streams.call.https import Caller
@@ -44,7 +43,7 @@ log = logging.getLogger(__name__)
 
 PROGRAM_VERSION = version("payment-notifier")
 
-_CRYPTO_THREADS = 2  # RSA releases the GIL; more than the cores that one worker is given only queue
+_SIGNING_THREADS = 2  # RSA releases the GIL; more than the cores that one worker is given only queue
 _LOOKUP_THREADS = 16  # a resolver that hangs holds up names, not the loop
 _RELOAD_SECONDS = 2.0
 _LOOK_SECONDS = 5.0
@@ -74,7 +73,7 @@ class Runtime:
     _web: WebPort = field(init=False)
     _held: dict[str, float] = field(init=False, default_factory=dict)
     _users: int = field(init=False, default=0)
-    _crypto_threads: ThreadPoolExecutor = field(init=False)
+    _signing_threads: ThreadPoolExecutor = field(init=False)
     _lookup_threads: ThreadPoolExecutor = field(init=False)
     _counting: Counting = field(init=False)
     _tracing: "Tracing | None" = field(init=False, default=None)
@@ -90,12 +89,12 @@ class Runtime:
         self.metrics.reload_time.set(clock.now_seconds())
         for held in connection.certificates():
             self.metrics.kafka_certificate_expiry.labels(held.kind).set(held.expires_at_seconds)
-        self._crypto_threads = ThreadPoolExecutor(_CRYPTO_THREADS, thread_name_prefix="crypto")
+        self._signing_threads = ThreadPoolExecutor(_SIGNING_THREADS, thread_name_prefix="signing")
         self._lookup_threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
         self._caller = Caller(
             clock=clock,
             guard=Guard(allow=settings.egress_allow, allow_http=settings.allow_http),
-            crypto=Batches(self._crypto_threads, _CRYPTO_THREADS),
+            signing_threads=self._signing_threads,
             lookup_threads=self._lookup_threads,
             user_agent=f"payment-notifier/{PROGRAM_VERSION}",
             source_addresses=settings.egress_source_address,
@@ -175,7 +174,7 @@ class Runtime:
         await self._web.stop()
         if self._tracing is not None:
             await asyncio.to_thread(self._tracing.stop)
-        self._crypto_threads.shutdown(wait=False)
+        self._signing_threads.shutdown(wait=False)
         self._lookup_threads.shutdown(wait=False)
 
     def stop_starting(self) -> None:

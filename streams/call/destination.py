@@ -10,6 +10,7 @@ Three rules, all in seconds of the worker's clock:
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 FIRST_LIMIT = 16.0
 """Calls at once to a destination that has not answered yet."""
@@ -91,6 +92,11 @@ class Destination:
     def has_room(self) -> bool:
         """Tell whether one more call is within the limit."""
         return self.in_flight < int(self._allowed)
+
+    @property
+    def most_retries(self) -> int:
+        """How many of its calls may be retries: half, so that a backlog of them leaves room for new payments."""
+        return ceil(self._allowed / 2)
 
     def seconds_for(self, waiting: int) -> float:
         """Return how long a line of so many will take, as far as that can be told.

@@ -49,10 +49,44 @@ class NoRoom:
     climbs: bool
 
 
+_Line = deque[asyncio.Future[bool]]
+
+
 @dataclass(slots=True)
 class _Known:
+    """A destination, and who waits for it: first attempts and retries, in a line each, called by turns."""
+
     state: Destination
-    waiting: deque[asyncio.Future[bool]] = field(default_factory=deque)
+    lines: tuple[_Line, _Line] = field(default_factory=lambda: (deque(), deque()))
+    retries: int = 0
+    _retry_is_next: bool = False
+
+    def has_room(self, *, retry: bool) -> bool:
+        """Tell whether one more call is within the limit; retries have half of it."""
+        return self.state.has_room() and not (
+            retry and self.retries >= self.state.most_retries
+        )
+
+    def ahead(self, *, retry: bool) -> int:
+        """Return how many would be called before one more."""
+        own, other = len(self.lines[retry]), len(self.lines[not retry])
+        return own + min(own + 1, other)
+
+    def start(self, now: float, *, retry: bool) -> None:
+        """Note that a call is admitted."""
+        self.state.start(now)
+        self.retries += retry
+
+    def next_line(self, *, shut: bool) -> int | None:
+        """Return whose turn it is, 0 for first attempts and 1 for retries, or None where nobody can go."""
+        for retry in (self._retry_is_next, not self._retry_is_next):
+            line = self.lines[retry]
+            while line and line[0].done():
+                line.popleft()
+            if line and (shut or self.has_room(retry=retry)):
+                self._retry_is_next = not retry
+                return int(retry)
+        return None
 
 
 @dataclass(slots=True)
@@ -60,6 +94,7 @@ class _Place:
     """One record's place in a destination's line."""
 
     known: _Known
+    retry: bool
     turn: asyncio.Future[bool]
     now: Callable[[], float]
     rounds: int = _PATIENCE_ROUNDS
@@ -73,10 +108,11 @@ class _Place:
 
     def _patience_ends(self) -> None:
         """Give up; but stay in a line that should be short, where the worker is what is slow, and not the destination."""
-        state, line = self.known.state, self.known.waiting
+        state, line = self.known.state, self.known.lines[self.retry]
         self.rounds -= 1
         moves = state.answered_since(self.since)
-        if self.rounds > 0 and moves and state.seconds_for(len(line)) <= PATIENCE_SECONDS / 2:
+        ahead = self.known.ahead(retry=self.retry)
+        if self.rounds > 0 and moves and state.seconds_for(ahead) <= PATIENCE_SECONDS / 2:
             self.wait()
         elif not self.turn.done():
             self.turn.set_result(False)
@@ -134,7 +170,7 @@ class Destinations:
         """
         key = (partner.partner_id, _origin(url))
         known = self._look_up(key, partner, self._now())
-        refusal = await self._wait_for_destination(key, known)
+        refusal = await self._wait_for_destination(key, known, retry=retry)
         if refusal is not None:
             return refusal
         ticket = Ticket(key, retry)
@@ -150,7 +186,7 @@ class Destinations:
                 raise
         except BaseException:
             known.state.cancel(sent=False)
-            self._freed(key, known)
+            self._freed(ticket, known)
             raise
         known.state.send(self._now())
         self.in_flight += 1
@@ -176,9 +212,11 @@ class Destinations:
                 slow=call.slow_down,
                 closed_for=call.retry_after_seconds if call.slow_down else None,
             )
-        self._freed(ticket.key, known)
+        self._freed(ticket, known)
 
-    async def _wait_for_destination(self, key: tuple[str, str], known: _Known) -> NoRoom | None:
+    async def _wait_for_destination(
+        self, key: tuple[str, str], known: _Known, *, retry: bool
+    ) -> NoRoom | None:
         """Take one of the destination's calls, or return why there is none to be had soon."""
         state, now = known.state, self._now()
         if now - self._counted_at >= _COUNT_SECONDS:
@@ -197,9 +235,9 @@ class Destinations:
             if (refusal := self._refusal(state, now)) is not None:
                 return refusal
             silent = state.is_silent(now)
-        if not silent and (known.waiting or not state.has_room()):
-            return await self._queue(key, known)
-        state.start(now)
+        if not silent and (known.lines[retry] or not known.has_room(retry=retry)):
+            return await self._queue(key, known, retry=retry)
+        known.start(now, retry=retry)
         return None
 
     def _refusal(self, state: Destination, now: float) -> NoRoom | None:
@@ -227,21 +265,21 @@ class Destinations:
             or self._unproven + self._silent >= self._most_unanswered
         )
 
-    async def _queue(self, key: tuple[str, str], known: _Known) -> NoRoom | None:
+    async def _queue(self, key: tuple[str, str], known: _Known, *, retry: bool) -> NoRoom | None:
         """Wait in line for one of the destination's calls, until patience runs out or there are none any more."""
-        needed = known.state.seconds_for(len(known.waiting) + 1)
+        needed = known.state.seconds_for(known.ahead(retry=retry) + 1)
         if needed > PATIENCE_SECONDS:  # a place in a line too long is a place that others need
             return NoRoom("in-flight", self._now() + needed, climbs=True)
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        known.waiting.append(turn)
-        place = _Place(known, turn, self._now)
+        known.lines[retry].append(turn)
+        place = _Place(known, retry, turn, self._now)
         place.wait()
         try:
             taken = await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.result():
                 known.state.cancel(sent=False)
-                self._freed(key, known)
+                self._freed(Ticket(key, retry), known)
             raise
         finally:
             place.timer.cancel()
@@ -255,12 +293,11 @@ class Destinations:
         """Give room that came free to those who wait; send them away where the destination closed or fell silent."""
         state, now = known.state, self._now()
         shut = state.closed_until(now) is not None or state.is_silent(now)
-        while known.waiting and (shut or known.waiting[0].done() or state.has_room()):
-            turn = known.waiting.popleft()
-            if not turn.done():
-                if not shut:
-                    state.start(now)  # counted here, so that nobody can slip in between
-                turn.set_result(not shut)
+        while (line := known.next_line(shut=shut)) is not None:
+            turn = known.lines[line].popleft()
+            if not shut:
+                known.start(now, retry=bool(line))  # counted here, so that nobody can slip in between
+            turn.set_result(not shut)
 
     def _started(self, key: tuple[str, str], state: Destination) -> None:
         self._busy.add(key)
@@ -269,10 +306,11 @@ class Destinations:
         elif not state.has_answered:
             self._unproven += 1
 
-    def _freed(self, key: tuple[str, str], known: _Known) -> None:
+    def _freed(self, ticket: Ticket, known: _Known) -> None:
+        known.retries -= ticket.retry
         self._hand_on(known)
         if not known.state.in_flight:
-            self._busy.discard(key)
+            self._busy.discard(ticket.key)
 
     def _look_up(self, key: tuple[str, str], partner: Partner, now: float) -> _Known:
         share = max(self.share, _LEAST_SHARE)
@@ -307,7 +345,7 @@ class Destinations:
             for key, known in self._known.items()
             if now - known.state.last_used > IDLE_SECONDS
             and not known.state.in_flight
-            and not known.waiting
+            and not any(known.lines)
         ]
         for key in idle:
             if self._known[key].state.closed_until(now) is None:

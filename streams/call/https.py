@@ -9,11 +9,9 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from streams.call.answer import Expected, judge
-from streams.call.batches import Batches
 from streams.call.client import Exchange, PartnerClient
 from streams.call.connector import sources_of
 from streams.call.egress import DestinationBlocked, Guard
@@ -24,10 +22,14 @@ from streams.call.retry_after import retry_after_seconds
 from streams.call.signing import request_time, sign, string_to_sign
 from streams.clock import Clock
 from streams.notification.outcome import Blocked, Failure, NoResult, Outcome, RequestLeft
-from streams.partners import Partner, public_tls
+from streams.partners import Partner, SigningKey, public_tls
 
 # W3C Trace Context, version 00 or a later one; what came with the event may be anything.
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]*)?")
+_MOST_BITS_ON_THE_LOOP: Final = 2048
+"""A signature of 2048 bits takes 0.3 ms, and a hop to a thread and back takes as long once the worker is busy; one of
+4096 bits takes 2 ms."""
+
 _SLOW_DOWN_STATUSES: Final = frozenset({429, 503})
 _SLOW_DOWN_CODE: Final = "REQUEST_TRAFFIC_EXCEED_LIMIT"
 
@@ -44,7 +46,7 @@ class Call:
         ended_at_ms: when the outcome was known.
         retry_after_seconds: how long the partner asks us to wait, at most an hour; None when it doesn't say.
         url_origin: scheme, host and port; empty when the URL could not be read.
-        signing_seconds: from asking for the signature to having it, threads' queue included.
+        signing_seconds: from asking for the signature to having it, waiting for a turn included.
         slow_down: the partner says that it has too much traffic.
         stale: its Response-Time is more than 15 minutes from our clock.
     """
@@ -67,7 +69,7 @@ class Caller:
     Args:
         clock: the worker's.
         guard: the egress rules.
-        crypto: where signatures are made, off the event loop.
+        signing_threads: where signatures are made that take long.
         lookup_threads: where names are looked up.
         user_agent: name and version of this program.
         lookup: finds a host's addresses.
@@ -81,7 +83,7 @@ class Caller:
         *,
         clock: Clock,
         guard: Guard,
-        crypto: Batches,
+        signing_threads: Executor,
         lookup_threads: Executor,
         user_agent: str,
         lookup: Lookup = system_lookup,
@@ -89,7 +91,7 @@ class Caller:
     ) -> None:
         self._clock = clock
         self._guard = guard
-        self._crypto = crypto
+        self._signing_threads = signing_threads
         self._resolver = CheckedResolver(guard, lookup, lookup_threads)
         self._user_agent = user_agent
         self._sources = sources_of(source_addresses)
@@ -127,7 +129,7 @@ class Caller:
         before = time.perf_counter()
         key = partner.signing_key(started_at_ms / 1000)
         signed = string_to_sign(target.path, partner.client_id, now, body)
-        signature = await self._crypto.run(partial(sign, key, signed))
+        signature = await self._sign(key, signed)
         signing_seconds = time.perf_counter() - before
         headers = {"Client-Id": partner.client_id, "Request-Time": now, "Signature": signature}
         if partner.agent_token is not None:
@@ -165,6 +167,14 @@ class Caller:
             or _code(outcome) == _SLOW_DOWN_CODE,
             stale=stale,
         )
+
+    async def _sign(self, key: SigningKey, signed: bytes) -> str:
+        """Return the signature, made in a turn of its own: the time it takes tells how long the event loop's turns are."""
+        if key.private_key.key_size > _MOST_BITS_ON_THE_LOOP:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._signing_threads, sign, key, signed)
+        await asyncio.sleep(0)
+        return sign(key, signed)
 
     def discard(self, partner_ids: Iterable[str]) -> None:
         """Close the connections of partners that are no longer called, once the calls on them have ended."""

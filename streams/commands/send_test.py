@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from streams.call.batches import Batches
 from streams.call.egress import Guard
 from streams.call.https import Call, Caller
 from streams.clock import Clock
@@ -95,7 +94,7 @@ async def _call(
         caller = Caller(
             clock=clock,
             guard=Guard(allow=settings.egress_allow, allow_http=settings.allow_http),
-            crypto=Batches(threads, 1),
+            signing_threads=threads,
             lookup_threads=threads,
             user_agent="payment-notifier-test",
             source_addresses=settings.egress_source_address,

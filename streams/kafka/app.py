@@ -20,6 +20,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.lanes import Lanes, Route
 from streams.kafka.records import InRecord
 from streams.kafka.transport import ConsumerTap, Transport
+from streams.kafka.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,9 @@ DRAIN_SECONDS = 11.0
 
 COMMIT_SECONDS = 0.15
 """From one commit to the next. A crash repeats what was settled since the last: 250 ms of it at most, lag included."""
+
+LEAST_WINDOW = 8
+"""Records that a group which gives way still handles at once in a busy process: enough to use all that is left of it."""
 
 LONGEST_IN_FLIGHT_MS = 60_000
 """Longer than any record may be in flight while the broker answers: patience, attempt and settling take seconds."""
@@ -68,12 +72,14 @@ class Group:
         window: records handled at once.
         fetch_bytes: the most fetched of one partition at once. Tiers hold back nearly all of their partitions,
             so what is prefetched for them is memory that only waits.
+        gives_way: whether it handles fewer while the process is busy, since another group's records come first.
     """
 
     group_id: str
     routes: Mapping[str, Route]
     window: int
     fetch_bytes: int
+    gives_way: bool = False
 
 
 class _Boot(BootStrategy):
@@ -226,9 +232,8 @@ def build_app(
         log.critical("a handler raised; the worker stops so that nothing is lost", exc_info=error)
         app.loop.create_task(app.crash(error))
 
-    app.lanes = Lanes(
-        group.routes, group.window, ConsumerTap(lambda: app.consumer), clock.now_ms, crash
-    )
+    window = Window(group.window, LEAST_WINDOW if group.gives_way else None)
+    app.lanes = Lanes(group.routes, window, ConsumerTap(lambda: app.consumer), clock.now_ms, crash)
     for topic in group.routes:
         _add_agent(app, topic)
     return app

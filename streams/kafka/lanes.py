@@ -18,6 +18,7 @@ from typing import Protocol
 from streams.kafka.memory import SettledMemory
 from streams.kafka.progress import Progress
 from streams.kafka.records import InRecord, Tag
+from streams.kafka.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,39 +76,6 @@ class _Slot:
         return (self.due_at_ms, self.record.offset) < (other.due_at_ms, other.record.offset)
 
 
-class Window:
-    """How many records of a group may be handled at once, over all its lanes; who finds none waits in line.
-
-    For the group and not for each lane: a backlog on every partition would begin more than the worker can do, and
-    what is begun grows old, whereas what is not yet begun costs nothing.
-
-    Args:
-        size: records at once.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._free = size
-        self._line: deque[Lane] = deque()
-
-    def take(self, lane: "Lane") -> bool:
-        """Take a place. A lane that gets none is called when its turn has come."""
-        if self._free > 0:
-            self._free -= 1
-            return True
-        if not lane.in_line:
-            lane.in_line = True
-            self._line.append(lane)
-        return False
-
-    def give_back(self) -> None:
-        """Give a place back; the lanes in line get it by turns."""
-        self._free += 1
-        while self._line and self._free > 0:
-            lane = self._line.popleft()
-            lane.in_line = False
-            lane.take_turn()
-
-
 class Lane:
     """One partition during one generation of the group.
 
@@ -132,7 +100,6 @@ class Lane:
         finished: frozenset[int] = frozenset(),
     ) -> None:
         self.tag = tag
-        self.in_line = False
         self.stage = route.stage
         self._route = route
         self._limits = route.limits
@@ -237,7 +204,7 @@ class Lane:
                 return
             slot = heapq.heappop(self._waiting)
             slot.started_at_ms = self._now_ms()
-            task = asyncio.create_task(self._run(slot))
+            task = asyncio.create_task(self._run(slot, asyncio.get_running_loop().time()))
             self._tasks.add(task)
 
     def _on_timer(self) -> None:
@@ -245,7 +212,8 @@ class Lane:
         self._start_due()  # asks the clock again: a timer that fired early only re-arms
         self._maybe_open_tap()
 
-    async def _run(self, slot: _Slot) -> None:
+    async def _run(self, slot: _Slot, begun: float) -> None:
+        self._window.note(asyncio.get_running_loop().time() - begun)
         try:
             await self._route.handle(slot.record, self._memory)
         except asyncio.CancelledError:
@@ -305,7 +273,7 @@ class Lanes:
 
     Args:
         routes: by topic.
-        window: records handled at once, over all lanes.
+        window: places for records, over all lanes.
         tap: the flow of the partitions.
         now_ms: the clock.
         on_crash: see `Lane`.
@@ -314,13 +282,13 @@ class Lanes:
     def __init__(
         self,
         routes: Mapping[str, Route],
-        window: int,
+        window: Window,
         tap: Tap,
         now_ms: Callable[[], int],
         on_crash: Callable[[BaseException], None],
     ) -> None:
         self._routes = routes
-        self._window = Window(window)
+        self._window = window
         self._tap = tap
         self._now_ms = now_ms
         self._on_crash = on_crash

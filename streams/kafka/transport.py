@@ -6,12 +6,14 @@
 - Seeking: to what is committed, 0 and nothing included (aiokafka seeks only to what is above 0, so that records
   which were fetched and dropped in a rebalance were lost).
 - Polling: partitions that flow again are noticed within 0.1 s (Faust: 1 s), read committed only.
+- One event loop: no thread, see `ConsumerThread`.
 - No producer: `streams.kafka.producer` writes.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -22,6 +24,8 @@ from faust.transport import base
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
+from mode.threads import WorkerThread
+from mode.utils.futures import maybe_async
 
 from streams.kafka.connection import Connection
 from streams.kafka.header_names import read_any_header_name
@@ -62,10 +66,43 @@ def _ours(app: Any) -> App:
     return cast(App, app)
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """aiokafka's consumer in a thread of its own, configured by us."""
+class _Task(WorkerThread):
+    """Stands where mode wants a thread: what it would serve is a task on the event loop that we have."""
 
+    service: "ConsumerThread"
+
+    def start(self) -> None:
+        """Serve."""
+        self.serving = self.service.parent_loop.create_task(self.service.serve())
+
+    def stop(self) -> None:
+        """Join nothing."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer, configured by us, on the worker's own event loop.
+
+    Faust gives it a thread. Whatever that thread does needs the interpreter's lock, for which each side waits up to
+    5 ms while the other one works; from the broker to an agent it changes hands several times.
+    """
+
+    Worker = _Task
     last_poll: float = 0.0
+
+    def __init__(self, consumer: "Consumer", loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        super().__init__(consumer, loop=loop, thread_loop=loop, **options)
+
+    async def serve(self) -> None:
+        """Run until stopped. A failure has been told to the application when this ends."""
+        with suppress(Exception):
+            await self._serve()
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Call it."""
+        return await maybe_async(fun(*args, **options))
+
+    async def _gather_remaining_tasks(self) -> None:
+        """Cancel nothing: the other tasks of this loop are the worker's."""
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf = self.app.conf
@@ -104,6 +141,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self.last_poll = self.thread_loop.time()
         if self.consumer._buffered_partitions:  # noqa: SLF001  # Faust's own thread reads it too
             timeout = min(timeout, _NOTICE_SECONDS)
+        await asyncio.sleep(0)  # what is buffered comes without waiting: agents and lanes must get their turn
         return await super().getmany(active_partitions, timeout)
 
     def symptoms(self) -> list[str]:

@@ -156,7 +156,7 @@ class Metrics(Catalogue):
     # The worker
     in_flight = Single(Gauge, "notifier_inflight_attempts", "HTTP calls under way.")
     in_flight_limit = Single(Gauge, "notifier_inflight_limit", "HTTP calls at once, at most (NOTIFIER_MAX_IN_FLIGHT).")
-    signing_seconds = Single(Histogram, "notifier_signing_duration_seconds", "Duration of one signature, waiting for a thread included.", (), _SIGNING_SECONDS)
+    signing_seconds = Single(Histogram, "notifier_signing_duration_seconds", "Duration of one signature, waiting for a turn included.", (), _SIGNING_SECONDS)
     loop_lag = Single(Histogram, "notifier_event_loop_lag_seconds", "How late the worker's event loop ran a timer, asked once a second.", (), _LOOP_SECONDS)
     clock_offset = Single(Gauge, "notifier_clock_offset_seconds", "The broker's clock minus ours, as last seen on the attempts topic.")
     reload_successful = Single(Gauge, "notifier_config_last_reload_successful", "1 where the newest version of the partners file and its keys is in force.")

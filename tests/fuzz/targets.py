@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from streams.call.answer import Expected, judge
-from streams.call.batches import Batches
 from streams.call.egress import Guard
 from streams.call.https import Caller
 from streams.call.response_time import is_stale
@@ -266,7 +265,7 @@ class WireAnswers:
         self._caller = Caller(
             clock=Clock(),
             guard=Guard(allow=(ipaddress.ip_network("127.0.0.0/8"),), allow_http=True),
-            crypto=Batches(self._threads, 1),
+            signing_threads=self._threads,
             lookup_threads=self._threads,
             user_agent="fuzz",
         )

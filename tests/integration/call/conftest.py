@@ -16,7 +16,6 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from streams.call.batches import Batches
 from streams.call.egress import Guard
 from streams.call.https import Caller
 from streams.call.signing import sign, string_to_sign
@@ -214,7 +213,7 @@ def make_caller(threads):
         caller = Caller(
             clock=Clock(),
             guard=guard or Guard(allow=LOOPBACK),
-            crypto=Batches(threads, 2),
+            signing_threads=threads,
             lookup_threads=threads,
             user_agent="payment-notifier/test",
             **({"lookup": lambda _host: ["127.0.0.1"]} | options),

@@ -136,6 +136,6 @@ class Desk:
         return (
             held.in_flight == 0
             and not any(known.state.in_flight for known in held._known.values())
-            and not any(known.waiting for known in held._known.values())
+            and not any(any(known.lines) for known in held._known.values())
             and not held._busy
         )

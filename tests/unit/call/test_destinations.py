@@ -42,7 +42,7 @@ async def test_patience_runs_out_after_a_second():
     line = desk.line_up(calls=3)
     assert await desk.refusal() == ("in-flight", PATIENCE_SECONDS, PATIENCE_SECONDS)
     assert [(await task).why for task in line] == ["in-flight"] * 3
-    assert not desk.destinations._known["shop", A].waiting
+    assert not any(desk.destinations._known["shop", A].lines)
 
 
 @in_virtual_time
@@ -106,7 +106,7 @@ async def test_before_a_hung_destination_nobody_waits_in_vain():
 async def test_a_cancelled_record_gives_back_what_it_took():
     """Wherever it was: in the line, handed a call, waiting for a retry's share, or for the worker."""
     desk = Desk(most=20)
-    for name in "abcdefg":
+    for name in "abcdefgh":
         await desk.prove(f"https://{name}.example.com")
     tickets = await desk.fill()
     in_line, handed = desk.line_up(calls=2)
@@ -120,7 +120,8 @@ async def test_a_cancelled_record_gives_back_what_it_took():
     assert desk.state(A).in_flight == len(tickets) - 1
     desk.give_back(tickets[1:])
 
-    retries = await desk.take("https://b.example.com", calls=10, retry=True)
+    retries = await desk.take("https://b.example.com", calls=5, retry=True)
+    retries += await desk.take("https://h.example.com", calls=5, retry=True)
     no_share = desk.line_up("https://c.example.com", retry=True)
     first = await desk.take("https://d.example.com", calls=10)
     no_worker = desk.line_up("https://e.example.com")
@@ -131,7 +132,8 @@ async def test_a_cancelled_record_gives_back_what_it_took():
     await asyncio.wait([*no_share, *no_worker])
     desk.give_back([*retries, *first])
     assert desk.is_clean()
-    await desk.take("https://f.example.com", calls=10, retry=True)
+    await desk.take("https://f.example.com", calls=5, retry=True)
+    await desk.take("https://h.example.com", calls=5, retry=True)
     await desk.take("https://g.example.com", calls=10)
 
 
@@ -395,3 +397,48 @@ async def test_what_is_in_use_or_closed_is_not_forgotten():
     assert len(desk.destinations) == 3
     desk.give_back(long, answered())
     assert (await desk.refusal("https://closed.example.com"))[0] == "closed"
+
+
+@in_virtual_time
+async def test_retries_have_half_of_a_destination():
+    """A backlog of them leaves room for new payments, which go out at once."""
+    desk = Desk()
+    await desk.prove()
+    retries = await desk.take(calls=desk.state(A).most_retries, retry=True)
+    line = desk.line_up(retry=True)
+    await asyncio.sleep(0.1)
+    first = await desk.take(calls=int(desk.state(A).limit) - len(retries))
+    assert len(first) >= len(retries) - 1
+    assert not line[0].done()
+    desk.give_back(retries[:1])
+    desk.give_back([await line[0], *first, *retries[1:]])
+    assert desk.is_clean()
+
+
+@in_virtual_time
+async def test_first_attempts_and_retries_are_called_by_turns():
+    """Neither line can keep the other one waiting, however many stand in it."""
+    desk = Desk()
+    desk.partner = partner(most=1)
+    await desk.prove()
+    ticket = (await desk.take())[0]
+    order = []
+
+    async def one(name, *, retry):
+        order.append((name, await desk.ask(retry=retry)))
+
+    tasks = [asyncio.create_task(one(f"retry {n}", retry=True)) for n in range(3)]
+    await asyncio.sleep(0.1)
+    tasks += [asyncio.create_task(one(f"first {n}", retry=False)) for n in range(3)]
+    await asyncio.sleep(0.1)
+    for called in range(6):
+        desk.give_back([ticket], answered())
+        await asyncio.sleep(0.01)
+        assert len(order) == called + 1
+        ticket = order[-1][1]
+    assert [name for name, _ in order] == [
+        "first 0", "retry 0", "first 1", "retry 1", "first 2", "retry 2",
+    ]  # fmt: skip
+    desk.give_back([ticket])
+    await asyncio.gather(*tasks)
+    assert desk.is_clean()

@@ -178,11 +178,11 @@ async def test_unproven_ones_share_half():
 async def test_retries_share_half():
     """A backlog of them waits for itself; a new payment goes out at once, to the same destination too."""
     desk = Desk(MOST)
-    for number in range(20):
+    for number in range(40):
         await desk.prove(url_of(number))
     day = Day(desk, hung=())
-    for number in range(20 * 15):
-        day.event(number % 20, retry=True)
+    for number in range(300):
+        day.event(number % 40, retry=True)
     await asyncio.sleep(ANSWER_SECONDS / 2)
     assert desk.destinations.in_flight == MOST // RETRY_SHARE
     await desk.take("https://m1.example.com")

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.lanes import Lane, LaneLimits, Lanes, Route, Window
+from streams.kafka.lanes import Lane, LaneLimits, Lanes, Route
 from streams.kafka.progress import Progress
 from streams.kafka.records import InRecord
+from streams.kafka.window import Window
 from tests.unit.kit import ManualClock, turns
 
 TAG = ("topic", 0)
@@ -86,7 +87,7 @@ class Desk:
         )
         self.lanes = Lanes(
             {"topic": self.route, "other": self.route},
-            window,
+            Window(window),
             self.tap,
             self.clock.now_ms,
             self.crashes.append,
