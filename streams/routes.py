@@ -56,9 +56,7 @@ def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNa
             for wait in TIERS
         }
         gives_way = settings.role == "all"  # to the first attempts of new payments
-        groups.append(
-            Group(settings.retry_group_id, routes, window, _TIER_FETCH_BYTES, gives_way)
-        )
+        groups.append(Group(settings.retry_group_id, routes, window, _TIER_FETCH_BYTES, gives_way))
     return groups
 
 

@@ -63,9 +63,7 @@ class _Known:
 
     def has_room(self, *, retry: bool) -> bool:
         """Tell whether one more call is within the limit; retries have half of it."""
-        return self.state.has_room() and not (
-            retry and self.retries >= self.state.most_retries
-        )
+        return self.state.has_room() and not (retry and self.retries >= self.state.most_retries)
 
     def ahead(self, *, retry: bool) -> int:
         """Return how many would be called before one more."""
@@ -296,7 +294,9 @@ class Destinations:
         while (line := known.next_line(shut=shut)) is not None:
             turn = known.lines[line].popleft()
             if not shut:
-                known.start(now, retry=bool(line))  # counted here, so that nobody can slip in between
+                known.start(
+                    now, retry=bool(line)
+                )  # counted here, so that nobody can slip in between
             turn.set_result(not shut)
 
     def _started(self, key: tuple[str, str], state: Destination) -> None:

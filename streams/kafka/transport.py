@@ -14,6 +14,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -42,6 +44,7 @@ _FETCH_WAIT_MS = (
 )
 _NOTICE_SECONDS = 0.1
 _COMMIT_TIMEOUT_SECONDS = 5.0
+_BETWEEN_TOPICS_SECONDS = 0.02
 _LEAST_PAUSE_SECONDS = 0.02  # between two commits, however long the first took
 _POLL_PATIENCE_SECONDS = 10.0  # a poll returns at least once a second
 
@@ -89,7 +92,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     Worker = _Task
     last_poll: float = 0.0
 
-    def __init__(self, consumer: "Consumer", loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+    def __init__(
+        self, consumer: "Consumer", loop: asyncio.AbstractEventLoop, **options: Any
+    ) -> None:
         super().__init__(consumer, loop=loop, thread_loop=loop, **options)
 
     async def serve(self) -> None:
@@ -141,7 +146,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self.last_poll = self.thread_loop.time()
         if self.consumer._buffered_partitions:  # noqa: SLF001  # Faust's own thread reads it too
             timeout = min(timeout, _NOTICE_SECONDS)
-        await asyncio.sleep(0)  # what is buffered comes without waiting: agents and lanes must get their turn
+        await asyncio.sleep(
+            0
+        )  # what is buffered comes without waiting: agents and lanes must get their turn
         return await super().getmany(active_partitions, timeout)
 
     def symptoms(self) -> list[str]:
@@ -208,11 +215,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _ends(self) -> dict[Tag, tuple[int, int]]:
         consumer = self._ensure_consumer()
-        ends = await consumer.end_offsets(list(consumer.assignment()))
-        return {
-            (partition.topic, partition.partition): (await consumer.position(partition), end)
-            for partition, end in ends.items()
-        }
+        found: dict[Tag, tuple[int, int]] = {}
+        # Topic by topic, with pauses: an answer about all partitions would hold up the event loop for some 50 ms.
+        by_topic = sorted(consumer.assignment(), key=attrgetter("topic"))
+        for _, partitions in groupby(by_topic, attrgetter("topic")):
+            ends = await consumer.end_offsets(list(partitions))
+            for partition, end in ends.items():
+                place = (partition.topic, partition.partition)
+                found[place] = (await consumer.position(partition), end)
+            await asyncio.sleep(_BETWEEN_TOPICS_SECONDS)
+        return found
 
     def partition_count(self) -> int:
         """Return how many partitions the subscribed topics have."""
