@@ -31,7 +31,7 @@ COMMIT_SECONDS = 0.15
 """From one commit to the next. A crash repeats what was settled since the last: 250 ms of it at most, lag included."""
 
 LEAST_WINDOW = 8
-"""Records that a group which gives way still handles at once in a busy process: enough to use all that is left of it."""
+"""Records that a group which gives way still begins at once in a busy process: enough to use all that is left of it."""
 
 LONGEST_IN_FLIGHT_MS = 60_000
 """Longer than any record may be in flight while the broker answers: patience, attempt and settling take seconds."""

@@ -18,7 +18,7 @@ from typing import Protocol
 from streams.kafka.memory import SettledMemory
 from streams.kafka.progress import Progress
 from streams.kafka.records import InRecord, Tag
-from streams.kafka.window import Window
+from streams.kafka.window import Place, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +200,12 @@ class Lane:
                 self._timed = self._waiting[0]
                 self._timer = asyncio.get_running_loop().call_later(early_ms / 1000, self._on_timer)
                 return
-            if not self._window.take(self):
+            place = self._window.take(self)
+            if place is None:
                 return
             slot = heapq.heappop(self._waiting)
             slot.started_at_ms = self._now_ms()
-            task = asyncio.create_task(self._run(slot, asyncio.get_running_loop().time()))
+            task = asyncio.create_task(self._run(slot, place, asyncio.get_running_loop().time()))
             self._tasks.add(task)
 
     def _on_timer(self) -> None:
@@ -212,7 +213,7 @@ class Lane:
         self._start_due()  # asks the clock again: a timer that fired early only re-arms
         self._maybe_open_tap()
 
-    async def _run(self, slot: _Slot, begun: float) -> None:
+    async def _run(self, slot: _Slot, place: Place, begun: float) -> None:
         self._window.note(asyncio.get_running_loop().time() - begun)
         try:
             await self._route.handle(slot.record, self._memory)
@@ -227,7 +228,7 @@ class Lane:
             task = asyncio.current_task()
             if task is not None:
                 self._tasks.discard(task)
-            self._window.give_back()
+            place.give_back()
             self._start_due()
             self._maybe_open_tap()
 

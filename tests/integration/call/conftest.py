@@ -213,10 +213,9 @@ def make_caller(threads):
         caller = Caller(
             clock=Clock(),
             guard=guard or Guard(allow=LOOPBACK),
-            signing_threads=threads,
             lookup_threads=threads,
             user_agent="payment-notifier/test",
-            **({"lookup": lambda _host: ["127.0.0.1"]} | options),
+            **({"lookup": lambda _host: ["127.0.0.1"], "signing_threads": threads} | options),
         )
         try:
             yield caller

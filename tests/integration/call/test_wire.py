@@ -1,15 +1,17 @@
 """What goes over the wire is what was signed, and nothing more."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
 import uvloop
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from streams.call.egress import Guard
-from streams.call.signing import verify
+from streams.call.signing import string_to_sign, verify
 from streams.notification.outcome import Answered, Failure, NoResult, RequestLeft, Status
 
 BODY = b'{"paymentResult":{"resultCode":"SUCCESS","resultStatus":"S"},"x":"\xc3\xbc"}'
@@ -93,6 +95,24 @@ async def test_every_attempt_has_the_same_body_and_a_fresh_time(raw_server, call
         assert call.signing_seconds > 0
         assert not call.slow_down
         assert call.retry_after_seconds is None
+
+
+@pytest.mark.parametrize(("bits", "in_thread"), [(2048, False), (4096, True)])
+async def test_a_signature_that_takes_long_is_made_in_a_thread(
+    raw_server, make_caller, partner, bits, in_thread
+):
+    """One that takes 0.3 ms is made on the event loop, where a hop to a thread and back would cost as much."""
+    private = rsa.generate_private_key(65537, bits)
+    signer = replace(partner, signing_keys=(replace(partner.signing_keys[0], private_key=private),))
+    with ThreadPoolExecutor(1, thread_name_prefix="signing") as pool:
+        async with make_caller(signing_threads=pool) as caller, raw_server() as server:
+            await caller.call(signer, server.url(), BODY, signed_answer=True)
+        assert bool(pool._threads) is in_thread
+    request = server.requests[0]
+    signed = string_to_sign(
+        request.target, partner.client_id, request.headers["request-time"], request.body
+    )
+    assert verify(request.headers["signature"], signed, {"1": private.public_key()})
 
 
 async def test_256_calls_at_once_on_one_client(raw_server, caller, partner):

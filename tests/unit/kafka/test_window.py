@@ -1,18 +1,26 @@
 """How many records a group handles at once: `streams.kafka.window`."""
 
-from streams.kafka.window import Window
+import asyncio
+
+from streams.kafka.window import Place, Window
+from tests.unit.call.virtual_time import in_virtual_time
 
 
 class Waiter:
     """A lane with records to handle."""
 
     def __init__(self, window, records=1) -> None:
-        self.window, self.left, self.begun = window, records, 0
+        self.window, self.left = window, records
+        self.places: list[Place] = []
+
+    @property
+    def begun(self) -> int:
+        return len(self.places)
 
     def take_turn(self) -> None:
-        while self.left and self.window.take(self):
+        while self.left and (place := self.window.take(self)):
             self.left -= 1
-            self.begun += 1
+            self.places.append(place)
 
 
 def test_lanes_get_places_by_turns():
@@ -22,24 +30,22 @@ def test_lanes_get_places_by_turns():
     greedy.take_turn()
     modest.take_turn()
     assert (greedy.begun, modest.begun) == (2, 0)
-    window.give_back()
+    greedy.places[0].give_back()
     assert (greedy.begun, modest.begun) == (3, 0)
-    window.give_back()
+    greedy.places[1].give_back()
     assert (greedy.begun, modest.begun) == (3, 1)
 
 
 def test_a_lane_stands_in_line_once():
     """However often it asks."""
     window = Window(1)
-    first, second = Waiter(window, 1), Waiter(window, 2)
-    for waiter in (first, second, second, second):
+    first, second, third = Waiter(window), Waiter(window, 2), Waiter(window)
+    for waiter in (first, second, second, second, third):
         waiter.take_turn()
-    window.give_back()
-    assert second.begun == 1
-    window.give_back()
-    assert second.begun == 2
-    window.give_back()
-    assert window.take(first)
+    first.places[0].give_back()
+    assert (second.begun, third.begun) == (1, 0)
+    second.places[0].give_back()
+    assert (second.begun, third.begun) == (1, 1)
 
 
 def test_a_window_that_gives_way_shrinks_while_turns_take_long_and_grows_again():
@@ -72,15 +78,42 @@ def test_a_window_that_never_gives_way_keeps_its_size():
     assert window.size == 400
 
 
-def test_a_smaller_window_takes_nobody_until_enough_have_ended():
-    """What was begun goes on."""
+def _busy() -> Window:
     window = Window(20, least=2)
-    many = Waiter(window, 30)
-    many.take_turn()
     for _ in range(1000):
         window.note(0.05)
-    for _ in range(18):
-        window.give_back()
+    return window
+
+
+@in_virtual_time
+async def test_a_busy_window_begins_few_and_goes_on_when_they_end():
+    """What is done at once leaves room at once."""
+    many = Waiter(_busy(), 30)
+    many.take_turn()
+    assert many.begun == 2
+    many.places[0].give_back()
+    assert many.begun == 3
+    many.places[1].give_back()
+    assert many.begun == 4
+
+
+@in_virtual_time
+async def test_who_waits_for_a_partner_is_not_held_against_the_processor():
+    """A busy worker still has many slow calls under way, up to the most there may be at once."""
+    many = Waiter(_busy(), 30)
+    many.take_turn()
+    await asyncio.sleep(0.06)
+    assert many.begun == 4
+    await asyncio.sleep(1.0)
     assert many.begun == 20
-    window.give_back()
+    many.places[0].give_back()
     assert many.begun == 21
+    for place in many.places[1:]:
+        place.give_back()
+    await asyncio.sleep(1.0)
+    assert many.begun == 30
+    for place in many.places[21:]:
+        place.give_back()
+    again = Waiter(many.window, 3)
+    again.take_turn()
+    assert again.begun == 2
