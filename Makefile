@@ -84,7 +84,7 @@ image: ## build the container image with docker, podman or buildah; IMAGE=name:t
 	$$builder build --build-arg "VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" \
 	  --build-arg "REVISION=$$(git rev-parse HEAD 2>/dev/null)" --tag $(IMAGE) .
 
-test-faults: $(STAMP) ## break everything under load, and account for every event; a quarter of an hour, more on a busy machine
+test-faults: $(STAMP) ## break everything under load, and account for every event; a quarter of an hour
 	@$(PY) -m pytest -q -s -m faults $(TEST_ARGS) tests/faults
 
 measure: $(STAMP) ## measure isolation, waits and takeovers; twenty minutes of a machine that does nothing else

@@ -21,7 +21,6 @@ from pathlib import Path
 
 _CLOCK = struct.Struct("qq")
 _LOOK_EVERY_SECONDS = 0.2
-_FOR_EVER_SECONDS = 3600.0
 
 
 def _step_clock_from(path: str) -> None:
@@ -41,8 +40,12 @@ def _step_clock_from(path: str) -> None:
 
 
 def _hang(consumer) -> None:
-    """The thread that polls comes to a stand, as in a system call that never returns."""
-    consumer._loop.call_soon_threadsafe(time.sleep, _FOR_EVER_SECONDS)
+    """The poll comes to a stand: nothing that it waits for happens any more."""
+
+    async def never(*_, **__) -> None:
+        await asyncio.Event().wait()
+
+    consumer._fetcher.fetched_records = never
 
 
 def _lose_coordination(consumer) -> None:
@@ -93,6 +96,7 @@ def _harm_when_told(path: str) -> None:
     while not (os.path.exists(path) and (name := Path(path).read_text("ascii"))):  # noqa: PTH110
         time.sleep(_LOOK_EVERY_SECONDS)
     kind, harm = _HARMS[name]
+    gc.unfreeze()  # the worker freezes what it is made of, which hides it
     for victim in gc.get_objects():
         if type(victim).__name__ == kind:
             harm(victim)
