@@ -421,24 +421,26 @@ async def test_first_attempts_and_retries_are_called_by_turns():
     desk = Desk()
     desk.partner = partner(most=1)
     await desk.prove()
-    ticket = (await desk.take())[0]
-    order = []
+    last = (await desk.take())[0]
+    order: list[tuple[str, Ticket]] = []
 
     async def one(name, *, retry):
-        order.append((name, await desk.ask(retry=retry)))
+        ticket = await desk.ask(retry=retry)
+        assert isinstance(ticket, Ticket)
+        order.append((name, ticket))
 
     tasks = [asyncio.create_task(one(f"retry {n}", retry=True)) for n in range(3)]
     await asyncio.sleep(0.1)
     tasks += [asyncio.create_task(one(f"first {n}", retry=False)) for n in range(3)]
     await asyncio.sleep(0.1)
     for called in range(6):
-        desk.give_back([ticket], answered())
+        desk.give_back([last], answered())
         await asyncio.sleep(0.01)
         assert len(order) == called + 1
-        ticket = order[-1][1]
+        last = order[-1][1]
     assert [name for name, _ in order] == [
         "first 0", "retry 0", "first 1", "retry 1", "first 2", "retry 2",
     ]  # fmt: skip
-    desk.give_back([ticket])
+    desk.give_back([last])
     await asyncio.gather(*tasks)
     assert desk.is_clean()
