@@ -22,6 +22,7 @@ _TIER_SPAN = 1024
 _TIER_WAITING = 64  # the millions that are not due stay in Kafka
 _TIER_MEMORY = 2048
 _TIER_FETCH_BYTES = 64 * 1024
+_TIER_PAUSE_SECONDS = 0.1  # between fetches: no wait is shorter than 1 s, times the scale
 
 
 def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNames) -> list[Group]:
@@ -56,7 +57,16 @@ def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNa
             for wait in TIERS
         }
         gives_way = settings.role == "all"  # to the first attempts of new payments
-        groups.append(Group(settings.retry_group_id, routes, window, _TIER_FETCH_BYTES, gives_way))
+        groups.append(
+            Group(
+                settings.retry_group_id,
+                routes,
+                window,
+                _TIER_FETCH_BYTES,
+                gives_way,
+                between_fetches_seconds=min(_TIER_PAUSE_SECONDS, settings.ladder_scale / 4),
+            )
+        )
     return groups
 
 

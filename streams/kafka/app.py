@@ -73,6 +73,8 @@ class Group:
         fetch_bytes: the most fetched of one partition at once. Tiers hold back nearly all of their partitions,
             so what is prefetched for them is memory that only waits.
         gives_way: whether it handles fewer while the process is busy, since another group's records come first.
+        between_fetches_seconds: from one fetch to the next, at least. Each names every partition of the group, so to
+            fetch single records from many partitions costs more than all the rest of them.
     """
 
     group_id: str
@@ -80,6 +82,7 @@ class Group:
     window: int
     fetch_bytes: int
     gives_way: bool = False
+    between_fetches_seconds: float = 0.0
 
 
 class _Boot(BootStrategy):
@@ -111,6 +114,7 @@ class NotifierApp(faust.App):
     BootStrategy = _Boot
 
     connection: Connection
+    between_fetches_seconds: float
     host: Host
     lanes: Lanes
 
@@ -225,6 +229,7 @@ def build_app(
         Monitor=_QuietMonitor,
     )
     app.connection = connection
+    app.between_fetches_seconds = group.between_fetches_seconds
     app.host = host
 
     def crash(error: BaseException) -> None:

@@ -30,7 +30,7 @@ from mode.threads import WorkerThread
 from mode.utils.futures import maybe_async
 
 from streams.kafka.connection import Connection
-from streams.kafka.fetch_answers import read_fetches_fast
+from streams.kafka.fetches import PacedFetches, read_fetches_fast
 from streams.kafka.header_names import read_any_header_name
 from streams.kafka.lanes import Lanes
 from streams.kafka.progress import Progress
@@ -55,6 +55,7 @@ class App(Protocol):
     """What the transport asks of the application."""
 
     connection: Connection
+    between_fetches_seconds: float
     lanes: Lanes
 
     async def before_revoke(self) -> None:
@@ -133,6 +134,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
             isolation_level="read_committed",
         )
+
+    async def on_start(self) -> None:
+        """Start the consumer."""
+        await super().on_start()
+        if pause := _ours(self.app).between_fetches_seconds:
+            fetcher = self._ensure_consumer()._fetcher  # noqa: SLF001  # aiokafka has no word for it
+            fetch = fetcher._proc_fetch_request  # noqa: SLF001
+            fetcher._proc_fetch_request = PacedFetches(fetch, pause)  # noqa: SLF001
 
     async def on_thread_stop(self) -> None:
         """Stop the consumer."""
