@@ -102,7 +102,9 @@ class Runtime:
             user_agent=f"payment-notifier/{PROGRAM_VERSION}",
             source_addresses=settings.egress_source_address,
         )
-        self._destinations = Destinations(settings.max_in_flight, clock.now_seconds)
+        self._destinations = Destinations(
+            settings.max_in_flight, clock.now_seconds, first_attempts=settings.role != "retry"
+        )
         self._producer = RecordProducer(
             connection,
             f"{settings.group_id}-producer",

@@ -57,13 +57,15 @@ class _Known:
     """A destination, and who waits for it: first attempts and retries, in a line each, called by turns."""
 
     state: Destination
+    all_kinds: bool = True
     lines: tuple[_Line, _Line] = field(default_factory=lambda: (deque(), deque()))
     retries: int = 0
     _retry_is_next: bool = False
 
     def has_room(self, *, retry: bool) -> bool:
-        """Tell whether one more call is within the limit; retries have half of it."""
-        return self.state.has_room() and not (retry and self.retries >= self.state.most_retries)
+        """Tell whether one more call is within the limit; of one for all kinds of calls retries have half."""
+        full = retry and self.all_kinds and self.retries >= self.state.most_retries
+        return self.state.has_room() and not full
 
     def ahead(self, *, retry: bool) -> int:
         """Return how many would be called before one more."""
@@ -132,10 +134,14 @@ class Destinations:
     Args:
         max_in_flight: calls at once of this worker.
         now_seconds: the worker's clock.
+        first_attempts: whether first attempts of new payments are made here too, for which retries leave room.
     """
 
-    def __init__(self, max_in_flight: int, now_seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, max_in_flight: int, now_seconds: Callable[[], float], *, first_attempts: bool = True
+    ) -> None:
         self._now = now_seconds
+        self._first_attempts = first_attempts
         self._known: dict[tuple[str, str], _Known] = {}
         self._busy: set[tuple[str, str]] = set()
         self._worker = asyncio.Semaphore(max_in_flight)
@@ -319,7 +325,7 @@ class Destinations:
         self._sweep(now)
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = _Known(Destination(ceiling, rate))
+            known = self._known[key] = _Known(Destination(ceiling, rate), self._first_attempts)
         state = known.state
         state.ceiling, state.rate_per_second, state.last_used = ceiling, rate, now
         return known

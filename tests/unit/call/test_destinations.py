@@ -6,7 +6,12 @@ import itertools
 import pytest
 
 from streams.call.destination import PROBE_SECONDS
-from streams.call.destinations import IDLE_SECONDS, PATIENCE_SECONDS, Ticket
+from streams.call.destinations import (
+    IDLE_SECONDS,
+    PATIENCE_SECONDS,
+    Destinations,
+    Ticket,
+)
 from tests.unit.call.desk import Desk, answered, blocked, partner, refused, timed_out
 from tests.unit.call.virtual_time import in_virtual_time
 
@@ -443,4 +448,16 @@ async def test_first_attempts_and_retries_are_called_by_turns():
     ]  # fmt: skip
     desk.give_back([last])
     await asyncio.gather(*tasks)
+    assert desk.is_clean()
+
+
+@in_virtual_time
+async def test_retries_have_all_of_a_destination_where_nothing_else_is_called():
+    """A worker for retries alone has only its part of the limit as it is."""
+    desk = Desk()
+    desk.destinations = Destinations(512, desk.loop.time, first_attempts=False)
+    await desk.prove()
+    calls = int(desk.state(A).limit)
+    assert calls > desk.state(A).most_retries
+    desk.give_back(await desk.take(calls=calls, retry=True))
     assert desk.is_clean()
