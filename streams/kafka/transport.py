@@ -12,8 +12,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Protocol, cast
@@ -47,6 +48,7 @@ _FETCH_WAIT_MS = (
 _NOTICE_SECONDS = 0.1
 _COMMIT_TIMEOUT_SECONDS = 5.0
 _BETWEEN_TOPICS_SECONDS = 0.02
+_CLOSE_SECONDS = 1.0
 _LEAST_PAUSE_SECONDS = 0.02  # between two commits, however long the first took
 _POLL_PATIENCE_SECONDS = 10.0  # a poll returns at least once a second
 
@@ -85,6 +87,12 @@ class _Task(WorkerThread):
         """Join nothing."""
 
 
+async def _close_soon(close: Callable[[], Awaitable[None]]) -> None:
+    """Close connections, and don't wait for long: over TLS both sides end one, and uvloop waits 30 s for the broker's."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(close(), _CLOSE_SECONDS)
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """aiokafka's consumer, configured by us, on the worker's own event loop.
 
@@ -101,9 +109,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         super().__init__(consumer, loop=loop, thread_loop=loop, **options)
 
     async def serve(self) -> None:
-        """Run until stopped. A failure has been told to the application when this ends."""
-        with suppress(Exception):
+        """Run until stopped. Whoever waits for the end hears of it, however it comes."""
+        try:
             await self._serve()
+        except Exception:  # while it ran, the application was told, and crashes
+            log.warning("the consumer did not end as it should", exc_info=True)
+        finally:
+            self.set_shutdown()
 
     async def call_thread(self, fun: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Call it."""
@@ -145,6 +157,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def on_thread_stop(self) -> None:
         """Stop the consumer."""
+        if self._consumer is not None:
+            client = self._consumer._client  # noqa: SLF001
+            client.close = partial(_close_soon, client.close)
         try:
             await super().on_thread_stop()
         except asyncio.CancelledError:
@@ -159,7 +174,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             timeout = min(timeout, _NOTICE_SECONDS)
         await asyncio.sleep(
             0
-        )  # what is buffered comes without waiting: agents and lanes must get their turn
+        )  # what is buffered comes at once, and agents and lanes must get their turn
         return await super().getmany(active_partitions, timeout)
 
     def symptoms(self) -> list[str]:
