@@ -44,9 +44,7 @@ log = logging.getLogger(__name__)
 
 PROGRAM_VERSION = version("payment-notifier")
 
-_SIGNING_THREADS = (
-    2  # RSA releases the GIL; more than the cores that one worker is given only queue
-)
+_SIGNING_THREADS = 2  # for long keys; more than the cores that one worker is given only queue
 _LOOKUP_THREADS = 16  # a resolver that hangs holds up names, not the loop
 _RELOAD_SECONDS = 2.0
 _LOOK_SECONDS = 5.0

@@ -300,9 +300,8 @@ class Destinations:
         while (line := known.next_line(shut=shut)) is not None:
             turn = known.lines[line].popleft()
             if not shut:
-                known.start(
-                    now, retry=bool(line)
-                )  # counted here, so that nobody can slip in between
+                # Counted here, so that nobody can slip in between.
+                known.start(now, retry=bool(line))
             turn.set_result(not shut)
 
     def _started(self, key: tuple[str, str], state: Destination) -> None:

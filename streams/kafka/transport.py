@@ -172,9 +172,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self.last_poll = self.thread_loop.time()
         if self.consumer._buffered_partitions:  # noqa: SLF001  # Faust's own thread reads it too
             timeout = min(timeout, _NOTICE_SECONDS)
-        await asyncio.sleep(
-            0
-        )  # what is buffered comes at once, and agents and lanes must get their turn
+        # What is buffered comes at once, and agents and lanes must get their turn.
+        await asyncio.sleep(0)
         return await super().getmany(active_partitions, timeout)
 
     def symptoms(self) -> list[str]:
