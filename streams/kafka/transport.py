@@ -12,7 +12,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
@@ -93,6 +93,18 @@ async def _close_soon(close: Callable[[], Awaitable[None]]) -> None:
         await asyncio.wait_for(close(), _CLOSE_SECONDS)
 
 
+def _heard(commit: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> asyncio.Task[None]:
+    """Begin a commit that may end after everybody has stopped waiting for it: its error is not news then."""
+
+    def hear(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            task.exception()
+
+    begun = asyncio.get_running_loop().create_task(commit(*args))
+    begun.add_done_callback(hear)
+    return begun
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """aiokafka's consumer, configured by us, on the worker's own event loop.
 
@@ -150,6 +162,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start the consumer."""
         await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001  # aiokafka has no word for it
+        coordinator._do_commit_offsets = partial(_heard, coordinator._do_commit_offsets)  # noqa: SLF001
         if pause := _ours(self.app).between_fetches_seconds:
             fetcher = self._ensure_consumer()._fetcher  # noqa: SLF001  # aiokafka has no word for it
             fetch = fetcher._proc_fetch_request  # noqa: SLF001
