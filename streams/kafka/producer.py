@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 MAX_RECORD_BYTES = 1_000_000
 """The largest record we write: Kafka's default `max.message.bytes` (1,048,588) less room for the batch."""
 
-_LINGER_MS = 10
-"""The shortest time between two requests: nobody but a commit waits for it, and a request costs more than its records."""
+_LINGER_MS = 20
+"""The shortest time between two requests: nobody but a commit waits for it, and a batch costs more than its records."""
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
