@@ -30,7 +30,7 @@ DRAIN_SECONDS = 11.0
 COMMIT_SECONDS = 0.15
 """From one commit to the next. A crash repeats what was settled since the last: 250 ms of it at most, lag included."""
 
-LEAST_WINDOW = 8
+LEAST_WINDOW = 5
 """Records that a group which gives way still begins at once in a busy process: enough to use all that is left of it."""
 
 LONGEST_IN_FLIGHT_MS = 60_000
