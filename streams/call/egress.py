@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from yarl import URL
-
 from schemas.notify_url import check_notify_url
 from streams.call.addresses import Network, why_not_public
 
@@ -41,12 +39,10 @@ class Target:
     Attributes:
         origin: scheme, host and port (left out when it is the scheme's own), in lower case.
         path: path and query to the byte as the URL has them; what is signed and put on the wire.
-        url: the same for aiohttp, which writes it without changing it.
     """
 
     origin: str
     path: str
-    url: URL
 
 
 class Guard:
@@ -110,9 +106,7 @@ def _take_apart(url: str) -> tuple[Target, str, str | None]:
     shown = f"[{host}]" if ":" in host else host
     origin = f"{scheme}://{shown}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
     path = parts["path"] if parts["path"].startswith("/") else f"/{parts['path']}"
-    # All of path and query as yarl's path: its own splitting would drop a lone "?".
-    wire = URL.build(scheme=scheme, authority=f"{shown}:{port}", path=path, encoded=True)
-    return Target(origin, path, wire), host, literal
+    return Target(origin, path), host, literal
 
 
 def _host(host: str) -> tuple[str, str | None]:

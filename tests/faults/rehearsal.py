@@ -136,9 +136,8 @@ class Rehearsal:
             await asyncio.to_thread(self.partner.wait_for, target, timeout_seconds)
         except TimeoutError as error:
             ended = [name for worker, name in self._names.items() if not worker.alive]
-            raise TimeoutError(
-                f"{error}; ended by now: {', '.join(ended) or 'no worker'}"
-            ) from error  # noqa: EM102, TRY003  # a test's own words
+            message = f"{error}; ended by now: {', '.join(ended) or 'no worker'}"
+            raise TimeoutError(message) from error
 
     def named(self, name: str | None) -> WorkerProcess | None:
         """Return the worker that has this name in its attempts records."""
