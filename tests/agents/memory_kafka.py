@@ -29,6 +29,7 @@ class MemoryKafka:
         commits: every commit, in order.
         fetches: how often the member asked for records.
         commit_errors: raised by the next commits, one each.
+        commits_answered: while it is not set, commits wait for their answer.
         read_errors: raised when the group's offsets are asked for, one each.
         configured: the real consumer that our transport would have used.
     """
@@ -39,6 +40,8 @@ class MemoryKafka:
         self.commits: list[dict[TopicPartition, OffsetAndMetadata]] = []
         self.fetches = 0
         self.commit_errors: list[Exception] = []
+        self.commits_answered = asyncio.Event()
+        self.commits_answered.set()
         self.read_errors: list[Exception] = []
         self.configured: AIOKafkaConsumer | None = None
         self.consumer: MemoryConsumer | None = None
@@ -122,6 +125,7 @@ class MemoryConsumer:
             coordinator_id=1,
             _coordination_task=self._coordination_task,
             fetch_committed_offsets=self._fetch_committed,
+            _do_commit_offsets=self._commit,
             close=self.close,
         )
 
@@ -186,6 +190,10 @@ class MemoryConsumer:
             self.seek(partition, 0)
 
     async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        await asyncio.shield(self._coordinator._do_commit_offsets(offsets))
+
+    async def _commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        await self.kafka.commits_answered.wait()
         if self.kafka.commit_errors:
             raise self.kafka.commit_errors.pop(0)
         if not set(offsets) <= self._assigned:

@@ -1,6 +1,7 @@
 """Faust's own application, consumer, conductor, streams and agents over our transport: nothing lost, nothing stalled."""
 
 import asyncio
+import gc
 
 import pytest
 from aiokafka import TopicPartition
@@ -8,6 +9,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import CommitFailedError, KafkaConnectionError
 
 from streams.kafka import app as app_module
+from streams.kafka import transport
 from streams.kafka.lanes import LaneLimits
 from streams.kafka.progress import Progress
 from tests.agents.memory_kafka import PATIENCE_SECONDS
@@ -300,6 +302,22 @@ async def test_a_commit_that_fails_is_counted_and_tried_again(new_member, error,
     await member.kafka.until(lambda: member.kafka.offset("a") == 3)
     assert member.host.told.count("commit error") == 2
     assert "committing offsets failed" in caplog.text
+
+
+async def test_a_commit_that_fails_after_its_time_out_is_not_reported(new_member, monkeypatch):
+    """aiokafka goes on with it, and its error is nobody's any more: asyncio would log a traceback for each."""
+    monkeypatch.setattr(transport, "_COMMIT_TIMEOUT_SECONDS", 0.05)
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: reported.append(about))
+    member = await new_member(A)
+    member.kafka.commits_answered.clear()
+    member.kafka.commit_errors.append(CommitFailedError())
+    member.kafka.put("a", *values("r", 3))
+    await member.kafka.until(lambda: "commit error" in member.host.told)
+    member.kafka.commits_answered.set()
+    await member.kafka.until(lambda: member.kafka.offset("a") == 3)
+    gc.collect()  # an error that nobody took is reported when its task goes
+    assert reported == []
 
 
 async def test_a_stop_finishes_what_is_in_flight_and_commits_it(new_member):
