@@ -131,11 +131,11 @@ def _ticks(most: float) -> list[float]:
 
 
 def short(value: float) -> str:
-    """Write a number of an axis: 250, 4k, 1M."""
+    """Write a number of an axis: 250, 1,024, 4k, 1.5M."""
     for unit, size in (("M", 1e6), ("k", 1e3)):
-        if value >= size:
+        if value >= size and (value / size * 10).is_integer():
             return f"{value / size:g}{unit}"
-    return f"{value:g}"
+    return f"{value:,g}"
 
 
 def _document(title: str, width: int, height: int, parts: Sequence[str]) -> str:

@@ -117,8 +117,9 @@ def test_lines_stand_over_a_logarithmic_axis():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.5, "0.5"), (250, "250"), (1000, "1k"), (2500, "2.5k"), (1e6, "1M")]
+    ("value", "text"),
+    [(0.5, "0.5"), (250, "250"), (1000, "1k"), (1024, "1,024"), (2500, "2.5k"), (1e6, "1M")],
 )
 def test_numbers_of_an_axis_are_short(value, text):
-    """Thousands and millions are written with a letter."""
+    """Round thousands and millions are written with a letter."""
     assert short(value) == text
