@@ -133,7 +133,7 @@ def _ticks(most: float) -> list[float]:
 def short(value: float) -> str:
     """Write a number of an axis: 250, 1,024, 4k, 1.5M."""
     for unit, size in (("M", 1e6), ("k", 1e3)):
-        if value >= size and (value / size * 10).is_integer():
+        if value >= size and value % (size / 10) == 0:
             return f"{value / size:g}{unit}"
     return f"{value:,g}"
 

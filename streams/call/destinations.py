@@ -57,14 +57,14 @@ class _Known:
     """A destination, and who waits for it: first attempts and retries, in a line each, called by turns."""
 
     state: Destination
-    all_kinds: bool = True
+    first_attempts: bool
     lines: tuple[_Line, _Line] = field(default_factory=lambda: (deque(), deque()))
     retries: int = 0
     _retry_is_next: bool = False
 
     def has_room(self, *, retry: bool) -> bool:
-        """Tell whether one more call is within the limit; of one for all kinds of calls retries have half."""
-        full = retry and self.all_kinds and self.retries >= self.state.most_retries
+        """Tell whether one more call is within the limit; where first attempts are made too, retries have half of it."""
+        full = retry and self.first_attempts and self.retries >= self.state.most_retries
         return self.state.has_room() and not full
 
     def ahead(self, *, retry: bool) -> int:

@@ -162,10 +162,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start the consumer."""
         await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001  # aiokafka has no word for it
+        consumer = self._ensure_consumer()
+        coordinator = consumer._coordinator  # noqa: SLF001  # aiokafka has no word for it
         coordinator._do_commit_offsets = partial(_heard, coordinator._do_commit_offsets)  # noqa: SLF001
         if pause := _ours(self.app).between_fetches_seconds:
-            fetcher = self._ensure_consumer()._fetcher  # noqa: SLF001  # aiokafka has no word for it
+            fetcher = consumer._fetcher  # noqa: SLF001
             fetch = fetcher._proc_fetch_request  # noqa: SLF001
             fetcher._proc_fetch_request = PacedFetches(fetch, pause)  # noqa: SLF001
 

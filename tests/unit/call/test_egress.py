@@ -3,9 +3,11 @@ import ipaddress
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from streams.call.addresses import why_not_public
 from streams.call.egress import DestinationBlocked, Guard, _take_apart
@@ -311,9 +313,11 @@ def test_odd_urls(url):
 
 @pytest.mark.parametrize(("url", "parts"), GOOD_URLS.items())
 def test_good_urls_keep_path_and_query_to_the_byte(url, parts):
-    """Path and query stay as they are."""
+    """Path and query stay as they are, and both who connects and who names the host read the origin that was checked."""
     target = Guard().check_url(url, None)
     assert (target.origin, target.path) == parts
+    assert str(URL(target.origin).origin()) == target.origin
+    assert httpx.URL(target.origin).netloc.decode() == target.origin.partition("://")[2]
 
 
 @given(st.from_regex(r"\A[/?][!$-;=?-\[\]_a-z{|}~]{0,40}\Z"))
