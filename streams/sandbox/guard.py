@@ -24,6 +24,9 @@ _PR_SET_PDEATHSIG = 1
 _LOOK_EVERY_SECONDS = 0.5
 """How often the guard looks at its parent's process id, for a pipe that a fork of the parent holds open."""
 
+_SENT = "sent"
+"""What the guard answers when a signal was sent."""
+
 
 class Guarded:
     """A running child behind its guard.
@@ -75,11 +78,19 @@ class Guarded:
             self.wait(timeout_seconds=30)
 
     def send(self, number: signal.Signals) -> None:
-        """Send the child a signal; nothing happens when it has ended."""
+        """Send the child a signal; nothing happens when it has ended.
+
+        Returns when the signal was sent, for SIGSTOP when every thread of the child stands still.
+        """
+        if self.poll() is not None:
+            return
         assert self._guard.stdin is not None  # noqa: S101  # asked for above
-        with contextlib.suppress(BrokenPipeError, ValueError):
+        with contextlib.suppress(BrokenPipeError):
             self._guard.stdin.write(f"{int(number)}\n".encode())
             self._guard.stdin.flush()
+        line = self._answer()
+        if line != _SENT:
+            self._ended(line)
 
     def poll(self) -> int | None:
         """Return the child's exit code (minus the signal that ended it), or None while it runs."""
@@ -103,10 +114,12 @@ class Guarded:
         assert self.returncode is not None  # noqa: S101  # set by _ended
         return self.returncode
 
-    def _ended(self) -> None:
-        line = self._answer()
-        # no line: the guard was killed, and the kernel killed the child with it
-        self.returncode = int(line.removeprefix("exit ")) if line else -signal.SIGKILL
+    def _ended(self, line: str = "") -> None:
+        self._guard.wait()
+        # answers to an interrupted `send` may stand before it
+        codes = [line for line in (line, *iter(self._answer, "")) if line.startswith("exit ")]
+        # none: the guard was killed, and the kernel killed the child with it
+        self.returncode = int(codes[0].removeprefix("exit ")) if codes else -signal.SIGKILL
         self._close_pipes()
 
     def _answer(self) -> str:
@@ -130,6 +143,13 @@ def _tell(line: str) -> None:
         os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
+def _send(child: "subprocess.Popen[bytes]", number: int) -> None:
+    child.send_signal(number)
+    if number == signal.SIGSTOP and child.returncode is None:
+        # the kernel stops one thread after the other, and says so when the last one stands
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+
 def _watch(child: "subprocess.Popen[bytes]", parent: int) -> bool:
     """Pass signals on until the child ends (True) or the parent is gone (False)."""
     ended_read, ended_write = os.pipe()
@@ -145,7 +165,8 @@ def _watch(child: "subprocess.Popen[bytes]", parent: int) -> bool:
             if not orders:
                 return False
             for order in orders.split():
-                child.send_signal(int(order))
+                _send(child, int(order))
+                _tell(_SENT)
         if os.getppid() != parent:
             return False
     return True

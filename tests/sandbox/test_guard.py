@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,23 @@ def test_passes_signals_on(output):
         child.send(signal.SIGTERM)
         assert child.wait(30) == -signal.SIGTERM
         child.send(signal.SIGTERM)
+
+
+def test_a_stopped_child_stands_still(output):
+    """SIGSTOP has stopped every thread when the call returns, also one sent twice; SIGCONT lets them go on."""
+    busy = "import threading\nfor _ in range(8): threading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()"
+    with Guarded([sys.executable, "-c", busy], output=output) as child:
+        for _ in range(20):
+            for _ in range(2):
+                child.send(signal.SIGSTOP)
+                tasks = Path(f"/proc/{child.pid}/task").iterdir()
+                assert {
+                    (task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks
+                } == {"T"}
+            child.send(signal.SIGCONT)
+        child.send(signal.SIGSTOP)
+        child.send(signal.SIGKILL)
+        assert child.wait(30) == -signal.SIGKILL
 
 
 def test_leaving_the_block_kills(output):
