@@ -16,6 +16,7 @@ STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
 
 _AT_ONCE = 2  # records handled for each call at once: the others wait for room, or for the broker
 _SOURCE_SPAN = 2048  # a head that hangs for an attempt's time-out, at some hundred events a second and partition
+_SOURCE_WAITING = 256  # some seconds' work of a partition; the rest of a backlog stays in Kafka
 _SOURCE_MEMORY = 8192
 _SOURCE_FETCH_BYTES = 1024 * 1024
 _TIER_SPAN = 1024
@@ -32,7 +33,7 @@ def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNa
     if settings.role in {"main", "all"}:
         limits = LaneLimits(
             span=_SOURCE_SPAN,
-            waiting=_SOURCE_SPAN,
+            waiting=_SOURCE_WAITING,
             remembered=_SOURCE_MEMORY,
         )
         routes = {

@@ -250,9 +250,13 @@ def _add_agent(app: NotifierApp, topic: str) -> None:
     )
 
     async def dispatch(stream: StreamT[Any]) -> None:
+        queue = stream.channel.queue
         async for event in stream.noack().events():  # type: ignore[attr-defined]  # missing in Faust's interface
-            message = event.message
-            app.lanes.admit(_in_record(message), message.generation_id)
+            app.lanes.admit(_in_record(event.message), event.message.generation_id)
+            # The stream takes a turn of the event loop for each; what has come with this one needs none.
+            while not queue.empty():
+                message = queue.get_nowait().message
+                app.lanes.admit(_in_record(message), message.generation_id)
 
     app.agent(channel, name=f"{app.conf.id}-{topic}")(dispatch)
 

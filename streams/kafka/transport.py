@@ -12,7 +12,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
@@ -27,6 +27,7 @@ from faust.transport import base
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
+from mode.services import WaitResults
 from mode.threads import WorkerThread
 from mode.utils.futures import maybe_async
 
@@ -103,6 +104,27 @@ def _heard(commit: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> asyn
     begun = asyncio.get_running_loop().create_task(commit(*args))
     begun.add_done_callback(hear)
     return begun
+
+
+class _Rest:
+    """What is left of a coroutine that was begun outside of a task and now waits for something."""
+
+    def __init__(self, begun: Coroutine[Any, Any, Any], pending: Any) -> None:
+        self._begun = begun
+        self._pending = pending
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        while True:
+            try:
+                sent = yield self._pending
+            except BaseException as error:  # noqa: BLE001  # whatever it is, it is the coroutine's
+                step = partial(self._begun.throw, error)
+            else:
+                step = partial(self._begun.send, sent)
+            try:
+                self._pending = step()
+            except StopIteration as done:
+                return done.value
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -340,6 +362,22 @@ class Consumer(driver.Consumer):
             await self.commit()
             spent = self.loop.time() - begun
             await self.sleep(max(self.commit_interval - spent, _LEAST_PAUSE_SECONDS))
+
+    async def wait_first(self, *waited: Any, timeout: Any = None) -> WaitResults:
+        """Wait for the first to come true; one that comes true at once needs none of the four tasks that Faust spends.
+
+        Faust waits so for each record until its agent's queue has taken it, and the queue nearly always has room.
+        """
+        first, *others = waited
+        if isinstance(first, Coroutine):
+            try:
+                pending = first.send(None)
+            except StopIteration as done:
+                for other in others:
+                    other.close()
+                return WaitResults([first], [done.value], stopped=False)
+            first = _Rest(first, pending)
+        return await super().wait_first(first, *others, timeout=timeout)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish and commit before the partitions go to somebody else."""

@@ -255,6 +255,73 @@ async def test_records_wait_for_their_due_time(new_member):
     await member.kafka.until(lambda: member.kafka.offset("a") == 8)
 
 
+async def test_records_that_come_together_are_taken_together(new_member, monkeypatch):
+    """Neither handing them to the agent nor taking them from its queue costs a turn of the event loop for each."""
+    member = await new_member(A)
+    loop, turns, admitted, all_admitted = asyncio.get_running_loop(), 0, [], asyncio.Event()
+
+    def turn():
+        nonlocal turns
+        turns += 1
+        loop.call_soon(turn)
+
+    def admit(record, _generation):
+        admitted.append((turns, record.value))
+        if len(admitted) == 50:
+            all_admitted.set()
+
+    monkeypatch.setattr(member.app.lanes, "admit", admit)
+    loop.call_soon(turn)
+    member.kafka.put("a", *values("r", 50))
+    await asyncio.wait_for(all_admitted.wait(), PATIENCE_SECONDS)
+    assert [value for _, value in admitted] == values("r", 50)
+    assert len({seen for seen, _ in admitted}) < 5
+
+
+async def test_handing_over_that_has_to_wait_goes_on_where_it_was(new_member):
+    """What its first step waits for comes back to it, a value or an error, and what it ends with goes to Faust."""
+    consumer = (await new_member(A)).app.consumer
+    loop = asyncio.get_running_loop()
+    value, error = loop.create_future(), loop.create_future()
+
+    async def hand_over():
+        await asyncio.sleep(0)
+        found = await value
+        try:
+            await error
+        except KafkaConnectionError:
+            return found
+
+    loop.call_later(0.01, value.set_result, "taken")
+    loop.call_later(0.02, error.set_exception, KafkaConnectionError())
+    waited = await consumer.wait_first(hand_over(), asyncio.Event().wait())
+    assert waited.results == ["taken"]
+    with pytest.raises(ZeroDivisionError):
+        await consumer.wait_first(_fails_later())
+
+
+async def _fails_later():
+    await asyncio.sleep(0)
+    raise ZeroDivisionError
+
+
+async def test_handing_over_ends_when_the_flow_stops(new_member):
+    """A record that nobody has taken when a rebalance begins is given up, as it will be read again."""
+    consumer = (await new_member(A)).app.consumer
+    given_up = asyncio.Event()
+
+    async def hand_over():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    suspended = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.01, suspended.set)
+    await consumer.wait_first(hand_over(), suspended.wait())
+    await asyncio.wait_for(given_up.wait(), PATIENCE_SECONDS)
+
+
 @pytest.mark.parametrize("error", [ValueError("broken"), AssertionError("broken")])
 async def test_a_handler_that_raises_crashes_the_worker_and_its_record_is_read_again(
     new_member, error, caplog
