@@ -70,7 +70,7 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
         """Send a request and return its answer once the head has come.
 
         Args:
-            request: its extension `exchange` says where it goes and is told how far it got.
+            request: its extension `exchange` says where it goes and is told how far it got; its body is bytes.
 
         Raises:
             aiohttp.ClientError: there is no answer; any of `NETWORK_ERRORS`.
@@ -89,7 +89,7 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
             self._origin(exchange.target.origin), [], _NO_TIMEOUT
         )
         try:
-            return await self._answer(connection, head + await request.aread(), exchange)
+            return await self._answer(connection, head + request.read(), exchange)
         except BaseException:
             connection.close()
             raise
@@ -139,9 +139,13 @@ class _Body(httpx.AsyncByteStream):
         self._connection = connection
         self._payload = payload
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await self._payload.readany():
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if chunk := await self._payload.readany():
+            return chunk
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         if self._payload.at_eof():

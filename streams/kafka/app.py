@@ -250,7 +250,7 @@ def _add_agent(app: NotifierApp, topic: str) -> None:
     )
 
     async def dispatch(stream: StreamT[Any]) -> None:
-        queue = stream.channel.queue
+        queue = stream.channel.queue  # type: ignore[attr-defined]  # missing in Faust's interface
         async for event in stream.noack().events():  # type: ignore[attr-defined]  # missing in Faust's interface
             app.lanes.admit(_in_record(event.message), event.message.generation_id)
             # The stream takes a turn of the event loop for each; what has come with this one needs none.

@@ -1,8 +1,8 @@
-"""Makes fetches cheap: fewer of them, and answers read at a tenth of the price.
+"""Makes fetches cheap: fewer of them, and both requests and answers at a tenth of the price.
 
-aiokafka's consumer names all its partitions in each fetch, and its general decoder makes some 50 calls for each of them
-in the answer. At a few hundred events a second, when an answer brings one or two records, that was half of all the
-functions that a worker called.
+aiokafka's consumer names all its partitions in each fetch; its general encoder makes some 20 calls for each of them, and
+its decoder some 50. At a few hundred events a second, when an answer brings one or two records, the decoder alone was
+half of all the functions that a worker called.
 """
 
 import asyncio
@@ -13,9 +13,14 @@ from struct import Struct
 from typing import Any
 
 from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
+from aiokafka.protocol.struct import Struct as AnyRequest
 
+_WANTED = Struct(
+    ">iiiibiii"
+)  # replica, longest wait, least, most bytes, isolation, session, its epoch, how many topics
+_FROM = Struct(">iiqqi")  # number, leader epoch, offset, log start, most bytes
 _HEAD = Struct(">ihii")  # throttle time, error, session, how many topics
-_TOPIC = Struct(">h")  # length of its name
+_TEXT = Struct(">h")  # its length
 _COUNT = Struct(">i")
 _PARTITION = Struct(
     ">ihqqqi"
@@ -25,13 +30,39 @@ _TOO_SHORT = "the records end too early"
 _RECORDS = Struct(">ii")  # preferred replica, length of the records
 
 
+def encode(request: FetchRequest_v11) -> bytes:
+    """Return a request's bytes, as aiokafka's own encoder would."""
+    if request.forgotten_topics_data:  # which aiokafka has no use for
+        return bytes(AnyRequest.encode(request))
+    head = (
+        request.replica_id,
+        request.max_wait_time,
+        request.min_bytes,
+        request.max_bytes,
+        request.isolation_level,
+        request.session_id,
+        request.session_epoch,
+    )
+    parts = [_WANTED.pack(*head, len(request.topics))]
+    for topic, partitions in request.topics:
+        parts += (*_text(topic), _COUNT.pack(len(partitions)))
+        parts += [_FROM.pack(*partition) for partition in partitions]
+    parts += (_COUNT.pack(0), *_text(request.rack_id))
+    return b"".join(parts)
+
+
+def _text(text: str) -> tuple[bytes, bytes]:
+    raw = text.encode()
+    return _TEXT.pack(len(raw)), raw
+
+
 def _read(raw: bytes, at: int) -> tuple[Any, ...]:
     throttle, failure, session, count = _HEAD.unpack_from(raw, at)
     at += _HEAD.size
     topics: list[tuple[str, list[tuple[Any, ...]]]] = []
     for _ in range(count):
-        (length,) = _TOPIC.unpack_from(raw, at)
-        at += _TOPIC.size
+        (length,) = _TEXT.unpack_from(raw, at)
+        at += _TEXT.size
         name = raw[at : at + length].decode()
         at += length
         (many,) = _COUNT.unpack_from(raw, at)
@@ -72,8 +103,9 @@ class FetchAnswer(FetchResponse_v11):  # type: ignore[misc]  # aiokafka ships no
             raise ValueError(message) from exc
 
 
-def read_fetches_fast() -> None:
-    """Make every consumer of this process read answers so."""
+def fetch_fast() -> None:
+    """Make every consumer of this process write requests and read answers so."""
+    FetchRequest_v11.encode = encode
     FetchRequest_v11.RESPONSE_TYPE = FetchAnswer
 
 

@@ -32,7 +32,7 @@ from mode.threads import WorkerThread
 from mode.utils.futures import maybe_async
 
 from streams.kafka.connection import Connection
-from streams.kafka.fetches import PacedFetches, read_fetches_fast
+from streams.kafka.fetches import PacedFetches, fetch_fast
 from streams.kafka.header_names import read_any_header_name
 from streams.kafka.lanes import Lanes
 from streams.kafka.progress import Progress
@@ -41,7 +41,7 @@ from streams.kafka.records import Tag
 log = logging.getLogger(__name__)
 
 read_any_header_name()
-read_fetches_fast()
+fetch_fast()
 
 _FETCH_WAIT_MS = (
     250  # Faust: 1500. How long a partition that flows again may wait for a fetch already under way

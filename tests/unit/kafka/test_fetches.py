@@ -1,13 +1,15 @@
-"""A broker's answers to fetches: `streams.kafka.fetches`."""
+"""What a consumer asks of a broker, and its answers: `streams.kafka.fetches`."""
 
 import asyncio
+from importlib import import_module
 
 import pytest
-from aiokafka.protocol.fetch import FetchResponse_v11
+from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
+from aiokafka.protocol.struct import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.fetches import FetchAnswer, PacedFetches
+from streams.kafka.fetches import FetchAnswer, PacedFetches, encode
 from tests.unit.call.virtual_time import in_virtual_time
 
 i16, i32, i64 = (st.integers(-(2**bits), 2**bits - 1) for bits in (15, 31, 63))
@@ -19,6 +21,28 @@ partitions = st.tuples(
 )  # fmt: skip
 topics = st.tuples(st.text(max_size=20), st.lists(partitions, max_size=4))
 answers = st.builds(FetchResponse_v11, i32, i16, i32, st.lists(topics, max_size=4))
+
+wanted = st.tuples(st.text(max_size=20), st.lists(st.tuples(i32, i32, i64, i64, i32), max_size=4))
+forgotten = st.tuples(st.text(max_size=20), st.lists(i32, max_size=3))
+requests = st.builds(
+    FetchRequest_v11, i32, i32, i32, i32, st.integers(-128, 127), i32, i32,
+    st.lists(wanted, max_size=4),
+    st.lists(forgotten, max_size=1),
+    st.text(max_size=20),
+)  # fmt: skip
+
+
+@given(requests)
+def test_it_asks_what_aiokafka_asks(request_):
+    """Byte for byte what its own encoder makes."""
+    assert encode(request_) == Struct.encode(request_)
+
+
+def test_every_consumer_asks_so():
+    """Whoever imports the transport has aiokafka's fetcher go the short way."""
+    import_module("streams.kafka.transport")
+    assert FetchRequest_v11.encode is encode
+    assert FetchRequest_v11.RESPONSE_TYPE is FetchAnswer
 
 
 @given(answers)
