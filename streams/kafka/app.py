@@ -115,6 +115,7 @@ class NotifierApp(faust.App):
 
     connection: Connection
     between_fetches_seconds: float
+    gives_way: bool
     host: Host
     lanes: Lanes
 
@@ -230,6 +231,7 @@ def build_app(
     )
     app.connection = connection
     app.between_fetches_seconds = group.between_fetches_seconds
+    app.gives_way = group.gives_way
     app.host = host
 
     def crash(error: BaseException) -> None:
