@@ -51,7 +51,7 @@ _COMMIT_TIMEOUT_SECONDS = 5.0
 _BETWEEN_TOPICS_SECONDS = 0.02
 _CLOSE_SECONDS = 1.0
 _LEAST_PAUSE_SECONDS = 0.02  # between two commits, however long the first took
-_HANDED_OVER_IN_A_TURN = 4  # records, each some 0.1 ms
+_HANDED_OVER_IN_A_TURN = 16  # records, each some 0.1 ms
 _POLL_PATIENCE_SECONDS = 10.0  # a poll returns at least once a second
 
 
