@@ -218,9 +218,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def symptoms(self) -> list[str]:
         """Return what looks dead about this member of the group, in words that do not change from look to look."""
         consumer = self._consumer
-        if consumer is None:
+        # aiokafka has no public word for its state; a consumer that is starting has no coordinator yet
+        coordinator = None if consumer is None else consumer._coordinator  # noqa: SLF001
+        if coordinator is None:
             return ["the consumer was not started"]
-        coordinator = consumer._coordinator  # noqa: SLF001  # aiokafka has no public word for its state
         found = []
         if coordinator.generation < 0 or not coordinator.member_id:
             found.append("the worker is out of its group")
