@@ -230,6 +230,13 @@ async def test_a_member_that_is_out_of_its_group_looks_dead(new_member):
     ]
 
 
+async def test_a_member_that_is_still_starting_says_so(new_member, monkeypatch):
+    """aiokafka's consumer has no coordinator before it has found a broker."""
+    member = await new_member(A)
+    monkeypatch.setattr(member.app.consumer._thread._consumer, "_coordinator", None)
+    assert member.app.symptoms() == ["group group: the consumer was not started"]
+
+
 async def test_a_record_that_hangs_looks_dead(new_member):
     """Longer than any attempt and settling may take."""
     member = await new_member(A)
