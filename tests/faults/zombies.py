@@ -75,7 +75,7 @@ class Zombies:
         """
         with self._other_broker() as other:
             async with self._deployment("outage", other) as outage:
-                waiting = await outage.ready_worker(role="main")
+                waiting = await outage.ready_worker()  # of both groups: a first attempt may fail
                 await asyncio.to_thread(other.kill)
                 says = await asyncio.gather(
                     *(self._harmed(harm) for harm in HARMS), self._holding_a_record()
