@@ -72,7 +72,8 @@ class Group:
         window: records handled at once.
         fetch_bytes: the most fetched of one partition at once. Tiers hold back nearly all of their partitions,
             so what is prefetched for them is memory that only waits.
-        gives_way: whether it handles fewer while the process is busy, since another group's records come first.
+        gives_way: whether another group's records come first: it handles fewer while the process is busy, and takes
+            what it has read one by one.
         between_fetches_seconds: from one fetch to the next, at least. Each names every partition of the group, so to
             fetch single records from many partitions costs more than all the rest of them.
     """
@@ -251,14 +252,16 @@ def _add_agent(app: NotifierApp, topic: str) -> None:
         topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
     )
 
+    def admit(event: Any) -> None:  # noqa: ANN401  # Faust declares an event's message too widely
+        app.lanes.admit(_in_record(event.message), event.message.generation_id)
+
     async def dispatch(stream: StreamT[Any]) -> None:
         queue = stream.channel.queue  # type: ignore[attr-defined]  # missing in Faust's interface
         async for event in stream.noack().events():  # type: ignore[attr-defined]  # missing in Faust's interface
-            app.lanes.admit(_in_record(event.message), event.message.generation_id)
+            admit(event)
             # The stream takes a turn of the event loop for each; what has come with this one needs none.
             while not queue.empty():
-                message = queue.get_nowait().message
-                app.lanes.admit(_in_record(message), message.generation_id)
+                admit(queue.get_nowait())
 
     app.agent(channel, name=f"{app.conf.id}-{topic}")(dispatch)
 

@@ -1,4 +1,4 @@
-"""Faust's Kafka transport with the parts replaced that lose messages, stall or hang in 0.15.3.
+"""Faust's Kafka transport with the parts replaced that lose messages, stall, hang or cost too much in 0.15.3.
 
 - Commits: what the lanes say is settled, nothing else (Faust commits past records in flight: its issue 606).
 - Revocation: records in flight are finished and committed before the partitions go (Faust forgets
@@ -6,6 +6,7 @@
 - Seeking: to what is committed, 0 and nothing included (aiokafka seeks only to what is above 0, so that records
   which were fetched and dropped in a rebalance were lost).
 - Polling: partitions that flow again are noticed within 0.1 s (Faust: 1 s), read committed only.
+- Handing over: a record that its agent's queue takes at once costs no tasks, see `Consumer.wait_first`.
 - One event loop: no thread, see `ConsumerThread`.
 - No producer: `streams.kafka.producer` writes.
 """

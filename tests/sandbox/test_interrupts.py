@@ -65,7 +65,7 @@ def test_any_other_forgotten_error_is_told_as_before(capsys):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_every_ending_signal_interrupts(number):
     """Whichever comes first ends the program as Ctrl-C does; the handlers from before come back."""
-    ours = signal.signal(number, signal.SIG_DFL)  # nohup's tests ignore SIGHUP
+    ours = signal.signal(number, signal.SIG_DFL)  # under nohup SIGHUP is ignored
     try:
         with pytest.raises(KeyboardInterrupt), ended_by_signals():
             signal.raise_signal(number)
