@@ -5,7 +5,7 @@
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-# The Python that makes .venv, 3.11 to 3.13. The newest one found, unless named: make setup PYTHON=python3.12
+# The Python that makes .venv, 3.11 to 3.14. The newest one found, unless named: make setup PYTHON=python3.12
 PYTHON ?=
 # What `make demo` and `make test` hand on: make demo DEMO_ARGS="--payments 50", make test TEST_ARGS="-k ladder"
 DEMO_ARGS ?=
@@ -40,12 +40,12 @@ setup: $(STAMP) ## make .venv with everything locked in requirements/dev.txt
 $(STAMP): requirements/dev.txt pyproject.toml
 	@set -e; \
 	if ! { $(IS_WHOLE); }; then \
-	  for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python); do \
-	    "$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && break; \
+	  for python in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python); do \
+	    "$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && break; \
 	    python=; \
 	  done; \
 	  if [ -z "$$python" ]; then \
-	    echo "Looked for $(or $(PYTHON),python3.13, python3.12, python3.11, python3 and python): none is a Python 3.11 to 3.13 with venv and pip." >&2; \
+	    echo "Looked for $(or $(PYTHON),python3.14, python3.13, python3.12, python3.11, python3 and python): none is a Python 3.11 to 3.14 with venv and pip." >&2; \
 	    echo "Install one (Debian and Ubuntu keep venv in a package of its own, such as python3.12-venv), or name it: make setup PYTHON=..." >&2; \
 	    exit 1; \
 	  fi; \
@@ -145,8 +145,8 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --ge
   --custom-compile-command 'make lock' pyproject.toml
 lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml; LOCK_ARGS=--upgrade takes newer versions
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements/runtime.txt
-	@$(COMPILE) $(LOCK_ARGS) --extra console --extra tracing --constraint requirements/runtime.txt --output-file requirements/image.txt
-	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --extra tracing --extra console --group dev --constraint requirements/image.txt --output-file requirements/dev.txt
+	@$(COMPILE) $(LOCK_ARGS) --extra console --extra tracing --extra msk-iam --constraint requirements/runtime.txt --output-file requirements/image.txt
+	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --extra tracing --extra console --extra msk-iam --group dev --constraint requirements/image.txt --output-file requirements/dev.txt
 	@$(subst pyproject.toml,--group build,$(COMPILE)) $(LOCK_ARGS) --constraint requirements/dev.txt --output-file requirements/build.txt
 
 docs: $(STAMP) ## write the generated pages anew
