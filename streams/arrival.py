@@ -10,17 +10,10 @@ from dataclasses import dataclass, replace
 from schemas.attempt_record import Trigger
 from schemas.notify_url import check_notify_url
 from streams.clock import Clock
+from streams.kafka.decoding import MalformedRecord, decode_notification
+from streams.kafka.event_headers import EventSource, fresh_event, put_back_event
 from streams.kafka.memory import SettledMemory, digest
-from streams.kafka.records import (
-    TRACEPARENT_LENGTH,
-    EventSource,
-    InRecord,
-    MalformedRecord,
-    decode_notification,
-    header_text,
-    put_back_event,
-    unknown_headers,
-)
+from streams.kafka.records import InRecord
 from streams.notification.decision import DeadLetterReason
 from streams.notification.intake import ReadEvent, Refused, prepare, read_event
 from streams.notification.ladder import Wait
@@ -58,8 +51,10 @@ class Arrival:
 
     async def on_event(self, record: InRecord, memory: SettledMemory, tier: str = SOURCE) -> None:
         """Handle a record of a source topic."""
-        event = self._read(record)
-        source = put_back_event(record) if tier == REPLAY else EventSource(record.origin)
+        event = read_event(record.value, allow_http=self.allow_http)
+        source = put_back_event(record) if tier == REPLAY else fresh_event(record)
+        if source.traceparent_fault is not None:
+            self.counting.unreadable_traceparent(source.traceparent_fault)
         if isinstance(event, Refused):
             await self._refuse(record, event, source)
         else:
@@ -98,11 +93,6 @@ class Arrival:
         else:
             await self._on_notification(record, memory, REPLAY, None)
 
-    def _read(self, record: InRecord) -> ReadEvent | Refused:
-        if faults := _unreadable_headers(record):
-            return Refused(DeadLetterReason.INVALID_EVENT, faults)
-        return read_event(record.value, allow_http=self.allow_http)
-
     async def _on_new_event(
         self, record: InRecord, event: ReadEvent, tier: str, source: EventSource
     ) -> bool:
@@ -113,8 +103,8 @@ class Arrival:
             partner.terms if partner else None,
             accepted_at_ms=self.clock.now_ms(),
             origin=source.origin,
-            traceparent=_traceparent(record),
-            extra_headers=unknown_headers(record.headers),
+            traceparent=source.traceparent,
+            extra_headers=source.carried,
         )
         if isinstance(prepared, Refused):
             await self._refuse(record, prepared, source)
@@ -169,20 +159,3 @@ def _conflict(event: ReadEvent, fault: str) -> Refused:
         event.event.partner_id,
         event.order_id,
     )
-
-
-def _traceparent(record: InRecord) -> str | None:
-    """Return the event's trace context, where it has one that a tier record may carry."""
-    text = header_text(record.headers, "traceparent")
-    return text if text and len(text) <= TRACEPARENT_LENGTH else None
-
-
-def _unreadable_headers(record: InRecord) -> str:
-    """Return the faults of an event's headers: they are carried along, and header values of ours are UTF-8 text."""
-    faults = []
-    for name, value in record.headers:
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            faults.append(f"header {name[:64]}: not UTF-8")
-    return "; ".join(faults)

@@ -10,23 +10,22 @@ from dataclasses import dataclass, replace
 
 from schemas.attempt_record import Trigger, render
 from streams.clock import Clock
+from streams.kafka.event_headers import EventSource, refused_event_headers
 from streams.kafka.producer import MAX_RECORD_BYTES, RecordProducer, RecordTooLarge, Written
 from streams.kafka.records import (
     RESERVED_HEADERS,
-    EventSource,
-    Headers,
     InRecord,
     OutRecord,
     dead_letter_headers,
+    header_size,
     notification_headers,
     notification_record,
-    refused_event_headers,
 )
 from streams.kafka.topics import TopicNames
 from streams.notification.decision import DeadLetter, DeadLetterReason
 from streams.notification.intake import ReadEvent, Refused
 from streams.notification.ladder import Wait
-from streams.notification.notification import Notification
+from streams.notification.notification import Headers, Notification
 from streams.operate.counting import Counting
 from streams.operate.logs import facts
 
@@ -181,7 +180,7 @@ class Settling:
         await self._dead_letter(
             key,
             record.value,
-            refused_event_headers(record, refused, accepted_at_ms, source),
+            refused_event_headers(refused, accepted_at_ms, source),
             letter,
             journal,
         )
@@ -280,11 +279,7 @@ def _cut(
     digest = hashlib.sha256(whole).hexdigest()
     detail = f"{letter.detail}; the whole value has {len(whole)} bytes and SHA-256 {digest}"
     # Headers can be what is too large: ours are short and come first, the origin before all.
-    short = [
-        header
-        for header in headers
-        if len(header[0].encode()) + len(header[1]) <= _KEPT_HEADER_BYTES
-    ]
+    short = [header for header in headers if header_size(header) <= _KEPT_HEADER_BYTES]
     short.sort(key=lambda header: (header[0] != "origin", header[0] not in RESERVED_HEADERS))
     kept = tuple(short[:_KEPT_HEADERS])
     kept += (("value-sha256", digest.encode()), ("value-length", str(len(whole)).encode()))

@@ -4,13 +4,13 @@ Whatever the partner or the network does is a value here; an exception is a faul
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
+from schemas.trace_context import TRACEPARENT
 from streams.call.answer import Expected, judge
 from streams.call.client import Exchange, PartnerClient
 from streams.call.connector import sources_of
@@ -24,8 +24,6 @@ from streams.clock import Clock
 from streams.notification.outcome import Blocked, Failure, NoResult, Outcome, RequestLeft
 from streams.partners import Partner, SigningKey, public_tls
 
-# W3C Trace Context, version 00 or a later one; what came with the event may be anything.
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]*)?")
 _MOST_BITS_ON_THE_LOOP: Final = 2048
 """A signature of 2048 bits takes 0.3 ms, and a hop to a thread and back takes as long once the worker is busy; one of
 4096 bits takes 2 ms."""
@@ -134,7 +132,7 @@ class Caller:
         headers = {"Client-Id": partner.client_id, "Request-Time": now, "Signature": signature}
         if partner.agent_token is not None:
             headers["Agent-Token"] = partner.agent_token
-        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
+        if traceparent is not None and TRACEPARENT.fullmatch(traceparent):
             headers["traceparent"] = traceparent
 
         exchange = Exchange(target)

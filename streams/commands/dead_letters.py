@@ -3,7 +3,7 @@
 import json
 import sys
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -140,7 +140,7 @@ def show(
         print_json(
             {
                 "letters": [
-                    _as_json(letter) | {"headers": [list(pair) for pair in _headers(record)]}
+                    _as_json(letter) | {"headers": _json_headers(record)}
                     for letter, record in records
                 ]
             }
@@ -162,24 +162,39 @@ def show(
         for fault in (letter.detail or "").split("; "):
             print(shown(fault))
         print()
-        print_table(("header", "value"), _headers(record))
+        print_table(
+            ("header", "value"), [(shown(name), _text(value)) for name, value in _headers(record)]
+        )
 
 
-def _headers(record: RawRecord) -> list[tuple[str, str]]:
-    """Return headers as text; of a notify URL its origin only, as its path may hold a token."""
+def _headers(record: RawRecord) -> Iterator[tuple[str, bytes | None]]:
+    """Yield headers; of a notify URL its origin only, as its path may hold a token."""
+    for name, value in record.headers:
+        if name == "notify-url" and value is not None:
+            yield name, b"/".join(value.split(b"/")[:3]) + "/…".encode()
+        elif name != "dead-letter-detail":
+            yield name, value
+
+
+def _text(value: bytes | None) -> str:
+    return "(null)" if value is None else shown(value.decode("utf-8", "backslashreplace"))
+
+
+def _json_headers(record: RawRecord) -> list[list[Any]]:
+    """Return headers so that each can be told from every other: null as null, what is no UTF-8 in base64."""
     return [
-        (shown(name), _url_origin(value) if name == "notify-url" else _text(value))
-        for name, value in record.headers
-        if name != "dead-letter-detail"
+        [_json_text(name.encode("utf-8", "surrogateescape")), _json_text(value)]
+        for name, value in _headers(record)
     ]
 
 
-def _url_origin(value: bytes) -> str:
-    return "/".join(_text(value).split("/")[:3]) + "/…"
-
-
-def _text(value: bytes) -> str:
-    return shown(value.decode("utf-8", "backslashreplace"))
+def _json_text(raw: bytes | None) -> str | dict[str, str] | None:
+    if raw is None:
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(raw).decode()}
 
 
 async def _find(
@@ -260,7 +275,7 @@ class _Exporter:
 
     def write(self, letter: Fact, record: RawRecord) -> None:
         """Write one."""
-        members = _as_json(letter) | {"headers": [list(pair) for pair in _headers(record)]}
+        members = _as_json(letter) | {"headers": _json_headers(record)}
         if self._with_bodies and record.value is not None:
             members["body_base64"] = b64encode(record.value).decode()
         self._file.write(json.dumps(members, ensure_ascii=True) + "\n")

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from schemas.attempt_record import AttemptRecord
 from streams.kafka.raw import Place, RawRecord
-from streams.kafka.records import Headers
 from streams.kafka.topics import TopicNames
+from streams.notification.notification import Headers
 from streams.notification.profiles import PROFILES
 
 Kind = Literal["event", "tier", "replay", "dead-letter", "attempts"]

@@ -275,6 +275,5 @@ def _in_record(message: ConsumerMessage) -> InRecord:
         message.offset,
         message.key,
         message.value,
-        # Kafka knows headers without a value; the stages need not.
-        tuple((name, value or b"") for name, value in pairs),
+        tuple(pairs),
     )

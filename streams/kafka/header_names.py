@@ -1,7 +1,8 @@
-r"""Reads records whose header names are no UTF-8, on which aiokafka's consumer raises.
+"""Reads records whose header names are no UTF-8, on which aiokafka's consumer raises.
 
 Kafka stores any bytes there, so one such record would end every worker that reads its partition, again and again.
-Such a fetch is read a second time, slower; the bytes of such a name become text like `\xff`.
+Such a fetch is read a second time, slower; bytes of a name that are no UTF-8 become lone surrogates (PEP 383), from
+which `raw_names.py` makes the same bytes again.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ class _Buffer(bytearray):
         return _Buffer(part) if isinstance(index, slice) else part
 
     def decode(self, *_: str) -> str:
-        return super().decode("utf-8", "backslashreplace")
+        return super().decode("utf-8", "surrogateescape")
 
 
 class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]  # aiokafka ships no types

@@ -22,6 +22,7 @@ from aiokafka.errors import (
 )
 
 from streams.kafka.connection import Connection
+from streams.kafka.raw_names import has_raw_name, send_with_raw_names
 from streams.kafka.records import OutRecord
 
 log = logging.getLogger(__name__)
@@ -128,14 +129,7 @@ class RecordProducer:
         for index in missing:
             record = records[index]
             try:
-                pending.append(
-                    (
-                        index,
-                        await producer.send(
-                            record.topic, record.value, record.key, headers=list(record.headers)
-                        ),
-                    )
-                )
+                pending.append((index, await _send(producer, record)))
             except MessageSizeTooLargeError as error:
                 raise RecordTooLarge(_too_large(record)) from error
             except KafkaError as error:
@@ -210,6 +204,15 @@ class RecordProducer:
             await producer.stop()
             raise
         return producer
+
+
+async def _send(producer: AIOKafkaProducer, record: OutRecord) -> asyncio.Future[Any]:
+    if has_raw_name(record.headers):
+        return await send_with_raw_names(producer, record)
+    sending: asyncio.Future[Any] = await producer.send(
+        record.topic, record.value, record.key, headers=list(record.headers)
+    )
+    return sending
 
 
 def _is_dead(producer: AIOKafkaProducer) -> bool:

@@ -232,8 +232,7 @@ def _raw(record: Any) -> RawRecord:  # noqa: ANN401  # aiokafka ships no types
         record.offset,
         record.key,
         record.value,
-        # Kafka knows headers without a value; nobody here need.
-        tuple((name, value or b"") for name, value in record.headers),
+        tuple(record.headers),
         -1 if record.timestamp is None else record.timestamp,
     )
 

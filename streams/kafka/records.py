@@ -1,26 +1,21 @@
 """The form of our records: headers and value of a notification on a tier, of a dead letter, of the replay topic.
 
-Contract, section 4. Decoding is strict: a record whose headers are missing, malformed or contradictory says
-everything that is wrong with it and is then dead-lettered as it is.
+Contract, section 4. How a notification is read back stands in `decoding.py`, what stands beside an event in
+`event_headers.py`.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from streams.notification.body import check_body
 from streams.notification.decision import DeadLetterReason
-from streams.notification.intake import Refused
-from streams.notification.notification import Notification
-from streams.notification.profile import Profile
-from streams.notification.profiles import PROFILES
+from streams.notification.notification import Headers, Notification
 
 FORMAT = "1"
 DETAIL_BYTES = 4096
-TRACEPARENT_LENGTH = 512
 ORIGIN_LENGTH = 300
 REPLAY_RUN_LENGTH = 64
-Headers = tuple[tuple[str, bytes], ...]
+MAX_DIGITS = 15
+"""Of a number in a header: milliseconds up to the year 33658; keeps int() cheap on hostile input."""
+
 Tag = tuple[str, int]
 """A topic and a partition of it."""
 
@@ -55,15 +50,7 @@ class OutRecord:
     def size_bytes(self) -> int:
         """Its size in a batch, from above: key, value, headers and the most that their lengths can take."""
         size = 32 + len(self.key or b"") + len(self.value or b"")
-        return size + sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
-
-
-class MalformedRecord(ValueError):  # noqa: N818  # what the record is
-    """A record of ours that can't be read: every fault of it, none with a value."""
-
-    def __init__(self, faults: list[str]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("; ".join(faults))
+        return size + sum(header_size(header) + 10 for header in self.headers)
 
 
 _OUR_HEADERS = (
@@ -93,7 +80,7 @@ _DEAD_LETTER_HEADERS = (
     "kind",
 )
 RESERVED_HEADERS = frozenset((*_OUR_HEADERS, *_DEAD_LETTER_HEADERS))
-"""Names that mean something to us; an event's own header of such a name is not carried along."""
+"""Names that mean something to us; an event's own header of such a name is carried along under another."""
 
 
 def notification_headers(notification: Notification) -> Headers:
@@ -134,220 +121,39 @@ def dead_letter_headers(reason: DeadLetterReason, detail: str) -> Headers:
     return (("dead-letter-reason", reason.value.encode()), ("dead-letter-detail", cut))
 
 
-@dataclass(frozen=True, slots=True)
-class EventSource:
-    """Where an event comes from: payment core, or an operator who put it back.
-
-    Attributes:
-        origin: `topic/partition/offset` where it stood first.
-        replays: how often it was put back.
-        replay_run: the operator's replay that put it back, or None.
-    """
-
-    origin: str
-    replays: int = 0
-    replay_run: str | None = None
-
-
-def put_back_event(record: InRecord) -> EventSource:
-    """Return what a record of the replay topic says of the event that it holds; what can't be read is left out."""
-    said = dict(record.headers)
-    run = said.get("replay-run", b"").decode("utf-8", "replace")[:REPLAY_RUN_LENGTH]
-    replays = said.get("replays", b"")
-    return EventSource(
-        origin=said.get("origin", b"").decode("utf-8", "replace")[:ORIGIN_LENGTH] or record.origin,
-        replays=int(replays) if replays.isdigit() and len(replays) <= _MAX_DIGITS else 0,
-        replay_run=run or None,
-    )
-
-
-def refused_event_headers(
-    record: InRecord, refused: Refused, accepted_at_ms: int, source: EventSource
-) -> Headers:
-    """Return what a dead letter that holds an event says of it: whatever could be read, and `kind: event`.
-
-    With `kind: event` the record can be put back through the replay topic as it is.
-    """
-    known = {
-        "format": FORMAT,
-        "kind": "event",
-        "notification-id": refused.event_id,
-        "profile": refused.profile,
-        "partner-id": refused.partner_id,
-        "accepted-at-ms": str(accepted_at_ms),
-        "origin": source.origin,
-        "replays": str(source.replays) if source.replays else None,
-        "replay-run": source.replay_run,
-    }
-    ours = tuple((name, value.encode()) for name, value in known.items() if value is not None)
-    return ours + unknown_headers(record.headers)
-
-
 def unknown_headers(headers: Headers) -> Headers:
     """Return the headers that mean nothing to us and are kept."""
     return tuple(header for header in headers if header[0] not in RESERVED_HEADERS)
 
 
 def header_text(headers: Headers, name: str) -> str | None:
-    """Return the first header of this name as text, or None where there is none.
+    """Return the first header of this name as text, or None where there is none or it has no value.
 
     Raises:
         ValueError: its bytes are not UTF-8.
     """
     for key, value in headers:
         if key == name:
-            return value.decode()
+            return None if value is None else value.decode()
     return None
+
+
+def header_size(header: tuple[str, bytes | None]) -> int:
+    """Return how many bytes a header's name and value have together."""
+    name, value = header
+    return len(name.encode("utf-8", "surrogateescape")) + len(value or b"")
+
+
+def number_in(value: bytes | None) -> int | None:
+    """Return the whole number in a header's value, or None where there is none that can be meant."""
+    if value is None or not value.isdigit() or len(value) > MAX_DIGITS:
+        return None
+    return int(value)
 
 
 def due_at_ms(headers: Headers) -> int | None:
     """Return the due time in milliseconds since the epoch, or None where the header can't be read."""
     for name, value in headers:
         if name == "due-at-ms":
-            return int(value) if value.isdigit() and len(value) <= _MAX_DIGITS else None
+            return number_in(value)
     return None
-
-
-_MAX_DIGITS = 15  # milliseconds up to the year 33658; keeps int() cheap on hostile input
-
-
-class _Reader:
-    """Reads headers one by one and remembers every fault."""
-
-    def __init__(self, headers: Headers) -> None:
-        self.faults: list[str] = []
-        self._values: dict[str, str] = {}
-        for name, raw in headers:
-            if name not in RESERVED_HEADERS:
-                continue
-            if name in self._values:
-                self.faults.append(f"header {name}: stands more than once")
-            try:
-                self._values[name] = raw.decode()
-            except UnicodeDecodeError:
-                self._values[name] = ""
-                self.faults.append(f"header {name}: not UTF-8")
-
-    def text(self, name: str, most: int, *, empty: bool = False) -> str:
-        value = self._values.get(name)
-        if value is None:
-            self.faults.append(f"header {name}: missing")
-            return ""
-        if len(value) > most or (not value and not empty):
-            self.faults.append(
-                f"header {name}: has {len(value)} characters, expected {0 if empty else 1} to {most}"
-            )
-        return value
-
-    def optional(self, name: str, most: int) -> str | None:
-        return self.text(name, most) if name in self._values else None
-
-    def number(self, name: str) -> int:
-        value = self.text(name, _MAX_DIGITS)
-        if len(value) > _MAX_DIGITS or not value:
-            return 0
-        if not (value.isascii() and value.isdigit()):
-            self.faults.append(f"header {name}: not a whole number")
-            return 0
-        return int(value)
-
-    def optional_number(self, name: str) -> int | None:
-        return self.number(name) if name in self._values else None
-
-    def one_of(self, name: str, choices: Mapping[str, Profile]) -> Profile | None:
-        choice = choices.get(self.text(name, 64))
-        if choice is None:
-            self.faults.append(f"header {name}: expected one of {', '.join(choices)}")
-        return choice
-
-
-def decode_notification(
-    record: InRecord,
-    *,
-    latest_due_ms: int | None,
-    check_url: Callable[[str], None],
-    profiles: Mapping[str, Profile] = MappingProxyType(dict(PROFILES)),
-) -> Notification:
-    """Read a notification from a record of a tier or of the replay topic.
-
-    Args:
-        record: as read.
-        latest_due_ms: the latest due time that can be honest here, or None where any may stand.
-        check_url: raises ValueError for a notify URL that may not be called.
-        profiles: by name.
-
-    Raises:
-        MalformedRecord: with every fault found.
-    """
-    read = _Reader(record.headers)
-    if (form := read.text("format", 8)) and form != FORMAT:
-        read.faults.append(f"header format: this version reads format {FORMAT}")
-    notification_id = read.text("notification-id", 64)
-    partner_id = read.text("partner-id", 64)
-    profile = read.one_of("profile", profiles)
-    url = read.optional("notify-url", 2048)
-    attempt, parks, replays = read.number("attempt"), read.number("parks"), read.number("replays")
-    due, occurred, accepted = (
-        read.number("due-at-ms"),
-        read.number("occurred-at-ms"),
-        read.number("accepted-at-ms"),
-    )
-    first = read.optional_number("first-attempt-at-ms")
-    last_outcome = read.text("last-outcome", 128, empty=True)
-    origin = read.text("origin", ORIGIN_LENGTH)
-    traceparent = read.optional("traceparent", TRACEPARENT_LENGTH)
-    replay_run = read.optional("replay-run", REPLAY_RUN_LENGTH)
-    if latest_due_ms is not None and due > latest_due_ms:
-        read.faults.append("header due-at-ms: further away than this tier's wait")
-    if attempt and first is None:
-        read.faults.append("header first-attempt-at-ms: missing although an attempt was made")
-    if profile is not None and attempt >= profile.ladder.attempts:
-        read.faults.append(
-            f"header attempt: {attempt} made, but {profile.name} has {profile.ladder.attempts} in all"
-        )
-    if url is not None:
-        try:
-            check_url(url)
-        except ValueError as error:
-            read.faults.append(f"header notify-url: {error}")
-    order_id = _order_id(record, read.faults)
-    if profile is not None and record.value is not None and order_id:
-        try:
-            check_body(record.value, profile, order_id)
-        except ValueError as error:
-            read.faults.append(f"body: {error}")
-    if read.faults or profile is None or record.value is None:
-        raise MalformedRecord(read.faults)
-    return Notification(
-        notification_id=notification_id,
-        order_id=order_id,
-        profile=profile,
-        partner_id=partner_id,
-        notify_url=url,
-        body=record.value,
-        due_at_ms=due,
-        occurred_at_ms=occurred,
-        accepted_at_ms=accepted,
-        origin=origin,
-        attempt=attempt,
-        parks=parks,
-        replays=replays,
-        replay_run=replay_run,
-        first_attempt_at_ms=first,
-        last_outcome=last_outcome,
-        traceparent=traceparent,
-        extra_headers=unknown_headers(record.headers),
-    )
-
-
-def _order_id(record: InRecord, faults: list[str]) -> str:
-    if record.value is None:
-        faults.append("value: missing")
-    if not record.key:
-        faults.append("key: missing, expected the order id")
-        return ""
-    try:
-        return record.key.decode()
-    except UnicodeDecodeError:
-        faults.append("key: not UTF-8")
-        return ""

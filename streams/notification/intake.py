@@ -13,7 +13,7 @@ from schemas.strict_json import MalformedJson, loads
 from schemas.tidying import Faults
 from streams.notification.body import SUCCESS_CODE, map_result, result_of
 from streams.notification.decision import DeadLetterReason
-from streams.notification.notification import Notification
+from streams.notification.notification import Headers, Notification
 from streams.notification.profile import Profile
 from streams.notification.profiles import PROFILES
 from streams.notification.reasons import FALLBACK_CODE
@@ -151,7 +151,7 @@ def prepare(  # noqa: PLR0913  # what a record carries beside its value
     accepted_at_ms: int,
     origin: str,
     traceparent: str | None = None,
-    extra_headers: tuple[tuple[str, bytes], ...] = (),
+    extra_headers: Headers = (),
 ) -> Prepared | Refused:
     """Make the notification that tells this partner.
 

@@ -4,6 +4,10 @@ from dataclasses import dataclass, replace
 
 from streams.notification.profile import Profile
 
+Headers = tuple[tuple[str, bytes | None], ...]
+"""Of a record, in their order; names may stand twice, and Kafka knows headers without a value. Bytes of a name that are
+no UTF-8 stand in it as lone surrogates (PEP 383)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Notification:
@@ -47,7 +51,7 @@ class Notification:
     first_attempt_at_ms: int | None = None
     last_outcome: str = ""
     traceparent: str | None = None
-    extra_headers: tuple[tuple[str, bytes], ...] = ()
+    extra_headers: Headers = ()
 
     def after_attempt(
         self, *, started_at_ms: int, last_outcome: str, due_at_ms: int

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from streams.call.https import Call
+from streams.kafka.event_headers import HeaderFault
 from streams.notification.decision import DeadLetterReason
 from streams.notification.intake import Prepared, Refused
 from streams.notification.notification import Notification
@@ -58,6 +59,10 @@ class Counting:
         self.metrics.consumed.labels(refused.reason.value).inc()
         if refused.reason is DeadLetterReason.UNMAPPED_REASON and refused.profile is not None:
             self.metrics.unmapped_reasons.labels(refused.profile).inc()
+
+    def unreadable_traceparent(self, fault: HeaderFault) -> None:
+        """Count an event whose trace context is left out."""
+        self.metrics.unreadable_traceparents.labels(fault).inc()
 
     def absorbed(self, tier: str) -> None:
         """Count a second copy of a record that was settled."""

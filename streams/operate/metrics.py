@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge, GCCollector, Histogram, disable_cr
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from streams.kafka.event_headers import HEADER_FAULTS
 from streams.notification.decision import DeadLetterReason
 from streams.notification.ladder import Ladder
 from streams.notification.outcome import Failure
@@ -67,6 +68,11 @@ SIGNATURE = Label(
 )
 SET_UP_CODE = Label("code", tuple(sorted(CODES_OF_SET_UP_FAULTS)), "`resultCode` of the answer")
 STATUS = Label("code", tuple(map(str, range(100, 600))), "the HTTP status", seldom=True)
+HEADER_FAULT = Label(
+    "fault",
+    HEADER_FAULTS,
+    "no value, no UTF-8, not of the form that W3C Trace Context has, or there is more than one",
+)
 KEY = Label("state", ("current", "next"), "the key that signs now, and the one that signs next")
 CERTIFICATE = Label(
     "use",
@@ -152,6 +158,8 @@ class Metrics(Catalogue):
     unmapped_reasons = Many(Counter, "notifier_unmapped_reasons_total", "Failed payments whose reason has no result code and was sent as PROCESS_FAIL or held.", (PROFILE,))
     unknown_codes = Many(Counter, "notifier_unknown_result_codes_total", "Events whose resultCode the profile does not know; sent as they are.", (PROFILE,))
     unsent_members = Many(Counter, "notifier_unsent_members_total", "Members of payments that the profile does not know and that were not sent.", (PROFILE,))
+
+    unreadable_traceparents = Many(Counter, "notifier_unreadable_traceparents_total", "Events whose header traceparent can't be read: it is left out, and the event goes on without a trace context.", (HEADER_FAULT,))
 
     # The worker
     in_flight = Single(Gauge, "notifier_inflight_attempts", "HTTP calls under way.")

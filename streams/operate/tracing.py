@@ -9,7 +9,6 @@ context gets one that follows from its id, so that nothing needs to be carried a
 
 import hashlib
 import os
-import re
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -25,11 +24,11 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from schemas.trace_context import TRACEPARENT
 from streams.call.https import Call
 from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Status, describe
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NS = 1_000_000  # a millisecond
 
 
@@ -94,9 +93,9 @@ class TracedAttempt:
 
 def parent_of(notification: Notification) -> SpanContext:
     """Return the context of the event: the one that it came with, or one that follows from its id."""
-    found = _TRACEPARENT.fullmatch(notification.traceparent or "")
+    found = TRACEPARENT.fullmatch(notification.traceparent or "")
     if found is not None:
-        trace, span, flags = (int(part, 16) for part in found.groups()[:3])
+        trace, span, flags = (int(part, 16) for part in found.groups()[1:4])
     else:
         digest = hashlib.blake2s(notification.notification_id.encode(), digest_size=24).digest()
         trace, span = int.from_bytes(digest[:16], "big"), int.from_bytes(digest[16:], "big")

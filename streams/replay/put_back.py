@@ -9,15 +9,11 @@ from dataclasses import dataclass
 
 from schemas.attempt_record import AttemptRecord
 from streams.history.facts import Fact
+from streams.kafka.decoding import MalformedRecord, decode_notification
 from streams.kafka.raw import RawRecord
-from streams.kafka.records import (
-    Headers,
-    MalformedRecord,
-    OutRecord,
-    decode_notification,
-    header_text,
-)
+from streams.kafka.records import OutRecord, header_text
 from streams.kafka.topics import TopicNames
+from streams.notification.notification import Headers
 
 LONGEST_WHY = 500
 _GOES = frozenset(

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from streams.history.facts import Fact
+from streams.kafka.event_headers import fresh_event, put_back_event
 from streams.kafka.raw import Place
 from streams.kafka.reader import RecordReader
-from streams.kafka.records import OutRecord, header_text, notification_record, unknown_headers
+from streams.kafka.records import OutRecord, notification_record
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import Refused, prepare, read_event
 from streams.notification.notification import Notification
@@ -84,13 +85,14 @@ class Rebuild:
             message = f"the event at {place} is another one; was the topic created anew?"
             raise CannotPutBack(message)
         partner = self.partner_of(event.event.partner_id)
+        source = put_back_event(record) if place.topic == self.names.replay else fresh_event(record)
         prepared = prepare(
             event,
             partner.terms if partner else None,
             accepted_at_ms=record.timestamp_ms,
             origin=place.header,
-            traceparent=_traceparent(record.headers),
-            extra_headers=unknown_headers(record.headers),
+            traceparent=source.traceparent,
+            extra_headers=source.carried,
         )
         if isinstance(prepared, Refused):
             message = (
@@ -106,10 +108,3 @@ def _origin(known: Fact) -> Place:
     except ValueError:
         message = "where its event stood is not known"
         raise CannotPutBack(message) from None
-
-
-def _traceparent(headers: tuple[tuple[str, bytes], ...]) -> str | None:
-    try:
-        return header_text(headers, "traceparent")
-    except ValueError:
-        return None

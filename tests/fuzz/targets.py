@@ -110,7 +110,9 @@ class TierRecords:
                 )
             )
             record = bench.moved[0]
-            lines = b"\n".join(b"%b: %b" % (key.encode(), value) for key, value in record.headers)
+            lines = b"\n".join(
+                b"%b: %b" % (key.encode(), value or b"") for key, value in record.headers
+            )
             found.append(self._SPLIT.join([record.key or b"", lines, record.value or b""]))
         return found
 
@@ -144,7 +146,7 @@ class TierRecords:
             topic,
             value or None,
             key=key or None,
-            headers=[(name.decode("utf-8", "backslashreplace"), text) for name, _, text in pairs],
+            headers=[(name.decode("utf-8", "surrogateescape"), text) for name, _, text in pairs],
         )
 
 

@@ -94,12 +94,18 @@ async def producer(bootstrap: str):
         await client.stop()
 
 
-async def write_header_name(bootstrap: str, topic: str, value: bytes, name: bytes) -> None:
+async def write_header_name(
+    bootstrap: str,
+    topic: str,
+    value: bytes,
+    name: bytes,
+    others: Iterable[tuple[str, bytes | None]] = (),
+) -> None:
     """Write a record to partition 0 with a header of this name, which need not be UTF-8 as aiokafka would have it."""
     stand_in = "?" * len(name)
     async with producer(bootstrap) as client:
         batch = client.create_batch()
-        batch.append(key=None, value=value, timestamp=None, headers=[(stand_in, b"")])
+        batch.append(key=None, value=value, timestamp=None, headers=[(stand_in, b""), *others])
         batch.close()
         raw = bytes(batch._build()).replace(stand_in.encode(), name)
         checked = raw[_CRC_AT + 4 :]
@@ -108,8 +114,12 @@ async def write_header_name(bootstrap: str, topic: str, value: bytes, name: byte
 
 
 def header_texts(record: ConsumerRecord) -> dict[str, str]:
-    """Return a record's headers as text; bytes that are no UTF-8 become lone surrogates."""
-    return {name: value.decode("utf-8", "surrogateescape") for name, value in record.headers}
+    """Return a record's headers as text, those with a value; bytes that are no UTF-8 become lone surrogates."""
+    return {
+        name: value.decode("utf-8", "surrogateescape")
+        for name, value in record.headers
+        if value is not None
+    }
 
 
 def header_bytes(headers: Mapping[str, str | bytes]) -> list[tuple[str, bytes]]:

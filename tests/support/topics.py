@@ -9,10 +9,11 @@ from schemas.attempt_record import AttemptRecord
 from streams.kafka.progress import Progress
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.reader import ReadFailed
-from streams.kafka.records import Headers, Tag
+from streams.kafka.records import Tag
 from streams.kafka.tail import Edges
 from streams.kafka.topics import TopicNames
 from streams.notification.ladder import Wait
+from streams.notification.notification import Headers
 
 T0 = 1_795_342_530_000  # 2026-11-22T10:15:30Z
 SOURCE = "final"

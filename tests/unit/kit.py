@@ -15,6 +15,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.clock import Clock
 from streams.kafka.connection import Connection
+from streams.kafka.header_names import _SlowRecords
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import InRecord, OutRecord
 from streams.notification.profiles import PROFILES
@@ -90,6 +91,21 @@ class MemoryProducer:
         self.broker.asked.append(record)
         return asyncio.ensure_future(self._store(record, size))
 
+    async def _wait_on_metadata(self, _topic):
+        """Know every topic."""
+
+    def _partition(self, *_):
+        return 0
+
+    async def send_batch(self, batch, topic, *, partition):
+        """Take a batch of one record, reading its bytes as a consumer does."""
+        assert partition == 0
+        batch._set_producer_state(1, 0, 0)
+        ((record,),) = [list(_SlowRecords(bytes(batch._build())).next_batch())]
+        stored = OutRecord(topic, record.key, record.value, tuple(record.headers))
+        self.broker.asked.append(stored)
+        return asyncio.ensure_future(self._store(stored, stored.size_bytes))
+
     async def _store(self, record, size):
         if self.broker.held is not None:
             await self.broker.held.wait()
@@ -136,7 +152,7 @@ def read(  # noqa: PLR0913  # what a record is made of
     value: bytes | None,
     *,
     key: bytes | None = b"order",
-    headers: Iterable[tuple[str, bytes]] = (),
+    headers: Iterable[tuple[str, bytes | None]] = (),
     partition: int = 3,
     offset: int = 42,
 ) -> InRecord:
@@ -153,4 +169,4 @@ def headers_of(record: OutRecord) -> dict[str, str]:
     """Return the headers as text; every name must stand once."""
     names = [name for name, _ in record.headers]
     assert len(names) == len(set(names)), names
-    return {name: value.decode() for name, value in record.headers}
+    return {name: value.decode() for name, value in record.headers if value is not None}

@@ -132,7 +132,14 @@ async def test_a_tier_record_holds_the_notification_and_how_far_it_came(new_benc
     bench = new_bench(UNKNOWN)
     value = event()
     await bench.event(
-        read("payment-final-state", value, headers=[("traceparent", b"00-1"), ("shop", b"7")])
+        read(
+            "payment-final-state",
+            value,
+            headers=[
+                ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+                ("shop", b"7"),
+            ],
+        )
     )
     bench.clock.ms += 5000
     await bench.tier(read_back(bench.moved[0]))
@@ -152,7 +159,7 @@ async def test_a_tier_record_holds_the_notification_and_how_far_it_came(new_benc
         "first-attempt-at-ms": str(NOW_MS),
         "last-outcome": "U:UNKNOWN_EXCEPTION",
         "origin": "payment-final-state/3/42",
-        "traceparent": "00-1",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "shop": "7",
     }
     assert headers_of(second) == headers_of(first) | {

@@ -69,15 +69,55 @@ async def test_an_invalid_event_is_kept_as_it_came(bench, value, detail, key):
         assert letter.key == line["order_id"].encode()
 
 
-async def test_a_header_that_is_not_utf8_is_an_invalid_event(bench):
-    """Header values of ours are text; the bytes are kept all the same."""
-    await bench.event(read(SOURCE, event(), headers=[("shop", b"\xff"), ("traceparent", b"\xfe")]))
+OWN_HEADERS = (
+    ("schema-id", b"\x01\xff\xfe\x00"),
+    ("shop", b"7"),
+    ("shop", b"8"),
+    ("x-null", None),
+    ("x-\udcff", b""),
+)
+CARRIED = (*OWN_HEADERS, ("event.format", b"\xff"), ("event.attempt", None))
+
+
+async def test_an_events_headers_are_not_judged(bench):
+    """Bytes, repeated, null, unspeakable names, names like ours: the partner is told, and tiers and dead letters keep them."""
+    bench.caller.script[0] = UNKNOWN
+    headers = [*OWN_HEADERS, ("format", b"\xff"), ("attempt", None), ("traceparent", b"\xfe")]
+    await bench.event(read(SOURCE, event(), headers=headers))
+    assert bench.count("notifier_unreadable_traceparents_total", fault="not-utf8") == 1
+    for attempt in range(1, 15):
+        moved = bench.moved[-1]
+        assert moved.headers[-len(CARRIED) :] == CARRIED
+        assert dict(moved.headers)["attempt"] == str(attempt).encode()
+        assert "traceparent" not in dict(moved.headers)
+        await bench.tier(read_back(moved))
     (letter,) = bench.letters
-    assert ("shop", b"\xff") in letter.headers
-    assert dict(letter.headers)["dead-letter-detail"] == (
-        b"header shop: not UTF-8; header traceparent: not UTF-8"
+    assert dict(letter.headers)["dead-letter-reason"] == b"attempts-exhausted"
+    assert tuple(header for header in letter.headers if header in CARRIED) == CARRIED
+    assert bench.caller.traceparents == [None] * 15
+
+
+async def test_a_refused_events_headers_come_back_with_it(bench):
+    """From its dead letter through the replay topic to the tier: none is lost and none becomes another."""
+    headers = [*OWN_HEADERS, ("format", b"\xff"), ("attempt", None)]
+    await bench.event(read(SOURCE, event(partnerId="newcomer"), headers=headers))
+    (letter,) = bench.letters
+    bench.partners["newcomer"] = partner("newcomer")
+    bench.caller.script[0] = UNKNOWN
+    await bench.replay(read("pn-replay", letter.value, key=letter.key, headers=letter.headers))
+    (moved,) = bench.moved
+    assert moved.headers[-len(CARRIED) :] == CARRIED
+
+
+async def test_a_dead_letter_cut_for_its_size_keeps_null_headers(bench):
+    """What is too large to be kept whole keeps its short headers, those without a value too."""
+    await bench.event(
+        read(SOURCE, b"x" * 1_200_000, headers=[("x-null", None), ("long", b"x" * 5000)])
     )
-    assert letter.value == event()
+    (letter,) = bench.letters
+    assert dict(letter.headers)["dead-letter-reason"] == b"oversized"
+    assert ("x-null", None) in letter.headers
+    assert "long" not in dict(letter.headers)
 
 
 @pytest.mark.parametrize("value", ["", "x" * 513, "x" * 100_000], ids=len)

@@ -13,17 +13,15 @@ import pytest
 
 from schemas.attempt_record import AttemptRecord
 from schemas.notify_url import check_notify_url
+from streams.kafka.decoding import MalformedRecord, decode_notification
+from streams.kafka.event_headers import fresh_event, refused_event_headers
 from streams.kafka.records import (
     FORMAT,
-    EventSource,
     InRecord,
-    MalformedRecord,
     OutRecord,
     dead_letter_headers,
-    decode_notification,
     notification_headers,
     notification_record,
-    refused_event_headers,
 )
 from streams.notification.decision import DeadLetterReason
 from streams.notification.intake import Refused
@@ -94,7 +92,7 @@ def written_today():
     )
     invalid = dead_letter_headers(DeadLetterReason.INVALID_EVENT, "value: not JSON")
     refused = Refused(DeadLetterReason.INVALID_EVENT, "value: not JSON", event_id="evt-2")
-    of_event = refused_event_headers(EVENT, refused, NOW_MS, EventSource(EVENT.origin))
+    of_event = refused_event_headers(refused, NOW_MS, fresh_event(EVENT))
     return {
         "tier": notification_record("", NOTIFICATION),
         "dead-letter": OutRecord(

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from schemas.attempt_record import AttemptRecord
 from schemas.notify_url import check_notify_url
 from streams.history.facts import read_fact
+from streams.kafka.decoding import decode_notification
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.reader import Span
-from streams.kafka.records import decode_notification
+from streams.kafka.records import header_text
 from streams.kafka.topics import TopicNames
 from streams.replay.letters import Selection, code_of, groups_of, spans_around
 from streams.replay.plan import Options, plan
@@ -143,7 +144,7 @@ def test_a_notification_is_put_back_with_the_same_bytes_on_a_new_ladder():
     assert (read.due_at_ms, read.accepted_at_ms, read.occurred_at_ms) == (now, now, T0 - 1)
     assert (read.origin, read.first_attempt_at_ms, read.last_outcome) == ("final/3/42", None, "")
     assert read.extra_headers == (("x-tenant", b"one"),)
-    assert Place.parse(dict(made.headers)["replay-of"].decode()) == letter.place
+    assert header_text(made.headers, "replay-of") == letter.place.header
     decision = decision_record(NAMES, made, letter, WARRANT, now)
     said = AttemptRecord.model_validate_json(decision.value or b"")
     assert (decision.topic, decision.key) == ("pn-attempts", record.key)

@@ -8,8 +8,9 @@ import pytest
 
 from schemas.attempt_record import AttemptRecord
 from streams.history.life import lives_of
+from streams.kafka.decoding import decode_notification
 from streams.kafka.raw import Place, RawRecord
-from streams.kafka.records import decode_notification
+from streams.kafka.records import header_text
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import PartnerTerms
 from streams.partners import Partner
@@ -52,7 +53,7 @@ async def test_it_goes_back_as_its_event_has_it():
     )
     assert (read.order_id, read.attempt, read.replays, read.replay_run) == (ORDER, 0, 1, "r-1")
     assert (read.origin, read.extra_headers) == (ORIGIN, (("x", b"1"),))
-    assert dict(effect.headers)["replay-of"].decode() == ORIGIN
+    assert header_text(effect.headers, "replay-of") == ORIGIN
     said = AttemptRecord.model_validate_json(decision.value or b"")
     assert (said.by, said.why, said.replay_of, said.replays) == ("bob", "they lost it", ORIGIN, 1)
 

@@ -8,6 +8,7 @@ import pytest
 from streams.history.facts import read_fact
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.reader import RecordReader, Span
+from streams.kafka.records import header_text
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import PartnerTerms
 from streams.replay.plan import Options, plan
@@ -71,9 +72,7 @@ class Bench:
         return await run(made, self.tools, WARRANT, self.result, **more)
 
     def put_back(self):
-        return [
-            dict(record.headers)["replay-of"].decode() for record in self.broker.on("pn-replay")
-        ]
+        return [header_text(record.headers, "replay-of") for record in self.broker.on("pn-replay")]
 
     def decided(self):
         return len(self.broker.on("pn-attempts"))

@@ -1,0 +1,119 @@
+"""What stands beside an event: payment core's headers go on as they came, whatever they hold."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.kafka.event_headers import (
+    EventSource,
+    fresh_event,
+    put_back_event,
+    refused_event_headers,
+)
+from streams.kafka.records import RESERVED_HEADERS, InRecord, OutRecord
+from streams.notification.decision import DeadLetterReason
+from streams.notification.intake import Refused
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+REFUSED = Refused(DeadLetterReason.UNKNOWN_PARTNER, "why", "evt-1", "mpp-to-ant", "p", "o")
+
+
+def event(*headers):
+    return InRecord("source", 3, 42, b"k", b"v", headers)
+
+
+def test_the_headers_of_a_refused_event():
+    """Whatever could be read of it, what brings it back through the replay topic, and its own headers."""
+    source = fresh_event(
+        event(("x", b"1"), ("attempt", b"7"), ("kind", b"z"), ("traceparent", TRACE.encode()))
+    )
+    assert refused_event_headers(REFUSED, 1000, source) == (
+        ("format", b"1"),
+        ("kind", b"event"),
+        ("notification-id", b"evt-1"),
+        ("profile", b"mpp-to-ant"),
+        ("partner-id", b"p"),
+        ("accepted-at-ms", b"1000"),
+        ("origin", b"source/3/42"),
+        ("traceparent", TRACE.encode()),
+        ("x", b"1"),
+        ("event.attempt", b"7"),
+        ("event.kind", b"z"),
+    )
+    unknown = Refused(DeadLetterReason.INVALID_EVENT, "why")
+    names = [name for name, _ in refused_event_headers(unknown, 1000, source)]
+    assert not {"notification-id", "profile", "partner-id"} & set(names)
+
+
+def test_an_event_that_was_refused_again_keeps_what_its_replay_said():
+    """Origin, count and run go on from the replay topic to the next dead letter; what is malformed there is left out."""
+    said = (
+        ("kind", b"event"),
+        ("origin", b"final/3/42"),
+        ("replays", b"2"),
+        ("replay-run", b"r-1"),
+    )
+    source = put_back_event(InRecord("replay", 0, 7, b"k", b"v", said))
+    assert source == EventSource("final/3/42", 2, "r-1")
+    refused = Refused(DeadLetterReason.INVALID_EVENT, "why")
+    headers = dict(refused_event_headers(refused, 1000, source))
+    assert (headers["origin"], headers["replays"], headers["replay-run"]) == (
+        b"final/3/42",
+        b"2",
+        b"r-1",
+    )
+    odd = (("replays", b"-1"), ("origin", b""), ("replay-run", None))
+    assert put_back_event(InRecord("replay", 0, 7, b"k", b"v", odd)) == EventSource("replay/0/7")
+
+
+names = st.one_of(
+    st.sampled_from(sorted(RESERVED_HEADERS)),
+    st.binary(max_size=20).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
+)
+values = st.one_of(st.none(), st.binary(max_size=40))
+
+
+@given(st.lists(st.tuples(names, values), max_size=8))
+def test_every_header_of_an_event_goes_on(headers):
+    """In its order, to the byte, null as null, repeated as often as it came; put back and refused again as well."""
+    source = fresh_event(event(*headers))
+    expected = tuple(
+        (f"event.{name}" if name in RESERVED_HEADERS else name, value)
+        for name, value in headers
+        if name != "traceparent"
+    )
+    assert source.carried == expected
+    letter = OutRecord("dead-letter", b"k", b"v", refused_event_headers(REFUSED, 1000, source))
+    assert letter.size_bytes > 0
+    again = put_back_event(InRecord("replay", 0, 7, b"k", b"v", letter.headers))
+    assert (again.carried, again.traceparent) == (expected, source.traceparent)
+    assert again.traceparent_fault is None
+    assert again.origin == "source/3/42"
+
+
+@pytest.mark.parametrize(
+    ("given", "traceparent", "fault"),
+    [
+        ([], None, None),
+        ([TRACE.encode()], TRACE, None),
+        ([b"01" + TRACE[2:].encode() + b"-later"], f"01{TRACE[2:]}-later", None),
+        ([TRACE.encode(), TRACE.encode()], None, "repeated"),
+        ([None], None, "null"),
+        ([b"\xff"], None, "not-utf8"),
+        ([b""], None, "malformed"),
+        ([b"0"], None, "malformed"),
+        ([TRACE.upper().encode()], None, "malformed"),
+        ([TRACE.encode() + b"\n"], None, "malformed"),
+        ([TRACE.encode() + b"-later"], None, "malformed"),
+        ([b"ff" + TRACE[2:].encode()], None, "malformed"),
+        ([b"00-" + b"0" * 32 + TRACE[35:].encode()], None, "malformed"),
+        ([TRACE[:36].encode() + b"0" * 16 + b"-01"], None, "malformed"),
+        ([b"01" + TRACE[2:].encode() + b"-" + b"x" * 500], None, "malformed"),
+    ],
+)
+def test_a_trace_context_that_cannot_be_read_is_left_out(given, traceparent, fault):
+    """With the reason for the metric; W3C Trace Context says which ones a receiver must not take."""
+    headers = [("traceparent", value) for value in given]
+    for source in (fresh_event(event(*headers)), put_back_event(event(*headers))):
+        assert (source.traceparent, source.traceparent_fault) == (traceparent, fault)
+        assert source.carried == ()
