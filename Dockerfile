@@ -1,5 +1,5 @@
 # The image of the command `notifier`: worker, console, topics and all the rest. Only wheels with a locked hash are
-# installed, so nothing is compiled. Another base: --build-arg PYTHON_IMAGE=… (Debian with Python 3.11 to 3.13).
+# installed, so nothing is compiled. Another base: --build-arg PYTHON_IMAGE=… (Debian with Python 3.11 to 3.14).
 ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${PYTHON_IMAGE} AS build
