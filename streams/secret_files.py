@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+_OTHERS_WRITE: Final = stat.S_IWOTH
 _EXPOSED: Final = stat.S_IRWXO | stat.S_IWGRP
 
 
@@ -25,3 +26,17 @@ def why_exposed(path: Path) -> str | None:
         f"mode {mode:04o} lets {who} {what}; expected 0600, 0640 or less"
         " (of a Kubernetes secret: defaultMode 0440 and an fsGroup)"
     )
+
+
+def why_others_write(path: Path) -> str | None:
+    """Say that every user of the machine may write a file, or None when they may not.
+
+    Whoever writes the file decides who is let in or which keys sign, so such a file is refused and not warned about.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & _OTHERS_WRITE:
+        return None
+    return f"mode {mode:04o} lets every user of the machine write it; expected 0600, 0640 or less"

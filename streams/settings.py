@@ -198,6 +198,13 @@ class Settings(BaseSettings):
     console_port: int = Field(
         6067, ge=0, le=65_535, description="port of `notifier console`, its metrics and probes too"
     )
+    console_metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65_535,
+        description="port of the console's /metrics alone, so that what leads browsers to the console"
+        " does not lead to them; 0: on NOTIFIER_CONSOLE_PORT",
+    )
     console_bind: str = Field(
         "127.0.0.1", min_length=1, description="address that the console listens on"
     )

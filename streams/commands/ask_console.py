@@ -1,5 +1,6 @@
 """Asking a running console for what it has read of an order: an answer at once, where Kafka's topics are long."""
 
+import ipaddress
 import json
 import ssl
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
-from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from streams.history.facts import Fact
 from streams.history.search import Found
@@ -33,14 +34,25 @@ class ConsoleAddress:
     token: str
 
     @classmethod
-    def of(cls, url: str, token_file: Path | None) -> "ConsoleAddress":
+    def of(cls, url: str, token_file: Path | None, *, allow_http: bool = False) -> "ConsoleAddress":
         """Return the address that the options name.
 
+        Args:
+            url: of the console.
+            token_file: the access token.
+            allow_http: whether the token may go to another machine in the clear.
+
         Raises:
-            ValueError: the URL is none of http or https, or the file can't be read.
+            ValueError: the URL is none of http or https or not safe, or the file can't be read.
         """
         if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
             message = "--console: expected an address like https://notifier.example.com"
+            raise ValueError(message)
+        if urlsplit(url).scheme == "http" and not _is_loopback(url) and not allow_http:
+            message = (
+                "--console: plain http would show the token to the network; expected https,"
+                " or --allow-http where the way there is safe"
+            )
             raise ValueError(message)
         if token_file is None:
             message = "--token-file: missing, expected a file with an access token of the console"
@@ -54,6 +66,14 @@ class ConsoleAddress:
             message = "--token-file: expected one line with an access token of the console"
             raise ValueError(message)
         return cls(url.rstrip("/"), token)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -73,7 +93,9 @@ def ask_console(address: ConsoleAddress, order_id: str) -> Found:
         f"{address.url}/api/orders/{quote(order_id, safe='')}/facts",
         headers={"Authorization": f"Bearer {address.token}", "Accept": "application/json"},
     )
-    opener = build_opener(_NoRedirects, HTTPSHandler(context=ssl.create_default_context()))
+    # A proxy of the environment has no business between this machine and itself, and would see the token.
+    proxies = ProxyHandler({} if _is_loopback(address.url) else None)
+    opener = build_opener(proxies, _NoRedirects, HTTPSHandler(context=ssl.create_default_context()))
     try:
         with opener.open(request, timeout=_SECONDS) as answer:
             said: dict[str, Any] = json.loads(answer.read(_MOST_BYTES))

@@ -1,6 +1,7 @@
 """`notifier dead-letters list`, `show`, `export`: what was given up on. No body is shown unless it is asked for."""
 
 import json
+import os
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -257,13 +258,18 @@ def export(
     settings = settings_or_fail()
     selection = selection_of(which, reason, partner, profile, code, since, until)
     try:
-        file = sys.stdout if output is None else output.open("x", encoding="utf-8")
+        file = sys.stdout if output is None else open(output, "x", encoding="utf-8", opener=_own)  # noqa: SIM115  # closed below; Path.open takes no opener
     except OSError as error:
         fail([f"--output: {error}; expected a file that does not exist yet"])
     with file if output is not None else nullcontext():
         writer = _Exporter(file, with_bodies=with_bodies)
         finish(_find(settings, selection, writer.write), as_json=False)
     say(f"Exported {writer.count:,} dead letters{', with bodies' if with_bodies else ''}.")
+
+
+def _own(path: str, flags: int) -> int:
+    """Open a file that only its owner may read, whatever the umask is: it may hold customers' data."""
+    return os.open(path, flags, 0o600)
 
 
 class _Exporter:

@@ -18,6 +18,7 @@ from streams.clock import Clock
 from streams.commands.common import fail
 from streams.kafka.reader import OnProgress, ReadFailed
 from streams.kafka.reader import Progress as Passed
+from streams.printable import printable
 from streams.settings import parse_duration
 
 T = TypeVar("T")
@@ -32,10 +33,7 @@ def say(text: str) -> None:
 
 def shown(text: object) -> str:
     """Return text of outside origin as one printable line: control and bidirectional characters become escapes."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in str(text)
-    )
+    return printable(str(text))
 
 
 def print_json(members: dict[str, Any]) -> None:

@@ -40,6 +40,12 @@ def why(
     token_file: Annotated[
         Path | None, typer.Option(help="File with an access token of the console.")
     ] = None,
+    allow_http: Annotated[
+        bool,
+        typer.Option(
+            "--allow-http", help="Send the token to another machine although the URL is plain http."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say whether a partner was told, and if not, why, whose turn it is and when it goes on.
@@ -51,7 +57,8 @@ def why(
     settings = settings_or_fail(as_json=as_json)
     clock = Clock()
     since_ms = moment(since, clock.now_ms(), "--since")
-    found = _ask(console, token_file, order_id) if console is not None else None
+    address = None if console is None else _address(console, token_file, allow_http=allow_http)
+    found = None if address is None else _ask(address, order_id)
     if found is None:
         found = finish(_search(settings, order_id, since_ms), as_json=as_json)
     lives, now_ms = lives_of(found.facts), clock.now_ms()
@@ -74,12 +81,15 @@ def why(
         raise typer.Exit(FAULT)
 
 
-def _ask(url: str, token_file: Path | None, order_id: str) -> Found | None:
-    """Return what the console knows, or None where Kafka must be read."""
+def _address(url: str, token_file: Path | None, *, allow_http: bool) -> ConsoleAddress:
     try:
-        address = ConsoleAddress.of(url, token_file)
+        return ConsoleAddress.of(url, token_file, allow_http=allow_http)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _ask(address: ConsoleAddress, order_id: str) -> Found | None:
+    """Return what the console knows, or None where Kafka must be read."""
     try:
         return ask_console(address, order_id)
     except CannotAsk as error:

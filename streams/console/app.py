@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -33,14 +34,16 @@ from streams.kafka.connection import connection_of
 from streams.kafka.tail import Tail
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
+from streams.operate.server_header import hide_versions
 from streams.replay.tools import Tools, open_tools
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
 PROGRAM_VERSION = version("payment-notifier")
+SERVER: Final[Mapping[str, Any]] = {"access_log": None, "auto_decompress": False}
+"""How the console is served. No browser compresses a form, and what unpacks can grow."""
 _STOP_SECONDS = 2.0  # for open connections; aiohttp's minute would outlive a pod's grace
-_LARGEST_FORM_BYTES = 2 * 1024 * 1024  # every letter of the largest replay, ticked one by one
 
 
 @dataclass(slots=True)
@@ -101,18 +104,15 @@ class Console:
             Sessions(self.tokens, self.clock.now_seconds),
             self.settings.console_url,
         )
-        pages = Pages(self.scene, environment(self.clock.now_ms), PROGRAM_VERSION)
-        app = web.Application(
-            middlewares=[*protection.middlewares(), _faults(pages)],
-            client_max_size=_LARGEST_FORM_BYTES,
-        )
+        pages = Pages(self.scene, self.tokens, environment(self.clock.now_ms), PROGRAM_VERSION)
+        app = web.Application(middlewares=[*protection.middlewares(), _faults(pages)])
         app.add_routes([*pages.routes(), *SignIn(pages, protection, self.metrics).routes()])
         app.add_routes(ReplayPages(pages, self.replays, self.metrics).routes())
         app.add_routes(Api(pages, self.replays).routes())
         app.add_routes(
             [
                 web.get("/static/{digest}/{name}", _static),
-                web.get("/metrics", self._show_metrics),
+                *([] if self.settings.console_metrics_port else [self._metrics_route()]),
                 web.get("/health/live", self._live),
                 web.get("/health/ready", self._ready),
             ]
@@ -125,15 +125,25 @@ class Console:
         Raises:
             OSError: the address can't be had.
         """
-        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=_STOP_SECONDS)
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, self.settings.console_bind, self.settings.console_port)
-        await site.start()
-        self.port = int(runner.addresses[0][1])
+        hide_versions()
+        self.port = await self._serve(self.application(), self.settings.console_port)
+        if self.settings.console_metrics_port:
+            metrics = web.Application()
+            metrics.add_routes([self._metrics_route()])
+            await self._serve(metrics, self.settings.console_metrics_port)
         reading = asyncio.create_task(self.scene.ingest.run())
         self._stack.push_async_callback(_end, reading)
         self._stack.push_async_callback(self.replays.close)
+
+    async def _serve(self, application: web.Application, port: int) -> int:
+        runner = web.AppRunner(application, **SERVER, shutdown_timeout=_STOP_SECONDS)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, self.settings.console_bind, port).start()
+        return int(runner.addresses[0][1])
+
+    def _metrics_route(self) -> web.RouteDef:
+        return web.get("/metrics", self._show_metrics)
 
     async def stop(self) -> None:
         """End replays in order, then listening and reading."""
@@ -150,7 +160,7 @@ class Console:
         return open_tools(self.settings, lambda _: None, self.clock)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
-        await asyncio.to_thread(self.metrics.refresh, self.scene)
+        await asyncio.to_thread(self.metrics.refresh, self.scene, self.tokens)
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(
             body=encode(self.metrics.registry), headers={"Content-Type": content_type}

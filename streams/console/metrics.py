@@ -7,6 +7,7 @@ from prometheus_client.process_collector import ProcessCollector
 from streams.console.letters import open_letters
 from streams.console.scene import Scene
 from streams.console.tiers import tiers
+from streams.console.tokens import Tokens
 from streams.notification.profiles import TIERS
 from streams.operate.families import Catalogue, Label, Many, Single
 
@@ -32,6 +33,7 @@ class Metrics(Catalogue):
     behind = Single(Gauge, "notifier_console_behind_records", "Records that the console has not read yet.")
     replays = Single(Counter, "notifier_console_replays_total", "Replays begun from the console.")
     refused_sign_ins = Single(Counter, "notifier_console_refused_sign_ins_total", "Tries to sign in with a token that is not in the file.")
+    tokens_valid = Single(Gauge, "notifier_console_tokens_valid", "1 when the tokens file can be used as it stands on disk; at 0 only tokens of before hold, of those who are still named in it.")
     # fmt: on
 
     def __init__(self) -> None:
@@ -40,8 +42,10 @@ class Metrics(Catalogue):
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def refresh(self, scene: Scene) -> None:
+    def refresh(self, scene: Scene, tokens: Tokens) -> None:
         """Bring the gauges up to date."""
+        tokens.refresh()
+        self.tokens_valid.set(tokens.fault is None)
         fresh, made = scene.ingest.freshness, scene.ingest.reconciliation
         self.caught_up.set(fresh.caught_up_ms / 1000)
         self.behind.set(fresh.behind)

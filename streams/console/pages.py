@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
-from urllib.parse import quote
 
 from aiohttp import web
 from jinja2 import Environment
@@ -12,8 +11,9 @@ from jinja2 import Environment
 from streams.console import about, letters, orders, overview, partners, tiers
 from streams.console.model import AsOf
 from streams.console.protection import PERSON
-from streams.console.render import respond
+from streams.console.render import page_path, respond
 from streams.console.scene import Scene
+from streams.console.tokens import Tokens
 from streams.history.words import clock_time, duration
 from streams.kafka.raw import Place
 
@@ -29,11 +29,13 @@ class Pages:
 
     Attributes:
         scene: what is known.
+        tokens: who may come in; whether their file is sound stands on every page.
         templates: of `streams.console.render`.
         version: of this program.
     """
 
     scene: Scene
+    tokens: Tokens
     templates: Environment
     version: str
 
@@ -62,6 +64,7 @@ class Pages:
             person=request.get(PERSON),
             freshness=freshness(as_of, stale=self.scene.is_stale()),
             version=self.version,
+            tokens_fault=self.tokens.fault,
             **values,
         )
         return respond(text, status)
@@ -81,6 +84,8 @@ class Pages:
 
     async def search(self, request: web.Request) -> web.Response:
         """Go to the order that was asked for; a notification id will do."""
+        if "id" in request.query:
+            return await self.order(request)
         asked = request.query.get("q", "").strip()[:_LONGEST]
         if not asked:
             home = "/"
@@ -88,12 +93,11 @@ class Pages:
         if not await self.ask(orders.is_known, asked):
             order_id: str | None = await self.ask(orders.order_of_notification, asked)
             asked = order_id or asked
-        there = f"/orders/{quote(asked, safe='')}"
-        raise web.HTTPSeeOther(there)
+        raise web.HTTPSeeOther(page_path("orders", asked))
 
     async def order(self, request: web.Request) -> web.Response:
         """Was this partner told; if not, why, whose is it, when next?"""
-        order_id = request.match_info["order_id"][:_LONGEST]
+        order_id = named(request, "order_id")[:_LONGEST]
         found = await self.ask(orders.order, order_id)
         if found is not None:
             return self.show(request, "order.html", order=found, asked=order_id)
@@ -132,6 +136,8 @@ class Pages:
 
     async def partners(self, request: web.Request) -> web.Response:
         """Who fails, since when, in what way?"""
+        if "id" in request.query:
+            return await self.partner(request)
         text = request.query.get("text", "")[:_LONGEST]
         state = request.query.get("state", "")[:_LONGEST]
         shown = await self.ask(partners.partners, text, state)
@@ -139,7 +145,7 @@ class Pages:
 
     async def partner(self, request: web.Request) -> web.Response:
         """What does this partner answer, and since when is it wrong?"""
-        page = await self.ask(partners.partner_page, request.match_info["partner_id"])
+        page = await self.ask(partners.partner_page, named(request, "partner_id"))
         if page is None:
             raise web.HTTPNotFound
         return self.show(request, "partner.html", page=page)
@@ -172,6 +178,11 @@ class Pages:
             page=await self.ask(about.about, self.version),
             stale=self.scene.is_stale(),
         )
+
+
+def named(request: web.Request, part: str) -> str:
+    """Return the name of the thing that a page is about, as `page_path` wrote it: a part of the path, or `id`."""
+    return request.match_info.get(part) or request.query["id"]
 
 
 def place_of(text: str) -> Place:

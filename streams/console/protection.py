@@ -1,6 +1,7 @@
 """What guards every request: headers of every answer, no form from another site, nobody in who is not signed in."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from aiohttp.typedefs import Middleware
 
 from streams.console.sessions import LIFE_SECONDS, Sessions
 from streams.console.tokens import Person, Tokens
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -105,6 +108,11 @@ class Protection:
         except web.HTTPException as error:
             self._add(error)
             raise
+        except Exception as error:
+            log.exception("%s %s failed", request.method, request.path)
+            failed = web.HTTPInternalServerError(text="The console failed; its log says why.")
+            self._add(failed)
+            raise failed from error
         if not response.prepared:
             self._add(response)
         return response

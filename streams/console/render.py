@@ -1,10 +1,12 @@
 """Templates, and the words that they use for numbers, times and states."""
 
+import shlex
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,6 +14,7 @@ from markupsafe import Markup, escape
 
 from streams.console.drawings import due_chart, spent_bar, spent_parts, trend
 from streams.history.words import clock_time, distance, duration, rfc3339
+from streams.printable import printable
 
 TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _DASH: Final = "\N{EN DASH}"
@@ -60,13 +63,17 @@ def asset_bytes(name: str) -> bytes:
 
 def visible(text: object) -> Markup:
     """Return text of others so that nothing in it hides: control characters and direction marks are spelt out."""
-    shown = "".join(
-        letter
-        if letter.isprintable() or letter in "\n\t"
-        else letter.encode("unicode_escape").decode()
-        for letter in str(text)
-    )
-    return escape(shown)
+    return escape(printable(str(text), keep="\n\t"))
+
+
+def page_path(folder: str, name: str) -> str:
+    """Return the path of the page about one thing, which stays within the console whatever its name is.
+
+    Browsers take `..` and `%2e%2e` for the folder above, and many proxies decode `%2F`: such names go into the query.
+    """
+    quoted = quote(name, safe="")
+    within = "/" not in name and "\\" not in name and name not in {".", ".."}
+    return f"/{folder}/{quoted}" if within else f"/{folder}?id={quoted}"
 
 
 def lasting(milliseconds: int | None) -> str:
@@ -120,6 +127,10 @@ def environment(now_ms: Callable[[], int]) -> Environment:
         "number": "{:,}".format,
         "duration": lasting,
         "visible": visible,
+        "shell_word": shlex.quote,
+        "order_path": partial(page_path, "orders"),
+        "partner_path": partial(page_path, "partners"),
+        "replay_path": partial(page_path, "replays"),
     }
     made.globals |= {
         "asset": asset,

@@ -3,15 +3,16 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
 
 from aiohttp import web
 
 from streams.console import letters, partners
+from streams.console.forms import FORM_BYTES, SELECTION_BYTES, read_form
 from streams.console.metrics import Metrics
 from streams.console.model import Partner
-from streams.console.pages import PER_PAGE, Pages, filter_of, place_of
+from streams.console.pages import PER_PAGE, Pages, filter_of, named, place_of
 from streams.console.protection import PERSON
+from streams.console.render import page_path
 from streams.console.replays import FASTEST, MOST_LETTERS, Refusal, Replays, Selection
 from streams.console.scene import Scene
 from streams.console.tokens import Person
@@ -48,11 +49,12 @@ class ReplayPages:
 
     async def check(self, request: web.Request) -> web.Response:
         """Show what a replay would do; nothing is sent."""
-        person, form = may_replay(request), await request.post()
+        person = may_replay(request)
+        form = await read_form(request, SELECTION_BYTES, MOST_LETTERS + 32)
         if form.get("which") == "matching":
             chosen = await self.pages.ask(letters.places, filter_of(form), MOST_LETTERS + 1)
         else:
-            chosen = tuple(place_of(str(text)) for text in form.getall("letter", []))
+            chosen = tuple(place_of(text) for text in form.all("letter"))
         try:
             selection = self.replays.select(person.name, chosen)
         except Refusal as refusal:
@@ -61,11 +63,11 @@ class ReplayPages:
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
         """Put back what was checked. The same form twice leads to the same run."""
-        person, form = may_replay(request), await request.post()
-        why, typed = str(form.get("why", "")).strip(), str(form.get("typed", "")).strip()
+        person, form = may_replay(request), await read_form(request, FORM_BYTES)
+        why, typed = form.get("why").strip(), form.get("typed").strip()
         expected, rate = _number(form.get("expected")), _number(form.get("rate"))
         try:
-            selection = self.replays.selection(str(form.get("selection", "")), person.name)
+            selection = self.replays.selection(form.get("selection"), person.name)
         except Refusal as refusal:
             return self._refused(request, refusal)
         fault = None
@@ -84,17 +86,18 @@ class ReplayPages:
             return await self._show_check(request, selection, error=str(refusal), why=why)
         if fresh:
             self.metrics.replays.inc()
-        there = f"/replays/{run}"
-        raise web.HTTPSeeOther(there)
+        raise web.HTTPSeeOther(page_path("replays", run))
 
     async def list(self, request: web.Request) -> web.Response:
         """What was put back, by whom, and did it help?"""
+        if "id" in request.query:
+            return await self.watch(request)
         runs = await asyncio.to_thread(self.replays.runs)
         return self.pages.show(request, "replays.html", runs=runs)
 
     async def watch(self, request: web.Request) -> web.Response:
         """How far is this one?"""
-        name = request.match_info["run"]
+        name = named(request, "run")
         run = await asyncio.to_thread(self.replays.run, name)
         if run is None:
             raise web.HTTPNotFound
@@ -113,8 +116,7 @@ class ReplayPages:
         """End a run; what was put back stays so."""
         may_replay(request)
         self.replays.stop(request.match_info["run"])
-        there = f"/replays/{quote(request.match_info['run'], safe='')}"
-        raise web.HTTPSeeOther(there)
+        raise web.HTTPSeeOther(page_path("replays", request.match_info["run"]))
 
     async def _show_check(
         self, request: web.Request, selection: Selection, *, error: str = "", why: str = ""
@@ -165,5 +167,5 @@ def _partners_of(scene: Scene, plan: ReplayPlan) -> list[tuple[Partner, int]]:
     return [(partners.partner(scene, name), count) for name, count in plan.partners]
 
 
-def _number(text: object) -> int | None:
-    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 10 else None  # noqa: PLR2004  # of a billion
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 10 else None  # noqa: PLR2004  # of a billion

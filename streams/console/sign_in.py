@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from streams.console.forms import SIGN_IN_BYTES, read_form
 from streams.console.metrics import Metrics
 from streams.console.pages import Pages
 from streams.console.protection import Protection, is_loopback, safe_path
@@ -39,8 +40,8 @@ class SignIn:
 
     async def enter(self, request: web.Request) -> web.StreamResponse:
         """Let in whoever has a token of the file."""
-        form = await request.post()
-        token, back = str(form.get("token", "")), safe_path(str(form.get("next", "/")))
+        form = await read_form(request, SIGN_IN_BYTES)
+        token, back = form.get("token"), safe_path(form.get("next", "/"))
         person = self.protection.tokens.person_of(token.strip()[:_LONGEST])
         if person is None:
             self.metrics.refused_sign_ins.inc()

@@ -226,6 +226,10 @@ class Store:
     # --- the file -----------------------------------------------------------------------------------
 
     def _connect(self) -> sqlite3.Connection:
+        with suppress(OSError):  # SQLite says what is wrong with the path
+            # Order ids and partners are nobody else's business; SQLite's -wal and -shm take this file's mode.
+            self.path.touch(0o600)
+            self.path.chmod(0o600)
         connection = sqlite3.connect(self.path, check_same_thread=False, timeout=30.0)
         connection.row_factory = sqlite3.Row
         with suppress(sqlite3.DatabaseError):  # a broken file: said by the first question

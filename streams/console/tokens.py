@@ -2,16 +2,24 @@
 
 import hashlib
 import hmac
+import logging
+import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from streams.secret_files import why_others_write
+
+log = logging.getLogger(__name__)
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+_NAMED: Final = re.compile(r"""^[ {]*["']?([A-Za-z0-9._@-]{1,64})["']?[ ]*:""", re.MULTILINE)
 _PREFIX = "notifier_"  # so that a scanner for leaked secrets can know one
 
 
@@ -26,13 +34,6 @@ class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     right: Right
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    tokens: Mapping[
-        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._@-]{1,64}$")], _Entry
-    ] = Field(min_length=1)
 
 
 class TokensError(ValueError):
@@ -66,27 +67,52 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a tokens file says.
+
+    Attributes:
+        entries: those that can be used, by name.
+        named: every name that stands in the file, also with an entry that can't be used.
+        fault: what is wrong with it, or None.
+    """
+
+    entries: Mapping[str, _Entry]
+    named: frozenset[str]
+    fault: str | None
+
+
 @dataclass(slots=True)
 class Tokens:
-    """The tokens file, read again when it changes; a bad new version keeps the old one in force.
+    """The tokens file, looked at on each request and read again when it changes.
+
+    A name that the file no longer has is out at once, whatever else is wrong with the file: taking a token away must
+    never fail. A name whose entry can't be used keeps its token of before, so that a slip of the pen locks nobody out.
 
     Attributes:
         path: of the file.
-        fault: why the version on disk is not the one in force, or None.
+        fault: what is wrong with the version on disk, or None.
     """
 
     path: Path
     fault: str | None = field(default=None, init=False)
-    _stamp: tuple[int, int] = field(default=(0, 0), init=False)
+    _stamp: tuple[int, ...] | None = field(default=None, init=False)
     _entries: Mapping[str, _Entry] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._stamp = self._seen()
-        self._entries = _read(self.path)
+        reading = _read(self.path)
+        if reading.fault is not None:
+            raise TokensError(reading.fault)
+        self._entries = reading.entries
+        if not self._entries:
+            log.warning(
+                "NOTIFIER_CONSOLE_TOKENS_FILE: %s has no tokens: nobody can sign in", self.path
+            )
 
     def person_of(self, token: str) -> Person | None:
         """Return whose token this is. Takes as long for a wrong one as for a right one."""
-        self._refresh()
+        self.refresh()
         given, found = _digest(token), None
         for name, entry in self._entries.items():
             if hmac.compare_digest(entry.sha256, given):
@@ -95,7 +121,7 @@ class Tokens:
 
     def person_named(self, name: str, digest: str) -> Person | None:
         """Return who has this name now, or None where the token is gone or was changed since."""
-        self._refresh()
+        self.refresh()
         entry = self._entries.get(name)
         if entry is None or not hmac.compare_digest(entry.sha256, digest):
             return None
@@ -105,39 +131,104 @@ class Tokens:
         """Return the digest that the file has for a name."""
         return self._entries[name].sha256
 
-    def _seen(self) -> tuple[int, int]:
-        try:
-            status = self.path.stat()
-        except OSError:
-            return (0, 0)
-        return (status.st_mtime_ns, status.st_size)
-
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Read the file again if it has changed since, or is gone."""
         if (stamp := self._seen()) == self._stamp:
             return
         self._stamp = stamp
+        reading = _read(self.path)
+        kept = {
+            name: entry
+            for name, entry in self._entries.items()
+            if name in reading.named and name not in reading.entries
+        }
+        self._entries, self.fault = {**kept, **reading.entries}, reading.fault
+        if reading.fault is not None:
+            log.error("%s; tokens kept from the version before: %s", reading.fault, _names(kept))
+        log.info("the tokens file changed: it lets in %s", _names(self._entries))
+
+    def _seen(self) -> tuple[int, ...] | None:
         try:
-            self._entries, self.fault = _read(self.path), None
-        except TokensError as error:
-            self.fault = str(error)
+            status = self.path.stat()
+        except OSError:
+            return None
+        return (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
 
 
-def _read(path: Path) -> Mapping[str, _Entry]:
+def _names(entries: Mapping[str, _Entry]) -> str:
+    return ", ".join(entries) or "nobody"
+
+
+def _read(path: Path) -> _Reading:
     try:
-        return _File.model_validate(yaml.safe_load(path.read_text("utf-8"))).tokens
+        text, exposed = path.read_text("utf-8"), why_others_write(path)
     except OSError as error:
-        message = f"NOTIFIER_CONSOLE_TOKENS_FILE: {path}: {error.strerror}"
-        raise TokensError(message) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        message = f"NOTIFIER_CONSOLE_TOKENS_FILE: {path}: no YAML"
-        raise TokensError(message) from error
-    except ValidationError as error:
-        where = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'the file'}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
-        )
-        message = (
-            f"NOTIFIER_CONSOLE_TOKENS_FILE: {path}: {where}; expected"
-            " `tokens:` with lines like those that `notifier console token NAME` prints"
-        )
-        raise TokensError(message) from error
+        return _unusable(path, str(error.strerror))
+    except UnicodeDecodeError:
+        return _unusable(path, "invalid UTF-8")
+    try:
+        document = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError:
+        # Who is still in it can be told all the same.
+        return _unusable(path, "invalid YAML", frozenset(_NAMED.findall(text)))
+    reading = _entries_of(path, document)
+    # Who may write the file could let anybody in: nothing new in it counts, what is taken out of it does.
+    return reading if exposed is None else _unusable(path, exposed, reading.named)
+
+
+def _entries_of(path: Path, document: yaml.Node | None) -> _Reading:
+    faults: list[str] = []
+    named: set[str] = set()
+    entries: dict[str, _Entry] = {}
+    for name, value in _members(document, faults):
+        if name in named:
+            faults.append(f"tokens.{name}: stands more than once, expected one token a name")
+            entries.pop(name, None)
+            continue
+        named.add(name)
+        try:
+            entry = _Entry.model_validate(_scalars(value))
+        except ValidationError as error:
+            faults += [
+                f"tokens.{name}.{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+                for item in error.errors(include_input=False, include_url=False)
+            ]
+        else:
+            entries[name] = entry
+    if not faults:
+        return _Reading(entries, frozenset(named), None)
+    return replace(_unusable(path, "; ".join(faults), frozenset(named)), entries=entries)
+
+
+def _members(document: yaml.Node | None, faults: list[str]) -> Iterator[tuple[str, yaml.Node]]:
+    """Yield names and entries as they are written. `tokens:` may stand more than once: the lines were appended."""
+    if document is None:
+        return
+    if not isinstance(document, yaml.MappingNode):
+        faults.append("the file: expected `tokens:` and one line for each token below it")
+        return
+    for key, value in document.value:
+        if key.value != "tokens":
+            faults.append("the file: has a member that is not `tokens`")
+        elif isinstance(value, yaml.MappingNode):
+            for name, entry in value.value:
+                if isinstance(name, yaml.ScalarNode) and _NAME.fullmatch(name.value):
+                    yield name.value, entry
+                else:
+                    faults.append("tokens: has a name that is not 1 to 64 of A-Z a-z 0-9 . _ @ -")
+        elif value.value:
+            faults.append("tokens: expected one line for each token below it")
+
+
+def _scalars(node: yaml.Node) -> dict[str, object]:
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {str(key.value): value.value for key, value in node.value}
+
+
+def _unusable(path: Path, why: str, named: frozenset[str] = frozenset()) -> _Reading:
+    fault = (
+        f"NOTIFIER_CONSOLE_TOKENS_FILE: {path}: {why}; expected"
+        " `tokens:` with lines like those that `notifier console token NAME` prints"
+    )
+    return _Reading({}, named, fault)

@@ -13,6 +13,7 @@ import traceback
 from typing import Any, Literal
 
 from streams.notification.notification import Notification
+from streams.printable import printable
 
 Format = Literal["console", "json"]
 
@@ -55,7 +56,11 @@ def describe_error(error: BaseException) -> str:
     """Name an exception, with its message only where that cannot quote what it was given."""
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     speaks = isinstance(error, _SPEAKING) or kind.startswith(("aiokafka.errors.", "streams."))
-    return f"{kind}: {error}" if speaks else f"{kind} (its message is left out: it may quote data)"
+    return (
+        f"{kind}: {printable(str(error))}"
+        if speaks
+        else f"{kind} (its message is left out: it may quote data)"
+    )
 
 
 def describe_traceback(error: BaseException) -> str:
@@ -92,7 +97,8 @@ class UtcFormatter(logging.Formatter):
         return describe_traceback(ei[1]) if ei[1] is not None else ""
 
     def line(self, record: logging.LogRecord) -> str:
-        """Return the line of a record that may be read freely."""
+        """Return the line of a record that may be read freely; a value in it can neither end the line nor hide."""
+        record.msg, record.args = printable(record.getMessage()), ()
         return super().format(record)
 
 

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from streams.operate.health import Health
+from streams.operate.server_header import hide_versions
 
 
 class WebPort:
@@ -38,6 +39,7 @@ class WebPort:
         Raises:
             OSError: the address can't be had.
         """
+        hide_versions()
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/health/live", self._live)

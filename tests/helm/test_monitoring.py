@@ -94,7 +94,7 @@ def test_dashboards_are_the_files(rendered):
 
 
 def test_monitor_scrapes_ports_that_pods_have(rendered, named):
-    """The PodMonitor's endpoints are ports of our pods, and its selector finds them."""
+    """The PodMonitor's endpoints are all ports of our pods but the one for browsers, and its selector finds them."""
     objects = rendered("full")
     monitor = named(objects, "PodMonitor")
     ports = {
@@ -104,8 +104,23 @@ def test_monitor_scrapes_ports_that_pods_have(rendered, named):
         for container in o["spec"]["template"]["spec"]["containers"]
         for port in container["ports"]
     }
-    assert {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} == ports
+    scraped = {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]}
+    assert scraped == ports - {"console"}
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
     for o in objects:
         if o["kind"] == "Deployment":
             assert wanted <= o["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_the_consoles_service_does_not_lead_to_its_metrics(rendered, named):
+    """The Ingress ends at the console's own port; metrics have another one, which the program is told."""
+    objects = rendered("full")
+    (port,) = named(objects, "Service", "-console")["spec"]["ports"]
+    assert port["targetPort"] == "console"
+    (container,) = named(objects, "Deployment", "-console")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    ports = {entry["name"]: str(entry["containerPort"]) for entry in container["ports"]}
+    told = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert told["NOTIFIER_CONSOLE_PORT"] == ports["console"]
+    assert told["NOTIFIER_CONSOLE_METRICS_PORT"] == ports["metrics"] != ports["console"]

@@ -201,9 +201,10 @@ def test_only_the_named_may_come_in(rendered):
     assert scrape["from"] == [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     ]
-    assert [rule["ports"][0]["port"] for rule in policy(objects, "console")["ingress"]] == [
-        "console"
-    ] * 2
+    assert [rule["ports"] for rule in policy(objects, "console")["ingress"]] == [
+        [{"protocol": "TCP", "port": "metrics"}],
+        [{"protocol": "TCP", "port": "console"}],
+    ]
     assert policy(objects, "check")["ingress"] == []
 
 

@@ -211,3 +211,16 @@ def test_grace_must_be_longer_than_a_stop(helm, grace, sleep, fits):
     else:
         said = helm.refusal("minimal", values)
         assert f"shutdown.gracePeriodSeconds: seen {grace}, expected more than {25 + sleep}" in said
+
+
+def test_the_console_gets_no_key(rendered, named):
+    """What serves browsers signs nothing: its pod sees the partners file and none of the key Secrets, the workers' do."""
+    objects = rendered("full")
+    held = {}
+    for suffix in ("-main", "-console"):
+        volumes = named(objects, "Deployment", suffix)["spec"]["template"]["spec"]["volumes"]
+        (partners,) = [volume for volume in volumes if volume["name"] == "partners"]
+        held[suffix] = partners["projected"]["sources"]
+    assert len(held["-console"]) == 1
+    assert held["-main"][0] == held["-console"][0]
+    assert len(held["-main"]) > 1

@@ -187,6 +187,7 @@ async def test_list_show_and_export_keep_bodies_to_themselves(given_up):
         "dead-letters", "export", "--partner", "newcomer", "--with-bodies", "-o", str(file)
     )
     assert exported.returncode == 0
+    assert file.stat().st_mode & 0o777 == 0o600
     (row,) = [json.loads(line) for line in file.read_text().splitlines()]
     assert b64decode(row["body_base64"]) == encode(events[3])
     twice = await deployment.run("dead-letters", "export", "-o", str(file))

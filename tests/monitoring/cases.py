@@ -129,6 +129,11 @@ CASES = [
         {"notifier_reconciliation_timestamp_seconds": "0+60x60"},
     ),
     Case(
+        "NotifierConsoleTokensInvalid",
+        {"notifier_console_tokens_valid": "1x10 0x60"},
+        {"notifier_console_tokens_valid": "1x60"},
+    ),
+    Case(
         "NotifierSaturated",
         {"notifier_inflight_attempts": "500x60", "notifier_inflight_limit": "512x60"},
         {"notifier_inflight_attempts": "300x60", "notifier_inflight_limit": "512x60"},

@@ -40,6 +40,7 @@ DEFAULTS = [
     ("NOTIFIER_LOG_SAMPLE", "log_sample", 0.0),
     ("NOTIFIER_TRACING", "tracing", False),
     ("NOTIFIER_CONSOLE_PORT", "console_port", 6067),
+    ("NOTIFIER_CONSOLE_METRICS_PORT", "console_metrics_port", 0),
     ("NOTIFIER_CONSOLE_BIND", "console_bind", "127.0.0.1"),
     ("NOTIFIER_CONSOLE_URL", "console_url", None),
     ("NOTIFIER_CONSOLE_TOKENS_FILE", "console_tokens_file", None),

@@ -69,7 +69,7 @@ topologySpreadConstraints:
 {{- define "payment-notifier.volumes" -}}
 - name: tmp
   emptyDir: {sizeLimit: 64Mi}
-{{ include "payment-notifier.partnersVolume" .root }}
+{{ include "payment-notifier.partnersVolume" . }}
 {{- if include "payment-notifier.kafkaFiles" . }}
 {{ include "payment-notifier.kafkaVolume" . }}
 {{- end }}

@@ -53,6 +53,7 @@
 {{- $_ := set $all "WEB_BIND" $v.web.bind -}}
 {{- else if eq .role "console" -}}
 {{- $_ := set $all "CONSOLE_PORT" $v.console.port -}}
+{{- $_ := set $all "CONSOLE_METRICS_PORT" $v.console.metricsPort -}}
 {{- $_ := set $all "CONSOLE_BIND" $v.console.bind -}}
 {{- $_ := set $all "CONSOLE_URL" $v.console.url -}}
 {{- $_ := set $all "CONSOLE_TOKENS_FILE" "/etc/payment-notifier-console/tokens.yaml" -}}
@@ -102,23 +103,24 @@
       {{- end }}
 {{- end -}}
 
-{{/* One projected volume, so that the partners file and its keys change together. No subPath: it would never change. */}}
+{{/* One projected volume, so that the partners file and its keys change together. No subPath: it would never change.
+     Takes (dict "root" $ "component" NAME). The console serves browsers and signs nothing: it gets no key. */}}
 {{- define "payment-notifier.partnersVolume" -}}
 - name: partners
   projected:
     defaultMode: 0440
     sources:
-      {{- with .Values.partners }}
+      {{- with .root.Values.partners }}
       {{- if .existingSecret }}
       - secret:
           name: {{ .existingSecret }}
           items: [{key: partners.yaml, path: partners.yaml}]
       {{- else }}
       - configMap:
-          name: {{ default (printf "%s-partners" (include "payment-notifier.fullname" $)) .existingConfigMap }}
+          name: {{ default (printf "%s-partners" (include "payment-notifier.fullname" $.root)) .existingConfigMap }}
           items: [{key: partners.yaml, path: partners.yaml}]
       {{- end }}
-      {{- range .keySecrets }}
+      {{- range ternary list .keySecrets (eq $.component "console") }}
       - secret:
           name: {{ . }}
       {{- end }}

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession, CookieJar, TCPConnector
 from aiohttp.test_utils import TestServer
 
-from streams.console.app import Console
+from streams.console.app import SERVER, Console
 from streams.console.tokens import Tokens
 from streams.settings import Settings
 from tests.support.topics import T0, Topics
@@ -92,7 +92,7 @@ async def browse(topics, clock, settings):
             changed, Tokens(changed.console_tokens_file), clock, lambda: topics, tools
         )
         server = TestServer(console.application())
-        await server.start_server()
+        await server.start_server(**SERVER)
         reading = asyncio.create_task(console.scene.ingest.run())
         await caught_up(console)
         try:

@@ -35,7 +35,7 @@ def test_a_token_opens_the_console(tmp_path, options, may_replay):
 def test_a_broken_tokens_file_stops_the_start(environment, tmp_path):
     """With the setting's name and what is expected."""
     path = tmp_path / "tokens.yaml"
-    path.write_text("tokens: {}")
+    path.write_text("tokens: {alice: {}}")
     environment.setenv("NOTIFIER_CONSOLE_TOKENS_FILE", str(path))
     done = CliRunner().invoke(app, ["console"])
     assert done.exit_code == 1
@@ -55,3 +55,19 @@ def test_an_address_that_is_taken_stops_the_start(environment, tmp_path):
         done = CliRunner().invoke(app, ["console"])
     assert done.exit_code == 1
     assert "NOTIFIER_CONSOLE_PORT: can't listen on 127.0.0.1" in done.stderr
+
+
+def test_tokens_may_be_appended(tmp_path):
+    """The lines of a second `notifier console token NAME >> tokens.yaml` leave the first token as it is."""
+    path, tokens = tmp_path / "tokens.yaml", {}
+    for name in ("alice", "bob"):
+        done = CliRunner().invoke(app, ["console", "token", name])
+        tokens[name] = done.stderr.split("once: ")[1].split()[0]
+        with path.open("a") as file:
+            file.write(done.stdout)
+    held = Tokens(path)
+    assert held.fault is None
+    for name, token in tokens.items():
+        person = held.person_of(token)
+        assert person is not None
+        assert person.name == name

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from streams.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
-from streams.commands.why import _ask
+from streams.commands.why import _address
 from streams.history.life import lives_of
 from tests.support.topics import Payment
 
@@ -49,10 +49,37 @@ def test_an_address_is_http(url, tmp_path):
     token = tmp_path / "token"
     token.write_text("read-token\n")
     with pytest.raises(typer.BadParameter, match="--console: expected an address"):
-        _ask(url, token, "told")
+        _address(url, token, allow_http=False)
     for file in (None, tmp_path / "missing", tmp_path):
         with pytest.raises(typer.BadParameter, match="--token-file"):
-            _ask("https://notifier.example.com", file, "told")
+            _address("https://notifier.example.com", file, allow_http=False)
     token.write_text("two\nlines")
     with pytest.raises(typer.BadParameter, match="--token-file"):
-        _ask("https://notifier.example.com", token, "told")
+        _address("https://notifier.example.com", token, allow_http=False)
+
+
+def test_a_token_crosses_no_network_in_the_clear(tmp_path):
+    """Plain http is for this machine, or for whoever says that the way is safe."""
+    token = tmp_path / "token"
+    token.write_text("read-token")
+    for url in ("http://127.0.0.1:6067", "http://[::1]:6067", "http://localhost:6067"):
+        assert _address(url, token, allow_http=False).url == url
+    for url in (
+        "http://notifier.example.com",
+        "http://10.0.0.7:6067",
+        "http://localhost.evil.example",
+    ):
+        with pytest.raises(typer.BadParameter, match="--allow-http"):
+            _address(url, token, allow_http=False)
+        assert _address(url, token, allow_http=True).url == url
+
+
+async def test_no_proxy_of_the_environment_sees_the_token(browse, topics, monkeypatch):
+    """A console on this machine is asked directly, whatever HTTP_PROXY says."""
+    Payment(topics, "told").delivered(100)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with browse(name=None) as browser:
+        assert (await ask(browser, "told")).facts

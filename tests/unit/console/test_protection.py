@@ -1,12 +1,22 @@
 """Who may come in and do what: tokens, sessions, forms of other sites, headers."""
 
+import asyncio
 import re
+import socket
+from io import BytesIO
+from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import ClientSession
+from yarl import URL
 
+from streams.console.app import Console
 from streams.console.protection import HEADERS, safe_path
+from streams.console.render import visible
 from streams.console.sessions import LIFE_SECONDS
+from streams.console.store import Store
 from streams.console.tokens import Right, Tokens, TokensError, entry_of, new_token
+from streams.operate.server_header import hide_versions
 from tests.support.topics import NAMES, Payment
 from tests.unit.console.conftest import TOKENS
 
@@ -208,32 +218,264 @@ def test_signing_in_leads_to_this_console_only(given, expected):
 
 
 def test_a_tokens_file_says_what_is_wrong(tmp_path):
-    """Missing, no YAML, no tokens, no digest, an unknown right: each with what is expected, no value quoted."""
+    """Missing, no YAML, no digest, an unknown right, a name twice: each with what is expected, no value quoted."""
     path = tmp_path / "tokens.yaml"
     with pytest.raises(TokensError, match="No such file"):
         Tokens(path)
-    for text in (
-        "a: [",
-        "tokens: {}",
-        "tokens: {a: {sha256: SECRET, right: read}}",
-        f"tokens: {{a: {{sha256: {'0' * 64}, right: all}}}}",
-        "[]",
+    entry = entry_of("alice", "SECRET", Right.READ)
+    for text, what in (
+        ("a: [", "invalid YAML"),
+        ("tokens: {a: {sha256: SECRET, right: read}}", "tokens.a.sha256"),
+        (f"tokens: {{a: {{sha256: {'0' * 64}, right: all}}}}", "tokens.a.right"),
+        ("tokens: {a: SECRET}", "tokens.a.sha256"),
+        ("tokens: SECRET", "tokens: expected"),
+        ("tokens: {'a b': {}}", "tokens: has a name"),
+        ("[]", "the file: expected"),
+        ("others: {}", "the file: has a member"),
+        (f"tokens:\n{entry}\n{entry}\n", "tokens.alice: stands more than once"),
     ):
         path.write_text(text)
         with pytest.raises(TokensError) as caught:
             Tokens(path)
         assert "NOTIFIER_CONSOLE_TOKENS_FILE" in str(caught.value)
+        assert what in str(caught.value)
         assert "SECRET" not in str(caught.value)
 
 
-def test_a_bad_new_tokens_file_keeps_the_old_one(tmp_path):
-    """A slip of an operator locks nobody out, and is known."""
-    path, token = tmp_path / "tokens.yaml", new_token()
-    path.write_text(f"tokens:\n{entry_of('alice', token, Right.REPLAY)}\n")
-    tokens = Tokens(path)
-    path.write_text("tokens: [broken")
-    person = tokens.person_of(token)
-    assert person is not None
-    assert (person.name, person.may_replay) == ("alice", True)
-    assert tokens.fault is not None
-    assert tokens.person_of("another") is None
+def test_names_and_digests_are_what_stands_there(tmp_path):
+    """A name like NO and a digest of digits only are text, whatever YAML makes of such."""
+    path = tmp_path / "tokens.yaml"
+    path.write_text(f"tokens:\n  NO: {{sha256: {'1' * 64}, right: read}}\n")
+    assert Tokens(path).digest_of("NO") == "1" * 64
+
+
+@pytest.fixture
+def alice_and_bob(tmp_path):
+    """A tokens file with two tokens, as it is in force: the file, what was read of it, and the tokens."""
+    path, tokens = tmp_path / "tokens.yaml", {"alice": new_token(), "bob": new_token()}
+    lines = [entry_of(name, token, Right.READ) for name, token in tokens.items()]
+    path.write_text("\n".join(["tokens:", *lines, ""]))
+    return path, Tokens(path), tokens
+
+
+def let_in(held, tokens):
+    """Return who gets in."""
+    return {name for name, token in tokens.items() if held.person_of(token) is not None}
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nobody\n", "tokens:\n", "tokens: {}\n", None])
+def test_an_empty_or_deleted_tokens_file_is_nobody(alice_and_bob, text):
+    """At the next request; a token that was taken away never works on."""
+    path, held, tokens = alice_and_bob
+    assert let_in(held, tokens) == {"alice", "bob"}
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    assert let_in(held, tokens) == set()
+    assert (held.fault is None) == (text is not None)
+
+
+def test_a_console_without_tokens_starts_and_lets_nobody_in(tmp_path):
+    """Emptying the file also holds over a restart."""
+    path = tmp_path / "tokens.yaml"
+    path.write_text("tokens: {}")
+    assert Tokens(path).person_of("") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda text: text + "  [broken", {"alice", "bob"}),
+        (lambda text: text.replace("right: read", "right: all", 1), {"alice", "bob"}),
+        (lambda text: text.replace("  alice:", "  # alice:") + "  [broken", {"bob"}),
+        (lambda text: "\n".join(text.splitlines()[:2]) + "\n  carol: {}\n", {"alice"}),
+        (lambda text: "\0" + text, {"alice", "bob"}),
+        (lambda text: text + text.splitlines()[1] + "\n", {"alice", "bob"}),
+        (lambda _: "tokens: [broken", set()),
+    ],
+)
+def test_a_fault_keeps_the_tokens_of_who_is_still_named(alice_and_bob, change, expected):
+    """A slip locks nobody out, and whoever was taken out in the same edit is out."""
+    path, held, tokens = alice_and_bob
+    path.write_text(change(path.read_text()))
+    assert let_in(held, tokens) == expected
+    assert held.fault is not None
+
+
+def test_a_mended_tokens_file_counts_at_once(alice_and_bob):
+    """New tokens of a faulty version don't count before, and do after it was mended."""
+    path, held, tokens = alice_and_bob
+    before, carol = path.read_text(), new_token()
+    tokens["carol"] = carol
+    line = entry_of("carol", carol, Right.READ) + "\n"
+    path.write_text(before + line + "  dave: {}\n")
+    assert let_in(held, tokens) == {"alice", "bob", "carol"}
+    assert held.fault is not None
+    path.write_text(before)
+    assert let_in(held, tokens) == {"alice", "bob"}
+    assert held.fault is None
+
+
+def test_a_tokens_file_that_everybody_may_write_lets_in_nobody_new(alice_and_bob):
+    """Whoever can write it could let himself in: refused at the start, and in force nothing new of it counts."""
+    path, held, tokens = alice_and_bob
+    tokens["mallory"] = new_token()
+    with path.open("a") as file:
+        file.write(entry_of("mallory", tokens["mallory"], Right.REPLAY) + "\n")
+    path.chmod(0o666)
+    assert let_in(held, tokens) == {"alice", "bob"}
+    with pytest.raises(TokensError, match="mode 0666 lets every user of the machine write it"):
+        Tokens(path)
+    path.chmod(0o600)
+    assert let_in(held, tokens) == {"alice", "bob", "mallory"}
+
+
+async def test_a_fault_of_the_tokens_file_stands_on_every_page(browse):
+    """And in a metric, so that an alert tells whoever doesn't look."""
+    async with browse() as browser:
+        path = browser.console.settings.console_tokens_file
+        _, text, _ = await browser.get("/metrics")
+        assert "notifier_console_tokens_valid 1.0" in text
+        path.write_text(path.read_text() + "  carol: {}\n")
+        for page in ("/", "/partners"):
+            status, text, _ = await browser.get(page)
+            assert status == 200
+            assert "The tokens file has a fault." in text
+            assert "tokens.carol.sha256" in text
+        _, text, _ = await browser.get("/metrics")
+        assert "notifier_console_tokens_valid 0.0" in text
+        await browser.post("/logout")
+        assert "tokens.carol" not in (await browser.get("/login"))[1]
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("path", ["/login", "/dead-letters/check", "/replays"])
+@pytest.mark.parametrize(
+    ("kind", "encoding"),
+    [
+        (f"{FORM}; charset=punycode", None),
+        (f"{FORM}; charset=utf-16", None),
+        (f"{FORM}; charset=idna", None),
+        (f"{FORM}; charset=nonsense", None),
+        ("multipart/form-data; boundary=x", None),
+        ("text/plain", None),
+        ("application/json", None),
+        (FORM, "gzip"),
+        (FORM, "deflate"),
+    ],
+)
+async def test_a_form_is_urlencoded_utf_8(browse, path, kind, encoding):
+    """Anything else is refused before any of it is decoded or unpacked, with all headers."""
+    async with browse() as browser:
+        more = {"Content-Type": kind} | ({"Content-Encoding": encoding} if encoding else {})
+        status, text, headers = await browser.post(path, b"token=x", **more)
+        assert status == 415
+        assert "Nothing was changed." in text
+        assert HEADERS.items() <= dict(headers).items()
+
+
+@pytest.mark.parametrize(
+    ("path", "most"), [("/login", 4096), ("/replays", 16_384), ("/dead-letters/check", 2_097_152)]
+)
+async def test_a_form_has_a_greatest_size(browse, path, most):
+    """With and without a length said ahead; a stranger can send 4 KiB."""
+    async with browse() as browser:
+
+        async def drip():
+            for _ in range(most // 4096 + 1):
+                yield b"a" * 4096
+
+        for body in (BytesIO(b"a=" + b"x" * (most - 1)), drip()):
+            status, _, headers = await browser.post(path, body, **{"Content-Type": FORM})
+            assert status == 413
+            assert HEADERS.items() <= dict(headers).items()
+        fits = BytesIO(b"a=" + b"x" * (most - 2))
+        status, _, _ = await browser.post(path, fits, **{"Content-Type": FORM})
+        assert status in {200, 400, 403, 409}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"token=\xff", b"token=%ff", b"token", b"&".join([b"a=1"] * 33), b"token=%ed%a0%80"],
+)
+async def test_a_form_that_cannot_be_read_is_400(browse, body):
+    """With all headers and a page, and the console goes on."""
+    async with browse(name=None) as browser:
+        status, text, headers = await browser.post("/login", body, **{"Content-Type": FORM})
+        assert status == 400
+        assert "can&#39;t be read" in text
+        assert HEADERS.items() <= dict(headers).items()
+        assert (await browser.get("/login"))[0] == 200
+
+
+async def test_no_answer_names_a_version(browse):
+    """Neither a page nor what the server says of bytes that are no HTTP."""
+    hide_versions()
+    async with browse() as browser:
+        for path in ("/", "/nowhere", "/health/live", "/metrics", "/api/about"):
+            _, _, headers = await browser.get(path)
+            assert headers["Server"] == "notifier"
+        address = urlsplit(browser.url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(b"nonsense\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.0 400")
+        assert b"Server: notifier\r\n" in answer
+        assert b"ython" not in answer
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "../../etc", "a\\b", "a?b#c", "%2e%2e", "a b"])
+async def test_links_of_odd_names_stay_within_the_console(browse, topics, name):
+    """An id of others can't lead a browser to another page: each link leads to the page about it."""
+    Payment(topics, name, partner=name).unanswered(50, wait="1s")
+    async with browse() as browser:
+        _, text, _ = await browser.get("/orders", params={"q": name}, allow_redirects=True)
+        assert "partner has not acknowledged" in text or "not" in text
+        links = set(re.findall(r'href="(/(?:orders|partners)[/?][^"]*)"', text))
+        assert links
+        for link in links:
+            # What a browser makes of the address: WHATWG's rules fold dots, encoded ones too.
+            folded = URL(browser.url).join(URL(link.replace("%2e", ".").replace("&amp;", "&")))
+            assert folded.path.startswith(("/orders", "/partners"))
+            status, page, _ = await browser.get(link.replace("&amp;", "&"))
+            assert status == 200
+            assert str(visible(name)) in page
+
+
+async def test_metrics_have_a_port_of_their_own_where_one_is_set(topics, settings, clock):
+    """What leads browsers to the console does not lead to its metrics."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    changed = settings.model_copy(update={"console_port": 0, "console_metrics_port": port})
+    console = Console(changed, Tokens(changed.console_tokens_file), clock, lambda: topics)
+    await console.start()
+    try:
+        async with ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                assert "notifier_console_tokens_valid 1.0" in await answer.text()
+            async with session.get(f"http://127.0.0.1:{port}/") as answer:
+                assert answer.status == 404
+            about = f"http://127.0.0.1:{console.port}"
+            async with session.get(f"{about}/metrics", allow_redirects=False) as answer:
+                assert answer.status in {303, 404}
+            async with session.get(f"{about}/health/live") as answer:
+                assert answer.status == 200
+    finally:
+        await console.stop()
+
+
+def test_the_read_model_is_its_owners(tmp_path):
+    """Order ids and partners are for nobody else on the machine, in SQLite's other files neither."""
+    path = tmp_path / "console.sqlite"
+    path.touch(0o644)
+    store = Store(path, "brokers prefix topics")
+    store.put([], {})
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    store.close()
+    assert set(modes.values()) == {0o600}
+    assert len(modes) == 3

@@ -190,3 +190,19 @@ def test_a_sample_is_a_share_and_the_same_everywhere():
     assert 800 < len(taken) < 1200
     assert all(other.takes(one) for one in taken)
     assert all(Sample(1.0).takes(f"evt-{number}") for number in range(1000))
+
+
+FORGERY = "evt\n2026-11-22 10:15:30.250Z ERROR streams.settle: forged\r\x1b[2J\x9b31m\u202eabc\u2066\x00\u2028"
+
+
+def test_no_value_forges_a_line_or_steers_a_terminal(stream):
+    """Line breaks, escape sequences and bidirectional marks are spelt out, in messages and in what errors say."""
+    ours = logging.getLogger("streams.settle")
+    ours.warning("dead letter %s", FORGERY)
+    ours.warning(FORGERY)
+    ours.error("failed: %s", FORGERY, exc_info=OSError(2, FORGERY))
+    text = stream.getvalue()
+    assert "\\x1b[2J" in text
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    assert sum("forged" in line for line in text.split("\n")) == 4
+    assert not any(line.startswith("2026-11-22 10:15:30.250Z") for line in text.split("\n"))
