@@ -1,7 +1,9 @@
 """Everything that our topics say of one order, read from Kafka alone.
 
-Our records are keyed by the order id, so one partition of each topic is read. Source topics are keyed by payment core as it
-likes: an event is fetched from the place that our records name, and only where we have no record it is looked for.
+Our records are keyed by the order id, so few partitions of each topic are read: that of the key, and those that it had
+when the topic had fewer partitions. Only where nothing is found there all others are read, before we say that nothing is
+known. Source topics are keyed and spread by payment core as it likes: an event is fetched from the place that our records
+name, and only where we have no record it is looked for, in all partitions.
 """
 
 from dataclasses import dataclass, field
@@ -30,6 +32,10 @@ class Found:
     records: int = 0
     oldest_ms: int | None = None
     looked_for_event: bool = False
+
+    def saw(self, at_ms: int) -> None:
+        """Note of when an attempts record is that was seen."""
+        self.oldest_ms = at_ms if self.oldest_ms is None else min(self.oldest_ms, at_ms)
 
 
 async def search_order(
@@ -60,12 +66,15 @@ async def search_order(
         names.replay: "replay",
         **{names.tier(wait): "tier" for wait in TIERS},
     }
-    spans = await reader.spans(*topics, key=key, since_ms=since_ms)
-    async for batch in reader.read(spans, on_progress):
-        found.records += len(batch)
-        if batch[0].topic == names.attempts and found.oldest_ms is None:
-            found.oldest_ms = batch[0].timestamp_ms
-        found.facts += [read_fact(topics[r.topic], r) for r in batch if r.key == key]
+    of_key = await reader.key_spans(*topics, key=key, since_ms=since_ms)
+    for spans in (of_key.likely, of_key.rest):
+        async for batch in reader.read(spans, on_progress):
+            found.records += len(batch)
+            if batch[0].topic == names.attempts:
+                found.saw(batch[0].timestamp_ms)
+            found.facts += [read_fact(topics[r.topic], r) for r in batch if r.key == key]
+        if found.facts:
+            break
     if found.facts:
         await _add_events(settings, reader, found)
     else:

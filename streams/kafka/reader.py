@@ -5,22 +5,21 @@ written meanwhile. Records of aborted transactions are left out.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import DefaultPartitioner
 
 from streams.kafka.connection import Connection
 from streams.kafka.header_names import read_any_header_name
+from streams.kafka.partitioning import where_written
 from streams.kafka.raw import Place, RawRecord
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _STALLED_SECONDS: Final = 20.0
 _ANSWER_SECONDS: Final = 0.5
-_PARTITION_OF: Final = DefaultPartitioner()
 
 
 class ReadFailed(Exception):  # noqa: N818  # what happened
@@ -53,14 +52,17 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-def partition_of(key: bytes, partitions: Sequence[int]) -> int:
-    """Return the partition to which our producer (and Kafka's own) writes a key.
+@dataclass(frozen=True, slots=True)
+class KeySpans:
+    """Where the records with a key are looked for.
 
-    Args:
-        key: the record's.
-        partitions: all of the topic's, ascending.
+    Attributes:
+        likely: where our producer put them, whatever the number of partitions was.
+        rest: all the others.
     """
-    return int(_PARTITION_OF(key, list(partitions), list(partitions)))
+
+    likely: list[Span]
+    rest: list[Span]
 
 
 class RecordReader:
@@ -125,20 +127,17 @@ class RecordReader:
             for topic in topics
         }
 
-    async def spans(
-        self, *topics: str, key: bytes | None = None, since_ms: int | None = None
-    ) -> list[Span]:
+    async def spans(self, *topics: str, since_ms: int | None = None) -> list[Span]:
         """Return all that stands in topics now, by partition.
 
         Args:
             topics: their names; one that does not exist has no spans.
-            key: only the partition of each that records with this key are written to.
             since_ms: only from the first record that is at least as young; milliseconds since the epoch.
         """
         tags = [
             TopicPartition(topic, number)
             for topic, numbers in (await self.partitions(*topics)).items()
-            for number in ([partition_of(key, numbers)] if key is not None and numbers else numbers)
+            for number in numbers
         ]
         if not tags:
             return []
@@ -148,12 +147,59 @@ class RecordReader:
                 consumer.beginning_offsets(tags), consumer.end_offsets(tags)
             )
             starts: dict[Any, int] = dict(begins)
-            if since_ms is not None:
-                found = await consumer.offsets_for_times(dict.fromkeys(tags, max(0, since_ms)))
-                starts = {tag: at.offset if at else ends[tag] for tag, at in found.items()}
         except (KafkaError, OSError) as error:
             raise ReadFailed(_cannot(self._connection, error)) from error
+        if since_ms is not None:
+            found = await self._first_since(dict.fromkeys(tags, since_ms))
+            starts = {tag: at.offset if at else ends[tag] for tag, at in found.items()}
         return [Span(tag.topic, tag.partition, starts[tag], ends[tag]) for tag in tags]
+
+    async def key_spans(self, *topics: str, key: bytes, since_ms: int | None = None) -> KeySpans:
+        """Return all that stands in topics of ours now: where records with a key were written, and the rest.
+
+        The partition of the key for the present number of partitions, those for every smaller number, as far as that may
+        have been in force, and all others. Not for source topics, whose writers have rules of their own.
+
+        Args:
+            topics: their names; one that does not exist has no spans.
+            key: the records'.
+            since_ms: only from the first record that is at least as young; milliseconds since the epoch.
+        """
+        spans = await self.spans(*topics, since_ms=since_ms)
+        firsts = await self._first_since(dict.fromkeys(map(_tag, spans), 0))
+        ends: dict[TopicPartition, int | None] = {}
+        for topic in topics:
+            first_ms = [
+                None if first is None else first.timestamp
+                for _, first in sorted(
+                    (tag.partition, first) for tag, first in firsts.items() if tag.topic == topic
+                )
+            ]
+            if first_ms:
+                for number, until_ms in where_written(key, first_ms).items():
+                    ends[TopicPartition(topic, number)] = until_ms
+        bounded = {tag: until_ms for tag, until_ms in ends.items() if until_ms is not None}
+        cuts = await self._first_since(bounded)
+        likely, rest = [], []
+        for span in spans:
+            tag, cut = _tag(span), span.end
+            if tag not in ends:
+                cut = span.start
+            elif (at := cuts.get(tag)) is not None:
+                cut = min(max(at.offset, span.start), span.end)
+            likely.append(replace(span, end=cut))
+            rest.append(replace(span, start=cut))
+        return KeySpans([s for s in likely if s.length], [s for s in rest if s.length])
+
+    async def _first_since(self, since_ms: Mapping[TopicPartition, int]) -> dict[Any, Any]:
+        """Return place and time of the first record that is at least so young, by partition; None where there is none."""
+        if not since_ms:
+            return {}
+        wanted = {tag: max(0, at_ms) for tag, at_ms in since_ms.items()}
+        try:
+            return dict(await self._consumer.offsets_for_times(wanted))
+        except (KafkaError, OSError) as error:
+            raise ReadFailed(_cannot(self._connection, error)) from error
 
     async def read(
         self, spans: Iterable[Span], on_progress: OnProgress | None = None
@@ -163,7 +209,7 @@ class RecordReader:
         Raises:
             ReadFailed: the brokers stopped answering.
         """
-        open_spans = {TopicPartition(s.topic, s.partition): s for s in spans if s.length}
+        open_spans = {_tag(s): s for s in spans if s.length}
         of, left = sum(span.length for span in open_spans.values()), -1
         self._consumer.assign(list(open_spans))
         for tag, span in open_spans.items():
@@ -223,6 +269,10 @@ class RecordReader:
         except (KafkaError, OSError) as error:
             raise ReadFailed(_cannot(self._connection, error)) from error
         return found
+
+
+def _tag(span: Span) -> TopicPartition:
+    return TopicPartition(span.topic, span.partition)
 
 
 def _raw(record: Any) -> RawRecord:  # noqa: ANN401  # aiokafka ships no types

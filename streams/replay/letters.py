@@ -102,26 +102,32 @@ async def find_letters(
     Raises:
         ReadFailed: the brokers can't be read.
     """
-    found = []
-    async for batch in reader.read(await _spans(reader, names, selection), on_progress):
-        for record in batch:
-            letter = read_fact("dead-letter", record)
-            if selection.takes(letter):
-                found.append(letter)
-                if on_record is not None:
-                    on_record(letter, record)
+    found: list[Fact] = []
+    for spans in await _spans(reader, names, selection):
+        async for batch in reader.read(spans, on_progress):
+            for record in batch:
+                letter = read_fact("dead-letter", record)
+                if selection.takes(letter):
+                    found.append(letter)
+                    if on_record is not None:
+                        on_record(letter, record)
+        if found:
+            break
     return sorted(found, key=lambda letter: (letter.at_ms, letter.place))
 
 
-async def _spans(reader: RecordReader, names: TopicNames, selection: Selection) -> Sequence[Span]:
-    """Return the least that must be read."""
+async def _spans(
+    reader: RecordReader, names: TopicNames, selection: Selection
+) -> Sequence[Sequence[Span]]:
+    """Return the least that must be read, and what else is read where that has none."""
     topic = names.dead_letter
     if selection.places and not selection.orders:
-        return spans_around(selection.places, await reader.spans(topic))
+        return [spans_around(selection.places, await reader.spans(topic))]
     if len(selection.orders) == 1 and not selection.places:
         (order,) = selection.orders
-        return await reader.spans(topic, key=order.encode(), since_ms=selection.since_ms)
-    return await reader.spans(topic, since_ms=selection.since_ms)
+        of_key = await reader.key_spans(topic, key=order.encode(), since_ms=selection.since_ms)
+        return [of_key.likely, of_key.rest]
+    return [await reader.spans(topic, since_ms=selection.since_ms)]
 
 
 def spans_around(places: Iterable[Place], spans: Iterable[Span]) -> list[Span]:

@@ -110,7 +110,11 @@ async def facts_since(
     only = next(iter(keys)) if len(keys) == 1 and not keyless else None
     places = {letter.place.header for letter in letters}
     kinds: dict[str, Kind] = {names.attempts: "attempts", names.replay: "replay"}
-    spans = await reader.spans(names.attempts, names.replay, key=only, since_ms=since)
+    topics = (names.attempts, names.replay)
+    if only is None:
+        spans = await reader.spans(*topics, since_ms=since)
+    else:  # what we wrote ourselves stands where it is likely
+        spans = (await reader.key_spans(*topics, key=only, since_ms=since)).likely
     found = []
     async for batch in reader.read(spans, on_progress):
         for record in batch:
