@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -21,14 +22,33 @@ _LOOK_EVERY_SECONDS = 0.05
 _UNACKNOWLEDGED = 1000
 
 
-def cluster_id(bootstrap: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class ClusterSeen:
+    """What a broker says of its cluster.
+
+    Attributes:
+        cluster: its id.
+        brokers: the numbers of those that work.
+    """
+
+    cluster: str
+    brokers: frozenset[int]
+
+
+def cluster_seen(bootstrap: str) -> ClusterSeen | None:
     """Ask once which cluster this is; None when it does not answer within 2 s or names no broker and controller."""
     # in a thread without an event loop, because the caller's may have one running
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, _cluster_id(bootstrap)).result()
+        return pool.submit(asyncio.run, _cluster_seen(bootstrap)).result()
 
 
-async def _cluster_id(bootstrap: str) -> str | None:
+def cluster_id(bootstrap: str) -> str | None:
+    """Ask once for the cluster's id; None as for `cluster_seen`."""
+    seen = cluster_seen(bootstrap)
+    return None if seen is None else seen.cluster
+
+
+async def _cluster_seen(bootstrap: str) -> ClusterSeen | None:
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2000)
     try:
         await client.start()
@@ -37,14 +57,19 @@ async def _cluster_id(bootstrap: str) -> str | None:
         return None
     finally:
         await client.close()
-    works = cluster["brokers"] and cluster["controller_id"] >= 0
-    return str(cluster["cluster_id"]) if works else None
+    brokers = frozenset(broker["node_id"] for broker in cluster["brokers"])
+    works = brokers and cluster["controller_id"] >= 0
+    return ClusterSeen(str(cluster["cluster_id"]), brokers) if works else None
 
 
 async def create_topic(
-    bootstrap: str, name: str, partitions: int, config: Mapping[str, str] | None = None
+    bootstrap: str,
+    name: str,
+    partitions: int,
+    config: Mapping[str, str] | None = None,
+    copies: int = 1,
 ) -> bool:
-    """Create a topic with one replica and return when it can be written to; False when it existed.
+    """Create a topic with so many replicas and return when it can be written to; False when it existed.
 
     Raises:
         KafkaError: the broker refused.
@@ -52,7 +77,7 @@ async def create_topic(
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await client.start()
     try:
-        wanted = NewTopic(name, partitions, 1, topic_configs=dict(config or {}))
+        wanted = NewTopic(name, partitions, copies, topic_configs=dict(config or {}))
         response = await client.create_topics([wanted], timeout_ms=30_000)
         _, code, message = response.topic_errors[0]
         if code and for_code(code) is not TopicAlreadyExistsError:

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from streams.clock import Clock
 from streams.notification.profiles import PROFILES
-from streams.sandbox.broker import Broker, BrokerError
+from streams.sandbox.broker import Broker
 from streams.sandbox.client import create_topic
 from streams.sandbox.demo_keep import keep as keep_running
 from streams.sandbox.demo_result import result_tables
@@ -35,6 +35,7 @@ from streams.sandbox.interrupts import ended_by_signals
 from streams.sandbox.kafka_jars import JarsError
 from streams.sandbox.keys import make_keys
 from streams.sandbox.ledger import FaultKind, Report
+from streams.sandbox.node import BrokerError
 from streams.sandbox.partner import PartnerError
 from streams.sandbox.partner_process import PartnerProcess
 

@@ -1,7 +1,8 @@
 """The jars of the rehearsal broker: fetched once with jgo, checked against a committed list, kept in the user's cache.
 
-`python -m streams.sandbox.kafka_jars` resolves `KAFKA` anew and writes the list; nothing else resolves anything, so
-every machine runs the same bytes, with or without Maven.
+There is a list for each version of Kafka that the notifier is tested with. `python -m streams.sandbox.kafka_jars 4.3.1`
+resolves that version anew and writes its list; nothing else resolves anything, so every machine runs the same bytes,
+with or without Maven.
 """
 
 import fcntl
@@ -24,11 +25,14 @@ from rich.progress import BarColumn, Progress, TextColumn
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
 
-KAFKA = "org.apache.kafka:kafka_2.13:jar:4.3.1"
+VERSION = "4.3.1"
+"""Of the broker, unless another one is asked for."""
+
+KAFKA = "org.apache.kafka:kafka_2.13:jar"
 LOGGING = "org.slf4j:slf4j-simple:jar:1.7.36"
 """Kafka logs through slf4j; this binding writes to standard error and needs no file."""
 
-_LIST = "kafka_jars.sha256"
+_LISTS = files("streams.sandbox").joinpath("jars")
 _TIMEOUT_SECONDS = 60
 _TRIES = 3
 _AT_ONCE = 4
@@ -64,9 +68,29 @@ class Jar:
         return context.project(".".join(group), artifact).at_version(version).artifact().resolve()
 
 
-def listed() -> tuple[Jar, ...]:
-    """Read the committed list."""
-    lines = files("streams.sandbox").joinpath(_LIST).read_text("ascii").splitlines()
+def versions() -> tuple[str, ...]:
+    """Return the versions of Kafka that have a list, ascending."""
+    names = (file.name.removeprefix("kafka-").removesuffix(".sha256") for file in _LISTS.iterdir())
+    return tuple(sorted(names, key=lambda version: [int(part) for part in version.split(".")]))
+
+
+def _list_name(version: str) -> str:
+    return f"kafka-{version}.sha256"
+
+
+def listed(version: str = VERSION) -> tuple[Jar, ...]:
+    """Read the committed list of a version.
+
+    Raises:
+        JarsError: there is none.
+    """
+    try:
+        lines = _LISTS.joinpath(_list_name(version)).read_text("ascii").splitlines()
+    except FileNotFoundError:
+        message = (
+            f"Kafka {version}: expected a version with a list of jars: {', '.join(versions())}"
+        )
+        raise JarsError(message) from None
     pairs = (line.split() for line in lines if not line.startswith("#"))
     return tuple(Jar(sha256, PurePosixPath(path)) for sha256, path in pairs)
 
@@ -77,21 +101,24 @@ def cache_directory() -> Path:
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "payment-notifier"  # noqa: PTH117  # the XDG rule: relative is ignored
 
 
-def jar_directory() -> Path:
+def jar_directory(version: str = VERSION) -> Path:
     """Return a directory that holds the listed jars and nothing else, fetching what is missing or damaged.
 
     Two processes may call this at once: one fetches, the other waits and uses the result.
 
+    Args:
+        version: of Kafka, one of `versions()`.
+
     Raises:
-        JarsError: a download failed or a jar is not the listed one.
+        JarsError: there is no list, a download failed or a jar is not the listed one.
     """
-    jars = listed()
+    jars = listed(version)
     print_of_list = hashlib.sha256("".join(jar.sha256 for jar in jars).encode()).hexdigest()[:12]
-    directory = cache_directory() / f"kafka-{KAFKA.rpartition(':')[2]}-{print_of_list}"
+    directory = cache_directory() / f"kafka-{version}-{print_of_list}"
     if _missing(jars, directory):
         directory.mkdir(parents=True, exist_ok=True)
         with _only_one(directory.with_name(directory.name + ".lock")):
-            _fetch(_missing(jars, directory), directory)
+            _fetch(_missing(jars, directory), directory, version)
     return directory
 
 
@@ -108,7 +135,7 @@ def _only_one(path: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(jars: tuple[Jar, ...], directory: Path) -> None:
+def _fetch(jars: tuple[Jar, ...], directory: Path, version: str) -> None:
     if not jars:
         return
     console = Console(stderr=True)
@@ -118,21 +145,21 @@ def _fetch(jars: tuple[Jar, ...], directory: Path) -> None:
         TextColumn("{task.completed} of {task.total} jars"),
     )
     if not console.is_terminal:
-        console.print(f"fetching {len(jars)} jars of Apache Kafka (once, about 50 MB) …")
+        console.print(f"fetching {len(jars)} jars of Apache Kafka {version} (once, about 50 MB) …")
     with (
         tempfile.TemporaryDirectory(dir=directory.parent, prefix="fetching-") as partial,
         Progress(*columns, console=console, disable=not console.is_terminal) as progress,
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
-        task = progress.add_task("Apache Kafka", total=len(jars))
+        task = progress.add_task(f"Apache Kafka {version}", total=len(jars))
         context = _maven(Path(partial))
-        for _ in pool.map(lambda jar: _fetch_one(jar, context, directory), jars):
+        for _ in pool.map(lambda jar: _fetch_one(jar, context, directory, version), jars):
             progress.advance(task)
     if not console.is_terminal:
         console.print("fetched Apache Kafka")
 
 
-def _fetch_one(jar: Jar, context: "MavenContext", directory: Path) -> None:
+def _fetch_one(jar: Jar, context: "MavenContext", directory: Path, version: str) -> None:
     for remaining in reversed(range(_TRIES)):
         try:
             path = jar.fetch(context)
@@ -143,7 +170,7 @@ def _fetch_one(jar: Jar, context: "MavenContext", directory: Path) -> None:
             message = f"could not fetch {jar.path}: {exc}. Check the network, proxy settings and ~/.config/jgo.conf"
             raise JarsError(message) from exc
         if not jar.is_at(path):
-            message = f"{jar.path} is not the file that {_LIST} lists; the repository or a proxy serves another"
+            message = f"{jar.path} is not the file that {_list_name(version)} lists; the repository or a proxy serves another"
             raise JarsError(message)
         os.replace(path, directory / jar.path.name)  # noqa: PTH105  # atomic, on one file system
         return
@@ -161,11 +188,12 @@ def _maven(repo_cache: Path) -> "MavenContext":
     )
 
 
-def write_list(target: Path) -> None:
-    """Resolve `KAFKA` and `LOGGING` with all they need, fetch everything and write the list."""
+def write_list(version: str, directory: Path) -> None:
+    """Resolve Kafka and its logging with all they need, fetch everything and write the list of a version."""
     with tempfile.TemporaryDirectory() as partial:
         context = _maven(Path(partial))
-        wanted = [context.create_dependency(f"{name}:compile") for name in (KAFKA, LOGGING)]
+        names = (f"{KAFKA}:{version}", LOGGING)
+        wanted = [context.create_dependency(f"{name}:compile") for name in names]
         inputs, transitive = context.resolver.resolve(wanted)
         lines = []
         for dependency in [*inputs, *(d for d in transitive if d.scope in {"compile", "runtime"})]:
@@ -173,11 +201,12 @@ def write_list(target: Path) -> None:
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             lines.append(f"{sha256}  {path.relative_to(partial).as_posix()}")
             sys.stdout.write(f"{lines[-1]}\n")
-    head = "# The broker's jars; written by: python -m streams.sandbox.kafka_jars\n"
-    target.write_text(
+    head = f"# The broker's jars; written by: python -m streams.sandbox.kafka_jars {version}\n"
+    directory.joinpath(_list_name(version)).write_text(
         head + "\n".join(sorted(lines, key=lambda line: line.split()[1])) + "\n", "ascii"
     )
 
 
 if __name__ == "__main__":
-    write_list(Path(__file__).with_name(_LIST))
+    for _version in sys.argv[1:] or [VERSION]:
+        write_list(_version, Path(__file__).with_name("jars"))

@@ -12,6 +12,7 @@ from random import Random  # noqa: TID251  # seeded
 from streams.clock import Clock
 from streams.notification.profiles import TIERS
 from streams.sandbox.broker import Broker
+from streams.sandbox.cluster import Cluster
 from streams.sandbox.keys import Keys
 from streams.sandbox.ledger import Ledger
 from streams.sandbox.ledger_evidence import (
@@ -70,7 +71,7 @@ class Rehearsal:
         self,
         name: str,
         *,
-        broker: Broker,
+        broker: Broker | Cluster,
         partner: PartnerProcess,
         keys: Keys,
         directory: Path,

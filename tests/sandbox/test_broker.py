@@ -15,9 +15,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from streams.sandbox import broker as module
-from streams.sandbox.broker import Broker, BrokerError
+from streams.sandbox.broker import Broker
 from streams.sandbox.client import cluster_id, create_topic
+from streams.sandbox.node import BrokerError
+from streams.sandbox.ports import Ports, free_ports
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
@@ -199,9 +200,12 @@ def test_takes_other_ports_when_one_is_gone(tmp_path, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        free = module._free_ports
-        choices = iter([(taken.getsockname()[1], *free()[1:])])
-        monkeypatch.setattr(module, "_free_ports", lambda: next(choices, None) or free())
+        (ports,) = free_ports(1)
+        choices = iter([[Ports(taken.getsockname()[1], ports.controller, ports.secure)]])
+        monkeypatch.setattr(
+            "streams.sandbox.node.free_ports",
+            lambda nodes: next(choices, None) or free_ports(nodes),
+        )
         with Broker(tmp_path) as broker:
             assert broker.bootstrap != f"127.0.0.1:{taken.getsockname()[1]}"
 

@@ -10,7 +10,16 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from streams.sandbox import kafka_jars
-from streams.sandbox.kafka_jars import KAFKA, Jar, JarsError, cache_directory, jar_directory, listed
+from streams.sandbox.kafka_jars import (
+    KAFKA,
+    VERSION,
+    Jar,
+    JarsError,
+    cache_directory,
+    jar_directory,
+    listed,
+    versions,
+)
 
 PATHS = [f"org/example/part{number}/1.0/part{number}-1.0.jar" for number in range(3)]
 
@@ -36,7 +45,7 @@ def repository(tmp_path, monkeypatch):
     jars = tuple(
         Jar(hashlib.sha256(files[f"/{path}"]).hexdigest(), PurePosixPath(path)) for path in PATHS
     )
-    monkeypatch.setattr(kafka_jars, "listed", lambda: jars)
+    monkeypatch.setattr(kafka_jars, "listed", lambda _: jars)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -89,7 +98,7 @@ def test_refuses_other_bytes(repository):
     files, _ = repository
     files[f"/{PATHS[0]}"] = b"something else"
     with pytest.raises(
-        JarsError, match=r"part0-1\.0\.jar is not the file that kafka_jars\.sha256 lists"
+        JarsError, match=r"part0-1\.0\.jar is not the file that kafka-.*\.sha256 lists"
     ):
         jar_directory()
     assert not list(cache_directory().rglob("part0-1.0.jar"))
@@ -104,13 +113,21 @@ def test_says_what_could_not_be_fetched(repository):
     assert asked[f"/{PATHS[2]}"] == 3
 
 
-def test_the_committed_list_is_whole():
-    """The list names the pinned Kafka, every jar once, each with a SHA-256."""
-    jars = listed()
-    _, artifact, _, version = KAFKA.split(":")
+@pytest.mark.parametrize("version", versions())
+def test_the_committed_list_is_whole(version):
+    """The list of each version names that Kafka, every jar once, each with a SHA-256."""
+    jars = listed(version)
+    _, artifact, _ = KAFKA.split(":")
     assert f"{artifact}-{version}.jar" in {jar.path.name for jar in jars}
     assert len({jar.path.name for jar in jars}) == len(jars)
     assert all(len(bytes.fromhex(jar.sha256)) == 32 for jar in jars)
+
+
+def test_a_version_without_a_list_is_refused():
+    """The lists that there are stand in the message, the broker's usual version among them."""
+    assert VERSION in versions()
+    with pytest.raises(JarsError, match=rf"Kafka 0\.7: expected .*{VERSION}"):
+        jar_directory("0.7")
 
 
 def test_a_relative_cache_directory_is_ignored(monkeypatch, tmp_path):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from streams.sandbox.broker import Broker, BrokerError
+from streams.sandbox.broker import Broker
 from streams.sandbox.keys import make_keys
+from streams.sandbox.node import BrokerError
 from streams.sandbox.secure_listener import SecureListener
 
 

@@ -13,6 +13,7 @@ from streams.kafka.topics import TopicNames, create_topics, topic_specs
 from streams.notification.profiles import PROFILES, TIERS
 from streams.sandbox.broker import Broker
 from streams.sandbox.client import create_topic, encode, produce
+from streams.sandbox.cluster import Cluster
 from streams.sandbox.inbox import Received
 from streams.sandbox.keys import PARTNERS, Keys, write_partners_file
 from streams.sandbox.partner import Partner
@@ -39,7 +40,7 @@ class Deployment:
     """Everything that belongs to one installation; what its workers left is seen through it.
 
     Args:
-        broker: the shared one.
+        broker: the shared one, or a cluster.
         partner: who is told.
         keys: of both sides.
         directory: where the partners file goes.
@@ -52,7 +53,7 @@ class Deployment:
 
     def __init__(  # noqa: PLR0913, PLR0917  # what it is made of
         self,
-        broker: Broker,
+        broker: Broker | Cluster,
         partner: Partner | PartnerProcess,
         keys: Keys,
         directory: Path,
@@ -114,10 +115,10 @@ class Deployment:
 
     async def create_topics(self, source: Mapping[str, str] | None = None) -> None:
         """Make the source topic, with this configuration, and all of the notifier's."""
-        specs = topic_specs(self.names, TIERS, self.partitions, 1)
+        specs = topic_specs(self.names, TIERS, self.partitions, self.broker.copies)
         async with administration(self.bootstrap) as admin:
             await create_topics(admin, specs)
-        await create_topic(self.bootstrap, self.source, self.partitions, source)
+        await create_topic(self.bootstrap, self.source, self.partitions, source, self.broker.copies)
 
     async def delete_topics(self) -> None:
         """Take its topics away again, so that the broker's next start is short."""

