@@ -100,6 +100,7 @@ def ask_console(address: ConsoleAddress, order_id: str) -> Found:
         with opener.open(request, timeout=_SECONDS) as answer:
             said: dict[str, Any] = json.loads(answer.read(_MOST_BYTES))
     except HTTPError as error:
+        error.close()  # it holds the connection
         why = {401: "it does not know the token", 404: "it knows nothing of the order"}
         raise CannotAsk(why.get(error.code, f"it answered HTTP {error.code}")) from error
     except (URLError, OSError, ValueError) as error:
