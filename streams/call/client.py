@@ -16,8 +16,8 @@ import httpx
 from aiohttp.connector import Connection
 from yarl import URL
 
+from schemas.notify_url import NotifyUrl
 from streams.call.connector import PartnerConnector, Sources
-from streams.call.egress import Target
 from streams.call.failures import NETWORK_ERRORS, failure_of
 from streams.call.resolver import CheckedResolver
 from streams.notification.outcome import Failure, RequestLeft
@@ -43,7 +43,7 @@ class Exchange:
         body: the whole answer, or why it could not be read; None before its end.
     """
 
-    target: Target
+    target: NotifyUrl
     left: RequestLeft = RequestLeft.NO
     http_status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)

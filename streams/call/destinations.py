@@ -1,16 +1,16 @@
 """Who may call now: limits for each destination, and shares of the worker.
 
-A destination is a partner and the origin (scheme, host, port) of a notify URL: a platform has one entry in the
+A destination is a partner and the origin (scheme, host, port, in their one spelling) of a notify URL: a platform has one entry in the
 partners file and a thousand merchants' URLs. A record whose destination has no room soon is told so and is parked,
 so that a broken partner holds neither calls nor lanes that others need.
 """
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from schemas.notify_url import origin_of
 from streams.call.destination import Destination
 from streams.call.https import Call
 from streams.notification.outcome import Blocked
@@ -172,7 +172,7 @@ class Destinations:
             url: the notify URL, whose form was checked.
             retry: whether it comes from a tier.
         """
-        key = (partner.partner_id, _origin(url))
+        key = (partner.partner_id, _server(url))
         known = self._look_up(key, partner, self._now())
         refusal = await self._wait_for_destination(key, known, retry=retry)
         if refusal is not None:
@@ -357,7 +357,8 @@ class Destinations:
                 del self._known[key]
 
 
-def _origin(url: str) -> str:
-    """Return scheme, host and port of a URL whose form was checked."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{re.split('[/?]', rest, maxsplit=1)[0]}".lower()
+def _server(url: str) -> str:
+    try:
+        return origin_of(url)
+    except ValueError:
+        return ""  # the egress rules will refuse it; nothing is learned of any server

@@ -11,6 +11,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
+from schemas.notify_url import origin_of
 from streams.clock import Clock
 from streams.commands.common import Json, fail, settings_or_fail
 from streams.commands.output import finish, print_json, print_table, reading, say, shown
@@ -172,7 +173,7 @@ def _headers(record: RawRecord) -> Iterator[tuple[str, bytes | None]]:
     """Yield headers; of a notify URL its origin only, as its path may hold a token."""
     for name, value in record.headers:
         if name == "notify-url" and value is not None:
-            yield name, b"/".join(value.split(b"/")[:3]) + "/…".encode()
+            yield name, _server(value)
         elif name != "dead-letter-detail":
             yield name, value
 
@@ -196,6 +197,13 @@ def _json_text(raw: bytes | None) -> str | dict[str, str] | None:
         return raw.decode()
     except UnicodeDecodeError:
         return {"base64": b64encode(raw).decode()}
+
+
+def _server(url: bytes) -> bytes:
+    try:
+        return f"{origin_of(url.decode())}/…".encode()
+    except ValueError:  # no URL, or no text
+        return "…".encode()
 
 
 async def _find(

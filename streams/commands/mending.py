@@ -1,8 +1,8 @@
 """What a test call showed, and what to mend when it failed."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from schemas.notify_url import NotifyUrl
 from streams.call.https import Call
 from streams.call.signing import request_time
 from streams.notification.notification import Notification
@@ -50,8 +50,9 @@ def report_of(
     entry: Partner, profile: Profile, url: str, notification: Notification, call: Call
 ) -> Report:
     """Return what a test call showed."""
-    parts = urlsplit(url)
-    query = "?…" if parts.query else ""  # may hold a token
+    target = NotifyUrl.of(url)
+    path, has_query, _ = target.path.partition("?")
+    query = "?…" if has_query else ""  # may hold a token
     key = entry.signing_key(call.started_at_ms / 1000)
     bits = key.private_key.key_size
     headers = {
@@ -65,7 +66,7 @@ def report_of(
         partner_id=entry.partner_id,
         profile=profile.name,
         order_id=notification.order_id,
-        request=f"POST {parts.scheme}://{parts.netloc}{parts.path}{query}",
+        request=f"POST {target.origin}{path}{query}",
         headers=headers,
         body=notification.body.decode(),
         request_left=call.request_left.value,

@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
 from schemas.attempt_record import AttemptRecord
+from schemas.notify_url import origin_of
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.topics import TopicNames
 from streams.notification.notification import Headers
@@ -281,13 +281,9 @@ def _number(text: str | None) -> int | None:
     return int(text)
 
 
-@lru_cache(maxsize=1024)
 def _origin_of(url: str | None) -> str | None:
-    """Return scheme, host and port of a URL, never more of it."""
-    if not url:
+    """Return the server that a URL names, never more of it; None where it names none that could be called."""
+    try:
+        return origin_of(url or "")
+    except ValueError:
         return None
-    scheme, _, rest = url.partition("://")
-    host = rest.replace("?", "/").replace("#", "/").partition("/")[0].rpartition("@")[2]
-    shown = f"{scheme}://{host}".lower()
-    known = scheme.lower() in {"http", "https"} and 0 < len(host) <= 260 and _writable(host)  # noqa: PLR2004  # name and port
-    return shown.removesuffix(":443" if scheme.lower() == "https" else ":80") if known else None

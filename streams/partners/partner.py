@@ -40,7 +40,7 @@ class Partner:
         signing_keys: ours; the newest that is in force signs.
         peer_keys: the partner's, by version.
         require_signed_response: for all its profiles, or None for each profile's own rule.
-        allowed_hosts: the only hosts that its URLs may name, lower case, IDNA; None for any.
+        allowed_hosts: the only hosts that its URLs may name, each in its one spelling; None for any.
         max_in_flight: calls at once for a destination, in the whole deployment.
         rate_limit_per_second: calls for a destination, in the whole deployment; None for no limit.
         request_time_format: of Request-Time.

@@ -4,16 +4,14 @@ import re
 from datetime import datetime
 from typing import Final
 
-import idna
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from pydantic import ValidationInfo
 
-from schemas.notify_url import check_notify_url
+from schemas.notify_url import check_notify_url, host_of, origin_of
 from streams.notification.profiles import PROFILES
 from streams.partners.files import Files
 
 _VERSION: Final = re.compile(r"[0-9A-Za-z._-]{1,32}")
-_HOST: Final = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 
 
 class Context:
@@ -90,18 +88,18 @@ def profile(name: str) -> str:
 
 
 def host(name: str) -> str:
-    """Return a host name as it is compared: lower case, IDNA."""
+    """Return a host as it is compared: in its one spelling."""
     try:
-        host = name.lower() if name.isascii() else idna.encode(name, uts46=True).decode()
-    except idna.IDNAError:
-        host = ""
-    if not _HOST.fullmatch(host):
-        message = "expected a host name like open-sea.example.com, without scheme, port and path"
-        raise ValueError(message)
-    return host
+        return host_of(name)
+    except ValueError as exc:
+        message = (
+            f"expected a host name like open-sea.example.com, without scheme, port and path ({exc})"
+        )
+        raise ValueError(message) from exc
 
 
 def url(url: str, info: ValidationInfo) -> str:
-    """Check a notify URL by the event's rule."""
+    """Check a notify URL by the event's rule, and that its host is one that every program reads alike."""
     check_notify_url(url, allow_http=context(info).allow_http)
+    origin_of(url)
     return url

@@ -1,6 +1,7 @@
 """What goes over the wire is what was signed, and nothing more."""
 
 import asyncio
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import ip_network
@@ -10,6 +11,7 @@ import uvloop
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from schemas.notify_url import host_of
 from streams.call.egress import Guard
 from streams.call.signing import string_to_sign, verify
 from streams.notification.outcome import Answered, Failure, NoResult, RequestLeft, Status
@@ -76,6 +78,53 @@ async def test_the_head_of_a_request(raw_server, caller, partner):
         "user-agent": "payment-notifier/test",
     }
     assert second.headers["request-time"].isdigit()
+
+
+async def test_every_spelling_of_a_server_reaches_it_alike(raw_server, caller, partner, ca):
+    """A final dot, zeros before the port, upper case: one look-up, one name in Host and TLS, one connection, one origin."""
+    names = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(context)
+    context.sni_callback = lambda _, name, __: names.append(name)
+    async with raw_server(tls=context) as server:
+        urls = [
+            f"{scheme}://{host}:{zeros}{server.port}/Path?q=%2f"
+            for scheme, host, zeros in (
+                ("https", "localhost", ""),
+                ("HTTPS", "LocalHost.", "0"),
+                ("https", "LOCALHOST", "00"),
+            )
+        ]
+        calls = [await caller.call(partner, url, BODY, signed_answer=True) for url in urls]
+    assert [call.outcome for call in calls] == [SUCCESS] * 3
+    assert {call.url_origin for call in calls} == {f"https://localhost:{server.port}"}
+    assert {request.headers["host"] for request in server.requests} == {f"localhost:{server.port}"}
+    assert {request.target for request in server.requests} == {"/Path?q=%2f"}
+    assert names == ["localhost"]
+
+
+async def test_a_name_in_its_own_script_is_called_by_its_ascii_form(
+    raw_server, make_caller, partner, ca
+):
+    """Look-up, TLS and Host all say the A-label, and `allowed_hosts` may say either."""
+    asked = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("xn--bcher-kva.example").configure_cert(context)
+
+    def look_up(host):
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    one = replace(partner, allowed_hosts=frozenset({host_of("Bücher.example.")}))
+    async with make_caller(lookup=look_up) as caller, raw_server(tls=context) as server:
+        for host in ("bücher.example", "XN--BCHER-KVA.example."):
+            call = await caller.call(one, server.url(host=host), BODY, signed_answer=True)
+            assert call.outcome == SUCCESS
+            assert call.url_origin == f"https://xn--bcher-kva.example:{server.port}"
+    assert asked == ["xn--bcher-kva.example"]
+    assert [request.headers["host"] for request in server.requests] == [
+        f"xn--bcher-kva.example:{server.port}"
+    ] * 2
 
 
 async def test_every_attempt_has_the_same_body_and_a_fresh_time(raw_server, caller, partner):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from streams.call.addresses import why_not_public
-from streams.call.egress import DestinationBlocked, Guard, _take_apart
+from streams.call.egress import DestinationBlocked, Guard
 from streams.call.resolver import CheckedResolver, system_lookup
 
 FORBIDDEN_ADDRESSES = [
@@ -175,7 +175,6 @@ ODD_URLS = [
     "https://example.com@127.0.0.1/",
     "https://example.com%40evil.example/",
     "https://example.com:80@evil.example/",
-    "https://example.com./",
     "https://example.com../",
     "https://.example.com/",
     "https://example..com/",
@@ -224,13 +223,11 @@ ODD_URLS = [
     "https://*.example.com/",
     "https://example.com&x/",
     "https://(x)/",
-    "https://bücher.example/",
     "https://①②⑦.0.0.1/",
     "https://example。com/",
     "https://\uff11.1.1.1/",
     "https://example.com/ü",
     "https://example.com/?€",
-    "https://\u0131.example/",
     "",
     " https://example.com/",
     "https://example.com/ ",
@@ -273,6 +270,11 @@ GOOD_URLS = {
     "https://example.com?@127.0.0.1": ("https://example.com", "/?@127.0.0.1"),
     "https://example.com/|{}[]'!*": ("https://example.com", "/|{}[]'!*"),
     "https://xn--bcher-kva.example/": ("https://xn--bcher-kva.example", "/"),
+    "https://Bücher.example/": ("https://xn--bcher-kva.example", "/"),
+    "https://\u0131.example/": ("https://xn--cfa.example", "/"),
+    "https://example.com./": ("https://example.com", "/"),
+    "https://example.com.:0443/": ("https://example.com", "/"),
+    "https://example.com:0008443/": ("https://example.com:8443", "/"),
     "https://sand_box:8443/": ("https://sand_box:8443", "/"),
     "https://a-b.c1.example/": ("https://a-b.c1.example", "/"),
     "https://8.8.8.8/": ("https://8.8.8.8", "/"),
@@ -280,7 +282,7 @@ GOOD_URLS = {
     "https://0x7f.example/": ("https://0x7f.example", "/"),
     "https://[2606:4700:4700::1111]/": ("https://[2606:4700:4700::1111]", "/"),
     "https://[2606:4700:4700:0:0:0:0:1111]:8443/": ("https://[2606:4700:4700::1111]:8443", "/"),
-    "https://[::ffff:8.8.8.8]/": ("https://[::ffff:808:808]", "/"),
+    "https://[::ffff:8.8.8.8]/": ("https://8.8.8.8", "/"),
 }
 
 
@@ -346,12 +348,6 @@ def test_messages_name_the_rule_and_not_the_url():
         )
     with pytest.raises(DestinationBlocked, match="a private address; NOTIFIER_EGRESS_ALLOW"):
         Guard().check_url("https://10.1.2.3/", None)
-
-
-def test_what_cannot_be_taken_apart_is_refused():
-    """Should the URL rule ever let through more than this room understands, it is blocked, not guessed at."""
-    with pytest.raises(DestinationBlocked):
-        _take_apart("https://[::1/")
 
 
 def test_allowed_networks_open_themselves_only():

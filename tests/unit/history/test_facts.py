@@ -58,7 +58,7 @@ def test_hostile_values_are_unreadable_facts(value):
 
 def test_a_fact_says_no_more_than_it_must():
     """Of a body the result, of a URL its origin, of an event its ids; nothing of the customer."""
-    tale = Tale().event(notifyUrl="https://Shop.example.com:443/token-in-path?secret=1")
+    tale = Tale().event(notifyUrl="https://Shop.example.com.:0443/token-in-path?secret=1")
     tale.tier(50, 100, notify_url="http://shop.example.com:80/secret").letter(60)
     event, tier, letter = tale.facts
     assert event.url_origin == "https://shop.example.com"
