@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 from schemas.attempt_record import Trigger
 from schemas.notify_url import check_notify_url
 from streams.clock import Clock
-from streams.kafka.decoding import MalformedRecord, decode_notification
+from streams.kafka.decoding import MalformedRecord, NewerRecord, decode_notification
 from streams.kafka.event_headers import EventSource, fresh_event, put_back_event
 from streams.kafka.memory import SettledMemory, digest
 from streams.kafka.records import InRecord
-from streams.notification.decision import DeadLetterReason
+from streams.notification.decision import DeadLetter, DeadLetterReason
 from streams.notification.intake import ReadEvent, Refused, prepare, read_event
 from streams.notification.ladder import Wait
 from streams.operate.counting import Counting
 from streams.partners import Partner
 from streams.settle import Settling
 from streams.stage import Stage
+from streams.unread_records import absorb_record, dead_letter_record
 
 DUE_TOLERANCE_MS = 5_000
 """How far beyond its tier's wait a due time may lie: workers' clocks differ a little, and jitter is at most this."""
@@ -130,8 +131,11 @@ class Arrival:
             notification = decode_notification(
                 record, latest_due_ms=latest_due_ms, check_url=self._check_url
             )
+        except NewerRecord as newer:
+            await self._on_newer(record, memory, newer, tier, trigger)
         except MalformedRecord as malformed:
-            await self.settling.unreadable_record(record, str(malformed), trigger)
+            letter = DeadLetter(DeadLetterReason.INVALID_EVENT, str(malformed))
+            await dead_letter_record(self.settling, record, letter, trigger)
         else:
             if trigger == "ladder" and notification.last_outcome == "parked":
                 trigger = "park"
@@ -145,6 +149,25 @@ class Arrival:
                     await self.stage.run(notification, tier, trigger)
                     memory.settle(copy, b"")
         self.counting.settled(tier, self.clock.now_seconds())
+
+    async def _on_newer(
+        self,
+        record: InRecord,
+        memory: SettledMemory,
+        newer: NewerRecord,
+        tier: str,
+        trigger: Trigger,
+    ) -> None:
+        # Whatever it means: two records that differ in nothing but when they are due are copies of one.
+        said = repr([header for header in record.headers if header[0] != "due-at-ms"])
+        copy = digest("newer", record.key or b"", record.value or b"", said)
+        async with memory.turn(copy):
+            if memory.recall(copy) is not None:
+                self.counting.absorbed(tier)
+                await absorb_record(self.settling, record, trigger)
+            else:
+                await self.stage.put_aside(record, newer, trigger)
+                memory.settle(copy, b"")
 
     def _check_url(self, url: str) -> None:
         check_notify_url(url, allow_http=self.allow_http)

@@ -4,7 +4,6 @@ The next place is nowhere (delivered), a retry tier, or the dead-letter topic. E
 attempts topic; a park's is written before its effect.
 """
 
-import hashlib
 import logging
 from dataclasses import dataclass, replace
 
@@ -13,11 +12,9 @@ from streams.clock import Clock
 from streams.kafka.event_headers import EventSource, refused_event_headers
 from streams.kafka.producer import MAX_RECORD_BYTES, RecordProducer, RecordTooLarge, Written
 from streams.kafka.records import (
-    RESERVED_HEADERS,
     InRecord,
     OutRecord,
     dead_letter_headers,
-    header_size,
     notification_headers,
     notification_record,
 )
@@ -27,28 +24,13 @@ from streams.notification.intake import ReadEvent, Refused
 from streams.notification.ladder import Wait
 from streams.notification.notification import Headers, Notification
 from streams.operate.counting import Counting
-from streams.operate.logs import facts
+from streams.operate.logs import facts, named
+from streams.oversized import cut_letter
 
 log = logging.getLogger(__name__)
 
-OVERSIZED_KEPT_BYTES = 65_536
-_HEADER_ROOM_BYTES = (
-    16_384  # what later records of the same notification may add: outcome, reason, detail, digest
-)
-_SURELY_FITS_BYTES = 256 * 1024
-_KEPT_HEADERS = 64
-_KEPT_HEADER_BYTES = 4096
-
-
 Journal = dict[str, object]
 """The members of an attempts record, under the names of `AttemptRecord`; None stands for absent."""
-
-
-def fits(notification: Notification) -> bool:
-    """Tell whether every later record of this notification will be within what the broker takes."""
-    if len(notification.body) < _SURELY_FITS_BYTES and not notification.extra_headers:
-        return True  # all that is left has bounds of its own
-    return notification_record("", notification).size_bytes <= MAX_RECORD_BYTES - _HEADER_ROOM_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +72,7 @@ class Settling:
 
     async def delivered(self, notification: Notification, journal: Journal) -> None:
         """Settle an acknowledged notification: it has no next place."""
-        await self._write(self._journal_record({**journal, "decision": "delivered"}))
+        await self.write(self.journal_record({**journal, "decision": "delivered"}))
         self.counting.ended(notification, "acknowledged", self.clock.now_ms())
 
     async def retry(self, notification: Notification, wait: Wait, journal: Journal) -> None:
@@ -101,9 +83,9 @@ class Settling:
             "next_due_at_ms": notification.due_at_ms,
             "next_topic": topic,
         }
-        await self._write(
+        await self.write(
             notification_record(topic, notification),
-            self._journal_record({**journal, **update}),
+            self.journal_record({**journal, **update}),
         )
 
     async def park(
@@ -116,30 +98,30 @@ class Settling:
         )
         facts = {"decision": "parked", "next_due_at_ms": due_at_ms, "next_topic": topic, "why": why}
         journal = self.journal(parked, trigger, kind="park", **facts)
-        await self._write(self._journal_record(journal))  # before its effect
-        await self._write(notification_record(topic, parked))
+        await self.write(self.journal_record(journal))  # before its effect
+        await self.write(notification_record(topic, parked))
 
     async def dead_letter(
         self, notification: Notification, letter: DeadLetter, journal: Journal
     ) -> None:
         """Settle by handing the notification to an operator."""
         headers = notification_headers(notification)
-        await self._dead_letter(
+        await self.write_letter(
             notification.order_id.encode(), notification.body, headers, letter, journal
         )
         self.counting.ended(notification, letter.reason.value, self.clock.now_ms())
         log.warning(
-            "dead letter %s: notification %s: %s",
+            "dead letter %s: %s: %s",
             letter.reason.value,
-            notification.notification_id,
+            named("notification", notification.notification_id, notification.order_id),
             letter.detail,
             extra=facts(notification, decision=letter.reason.value),
         )
 
     async def absorbed(self, notification: Notification, trigger: Trigger) -> None:
         """Settle a second copy of a record that was settled: only its decision is written down."""
-        await self._write(
-            self._journal_record(self.journal(notification, trigger, decision="absorbed"))
+        await self.write(
+            self.journal_record(self.journal(notification, trigger, decision="absorbed"))
         )
 
     async def absorbed_event(self, record: InRecord, event: ReadEvent) -> None:
@@ -156,7 +138,7 @@ class Settling:
             "origin": record.origin,
             "worker": self.worker,
         }
-        await self._write(self._journal_record(journal))
+        await self.write(self.journal_record(journal))
 
     async def refused_event(
         self, record: InRecord, refused: Refused, accepted_at_ms: int, source: EventSource
@@ -177,7 +159,7 @@ class Settling:
             "origin": source.origin,
             "worker": self.worker,
         }
-        await self._dead_letter(
+        await self.write_letter(
             key,
             record.value,
             refused_event_headers(refused, accepted_at_ms, source),
@@ -185,8 +167,9 @@ class Settling:
             journal,
         )
         log.warning(
-            "dead letter %s: event at %s: %s",
+            "dead letter %s: %s at %s: %s",
             letter.reason.value,
+            named("event", refused.event_id, refused.order_id),
             record.origin,
             letter.detail,
             extra={
@@ -198,27 +181,7 @@ class Settling:
             },
         )
 
-    async def unreadable_record(self, record: InRecord, detail: str, trigger: Trigger) -> None:
-        """Settle a record of ours that can't be read: as it is, headers and all."""
-        letter = DeadLetter(DeadLetterReason.INVALID_EVENT, detail)
-        kept = tuple(
-            header for header in record.headers if not header[0].startswith("dead-letter-")
-        )
-        if all(name != "origin" for name, _ in kept):
-            kept += (("origin", record.origin.encode()),)
-        journal: Journal = {
-            "kind": "decision",
-            "at_ms": self.clock.now_ms(),
-            "trigger": trigger,
-            "origin": record.origin,
-            "worker": self.worker,
-        }
-        await self._dead_letter(record.key, record.value, kept, letter, journal)
-        log.warning(
-            "dead letter %s: record at %s: %s", letter.reason.value, record.origin, letter.detail
-        )
-
-    async def _dead_letter(
+    async def write_letter(
         self,
         key: bytes | None,
         value: bytes | None,
@@ -226,6 +189,15 @@ class Settling:
         letter: DeadLetter,
         journal: Journal,
     ) -> None:
+        """Write a dead letter and its decision; cut to what can be kept where it is too large.
+
+        Args:
+            key: the order id, or what the record had.
+            value: all of it.
+            headers: without those of a dead letter.
+            letter: why.
+            journal: what is known of the decision.
+        """
         if key is None and value is None:
             key = b""  # Kafka's client takes no record that has neither
         whole = OutRecord(
@@ -236,14 +208,14 @@ class Settling:
         )
         if whole.size_bytes <= MAX_RECORD_BYTES and letter.reason is not DeadLetterReason.OVERSIZED:
             try:
-                await self._write(whole, self._journal_of(journal, letter))
+                await self.write(whole, self._journal_of(journal, letter))
             except RecordTooLarge:  # the topic takes less than Kafka's default
                 pass
             else:
                 self.counting.dead_letter(letter.reason)
                 return
-        cut, letter = _cut(self.names.dead_letter, key, value, headers, letter)
-        await self._write(cut, self._journal_of(journal, letter))
+        cut, letter = cut_letter(self.names.dead_letter, key, value, headers, letter)
+        await self.write(cut, self._journal_of(journal, letter))
         self.counting.dead_letter(letter.reason)
 
     def _journal_of(self, journal: Journal, letter: DeadLetter) -> OutRecord:
@@ -252,14 +224,16 @@ class Settling:
             "dead_letter_reason": letter.reason.value,
             "why": letter.detail[:1024],
         }
-        return self._journal_record({**journal, **update})
+        return self.journal_record({**journal, **update})
 
-    def _journal_record(self, journal: Journal) -> OutRecord:
+    def journal_record(self, journal: Journal) -> OutRecord:
+        """Return the record of the attempts topic with these members, keyed by the order id."""
         order_id = journal.get("order_id")
         key = order_id.encode() if isinstance(order_id, str) and order_id else None
         return OutRecord(self.names.attempts, key, render(journal))
 
-    async def _write(self, *records: OutRecord) -> None:
+    async def write(self, *records: OutRecord) -> None:
+        """Return when the broker has these records; one of the attempts topic stands last."""
         sent = self.clock.now_seconds()
         written = await self.producer.write(*records)
         self._compare_clocks(sent, written[-1])
@@ -269,22 +243,3 @@ class Settling:
         if written.append_time_ms >= 0:
             stamp, heard = written.append_time_ms / 1000, self.clock.now_seconds()
             self.counting.clock_offset(max(stamp - heard, 0.0) or min(stamp + 0.001 - sent, 0.0))
-
-
-def _cut(
-    topic: str, key: bytes | None, value: bytes | None, headers: Headers, letter: DeadLetter
-) -> tuple[OutRecord, DeadLetter]:
-    """Return the dead letter of a record that is too large: the first 64 KiB, and what the whole was."""
-    whole = value or b""
-    digest = hashlib.sha256(whole).hexdigest()
-    detail = f"{letter.detail}; the whole value has {len(whole)} bytes and SHA-256 {digest}"
-    # Headers can be what is too large: ours are short and come first, the origin before all.
-    short = [header for header in headers if header_size(header) <= _KEPT_HEADER_BYTES]
-    short.sort(key=lambda header: (header[0] != "origin", header[0] not in RESERVED_HEADERS))
-    kept = tuple(short[:_KEPT_HEADERS])
-    kept += (("value-sha256", digest.encode()), ("value-length", str(len(whole)).encode()))
-    kept += dead_letter_headers(DeadLetterReason.OVERSIZED, detail)
-    key = key if key is None or len(key) <= _KEPT_HEADER_BYTES else None
-    return OutRecord(topic, key, whole[:OVERSIZED_KEPT_BYTES], kept), DeadLetter(
-        DeadLetterReason.OVERSIZED, detail
-    )

@@ -13,19 +13,25 @@ from schemas.attempt_record import Trigger
 from streams.call.destinations import Destinations, NoRoom, Ticket
 from streams.call.https import Call, Caller
 from streams.clock import Clock, due_at_ms
+from streams.kafka.decoding import NewerRecord
+from streams.kafka.producer import RecordTooLarge
+from streams.kafka.records import InRecord
 from streams.notification.decision import (
     DeadLetter,
     DeadLetterReason,
     Delivered,
     RetryAfter,
     decide,
+    out_of_attempts,
 )
 from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Blocked, NoResult, describe
 from streams.operate.counting import Counting
+from streams.oversized import fits
 from streams.partners import Partner
-from streams.settle import Settling, fits
+from streams.settle import Settling
+from streams.unread_records import dead_letter_record, park_record
 
 if TYPE_CHECKING:  # OpenTelemetry comes with an extra
     from streams.operate.tracing import Tracing
@@ -107,6 +113,8 @@ class Stage:
             return DeadLetter(
                 DeadLetterReason.INVALID_EVENT, "the partner no longer lists this profile"
             )
+        if exhausted := out_of_attempts(notification.attempt, notification.profile):
+            return exhausted
         if not fits(notification):
             return DeadLetter(DeadLetterReason.OVERSIZED, "too large to be kept for a retry")
         if self._is_too_late(notification, self.clock.now_ms()):
@@ -148,6 +156,25 @@ class Stage:
         else:
             self.counting.parked(notification, no_room.why, due)
             await self.settling.park(notification, wait, due, trigger, no_room.why)
+
+    async def put_aside(self, record: InRecord, newer: NewerRecord, trigger: Trigger) -> None:
+        """Move a record of a newer version aside as it is, for a worker that knows it; each further time for longer.
+
+        Nobody here can tell what it wants, so no attempt is made and none is counted. It lives as long as any other.
+        """
+        parking = self.policy.parking
+        wait = parking[min(newer.parks, len(parking) - 1)]
+        due = due_at_ms(self.clock.now_ms(), wait.seconds * self.policy.scale)
+        if due >= newer.accepted_at_ms + self.policy.give_up_after_ms:
+            await dead_letter_record(self.settling, record, self._expired(), trigger)
+            return
+        try:
+            await park_record(self.settling, record, newer.parks + 1, wait, due, trigger)
+        except RecordTooLarge as error:
+            letter = DeadLetter(DeadLetterReason.OVERSIZED, str(error))
+            await dead_letter_record(self.settling, record, letter, trigger)
+        else:
+            self.counting.parked_newer()
 
     async def _call(
         self, notification: Notification, partner: Partner, url: str, ticket: Ticket

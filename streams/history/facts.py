@@ -193,6 +193,8 @@ def _of_notification(kind: Kind, record: RawRecord) -> dict[str, Any]:
         members |= {name: value for name, value in event.items() if members.get(name) is None}
     else:
         members["result"] = _result_in(record.value)
+        if record.key is None:
+            members["order_id"] = _order_in(record.value, headers.get("profile"))
     if kind == "dead-letter":
         members["reason"] = headers.get("dead-letter-reason")
         members["detail"] = headers.get("dead-letter-detail")
@@ -212,10 +214,9 @@ def _of_event(value: bytes | None) -> dict[str, Any]:
     payment = members.get("payment")
     payment = payment if isinstance(payment, dict) else {}
     name = _short(members.get("profile"))
-    profile = PROFILES.get(name or "")
     url = members.get("notifyUrl")
     return {
-        "order_id": _short(payment.get(profile.order_id_member if profile else "paymentRequestId")),
+        "order_id": _order_of(payment, name),
         "notification_id": _short(members.get("eventId")),
         "profile": name,
         "partner_id": _short(members.get("partnerId")),
@@ -232,6 +233,15 @@ def _object(value: bytes | None) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return members if isinstance(members, dict) else None
+
+
+def _order_in(body: bytes | None, profile: str | None) -> str | None:
+    return _order_of(_object(body) or {}, profile)
+
+
+def _order_of(members: Mapping[str, Any], profile: str | None) -> str | None:
+    known = PROFILES.get(profile or "")
+    return _short(members.get(known.order_id_member if known else "paymentRequestId"))
 
 
 def _result_in(value: bytes | None) -> str | None:

@@ -36,6 +36,7 @@ _PARKS: Final = {
     "in-flight": "as many calls are under way as the partner's max_in_flight allows",
     "share": "the worker has no share of the destination yet",
     "closed": "the destination asked us to slow down",
+    "newer-version": "a newer version of the notifier wrote it, and only that one can read it",
     "silent": "the destination does not answer; it gets one probe at a time",
 }
 

@@ -1,11 +1,13 @@
 """Reading a notification back from a record of ours: a tier's, or one of the replay topic.
 
 Contract, section 4. Strict: a record whose headers are missing, malformed or contradictory says everything that is wrong
-with it and is then dead-lettered as it is.
+with it and is then dead-lettered as it is. What a newer version wrote and this one can't know is told apart from that.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final, Literal
 
 from schemas.trace_context import LONGEST_TRACEPARENT
 from streams.kafka.records import (
@@ -15,12 +17,16 @@ from streams.kafka.records import (
     REPLAY_RUN_LENGTH,
     RESERVED_HEADERS,
     InRecord,
+    number_in,
     unknown_headers,
 )
 from streams.notification.body import check_body
 from streams.notification.notification import Headers, Notification
 from streams.notification.profile import Profile
 from streams.notification.profiles import PROFILES
+
+_LATER_FORMAT: Final = re.compile(r"[1-9][0-9]{0,7}")
+_PROFILE_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
 class MalformedRecord(ValueError):  # noqa: N818  # what the record is
@@ -31,11 +37,28 @@ class MalformedRecord(ValueError):  # noqa: N818  # what the record is
         super().__init__("; ".join(faults))
 
 
+class NewerRecord(Exception):  # noqa: N818  # what the record is
+    """A record of ours that a newer version wrote and this one can't know. What every version keeps could be read of it.
+
+    Attributes:
+        unknown: what this version does not know.
+        parks: how often it was moved aside without an attempt.
+        accepted_at_ms: when its event was read, milliseconds since the epoch.
+    """
+
+    def __init__(self, unknown: Literal["format", "profile"], parks: int, accepted: int) -> None:
+        self.unknown = unknown
+        self.parks = parks
+        self.accepted_at_ms = accepted
+        super().__init__(f"header {unknown}: of a newer version")
+
+
 class _Reader:
     """Reads headers one by one and remembers every fault."""
 
     def __init__(self, headers: Headers) -> None:
         self.faults: list[str] = []
+        self.unknown_profile = False
         self._values: dict[str, str] = {}
         for name, raw in headers:
             if name not in RESERVED_HEADERS:
@@ -79,9 +102,11 @@ class _Reader:
         return self.number(name) if name in self._values else None
 
     def one_of(self, name: str, choices: Mapping[str, Profile]) -> Profile | None:
-        choice = choices.get(self.text(name, 64))
+        value = self.text(name, 64)
+        choice = choices.get(value)
         if choice is None:
             self.faults.append(f"header {name}: expected one of {', '.join(choices)}")
+            self.unknown_profile = _PROFILE_NAME.fullmatch(value) is not None
         return choice
 
 
@@ -101,10 +126,12 @@ def decode_notification(
         profiles: by name.
 
     Raises:
+        NewerRecord: a newer version wrote it, in a later format or for a profile that this one does not have.
         MalformedRecord: with every fault found.
     """
     read = _Reader(record.headers)
     if (form := read.text("format", 8)) and form != FORMAT:
+        _check_not_later(form, record.headers)
         read.faults.append(f"header format: this version reads format {FORMAT}")
     notification_id = read.text("notification-id", 64)
     partner_id = read.text("partner-id", 64)
@@ -125,10 +152,6 @@ def decode_notification(
         read.faults.append("header due-at-ms: further away than this tier's wait")
     if attempt and first is None:
         read.faults.append("header first-attempt-at-ms: missing although an attempt was made")
-    if profile is not None and attempt >= profile.ladder.attempts:
-        read.faults.append(
-            f"header attempt: {attempt} made, but {profile.name} has {profile.ladder.attempts} in all"
-        )
     if url is not None:
         try:
             check_url(url)
@@ -140,6 +163,8 @@ def decode_notification(
             check_body(record.value, profile, order_id)
         except ValueError as error:
             read.faults.append(f"body: {error}")
+    if read.unknown_profile and len(read.faults) == 1:
+        raise NewerRecord("profile", parks, accepted)  # noqa: EM101  # the header's name
     if read.faults or profile is None or record.value is None:
         raise MalformedRecord(read.faults)
     return Notification(
@@ -162,6 +187,19 @@ def decode_notification(
         traceparent=traceparent,
         extra_headers=unknown_headers(record.headers),
     )
+
+
+def _check_not_later(form: str, headers: Headers) -> None:
+    """Raise `NewerRecord` for a later format, of which only what every format keeps can be read."""
+    if _LATER_FORMAT.fullmatch(form) is None or int(form) <= int(FORMAT):
+        return
+    first = dict(reversed(headers))
+    accepted = number_in(first.get("accepted-at-ms"))
+    if accepted is None:
+        fault = "header accepted-at-ms: not a whole number, which it is in every format"
+        raise MalformedRecord([f"header format: this version reads format {FORMAT}", fault])
+    parks = number_in(first.get("parks")) or 0
+    raise NewerRecord("format", parks, accepted)  # noqa: EM101  # the header's name
 
 
 def _order_id(record: InRecord, faults: list[str]) -> str:

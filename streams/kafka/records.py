@@ -4,6 +4,7 @@ Contract, section 4. How a notification is read back stands in `decoding.py`, wh
 `event_headers.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streams.notification.decision import DeadLetterReason
@@ -142,6 +143,17 @@ def header_size(header: tuple[str, bytes | None]) -> int:
     """Return how many bytes a header's name and value have together."""
     name, value = header
     return len(name.encode("utf-8", "surrogateescape")) + len(value or b"")
+
+
+def replace_headers(headers: Headers, changed: Mapping[str, str]) -> Headers:
+    """Return headers with some of them changed, each where it stood first, and with those added that were missing."""
+    left = dict(changed)
+    replaced = [
+        (name, left.pop(name).encode() if name in left else value)
+        for name, value in headers
+        if name in left or name not in changed
+    ]
+    return (*replaced, *((name, value.encode()) for name, value in left.items()))
 
 
 def number_in(value: bytes | None) -> int | None:

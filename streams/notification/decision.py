@@ -76,6 +76,21 @@ def decide(outcome: Outcome, attempt: int, profile: Profile) -> Decision:
             assert_never(outcome)
 
 
+def out_of_attempts(made: int, profile: Profile) -> DeadLetter | None:
+    """Return the end of a notification that has no attempt left although it waits for one: its ladder became shorter.
+
+    Args:
+        made: attempts so far.
+        profile: whose ladder applies today.
+    """
+    if made < profile.ladder.attempts:
+        return None
+    return DeadLetter(
+        DeadLetterReason.ATTEMPTS_EXHAUSTED,
+        f"no acknowledgement after {made} attempts; the ladder has {profile.ladder.attempts} today",
+    )
+
+
 def _exhausted(outcome: Answered | NoResult, attempt: int) -> DeadLetter:
     if isinstance(outcome, NoResult) and outcome.claimed is Status.SUCCESS:
         return DeadLetter(

@@ -169,6 +169,10 @@ class Counting:
         if self.sample is not None and self.sample.takes(notification.notification_id):
             log.info("parked: %s", why, extra=facts(notification, decision="parked"))
 
+    def parked_newer(self) -> None:
+        """Count a record of a newer version that was moved aside as it is."""
+        self.metrics.parks.labels("other", "newer-version").inc()
+
     def ended(self, notification: Notification, outcome: str, now_ms: int) -> None:
         """Count the end of a notification: acknowledged, or a dead letter's reason."""
         metrics, profile = self.metrics, notification.profile.name

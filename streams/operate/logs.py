@@ -22,6 +22,7 @@ FACTS = ("notification_id", "order_id", "profile", "partner", "attempt", "decisi
 
 _SPEAKING = (OSError, TimeoutError)  # their messages name addresses, paths and errno, no values
 _QUOTED_CAUSES = 4
+_LONGEST_ID = 64
 
 
 def facts(notification: Notification, **more: object) -> dict[str, object]:
@@ -34,6 +35,20 @@ def facts(notification: Notification, **more: object) -> dict[str, object]:
         "attempt": notification.attempt,
     }
     return known | more
+
+
+def id_or_none(text: str | None) -> str | None:
+    """Return what may be said as an id: short and printable, as every id of ours is; anything else is none."""
+    return text if text and len(text) <= _LONGEST_ID and text.isprintable() else None
+
+
+def named(what: str, event_id: str | None, order_id: str | None) -> str:
+    """Name something in a message, by the ids that are known of it: `event evt-1 of order 42`.
+
+    The ids may come from a record that nobody has checked, see `id_or_none`.
+    """
+    event, order = id_or_none(event_id), id_or_none(order_id)
+    return f"{what}{f' {event}' if event else ''}{f' of order {order}' if order else ''}"
 
 
 class Sample:

@@ -59,9 +59,9 @@ TARGET = Label(
 )
 PARK = Label(
     "reason",
-    ("paused", "closed", "silent", "rate-limit", "in-flight", "share"),
+    ("paused", "closed", "silent", "rate-limit", "in-flight", "share", "newer-version"),
     "`paused` by the partner's entry, `closed` by Retry-After, `in-flight`: the destination's limit, `share`: its"
-    " share of the worker",
+    " share of the worker, `newer-version`: written by a version that knows more than this one",
 )
 SIGNATURE = Label(
     "reason", (Failure.UNSIGNED_ANSWER.value, Failure.WRONG_SIGNATURE.value), "what was wrong"

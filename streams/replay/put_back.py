@@ -11,9 +11,8 @@ from schemas.attempt_record import AttemptRecord
 from streams.history.facts import Fact
 from streams.kafka.decoding import MalformedRecord, decode_notification
 from streams.kafka.raw import RawRecord
-from streams.kafka.records import OutRecord, header_text
+from streams.kafka.records import OutRecord, header_text, replace_headers
 from streams.kafka.topics import TopicNames
-from streams.notification.notification import Headers
 
 LONGEST_WHY = 500
 _GOES = frozenset(
@@ -79,14 +78,8 @@ def letter_record(
             "accepted-at-ms": now,
             "last-outcome": "",
         }
-    return OutRecord(names.replay, record.key, record.value, _with(record.headers, changed))
-
-
-def _with(headers: Headers, changed: dict[str, str]) -> Headers:
-    kept = tuple(
-        header for header in headers if header[0] not in _GOES and header[0] not in changed
-    )
-    return kept + tuple((name, value.encode()) for name, value in changed.items())
+    kept = tuple(header for header in record.headers if header[0] not in _GOES)
+    return OutRecord(names.replay, record.key, record.value, replace_headers(kept, changed))
 
 
 def decision_record(

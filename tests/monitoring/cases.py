@@ -90,6 +90,7 @@ SETTLED = "notifier_settled_records_total{tier='source'}"
 PARTITIONS = "notifier_assigned_partitions{group='g'}"
 OLDEST = "notifier_oldest_due_timestamp_seconds{tier='6h'}"
 CERTIFICATE = "notifier_tls_certificate_not_after_timestamp_seconds{partner='p',use='client'}"
+NEWER = "notifier_parks_total{profile='other',reason='newer-version'}"
 NEXT_KEY = "notifier_signing_key_from_timestamp_seconds{partner='p',state='next'}"
 REPLAYED = "notifier_attempts_total{attempt_class='replay',profile='mpp-to-ant',result='%s'}"
 
@@ -183,6 +184,11 @@ CASES = [
         "NotifierReplaysFail",
         {REPLAYED % "refused": "0+1x60", REPLAYED % "acknowledged": "0x60"},
         {REPLAYED % "refused": "0+1x60", REPLAYED % "acknowledged": "0+1x60"},
+    ),
+    Case(
+        "NotifierNewerRecords",
+        {NEWER: "0x5 1+1x60"},
+        {NEWER: "0x5 1+1x5 6x60"},  # a rollout that took five minutes
     ),
     Case(
         "NotifierProduceErrors",

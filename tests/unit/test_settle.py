@@ -15,7 +15,7 @@ from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Status
 from streams.notification.profiles import PROFILES
-from streams.settle import fits
+from streams.oversized import fits
 from tests.unit.bench import UNKNOWN, Bench
 from tests.unit.kit import NOW_MS, event, headers_of, read, read_back
 
@@ -203,8 +203,48 @@ async def test_a_dead_letter_is_logged_once_and_by_id(bench, caplog):
     (line,) = caplog.records
     assert line.levelno == logging.WARNING
     assert line.getMessage() == (
-        "dead letter rejected: notification evt-1: the partner refused it: F PARAM_ILLEGAL"
+        "dead letter rejected: notification evt-1 of order 20261122190741020001001234567:"
+        " the partner refused it: F PARAM_ILLEGAL"
     )
+
+
+ORDER = "20261122190741020001001234567"
+
+
+async def test_a_refused_events_line_names_order_and_event(bench, caplog):
+    """In the text and as members, as far as the event could be read."""
+    await bench.event(read(SOURCE, event(outcome="PENDING")))
+    await bench.event(read(SOURCE, b"no JSON"))
+    known, unknown = caplog.records
+    assert known.getMessage().startswith(
+        f"dead letter invalid-event: event evt-1 of order {ORDER} at {SOURCE}/3/42: outcome: "
+    )
+    assert (known.notification_id, known.order_id) == ("evt-1", ORDER)
+    assert unknown.getMessage().startswith(
+        f"dead letter invalid-event: event at {SOURCE}/3/42: event: no JSON"
+    )
+
+
+async def test_the_line_of_a_record_that_cannot_be_read_names_what_can(bench, caplog):
+    """Event id from the header, order id from the key or else from the body; nothing that may be something else."""
+    await bench.event(read(SOURCE, event()))
+    moved = bench.moved[0]
+    broken = tuple(header for header in moved.headers if header[0] != "origin")
+    hostile = (("notification-id", b"evt-1\nERROR forged"), ("profile", b"x" * 65))
+    tier = "pn-retry-1s"
+    await bench.tier(read(tier, moved.value, key=moved.key, headers=broken))
+    await bench.tier(read(tier, moved.value, key=None, headers=broken))
+    await bench.tier(read(tier, b"{}", key=b"o" * 65, headers=hostile))
+    by_key, by_body, nothing = caplog.records
+    for line in (by_key, by_body):
+        assert line.getMessage().startswith(
+            f"dead letter invalid-event: record evt-1 of order {ORDER} at {tier}/3/42: header origin"
+        )
+        assert (line.notification_id, line.order_id) == ("evt-1", ORDER)
+        assert (line.profile, line.partner, line.attempt) == ("mpp-to-ant", "partner-1", 1)
+        assert line.decision == "invalid-event"
+    assert nothing.getMessage().startswith(f"dead letter invalid-event: record at {tier}/3/42: ")
+    assert {nothing.notification_id, nothing.order_id, nothing.profile} == {None}
 
 
 async def test_what_is_dead_lettered_can_be_read_by_the_replay_topic(bench):

@@ -1,6 +1,6 @@
-"""The registry: every profile by name, and every tier that their ladders use.
+"""The registry: every profile by name, and every tier there is.
 
-A new profile is one file beside this one and one line here.
+A new profile is one file beside this one and one line here; a wait that no tier has yet is one entry of `TIERS` more.
 """
 
 from collections.abc import Mapping
@@ -32,6 +32,27 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
 """By name, in the order of the source documents."""
 
 TIERS: Final[tuple[Wait, ...]] = tuple(
-    sorted({wait for profile in PROFILES.values() for wait in profile.ladder.waits})
+    Wait.parse(label)
+    for label in [
+        "1s",
+        "3s",
+        "30s",
+        "1m",
+        "2m",
+        "5m",
+        "10m",
+        "15m",
+        "30m",
+        "1h",
+        "2h",
+        "3h",
+        "4h",
+        "6h",
+        "15h",
+    ]
 )
-"""Every distinct wait, shortest first. Each has one retry topic, shared by the profiles."""
+"""Every wait that was ever released, shortest first: nothing is ever taken out of this list.
+
+Each has one retry topic, shared by the profiles, and all are read, whether a ladder still uses them or not: a notification
+that an earlier version put there comes out when it is due.
+"""

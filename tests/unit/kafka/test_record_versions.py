@@ -13,7 +13,7 @@ import pytest
 
 from schemas.attempt_record import AttemptRecord
 from schemas.notify_url import check_notify_url
-from streams.kafka.decoding import MalformedRecord, decode_notification
+from streams.kafka.decoding import NewerRecord, decode_notification
 from streams.kafka.event_headers import fresh_event, refused_event_headers
 from streams.kafka.records import (
     FORMAT,
@@ -172,12 +172,15 @@ def test_a_later_version_may_add_members():
     assert AttemptRecord.model_validate_json(value) == ATTEMPT
 
 
-def test_another_format_is_refused_and_not_misread():
-    """A record that says another `format` is refused as a whole: it is dead-lettered with its bytes, never guessed at."""
+def test_a_later_format_is_told_apart_and_not_misread():
+    """A record that says a later `format` is never guessed at: what it takes to put it aside is all that is read of it."""
     record = from_json(RECORDS / WRITTEN / "tier.json")
     headers = tuple(
         (name, str(int(FORMAT) + 1).encode() if name == "format" else value)
         for name, value in record.headers
     )
-    with pytest.raises(MalformedRecord, match="this version reads format 1"):
+    with pytest.raises(NewerRecord) as caught:
         read(replace(record, headers=headers))
+    newer = caught.value
+    assert (newer.unknown, newer.parks) == ("format", NOTIFICATION.parks)
+    assert newer.accepted_at_ms == NOTIFICATION.accepted_at_ms

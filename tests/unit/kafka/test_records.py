@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.notify_url import check_notify_url
-from streams.kafka.decoding import MalformedRecord, decode_notification
+from streams.kafka.decoding import MalformedRecord, NewerRecord, decode_notification
 from streams.kafka.records import (
     RESERVED_HEADERS,
     InRecord,
@@ -19,6 +19,7 @@ from streams.kafka.records import (
     header_text,
     notification_headers,
     notification_record,
+    replace_headers,
     unknown_headers,
 )
 from streams.notification.decision import DeadLetterReason
@@ -206,12 +207,17 @@ CHOICES = ", ".join(PROFILES)
         *((with_(name, b"\xff"), f"header {name}: not UTF-8") for name in (*REQUIRED, "traceparent")),
         *((with_(name, None), f"header {name}: has no value") for name in (*REQUIRED, "notify-url")),
         *((twice(name), f"header {name}: stands more than once") for name in REQUIRED),
-        (with_("format", b"2"), "header format: this version reads format 1"),
-        (with_("profile", b"mpp"), f"header profile: expected one of {CHOICES}"),
+        *(
+            (with_("format", value), "header format: this version reads format 1")
+            for value in (b"0", b"02", b"-2", b"two", b"1.1", ARABIC_ONE)
+        ),
+        *(
+            (with_("profile", value), f"header profile: expected one of {CHOICES}")
+            for value in (b"Mpp", b"mpp to ant", b"2-mars", b"mpp\n")
+        ),
         (with_("last-outcome", b"x" * 129), "header last-outcome: has 129 characters, expected 0 to 128"),
         (with_("traceparent", b"x" * 513), "header traceparent: has 513 characters, expected 1 to 512"),
         (without("first-attempt-at-ms"), "header first-attempt-at-ms: missing although an attempt was made"),
-        (with_("attempt", b"15"), "header attempt: 15 made, but mpp-to-ant has 15 in all"),
         (with_("due-at-ms", str(LATEST + 1).encode()), "header due-at-ms: further away than this tier's wait"),
         (with_("notify-url", b"http://example.com/"), "header notify-url: plain http"),
         (with_("notify-url", b"ftp://example.com/"), "header notify-url: expected an absolute https URL"),
@@ -260,6 +266,65 @@ def test_a_body_whose_result_contradicts_itself_is_refused(code, status, profile
     (fault,) = faults_of(read_back(notification_record("topic", made)))
     assert fault == (
         f"body: {profile.result_member} is not S with code SUCCESS or F with another code"
+    )
+
+
+def newer(record):
+    with pytest.raises(NewerRecord) as caught:
+        decode(record)
+    found = caught.value
+    return found.unknown, found.parks, found.accepted_at_ms
+
+
+def test_what_a_newer_version_wrote_is_no_fault():
+    """A profile that this version does not have, or a later format: with what it takes to put the record aside."""
+    record = read_back(notification_record("topic", notification(parks=3)))
+    accepted = NOW_MS - 4000
+    profile = replace(record, headers=with_("profile", b"mpp-to-mars")(record.headers))
+    assert newer(profile) == ("profile", 3, accepted)
+    later = replace(record, headers=with_("format", b"2")(record.headers))
+    assert newer(later) == ("format", 3, accepted)
+    # In a later format anything may be otherwise.
+    headers = (("format", b"12"), ("accepted-at-ms", b"7"), ("profile", b"\xff"), ("parks", b"x"))
+    assert newer(replace(record, headers=headers, key=None, value=None)) == ("format", 0, 7)
+
+
+@pytest.mark.parametrize("accepted", [None, b"soon", b""])
+def test_a_later_format_without_its_time_is_refused(accepted):
+    """When its event was read stands in every format: without it nobody knows how long the record may wait."""
+    record = read_back(notification_record("topic", notification()))
+    headers = with_("accepted-at-ms", accepted)(with_("format", b"2")(record.headers))
+    faults = faults_of(replace(record, headers=headers))
+    assert faults == [
+        "header format: this version reads format 1",
+        "header accepted-at-ms: not a whole number, which it is in every format",
+    ]
+
+
+def test_an_unknown_profile_with_another_fault_is_refused():
+    """What is broken besides is broken in every version."""
+    record = read_back(notification_record("topic", notification()))
+    headers = without("origin")(with_("profile", b"mpp-to-mars")(record.headers))
+    assert {fault.split(":")[0] for fault in faults_of(replace(record, headers=headers))} == {
+        "header profile",
+        "header origin",
+    }
+
+
+def test_more_attempts_than_the_ladder_has_are_read():
+    """Its ladder became shorter: that is no fault of the record."""
+    made = notification(attempt=99)
+    assert decode(read_back(notification_record("topic", made))) == made
+
+
+def test_headers_are_replaced_where_they_stand():
+    """The first of a name stays in its place with the new value, later ones go, missing ones come last."""
+    headers = (("a", b"1"), ("b", None), ("a", b"2"), ("\udcff", b"3"))
+    assert replace_headers(headers, {"a": "9", "c": "4"}) == (
+        ("a", b"9"),
+        ("b", None),
+        ("\udcff", b"3"),
+        ("c", b"4"),
     )
 
 

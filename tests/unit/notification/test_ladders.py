@@ -62,10 +62,20 @@ def test_every_profile_has_a_table():
     assert set(LADDERS) == set(PROFILES)
 
 
+RELEASED = "1s 3s 30s 1m 2m 5m 10m 15m 30m 1h 2h 3h 4h 6h 15h"
+"""Waits on which notifications of a released version may stand. Add those of a new release; take none out."""
+
+
+def test_every_wait_that_was_ever_released_has_its_tier():
+    """Used by a ladder or not: what stands there is read for ever."""
+    assert set(RELEASED.split()) <= {wait.label for wait in TIERS}
+
+
 def test_tiers():
-    """One tier for each distinct wait, shortest first."""
-    labels = "1s 3s 30s 1m 2m 5m 10m 15m 30m 1h 2h 3h 4h 6h 15h"
-    assert [wait.label for wait in TIERS] == labels.split()
+    """One tier for each wait, shortest first, and none without one: each ladder climbs over tiers only."""
+    assert list(TIERS) == sorted(set(TIERS))
+    assert len({wait.seconds for wait in TIERS}) == len(TIERS)
+    assert {wait for profile in PROFILES.values() for wait in profile.ladder.waits} <= set(TIERS)
 
 
 def test_one_more_rung_is_one_more_entry():
