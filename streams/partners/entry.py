@@ -26,6 +26,10 @@ from streams.partners.route import Proxy, proxy_of
 from streams.partners.tls import partner_tls
 
 Version = Annotated[str, BeforeValidator(values.version)]
+Text = Annotated[str, BeforeValidator(values.text)]
+Flag = Annotated[bool, BeforeValidator(values.flag)]
+Whole = Annotated[int, BeforeValidator(values.whole_number)]
+Number = Annotated[float, BeforeValidator(values.number)]
 
 
 class _Strict(BaseModel):
@@ -51,9 +55,9 @@ class SigningKeyEntry(_Strict):
 class TlsEntry(_Strict):
     """The files of `tls`."""
 
-    client_certificate_file: str | None = Field(None, min_length=1)
-    client_key_file: str | None = Field(None, min_length=1)
-    ca_file: str | None = Field(None, min_length=1)
+    client_certificate_file: Text | None = Field(None, min_length=1)
+    client_key_file: Text | None = Field(None, min_length=1)
+    ca_file: Text | None = Field(None, min_length=1)
 
     def context(self, files: Files) -> ssl.SSLContext:
         """Return the settings that these files make.
@@ -67,10 +71,10 @@ class TlsEntry(_Strict):
 class ProxyEntry(_Strict):
     """The members of `proxy`."""
 
-    url: str = Field(max_length=512)
-    ca_file: str | None = Field(None, min_length=1)
-    user: str | None = Field(None, pattern=r"^[^:\x00-\x1f\x7f]{1,256}$")
-    password_file: str | None = Field(None, min_length=1)
+    url: Text = Field(max_length=512)
+    ca_file: Text | None = Field(None, min_length=1)
+    user: Text | None = Field(None, pattern=r"^[^:\x00-\x1f\x7f]{1,256}$")
+    password_file: Text | None = Field(None, min_length=1)
 
     def proxy(self, files: Files) -> Proxy:
         """Return the proxy that these describe.
@@ -151,8 +155,8 @@ def _known_codes(reasons: dict[str, str], info: ValidationInfo) -> dict[str, str
 class Entry(_Strict):
     """One entry, under its key names."""
 
-    profiles: Annotated[list[Annotated[str, AfterValidator(values.profile)]], Field(min_length=1)]
-    client_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$")]  # what a header can hold
+    profiles: Annotated[list[Annotated[Text, AfterValidator(values.profile)]], Field(min_length=1)]
+    client_id: Annotated[Text, Field(pattern=r"^[\x21-\x7e]{1,128}$")]  # what a header can hold
     private_key_file: Annotated[RSAPrivateKey, PlainValidator(values.private_key)] | None = None
     key_version: Version | None = None
     signing_keys: Annotated[
@@ -162,23 +166,23 @@ class Entry(_Strict):
     peer_public_key_files: dict[
         Version, Annotated[RSAPublicKey, PlainValidator(values.public_key)]
     ] = {}
-    require_signed_response: Annotated[bool | None, AfterValidator(_can_verify)] = Field(
+    require_signed_response: Annotated[Flag | None, AfterValidator(_can_verify)] = Field(
         None, validate_default=True
     )
-    notify_url: Annotated[str, AfterValidator(values.url)] | None = None
+    notify_url: Annotated[Text, AfterValidator(values.url)] | None = None
     allowed_hosts: (
-        Annotated[list[Annotated[str, AfterValidator(values.host)]], Field(min_length=1)] | None
+        Annotated[list[Annotated[Text, AfterValidator(values.host)]], Field(min_length=1)] | None
     ) = None
-    max_in_flight: int = Field(64, ge=1)
-    rate_limit_per_second: float | None = Field(None, gt=0, allow_inf_nan=False)
+    max_in_flight: Whole = Field(64, ge=1)
+    rate_limit_per_second: Number | None = Field(None, gt=0, allow_inf_nan=False)
     request_time_format: Literal["iso8601", "epoch-ms"] = "iso8601"
-    attempt_timeout_seconds: float = Field(5.0, ge=1, le=10)
-    paused: bool = False
+    attempt_timeout_seconds: Number = Field(5.0, ge=1, le=10)
+    paused: Flag = False
     tls: Annotated[TlsEntry, AfterValidator(_usable)] | None = None
     proxy: Annotated[ProxyEntry, AfterValidator(_reachable)] | None = None
     agent_token_file: Annotated[str, PlainValidator(values.secret_text)] | None = None
-    refuse_stale_responses: bool = False
+    refuse_stale_responses: Flag = False
     unmapped_reason: Literal["send", "hold"] = "send"
     reasons: Annotated[
-        dict[Annotated[str, Field(min_length=1)], str], AfterValidator(_known_codes)
+        dict[Annotated[Text, Field(min_length=1)], Text], AfterValidator(_known_codes)
     ] = {}

@@ -1,24 +1,42 @@
 """The faults of an entry, in words for whoever wrote it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from streams.partners.files import shown
 
 
-def faults_of(where: str, error: Any) -> str:  # noqa: ANN401  # pydantic's error details
-    """Say one of pydantic's errors in our words: where, what was seen, what was expected.
+def fault_of(where: str, entry: object, error: Any) -> str:  # noqa: ANN401  # pydantic's error details
+    """Say one of pydantic's errors in our words: where, what was seen, what was expected, on which line.
 
     Args:
-        where: the entry.
+        where: the entry's place.
+        entry: as it was read.
         error: one of `ValidationError.errors()`.
     """
     path = ".".join([where, *(str(part) for part in error["loc"] if part != "[key]")])
+    line = _line(entry, error["loc"])
+    return f"{path}: {_fault(error)}" + (f" (line {line})" if line else "")
+
+
+def _line(entry: object, place: Iterable[object]) -> int | None:
+    """Return the line of a place in an entry, or of the nearest thing around it that is there."""
+    here, line = entry, getattr(entry, "line", None)
+    for part in place:
+        if not (isinstance(here, list) or (isinstance(here, dict) and part in here)):
+            break
+        here = here[part]
+        line = getattr(here, "line", line)
+    return line
+
+
+def _fault(error: Any) -> str:  # noqa: ANN401  # as above
     if error["type"] == "missing":
-        return f"{path}: missing, expected with every entry"
+        return "missing, expected with every entry"
     if error["type"] == "extra_forbidden":
-        return f"{path}: there is no such key; expected one of those in the contract"
+        return "there is no such key; expected one of those in the contract"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if error["type"] == "value_error" and not message.startswith("expected"):
-        return f"{path}: {message}"
+        return str(message)
     expected = message if message.startswith("expected") else f"expected: {message}"
-    return f"{path}: seen {shown(error['input'])}, {expected}"
+    return f"seen {shown(error['input'])}, {expected}"

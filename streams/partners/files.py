@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from streams.partners.certificates import Certificates, Kind, certificates_in
+from streams.partners.yaml_text import Written
 from streams.secret_files import why_exposed
 
 LEAST_BITS: Final = 2048
@@ -27,6 +28,10 @@ def shown(value: object) -> str:
     """Return a value of the file for a message. Not whole when it is long: it may be a key, pasted."""
     if isinstance(value, str) and (len(value) > _LONGEST_SHOWN or "\n" in value):
         return f"text of {len(value)} characters"
+    if isinstance(value, Written) and value.kind == "null":
+        return f"no value ({value})" if value else "no value"
+    if isinstance(value, Written) and value.kind != "str":
+        return str(value)  # a number or the like: as it was typed, without quotes
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "a mapping"
     return repr(value)

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from streams.notification.intake import PartnerTerms
 from streams.partners.certificates import expiry_warnings
 from streams.partners.entry import Entry
-from streams.partners.faults import faults_of
+from streams.partners.faults import fault_of
 from streams.partners.files import Files, Signature, shown, signature_of
 from streams.partners.partner import Partner, SigningKey
-from streams.partners.values import Context
+from streams.partners.values import Context, is_null
 from streams.partners.yaml_text import InvalidYaml, read_yaml
 
 _LONGEST_ID: Final = 64
@@ -85,12 +85,11 @@ def load_partners(
     faults: list[str] = []
     warnings: list[str] = []
     partners: dict[str, Partner] = {}
-    for partner_id, raw in entries.items():
+    for written, raw in entries.items():
+        partner_id = str(written)
         where = f"partners.{partner_id}"
-        if not isinstance(partner_id, str) or not 0 < len(partner_id) <= _LONGEST_ID:
-            faults.append(
-                f"{where}: expected an id of text, 1 to {_LONGEST_ID} characters; quote numbers"
-            )
+        if is_null(written) or not 0 < len(partner_id) <= _LONGEST_ID:
+            faults.append(f"{where}: expected an id of text, 1 to {_LONGEST_ID} characters")
             continue
         files = Files(path.parent)
         try:
@@ -98,7 +97,7 @@ def load_partners(
                 raw, context=Context(files, now_seconds, allow_http=allow_http)
             )
         except ValidationError as exc:
-            faults += [faults_of(where, error) for error in exc.errors(include_url=False)]
+            faults += [fault_of(where, raw, error) for error in exc.errors(include_url=False)]
         else:
             partner = _partner(partner_id, entry, files, _fingerprint(raw, files))
             before = (known or {}).get(partner_id)
@@ -113,7 +112,7 @@ def load_partners(
     return Partners(partners, tuple(warnings), watched)
 
 
-def _entries(path: Path, watched: Mapping[Path, Signature]) -> dict[Any, Any]:
+def _entries(path: Path, watched: Mapping[Path, Signature]) -> dict[str, Any]:
     try:
         content = read_yaml(path.read_bytes())
     except OSError as exc:

@@ -10,8 +10,14 @@ from pydantic import ValidationInfo
 from schemas.notify_url import check_notify_url, host_of, origin_of
 from streams.notification.profiles import PROFILES
 from streams.partners.files import Files
+from streams.partners.yaml_text import Written
 
 _VERSION: Final = re.compile(r"[0-9A-Za-z._-]{1,32}")
+_FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_WHOLE: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_DECIMAL: Final = re.compile(
+    r"[-+]?((0|[1-9][0-9]{0,17})(\.[0-9]{0,17})?|\.[0-9]{1,17})([eE][-+]?[0-9]{1,2})?"
+)
 
 
 class Context:
@@ -35,11 +41,63 @@ def context(info: ValidationInfo) -> Context:
     return context
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        message = "expected the name of a file"
+def is_null(value: object) -> bool:
+    """Tell whether a value was left out after its key, or written as `~` or `null` without quotes."""
+    return isinstance(value, Written) and value.kind == "null"
+
+
+def text(value: object) -> object:
+    """Let text through as it was typed: `010`, `NO` and `1:30` are what they look like."""
+    if is_null(value):
+        message = "expected text; leave the key out, or quote it where this is meant"
         raise ValueError(message)
     return value
+
+
+def flag(value: object) -> object:
+    """Return a boolean. YAML 1.1's other words for one say plainly what is meant."""
+    kind = value.kind if isinstance(value, Written) else ""
+    found = _FLAGS.get(str(value).lower()) if kind == "bool" else None
+    if found is None:
+        message = "expected a valid boolean: true or false, without quotes"
+        raise ValueError(message)
+    return found
+
+
+def whole_number(value: object) -> int:
+    """Return an integer that is written in a way that no two readers of YAML take for two numbers."""
+    if not isinstance(value, Written) or not value.plain or not _WHOLE.fullmatch(value):
+        message = f"expected a valid integer, decimal and without quotes, like 64{_hint(value)}"
+        raise ValueError(message)
+    return int(value)
+
+
+def number(value: object) -> float:
+    """Return a number that is written in a way that no two readers of YAML take for two numbers."""
+    if not isinstance(value, Written) or not value.plain or not _DECIMAL.fullmatch(value):
+        message = f"expected a finite number, decimal and without quotes, like 2.5{_hint(value)}"
+        raise ValueError(message)
+    return float(value)
+
+
+def _hint(value: object) -> str:
+    """Say why what looks like a number is none."""
+    if not isinstance(value, Written) or value.kind == "null":
+        return ""
+    if not value.plain:
+        return " (it is quoted)" if _DECIMAL.fullmatch(value) else ""
+    if re.fullmatch(r"[-+]?0[0-9_]+(\.[0-9]*)?", value):
+        return " (with a leading zero it is an octal number to some readers)"
+    if re.fullmatch(r"[-+]?[0-9]+(:[0-9]+)+(\.[0-9]*)?", value):
+        return " (with colons it is a number of base 60 to some readers)"
+    return ""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value or is_null(value):
+        message = "expected the name of a file"
+        raise ValueError(message)
+    return str(value)
 
 
 def private_key(value: object, info: ValidationInfo) -> RSAPrivateKey:
@@ -58,25 +116,23 @@ def secret_text(value: object, info: ValidationInfo) -> str:
 
 
 def version(value: object) -> str:
-    """Return a key version as text; YAML reads 1 as a number."""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not _VERSION.fullmatch(text):
+    """Return a key version as it was typed: it is text, and 010 is neither 8 nor 10."""
+    if not isinstance(value, str) or is_null(value) or not _VERSION.fullmatch(value):
         message = "expected a key version like 1"
         raise ValueError(message)
-    return text
+    return str(value)
 
 
 def moment(value: object) -> float:
-    """Return a time as seconds since the epoch; YAML reads an unquoted one by itself."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            value = None
-    if not isinstance(value, datetime) or value.tzinfo is None:
+    """Return a time as seconds since the epoch."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
         message = "expected an ISO 8601 time with offset like 2027-01-01T00:00:00Z"
         raise ValueError(message)
-    return value.timestamp()
+    return moment.timestamp()
 
 
 def profile(name: str) -> str:

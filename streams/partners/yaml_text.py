@@ -1,9 +1,23 @@
-"""YAML as the partners file is written: safe types, and no key twice."""
+"""YAML as the partners file is written: every plain value as it stands there, and no key twice.
+
+YAML 1.1 reads `010` as 8, `1:30` as 90, `NO` as false and `2027-01-01` as a date, and YAML 1.2 reads each otherwise. So
+nothing is read here but text; each key of an entry says what it takes (`streams.partners.values`).
+"""
 
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Final, Self
 
 import yaml
+
+_TAGS: Final = "tag:yaml.org,2002:"
+_PLAIN: Final = ("null", "bool", "int", "float", "timestamp", "value", "str")
+_TABLES: Final = (None, "!", f"{_TAGS}map", f"{_TAGS}seq", f"{_TAGS}str")
+_SENTENCES: Final = {
+    "found character '\\t' that cannot start any token": "a tab; expected spaces",
+    "but found another document": "a second document; expected one alone",
+    "found unhashable key": "a key that is a list or a mapping; expected text",
+}
+"""What PyYAML says of common slips, and what we say."""
 
 
 class InvalidYaml(ValueError):  # noqa: N818  # named after what it says about the text
@@ -14,28 +28,99 @@ class InvalidYaml(ValueError):  # noqa: N818  # named after what it says about t
         super().__init__("\n".join(faults))
 
 
+class Written(str):
+    """A value as it was written.
+
+    Attributes:
+        line: where, from 1.
+        kind: what YAML 1.1 takes it for: `str` for all that is quoted, `int` for `010`, `null` for nothing at all.
+        plain: whether it stands there without quotes.
+    """
+
+    __slots__ = ("kind", "line", "plain")
+    line: int
+    kind: str
+    plain: bool
+
+    def __new__(cls, text: str, *, line: int, kind: str, plain: bool) -> Self:
+        """Return the text with where it stands and what YAML takes it for."""
+        written = super().__new__(cls, text)
+        written.line, written.kind, written.plain = line, kind, plain
+        return written
+
+
+class WrittenMapping(dict[Hashable, Any]):
+    """A mapping, and the line on which it begins."""
+
+    line: int
+
+
+class WrittenList(list[Any]):
+    """A list, and the line on which it begins."""
+
+    line: int
+
+
 class _Loader(yaml.SafeLoader):
-    """Notes keys that are given twice, of which YAML would silently keep the last."""
+    """Makes text of every scalar, and notes keys that are given twice, of which YAML would silently keep the last."""
 
     twins: list[tuple[int, str]]
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002  # PyYAML's
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                continue  # the base class says so, with its line
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                self.twins.append((line, f"the key {str(key)[:64]!r} is given twice"))
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's
+        tag = getattr(event, "tag", None)
+        if tag not in _TABLES and not isinstance(event, yaml.AliasEvent):
+            # `!!int 010` asks for just the reading that is not done here
+            shown = str(tag).replace(_TAGS, "!!")[:64]
+            problem = f"the tag {shown!r}; expected the value without it"
+            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+        return super().compose_node(parent, index)
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401  # PyYAML's
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    self.twins.append((line, f"the key {key.value[:64]!r} is given twice"))
+                seen.add(key.value)
+        return node
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _written(_: _Loader, node: yaml.ScalarNode) -> Written:
+    kind = node.tag.removeprefix(_TAGS)
+    return Written(node.value, line=_line(node), kind=kind, plain=node.style is None)
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> Any:  # noqa: ANN401  # PyYAML's two steps, for aliases
+    made = WrittenMapping()
+    made.line = _line(node)
+    yield made
+    made.update(loader.construct_mapping(node))
+
+
+def _list(loader: _Loader, node: yaml.SequenceNode) -> Any:  # noqa: ANN401  # as above
+    made = WrittenList()
+    made.line = _line(node)
+    yield made
+    made.extend(loader.construct_sequence(node))
+
+
+for _kind in _PLAIN:
+    _Loader.add_constructor(_TAGS + _kind, _written)
+_Loader.add_constructor(f"{_TAGS}map", _mapping)
+_Loader.add_constructor(f"{_TAGS}seq", _list)
 
 
 def read_yaml(text: bytes) -> Any:  # noqa: ANN401  # whatever YAML holds; the caller narrows it
-    """Read one YAML document.
+    """Read one YAML document: mappings, lists, and `Written` for all else. None when it is empty.
+
+    Merge keys (`<<`) and aliases are followed.
 
     Raises:
         InvalidYaml: with every fault.
@@ -48,7 +133,10 @@ def read_yaml(text: bytes) -> Any:  # noqa: ANN401  # whatever YAML holds; the c
         value = loader.get_single_data()
     except yaml.MarkedYAMLError as exc:
         line = 0 if exc.problem_mark is None else exc.problem_mark.line + 1
-        faults.append((line, f"no YAML: {exc.problem}"))
+        problem = str(exc.problem)
+        faults.append((line, f"no YAML: {_SENTENCES.get(problem, problem)}"))
+    except yaml.reader.ReaderError as exc:
+        faults.append(_unreadable(text, exc))
     except (yaml.YAMLError, ValueError, RecursionError) as exc:
         reason = getattr(exc, "reason", None) or "a value can't be read"
         faults.append((0, f"no YAML: {reason}"))
@@ -57,3 +145,13 @@ def read_yaml(text: bytes) -> Any:  # noqa: ANN401  # whatever YAML holds; the c
             [f"line {line}: {what}" if line else what for line, what in sorted(faults)]
         )
     return value
+
+
+def _unreadable(text: bytes, error: yaml.reader.ReaderError) -> tuple[int, str]:
+    """Say where the text is none."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as exc:
+        line = text.count(b"\n", 0, exc.start) + 1
+        return line, f"no YAML: seen the byte 0x{text[exc.start]:02x}, expected UTF-8"
+    return 0, f"no YAML: {error.reason}"
