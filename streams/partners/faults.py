@@ -19,7 +19,7 @@ def fault_of(where: str, entry: object, error: Any) -> str:  # noqa: ANN401  # p
     return f"{path}: {_fault(error)}" + (f" (line {line})" if line else "")
 
 
-def _line(entry: object, place: Iterable[object]) -> int | None:
+def _line(entry: object, place: Iterable[Any]) -> int | None:
     """Return the line of a place in an entry, or of the nearest thing around it that is there."""
     here, line = entry, getattr(entry, "line", None)
     for part in place:
