@@ -117,9 +117,9 @@ def write_partners_file(
         directory: where; the file names its keys by their whole path.
         notify_urls: each profile's default URL.
         keys: whose sender signs and whose receiver and authority are trusted.
-        options: more members for a partner's entry, or others instead, by the partner's name.
+        options: more members for a partner's entry, or others instead, by the partner's name; None leaves one out.
     """
-    entries = {
+    entries: dict[str, dict[str, Any]] = {
         partner: {
             "profiles": [profile],
             "client_id": CLIENT_ID,
@@ -131,6 +131,10 @@ def write_partners_file(
             **(options or {}).get(partner, {}),
         }
         for profile, partner in PARTNERS.items()
+    }
+    entries = {
+        partner: {name: value for name, value in entry.items() if value is not None}
+        for partner, entry in entries.items()
     }
     path = directory / "partners.yaml"
     path.write_text(yaml.safe_dump({"partners": entries}, sort_keys=False, width=1000), "utf-8")

@@ -45,7 +45,6 @@ def files(tmp_path_factory):
     }
     path = write_partners_file(folder, URLS, keys, options={"ant": rotating})
     entries = yaml.safe_load(path.read_text())["partners"]
-    entries["ant"] = {name: value for name, value in entries["ant"].items() if value is not None}
     path.write_text(yaml.safe_dump({"partners": {"ant": entries["ant"]}}))
     return folder
 
