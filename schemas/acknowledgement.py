@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 
 from schemas.fields import WireObject
-from schemas.strict_json import MalformedJson, loads
+from schemas.strict_json import TWICE, MalformedJson, loads, loads_marking
 
 MAX_CODE_LENGTH = 64
 
@@ -37,15 +37,60 @@ class Acknowledgement(WireObject):
 
 
 def read_acknowledgement(raw: bytes) -> Acknowledgement:
-    """Read the body of an answer.
+    """Read the body of an answer: JSON with one meaning as far as `result` goes, whatever else stands in it.
 
     Raises:
         UnreadableAcknowledgement: no JSON, no result, or a status other than S, F and U.
     """
     try:
         return Acknowledgement.model_validate(loads(raw))
-    except MalformedJson as exc:
-        raise UnreadableAcknowledgement(str(exc)) from exc
+    except MalformedJson:
+        return _read_what_is_needed(raw)
     except ValidationError:
-        message = "the answer has no result.resultStatus of S, F or U"
-        raise UnreadableAcknowledgement(message) from None  # the cause quotes the answer
+        # The cause quotes the answer.
+        raise UnreadableAcknowledgement(_what_is_wrong(loads(raw))) from None
+
+
+def _read_what_is_needed(raw: bytes) -> Acknowledgement:
+    """Read an answer that is odd: what is needed must be without doubt, the rest need only be JSON."""
+    try:
+        answer = loads_marking(raw)
+    except MalformedJson as exc:
+        if not raw.strip():
+            message = "empty"
+        elif raw.lstrip().startswith(b"<"):
+            message = "HTML or XML, no JSON"
+        else:
+            message = str(exc)
+        raise UnreadableAcknowledgement(message) from None
+    result = answer.get("result") if isinstance(answer, dict) else None
+    needed = result if isinstance(result, dict) else {}
+    status, code = needed.get("resultStatus"), needed.get("resultCode")
+    if code is TWICE or (isinstance(code, str) and not _is_text(code)):
+        message = "result.resultCode is named twice or is no text"
+        raise UnreadableAcknowledgement(message)
+    try:
+        return Acknowledgement.model_validate(
+            {"result": {"resultStatus": status, "resultCode": code}}
+        )
+    except ValidationError:
+        raise UnreadableAcknowledgement(_what_is_wrong(answer)) from None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _what_is_wrong(answer: object) -> str:
+    result = answer.get("result") if isinstance(answer, dict) else None
+    if result is TWICE:
+        return "two members result"
+    if not isinstance(result, dict):
+        return "JSON without an object result"
+    if result.get("resultStatus") is TWICE:
+        return "two members result.resultStatus"
+    return "result.resultStatus is none of S, F and U"

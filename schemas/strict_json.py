@@ -1,6 +1,7 @@
 """JSON as this project reads it: one meaning for one sequence of bytes, or a refusal.
 
-Events, the bodies on tiers and partners' answers all come through here.
+Events, the bodies on tiers and partners' answers all come through here. Of an answer only `result` is needed; where
+something else in it is odd, `loads_marking` reads it all the same and marks what nobody may rely on.
 """
 
 import json
@@ -53,6 +54,46 @@ def loads(raw: bytes) -> Any:  # noqa: ANN401  # whatever JSON holds; each calle
 _TOO_DEEP: Final = f"more than {MAX_DEPTH} levels of objects and arrays"
 
 
+class _Twice:
+    """Stands where a member is named twice in one object: it is no value of either."""
+
+    def __repr__(self) -> str:
+        return "TWICE"
+
+
+TWICE: Final = _Twice()
+
+
+def loads_marking(raw: bytes) -> Any:  # noqa: ANN401  # as above
+    """Read one JSON value of which only some is needed, and which `loads` refuses.
+
+    A byte order mark is passed over (RFC 8259, section 8.1). `TWICE` stands for a member that is named twice; what is no
+    UTF-8, and half a surrogate pair, is half a surrogate in the text; control characters stand as they are; numbers are
+    None. Where strings and members begin and end does not depend on any of that.
+
+    Raises:
+        MalformedJson: no JSON even so, NaN or infinity, or more than `MAX_DEPTH` levels.
+    """
+    text = raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
+    try:
+        value = _MARKING_DECODER.decode(text)
+    except json.JSONDecodeError as exc:
+        message = f"no JSON at character {exc.pos}: {exc.msg}"
+        raise MalformedJson(message) from None  # the cause holds the whole document
+    except RecursionError:
+        raise MalformedJson(_TOO_DEEP) from None
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+        raise MalformedJson(_TOO_DEEP)
+    return value
+
+
+def _marking_twins(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique: dict[str, Any] = {}
+    for name, value in members:
+        unique[name] = TWICE if name in unique else value
+    return unique
+
+
 def _without_twins(members: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(members)
     if len(unique) != len(members):
@@ -85,4 +126,11 @@ _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_without_twins,
     parse_float=_finite,
     parse_constant=_refuse_constant,
+)
+_MARKING_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_marking_twins,
+    parse_int=lambda _: None,
+    parse_float=lambda _: None,
+    parse_constant=_refuse_constant,
+    strict=False,
 )

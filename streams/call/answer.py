@@ -1,7 +1,12 @@
-"""What an answer means (contract, section 2): pure, over the status, the headers and the exact bytes."""
+"""What an answer means (contract, section 2): pure, over the status, the headers and the exact bytes.
+
+Judged by what is needed: status, signature, `result`. No header is looked at but the signature's, and a Content-Encoding
+that names a real coding: some servers write a charset there, or `none`, and the bytes are signed as they are.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -9,7 +14,16 @@ from schemas.acknowledgement import UnreadableAcknowledgement, read_acknowledgem
 from streams.call.signing import string_to_sign, verify
 from streams.notification.outcome import Answered, Failure, NoResult, Outcome, Status
 
-_OK = 200
+_OK: Final = 200
+_CODINGS: Final = frozenset(
+    {
+        # IANA's registry of HTTP content codings
+        *("aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip", "x-compress", "x-gzip", "zstd"),
+        # and what is used without being registered
+        *("brotli", "bzip2", "lz4", "lzma", "snappy", "x-bzip2", "x-lzma", "x-snappy", "xz"),
+    }
+)  # fmt: skip
+"""What changes a body. Anything else in Content-Encoding is a mistake that changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +46,26 @@ class Expected:
 
 
 def judge(
-    http_status: int, headers: Mapping[str, str], body: bytes | Failure, expected: Expected
+    http_status: int, headers: Mapping[str, str], body: bytes | NoResult, expected: Expected
 ) -> Outcome:
     """Return what an answer brought.
 
     Args:
         http_status: of the answer.
         headers: of the answer, under lower-case names; those given twice joined with a comma.
-        body: its bytes, or why they could not be read.
+        body: its bytes, or what came of reading them.
         expected: what to hold it against.
     """
     if http_status != _OK:
         return NoResult(Failure.HTTP_STATUS)
-    if isinstance(body, Failure):
-        return NoResult(body)
-    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-        return NoResult(Failure.UNREADABLE_ANSWER)
+    if isinstance(body, NoResult):
+        return body
+    if (named := headers.get("content-encoding")) and (coding := _coding(named)) is not None:
+        return _unreadable(f"content coding {coding}, which was not asked for")
     try:
         result = read_acknowledgement(body).result
-    except UnreadableAcknowledgement:
-        return NoResult(Failure.UNREADABLE_ANSWER)
+    except UnreadableAcknowledgement as exc:
+        return _unreadable(f"body: {exc}")
     status, code = Status(result.result_status), result.result_code
     failure = _signature_failure(headers, body, expected)
     if failure is None and expected.stale and status is Status.SUCCESS:
@@ -59,6 +73,16 @@ def judge(
     return (
         Answered(status, code) if failure is None else NoResult(failure, claimed=status, code=code)
     )
+
+
+def _unreadable(what: str) -> NoResult:
+    return NoResult(Failure.UNREADABLE_ANSWER, detail=what)
+
+
+def _coding(named: str) -> str | None:
+    """Return the first real coding that a Content-Encoding names."""
+    words = (word.strip().lower() for word in named.split(","))
+    return next((word for word in words if word in _CODINGS), None)
 
 
 def _signature_failure(

@@ -6,29 +6,25 @@ the contract counts calls. Idle connections are dropped before common servers dr
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
 import aiohttp
 import httpx
-from aiohttp.connector import Connection
 from yarl import URL
 
 from schemas.notify_url import NotifyUrl
 from streams.call.connector import PartnerConnector, Sources
-from streams.call.failures import NETWORK_ERRORS, failure_of
+from streams.call.protocol import protocol_of
 from streams.call.resolver import CheckedResolver
-from streams.notification.outcome import Failure, RequestLeft
+from streams.call.response import ResponseReader
+from streams.notification.outcome import RequestLeft
 from streams.partners import Proxy
 
-MAX_ANSWER_BYTES: Final = 64 * 1024
-_IDLE_SECONDS: Final = 4.0  # Node.js, Apache httpd and uvicorn close theirs after 5 s
 _KNOWN_ORIGINS: Final = 4096
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # one time-out over all, the caller's
-_INFORMATIONAL: Final = range(100, 200)
-_SWITCHING_PROTOCOLS: Final = 101
 
 
 @dataclass(slots=True)
@@ -40,23 +36,24 @@ class Exchange:
         left: whether the partner may have seen the request.
         http_status: of the answer, once it has come.
         headers: of the answer, under lower-case names; those given twice joined with a comma.
-        body: the whole answer, or why it could not be read; None before its end.
+        body: of the answer, once it is whole.
     """
 
     target: NotifyUrl
     left: RequestLeft = RequestLeft.NO
     http_status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | Failure | None = None
+    body: bytes = b""
 
 
 class ExchangeTransport(httpx.AsyncBaseTransport):
-    """An httpx transport on aiohttp's connector and parser, without aiohttp's session between them.
+    """An httpx transport on aiohttp's connections, without aiohttp's session and parser between them.
 
     aiohttp's connections, because httpx's own pool gives way from 64 calls at once; no session, because building its
-    request and its response takes six times what the bytes take on their way (docs/performance.md). The URL goes out
-    as it came in (httpx and yarl would each re-quote it, and it is signed), the exchange learns how far the request
-    got, and exceptions stay aiohttp's own. It follows, decodes, stores and repeats nothing.
+    request and its response takes six times what the bytes take on their way (docs/performance.md); a parser of our own
+    (`streams.call.response` says why). The URL goes out as it came in (httpx and yarl would each re-quote it, and it is
+    signed), the exchange learns how far the request got, and exceptions stay as they were raised. It follows, decodes,
+    stores and repeats nothing.
 
     Args:
         connector: makes and keeps connections.
@@ -67,7 +64,7 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
         self._origins: dict[str, aiohttp.ClientRequest] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and return its answer once the head has come.
+        """Send a request and return its answer once it is whole.
 
         Args:
             request: its extension `exchange` says where it goes and is told how far it got; its body is bytes.
@@ -88,33 +85,21 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
         connection = await self._connector.connect(
             self._origin(exchange.target.origin), [], _NO_TIMEOUT
         )
+        reader = ResponseReader()
         try:
-            return await self._answer(connection, head + request.read(), exchange)
+            done = protocol_of(connection).begin(head + request.read(), reader)
+            exchange.left = RequestLeft.PERHAPS
+            await done
         except BaseException:
             connection.close()
             raise
-
-    async def _answer(
-        self, connection: Connection, wire: bytes, exchange: Exchange
-    ) -> httpx.Response:
-        protocol, transport = connection.protocol, connection.transport
-        if protocol is None or transport is None or transport.is_closing():
-            message = "the connection was closed before it was written to"
-            raise aiohttp.ClientConnectionResetError(message)
-        protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-        exchange.left = RequestLeft.PERHAPS
-        transport.write(wire)
-        while True:
-            head, payload = await protocol.read()
-            if head.code not in _INFORMATIONAL or head.code == _SWITCHING_PROTOCOLS:
-                break
-        exchange.left, exchange.http_status = RequestLeft.YES, head.code
-        headers = exchange.headers
-        for raw_name, raw_value in head.raw_headers:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        finally:
+            if reader.status is not None:
+                exchange.left, exchange.http_status = RequestLeft.YES, reader.status
+                exchange.headers, exchange.body = reader.headers, reader.body
+        connection.release()
         # httpx needs no headers, as it shall neither follow, decode nor keep anything.
-        return httpx.Response(head.code, stream=_Body(connection, payload))
+        return httpx.Response(reader.status or 0, stream=httpx.ByteStream(reader.body))
 
     def _origin(self, origin: str) -> aiohttp.ClientRequest:
         """Return what the connector wants to know of an origin."""
@@ -130,28 +115,6 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close every connection, also those in use."""
         await self._connector.close()
-
-
-class _Body(httpx.AsyncByteStream):
-    """An answer's bytes. Closing it early closes the connection; read to its end, the connection is kept."""
-
-    def __init__(self, connection: Connection, payload: aiohttp.StreamReader) -> None:
-        self._connection = connection
-        self._payload = payload
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if chunk := await self._payload.readany():
-            return chunk
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        if self._payload.at_eof():
-            self._connection.release()
-        else:
-            self._connection.close()
 
 
 class PartnerClient:
@@ -180,7 +143,6 @@ class PartnerClient:
             resolver,
             limit=0,  # calls at once are bounded per destination, before they come here
             ssl=context,
-            keepalive_timeout=_IDLE_SECONDS,
         )
         self._transport = ExchangeTransport(connector)
         self._headers = (
@@ -196,7 +158,7 @@ class PartnerClient:
 
         Raises:
             DestinationBlocked: the host resolved to a forbidden address.
-            aiohttp.ClientError: it failed before the answer's head had come; any of `NETWORK_ERRORS`.
+            aiohttp.ClientError: there is no whole answer; any of `NETWORK_ERRORS`.
         """
         # httpx sees the origin only: it logs URLs, and a path may hold a token.
         url = _origin_url(exchange.target.origin)
@@ -213,13 +175,7 @@ class PartnerClient:
             stream=httpx.ByteStream(body),
             extensions={"exchange": exchange},
         )
-        answer = await self._transport.handle_async_request(request)
-        try:
-            exchange.body = await _read(answer)
-        except NETWORK_ERRORS as exc:
-            exchange.body = failure_of(exc)
-        finally:
-            await answer.aclose()
+        await self._transport.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close every connection, also those in use."""
@@ -229,12 +185,3 @@ class PartnerClient:
 _origin_url = lru_cache(maxsize=_KNOWN_ORIGINS)(
     httpx.URL
 )  # reading one costs as much as a verification
-
-
-async def _read(answer: httpx.Response) -> bytes | Failure:
-    body = b""
-    async for chunk in answer.stream:  # type: ignore[union-attr]  # always our own, which is asynchronous
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            return Failure.OVERSIZED_ANSWER
-    return body

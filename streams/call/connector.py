@@ -1,4 +1,8 @@
-"""Where a connection comes from and how it gets there: a fixed source address, a forward proxy.
+"""Where a connection comes from and how it gets there: look-ups, a fixed source address, a forward proxy.
+
+A changed look-up is used within `LOOKUP_SECONDS` + `GREATEST_AGE_SECONDS` (`streams.call.protocol`): an address is kept
+for the one, and a connection for the other at most, also where the old address still answers. How long a name server
+wants its answer kept can't be seen through the system's resolver.
 
 A proxy is asked for a tunnel (CONNECT) and has a trust of its own; TLS with the partner goes through it end to end, so
 that it sees neither body nor signature. It looks names up itself: that is why a partner behind one needs allowed_hosts.
@@ -6,6 +10,7 @@ that it sees neither body nor signature. It looks names up itself: that is why a
 
 import asyncio
 import errno
+import functools
 import logging
 import socket
 from collections.abc import Mapping
@@ -14,12 +19,17 @@ from typing import Any, Final
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from streams.call.protocol import IDLE_SECONDS, PartnerProtocol
 from streams.call.resolver import CheckedResolver
+from streams.call.response import MAX_HEAD_BYTES
 from streams.partners import Proxy
 
 log = logging.getLogger(__name__)
 
-_LARGEST_HEAD: Final = 8192
+LOOKUP_SECONDS: Final = 10
+"""How long an address that was looked up is used for new connections; a failed look-up is not kept."""
+_NEXT_ADDRESS_SECONDS: Final = 0.25
+"""How long an address has for its connection before the next one is tried beside it (RFC 8305, section 5)."""
 _SAY_EVERY_SECONDS: Final = 60.0
 
 Sources = Mapping[socket.AddressFamily, str]
@@ -52,7 +62,7 @@ def bound_socket(sources: Sources, family: int, kind: int, protocol: int) -> soc
 
 
 class PartnerConnector(aiohttp.TCPConnector):
-    """aiohttp's connector, with these two things.
+    """aiohttp's connector, with these things and connections of our own.
 
     Args:
         proxy: the partner's, or None.
@@ -70,7 +80,16 @@ class PartnerConnector(aiohttp.TCPConnector):
     ) -> None:
         if sources:
             options["socket_factory"] = lambda info: bound_socket(sources, *info[:3])
-        super().__init__(resolver=resolver, **options)
+        super().__init__(
+            resolver=resolver,
+            keepalive_timeout=IDLE_SECONDS,
+            ttl_dns_cache=LOOKUP_SECONDS,
+            happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS,
+            **options,
+        )
+        self._factory = functools.partial(  # type: ignore[assignment]  # ours is one of aiohttp's
+            PartnerProtocol, asyncio.get_running_loop()
+        )
         self._through = proxy
         self._sources = sources
         self._checked = resolver
@@ -190,7 +209,7 @@ class _Reply(asyncio.Protocol):
             words = self._head.split(b"\r\n", 1)[0].split(b" ", 2)
             well_formed = len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit()
             self.status.set_result(words[1].decode()[:3] if well_formed else "no HTTP")
-        elif len(self._head) > _LARGEST_HEAD:
+        elif len(self._head) > MAX_HEAD_BYTES:
             self.status.set_result("a head without end")
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,6 +1,6 @@
-"""From what aiohttp raises to why an attempt brought no result.
+"""From what was raised on the way to why an attempt brought no result.
 
-The exceptions come here as aiohttp raised them: httpx's names for them would lose the differences.
+The exceptions come here as they were raised: httpx's names for them would lose the differences.
 """
 
 import ssl
@@ -8,16 +8,27 @@ from collections.abc import Iterator
 from typing import Final
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 
-from streams.notification.outcome import Failure
+from streams.call.response import OversizedBody, UnreadableResponse
+from streams.notification.outcome import Failure, NoResult
 
-NETWORK_ERRORS: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
-"""All that a partner or the network can make aiohttp raise; anything else is a fault of ours."""
+NETWORK_ERRORS: Final = (aiohttp.ClientError, OSError, UnreadableResponse, OversizedBody)
+"""All that a partner or the network can make an exchange raise; anything else is a fault of ours."""
 
 
-def failure_of(error: Exception) -> Failure:
-    """Name the failure behind one of `NETWORK_ERRORS`.
+def no_result_of(error: Exception) -> NoResult:
+    """Say what came of an exchange that ended with one of `NETWORK_ERRORS`."""
+    match error:
+        case UnreadableResponse():
+            return NoResult(Failure.UNREADABLE_ANSWER, detail=str(error))
+        case OversizedBody():
+            return NoResult(Failure.OVERSIZED_ANSWER, detail=str(error))
+        case _:
+            return NoResult(_failure_of(error))
+
+
+def _failure_of(error: Exception) -> Failure:
+    """Name the failure behind what aiohttp or the system raised.
 
     A TLS alert may come after the handshake (TLS 1.3 refuses a client certificate only then), so the causes
     are searched for it first.
@@ -32,8 +43,6 @@ def failure_of(error: Exception) -> Failure:
             return Failure.CONNECT_TIMEOUT  # the system's own, shorter than ours
         case aiohttp.ClientConnectorError():
             return Failure.CONNECT_ERROR
-        case HttpProcessingError():
-            return Failure.UNREADABLE_ANSWER  # no HTTP, or a head beyond aiohttp's limits
         case _:
             return Failure.BROKEN_CONNECTION
 

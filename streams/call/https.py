@@ -15,7 +15,7 @@ from streams.call.answer import Expected, judge
 from streams.call.client import Exchange, PartnerClient
 from streams.call.connector import sources_of
 from streams.call.egress import DestinationBlocked, Guard
-from streams.call.failures import NETWORK_ERRORS, failure_of
+from streams.call.failures import NETWORK_ERRORS, no_result_of
 from streams.call.resolver import CheckedResolver, Lookup, system_lookup
 from streams.call.response_time import is_stale
 from streams.call.retry_after import retry_after_seconds
@@ -137,7 +137,7 @@ class Caller:
 
         exchange = Exchange(target)
         try:
-            failure = await self._exchange(partner, exchange, headers, body)
+            cut_short = await self._exchange(partner, exchange, headers, body)
         except DestinationBlocked as exc:
             return self._blocked(exc, started_at_ms, target.origin, signing_seconds)
         stale = is_stale(exchange.headers.get("response-time"), self._clock.now_ms())
@@ -148,7 +148,7 @@ class Caller:
             signed_answer,
             stale=stale and partner.refuse_stale_responses,
         )
-        outcome = _judged(exchange, failure, expected)
+        outcome = _judged(exchange, cut_short, expected)
         ended_at_ms = self._clock.now_ms()
         return Call(
             outcome=outcome,
@@ -191,8 +191,8 @@ class Caller:
 
     async def _exchange(
         self, partner: Partner, exchange: Exchange, headers: dict[str, str], body: bytes
-    ) -> Failure | None:
-        """Run an exchange within the partner's time-out; return what cut it short."""
+    ) -> NoResult | None:
+        """Run an exchange within the partner's time-out; return what came of it where it was cut short."""
         client = self._client(partner)
         client.in_use += 1
         limit = asyncio.timeout(partner.attempt_timeout_seconds)
@@ -201,9 +201,9 @@ class Caller:
                 await client.post(exchange, headers, body)
         except NETWORK_ERRORS as exc:
             if not limit.expired():
-                return failure_of(exc)
+                return no_result_of(exc)
             connected = exchange.left is not RequestLeft.NO
-            return Failure.READ_TIMEOUT if connected else Failure.CONNECT_TIMEOUT
+            return NoResult(Failure.READ_TIMEOUT if connected else Failure.CONNECT_TIMEOUT)
         finally:
             client.in_use -= 1
             if client in self._retired:
@@ -257,12 +257,12 @@ class Caller:
         )
 
 
-def _judged(exchange: Exchange, failure: Failure | None, expected: Expected) -> Outcome:
+def _judged(exchange: Exchange, cut_short: NoResult | None, expected: Expected) -> Outcome:
     """Judge an exchange, here on the event loop: verifying takes less of its time than a hop to a thread."""
     if exchange.http_status is None:
-        assert failure is not None  # noqa: S101  # an exchange that was not cut short has an answer
-        return NoResult(failure)
-    return judge(exchange.http_status, exchange.headers, failure or exchange.body or b"", expected)
+        assert cut_short is not None  # noqa: S101  # an exchange that was not cut short has an answer
+        return cut_short
+    return judge(exchange.http_status, exchange.headers, cut_short or exchange.body, expected)
 
 
 def _code(outcome: Outcome) -> str:

@@ -24,6 +24,7 @@ _LONGEST_HEADER: Final = (
     8192  # a percent-encoded signature of an 8192-bit key has up to 4,096 characters
 )
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+")
+_PASSED_OVER: Final = b" \t\r\n"
 _URL_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
 
 
@@ -66,8 +67,9 @@ def verify(header: str, signed: bytes, keys: Mapping[str, RSAPublicKey]) -> bool
     """Tell whether a Signature header is one of the keys' over exactly this. Never raises, whatever it holds.
 
     Args:
-        header: standard base64 or base64url, padded or not, percent-encoded or not; blanks, quotes and any
-            order of the pairs will do. Its algorithm is not looked at: only SHA-256 counts.
+        header: standard base64 or base64url, padded or not, percent-encoded or not; blanks, line breaks in the base64
+            (Java's MIME encoder makes them, and the vendor's verifiers pass over them), quotes and any order of the
+            pairs will do. Its algorithm is not looked at: only SHA-256 counts.
         signed: the string to sign.
         keys: the peer's, by version. All are tried, the one that the header names first.
     """
@@ -90,16 +92,15 @@ def _split(header: str) -> list[tuple[str, str, str]]:
 
 
 def _decode(text: str) -> bytes | None:
-    digits = unquote_to_bytes(text).translate(_URL_ALPHABET)
-    bare = digits.rstrip(b"=")
-    padded = bare + b"=" * (-len(bare) % 4)
-    if not _BASE64.fullmatch(bare) or digits not in {bare, padded}:
+    digits = unquote_to_bytes(text).translate(_URL_ALPHABET, _PASSED_OVER).rstrip(b"=")
+    padded = digits + b"=" * (-len(digits) % 4)
+    if not _BASE64.fullmatch(digits):
         return None
     try:
         raw = base64.b64decode(padded)
     except binascii.Error:  # one digit too many
         return None
-    # Unused bits of the last digit must be zero, or one signature would have sixteen spellings.
+    # Unused bits of the last digit are zero in what any encoder writes.
     return raw if base64.b64encode(raw) == padded else None
 
 

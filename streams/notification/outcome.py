@@ -3,7 +3,7 @@
 An exception means that this program or its input is wrong; what the partner or the network did is an outcome.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
@@ -62,11 +62,14 @@ class NoResult:
         failure: what happened instead.
         claimed: the result status of an answer whose signature is missing or wrong, or whose time is.
         code: the result code of such an answer.
+        detail: what was unreadable or too long, for people: short, and without anything that the partner sent. Two
+            outcomes that differ in it only are the same.
     """
 
     failure: Failure
     claimed: Status | None = None
     code: str = ""
+    detail: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

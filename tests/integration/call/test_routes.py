@@ -157,7 +157,7 @@ def test_the_proxys_trust_is_not_the_partners(forward_proxy, through, ca, proxy_
         b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
         b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
         b"SSH-2.0-x\r\n\r\n",
-        b"x" * 10_000,
+        b"x" * 200_000,
         b"",
     ],
 )

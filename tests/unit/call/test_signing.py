@@ -103,10 +103,14 @@ def url_alphabet(text):
         lambda s: f"signature={url_alphabet(s)}",
         lambda s: f"signature={url_alphabet(s).rstrip('=')}",
         lambda s: f"signature={quote(url_alphabet(s), safe='')}",
+        lambda s: f"signature={s}=",
+        lambda s: f"signature={s[:-1]}",  # one "=" of two
+        lambda s: f"signature={s[:20]} {s[20:]}",
+        lambda s: "signature=" + quote(f"{s[:76]}\r\n{s[76:]}\n", safe=""),
     ],
 )
 def test_forms_that_integrators_send_are_accepted(vectors, public_keys, form):
-    """Both base64 alphabets, padded or not, percent-encoded or not, in any order of pairs."""
+    """Both base64 alphabets, padded or not, percent-encoded or not, in lines or not, in any order of pairs."""
     for vector in vectors:
         keys = {"1": public_keys[vector["signer"]]}
         assert verify(form(vector["signature_b64"]), signed_of(vector), keys)
@@ -125,14 +129,12 @@ def test_forms_that_integrators_send_are_accepted(vectors, public_keys, form):
         lambda _: "signature=%00%ff",
         lambda s: s,
         lambda s: f"sign={s}",
-        lambda s: f"signature={s}=",
-        lambda s: f"signature={s[:-1]}",  # one "=" of two
         lambda s: f"signature={quote(quote(s, safe=''), safe='')}",
         lambda s: f"signature={s},signature={s}",
         lambda s: f"signature={s}\u00e9",
         lambda s: f"signature={s}A",
         lambda s: "x" * 9000 + f",signature={s}",
-        lambda s: f"signature={s[:20]} {s[20:]}",
+        lambda s: f"signature={s[:20]}.{s[20:]}",
     ],
 )
 def test_other_forms_are_refused_without_raising(vectors, public_keys, form):

@@ -49,7 +49,7 @@ def test_a_code_may_be_absent():
         b'{"result":{"resultStatus":true}}',
         b'{"resultStatus":"S"}',
         b'{"result":{"resultStatus":"S"},"result":{"resultStatus":"F"}}',
-        b'\xef\xbb\xbf{"result":{"resultStatus":"S"}}',
+        b'\xef\xbb\xbf\xef\xbb\xbf{"result":{"resultStatus":"S"}}',
         b'{"result":{"resultStatus":"S"}',
     ],
 )
