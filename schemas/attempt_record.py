@@ -51,6 +51,10 @@ class AttemptRecord(BaseModel):
     )
     http_status: int | None = None
     failure: str | None = Field(None, description="why there is no result, in one token")
+    failure_detail: str | None = Field(
+        None,
+        description="what of an answer was unreadable or too long, in words without its values",
+    )
     result_status: Literal["S", "F", "U"] | None = Field(
         None, description="of the partner's answer"
     )

@@ -254,9 +254,10 @@ def _facts(call: Call, due_at: int) -> Mapping[str, object]:
     match call.outcome:
         case Answered(status, code):
             facts |= {"result_status": status.value, "result_code": code or None}
-        case NoResult(failure, claimed, code):
+        case NoResult(failure, claimed, code, detail):
             facts |= {
                 "failure": failure.value,
+                "failure_detail": detail or None,
                 "result_status": claimed and claimed.value,
                 "result_code": code or None,
             }

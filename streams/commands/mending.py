@@ -83,6 +83,8 @@ def _answer(call: Call) -> str:
     match call.outcome:
         case Answered(status, code):
             return f"{status.value} {code}".rstrip()
+        case NoResult(detail=detail) if detail:
+            return f"{describe(call.outcome)}: {detail}"
         case NoResult(claimed=Status() as claimed, code=code):
             return f"{describe(call.outcome)} ({claimed.value} {code})"
         case NoResult():

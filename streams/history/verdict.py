@@ -6,7 +6,15 @@ from typing import Final, Literal
 from schemas.attempt_record import AttemptRecord
 from streams.history.life import Life
 from streams.history.spent import Spent, time_spent
-from streams.history.words import clock_time, distance, duration, park_reason, short_answer, times
+from streams.history.words import (
+    clock_time,
+    detailed_answer,
+    distance,
+    duration,
+    park_reason,
+    short_answer,
+    times,
+)
 from streams.notification.decision import DeadLetterReason
 from streams.notification.profile import SET_UP_FAULTS
 
@@ -228,7 +236,8 @@ def _given_up(life: Life, last: AttemptRecord | None, now_ms: int) -> str:
     attempts = f" after {times(life.attempts, 'attempt')}" if life.attempts else ""
     detail = f": {life.detail}" if life.detail else ""
     known = last is None or life.reason == DeadLetterReason.REJECTED  # the detail says it
-    answer = "" if last is None or known else f" Last answer: {short_answer(last)}."
+    known = known or bool(last and last.failure_detail and last.failure_detail in detail)
+    answer = "" if last is None or known else f" Last answer: {detailed_answer(last)}."
     return f"Given up at {at}{attempts}, {life.reason or 'for a reason not known'}{detail}.{answer}"
 
 
@@ -249,7 +258,7 @@ def said_by(partner: str, call: AttemptRecord) -> str:
         took = (call.ended_at_ms or 0) - (call.started_at_ms or 0)
         return f"{partner} gave no answer within {duration(took)}"
     verb = _VERBS.get(call.failure or "")
-    return f"{partner} {f'{verb}:' if verb else 'answered'} {short_answer(call)}"
+    return f"{partner} {f'{verb}:' if verb else 'answered'} {detailed_answer(call)}"
 
 
 _VERBS: Final = {
@@ -258,6 +267,8 @@ _VERBS: Final = {
     "connect_timeout": "can't be reached",
     "tls_error": "can't be reached safely",
     "broken_connection": "gave no answer",
+    "unreadable_answer": "answered, but not in a form that counts",
+    "oversized_answer": "answered, but not in a form that counts",
     "unsigned_answer": "answered, but without a signature that counts",
     "wrong_signature": "answered, but not signed by a key that we know",
     "stale_answer": "answered, but with a time too far from ours",

@@ -89,17 +89,26 @@ def rfc3339(at_ms: int) -> str:
 
 
 def answer(record: AttemptRecord) -> str:
-    """Return what came back from an attempt: `S SUCCESS in 31 ms`, `HTTP 503 in 31 ms`, `no answer in 5.0 s`."""
+    """Return what came back from an attempt, and in which time.
+
+    `S SUCCESS in 31 ms`, `HTTP 503 in 31 ms`, `no answer in 5.0 s`, `answer unreadable (body: empty) in 31 ms`.
+    """
     took = (
         f" in {duration(record.ended_at_ms - record.started_at_ms)}"
         if record.ended_at_ms is not None and record.started_at_ms is not None
         else ""
     )
-    return f"{short_answer(record)}{took}"
+    return f"{detailed_answer(record)}{took}"
+
+
+def detailed_answer(record: AttemptRecord) -> str:
+    """Return what came back from an attempt, and what of it was unreadable."""
+    detail = f" ({record.failure_detail})" if record.failure_detail else ""
+    return f"{short_answer(record)}{detail}"
 
 
 def short_answer(record: AttemptRecord) -> str:
-    """Return what came back from an attempt, without how long it took."""
+    """Return what came back from an attempt in few words, of which there are not many different ones."""
     if record.failure == "http_status":
         return f"HTTP {record.http_status}"
     if record.failure is not None:

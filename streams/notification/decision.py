@@ -97,6 +97,7 @@ def _exhausted(outcome: Answered | NoResult, attempt: int) -> DeadLetter:
             DeadLetterReason.UNVERIFIED_ACKNOWLEDGEMENT,
             f"attempt {attempt} of {attempt} was answered S, which does not count: {outcome.failure.value}",
         )
-    return DeadLetter(
-        DeadLetterReason.ATTEMPTS_EXHAUSTED, f"no acknowledgement after {attempt} attempts"
-    )
+    detail = f"no acknowledgement after {attempt} attempts"
+    if isinstance(outcome, NoResult) and outcome.detail:
+        detail += f"; the last brought {outcome.failure.value}: {outcome.detail}"
+    return DeadLetter(DeadLetterReason.ATTEMPTS_EXHAUSTED, detail)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streams.call.https import Call
 from streams.kafka.event_headers import HeaderFault
@@ -12,7 +12,7 @@ from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Blocked, Failure, NoResult, Status, describe
 from streams.notification.profile import SET_UP_FAULTS
 from streams.operate.health import Health
-from streams.operate.logs import Sample, facts
+from streams.operate.logs import EveryMinute, Sample, facts
 from streams.operate.metrics import DELIVERY_TARGET_SECONDS, PARTNER, Metrics
 from streams.partners import Partner
 
@@ -33,11 +33,13 @@ class Counting:
         metrics: where it is counted.
         health: which follows the clock.
         sample: the notifications whose every attempt and decision is logged; none by default.
+        unreadable: whether it is time to log again what of a partner's answer was unreadable.
     """
 
     metrics: Metrics
     health: Health
     sample: Sample | None = None
+    unreadable: EveryMinute = field(default_factory=EveryMinute)
 
     def accepted(self, prepared: Prepared) -> None:
         """Count an event that became a notification."""
@@ -114,6 +116,15 @@ class Counting:
                 )
             case NoResult(failure) if failure in SIGNATURE_FAILURES:
                 metrics.signature_failures.labels(profile, failure.value).inc()
+            case NoResult(failure, detail=detail) if detail:
+                if self.unreadable.is_due(partner, call.ended_at_ms / 1000):
+                    log.warning(
+                        "partner %s: %s: %s",
+                        partner,
+                        failure.value,
+                        detail,
+                        extra=facts(notification, attempt=notification.attempt + 1),
+                    )
             case _:
                 pass
         metrics.partner_attempts.labels(partner, seen).inc()
@@ -126,7 +137,7 @@ class Counting:
         if self.sample is not None and self.sample.takes(notification.notification_id):
             made = notification.attempt + 1
             more = facts(notification, attempt=made, decision=result)
-            log.info("attempt %s: %s", made, describe(call.outcome), extra=more)
+            log.info("attempt %s: %s", made, _told(call), extra=more)
 
     def _aim(
         self,
@@ -216,6 +227,11 @@ class Counting:
             metrics.signing_key_from.labels(name, "next").set(coming)
             for held in partner.certificates:
                 metrics.certificate_expiry.labels(name, held.kind).set(held.expires_at_seconds)
+
+
+def _told(call: Call) -> str:
+    detail = call.outcome.detail if isinstance(call.outcome, NoResult) else ""
+    return f"{describe(call.outcome)}: {detail}" if detail else describe(call.outcome)
 
 
 def result_of(call: Call) -> str:

@@ -23,6 +23,7 @@ FACTS = ("notification_id", "order_id", "profile", "partner", "attempt", "decisi
 _SPEAKING = (OSError, TimeoutError)  # their messages name addresses, paths and errno, no values
 _QUOTED_CAUSES = 4
 _LONGEST_ID = 64
+_MINUTE = 60.0
 
 
 def facts(notification: Notification, **more: object) -> dict[str, object]:
@@ -65,6 +66,20 @@ class Sample:
         """Tell whether this one is logged."""
         digest = hashlib.blake2s(notification_id.encode(), digest_size=4).digest()
         return int.from_bytes(digest, "big") < self._below
+
+
+class EveryMinute:
+    """Lets one line a minute through for each key, where each call may bring the same."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def is_due(self, key: str, now_seconds: float) -> bool:
+        """Tell whether a minute has passed since it last said yes of this key; the keys shall be few."""
+        if now_seconds - self._last.get(key, float("-inf")) < _MINUTE:
+            return False
+        self._last[key] = now_seconds
+        return True
 
 
 def describe_error(error: BaseException) -> str:

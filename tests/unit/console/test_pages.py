@@ -26,6 +26,20 @@ async def test_an_order_says_whether_the_partner_was_told(topics, browse):
     assert "CANARY" not in text
 
 
+async def test_an_order_says_what_of_an_answer_was_unreadable(topics, browse):
+    """In the verdict and in the timeline; the partner's page counts such answers as one kind."""
+    for order, what in (("order-1", "body: empty"), ("order-2", "301 headers, at most 300")):
+        Payment(topics, order).attempt(
+            100, failure="unreadable_answer", failure_detail=what, http_status=200
+        )
+    async with browse() as browser:
+        _, text, _ = await browser.get("/orders/order-1")
+        _, partner, _ = await browser.get("/partners/acme")
+    assert text.count("answer unreadable (body: empty)") == 2
+    assert "answer unreadable" in partner
+    assert "body: empty" not in partner
+
+
 async def test_an_order_that_waits_says_for_whom_and_until_when(topics, browse, clock):
     """Told or not, whose turn, the next attempt, and how many others wait for the same partner."""
     Payment(topics, "order-1").unanswered(570_000)

@@ -133,6 +133,26 @@ def test_sentences():
     )
 
 
+def test_what_was_unreadable_is_said():
+    """In the verdict, once, and in the timeline."""
+    said: dict[str, Any] = {
+        "failure": "unreadable_answer",
+        "failure_detail": "body: empty",
+        "http_status": 200,
+    }
+    tale = Tale().attempt(20, **said)
+    assert judged(tale, 500).sentence.endswith(
+        "acme answered, but not in a form that counts: answer unreadable (body: empty)."
+    )
+    (life,) = lives_of(tale.facts)
+    rows = timeline(life, judged(tale, 500), T0 + 500)
+    assert "answer unreadable (body: empty) in 40 ms" in [row.answer for row in rows]
+    records = [entry["record"] for entry in as_json(life, judged(tale, 500))["timeline"]]
+    assert records[-1]["failure_detail"] == "body: empty"
+    over = Tale().attempt(20, decision="dead-letter", **said).letter(70)
+    assert judged(over).sentence.endswith("Last answer: answer unreadable (body: empty).")
+
+
 def test_a_second_copy_changes_nothing():
     """An event that came again and was absorbed leaves the verdict as it was; its line stands in the timeline."""
     tale, _, _ = TALES["delivered"]

@@ -29,7 +29,7 @@ from streams.notification.notification import Notification
 from streams.notification.profiles import PROFILES
 
 RECORDS = Path(__file__).parents[2] / "vectors" / "records"
-WRITTEN = "0.1.0"
+WRITTEN = "0.2.0"
 """The newest version whose form differs from the one before: what is written today."""
 VERSIONS = sorted(path.name for path in RECORDS.iterdir() if path.name != "next")
 NOW_MS = 1_795_385_194_937
@@ -84,6 +84,17 @@ ATTEMPT = AttemptRecord(
     worker="notifier-0",
 )
 
+UNREADABLE = ATTEMPT.model_copy(
+    update={
+        "failure": "unreadable_answer",
+        "failure_detail": "header line of 70,112 bytes, at most 65,536",
+        "result_status": None,
+        "result_code": None,
+        "outcome": "unreadable_answer",
+    }
+)
+"""Says what was unreadable, from 0.2.0 on."""
+
 
 def written_today():
     """Return one record of each form, as this version writes it, by the name of its file."""
@@ -100,6 +111,7 @@ def written_today():
         ),
         "dead-letter-of-an-event": OutRecord("", EVENT.key, EVENT.value, of_event + invalid),
         "attempt": OutRecord("", b"order-1", ATTEMPT.to_bytes()),
+        "attempt-unreadable": OutRecord("", b"order-1", UNREADABLE.to_bytes()),
     }
 
 
@@ -155,6 +167,12 @@ def test_attempts_records_of_every_version_are_read(version):
     """An attempts record that any version wrote is read whole."""
     value = from_json(RECORDS / version / "attempt.json").value
     assert AttemptRecord.model_validate_json(value) == ATTEMPT
+
+
+def test_what_was_unreadable_is_read_back():
+    """From the first version that says it."""
+    value = from_json(RECORDS / "0.2.0" / "attempt-unreadable.json").value
+    assert AttemptRecord.model_validate_json(value) == UNREADABLE
 
 
 def test_a_later_version_may_add_headers():

@@ -93,6 +93,16 @@ def test_the_last_attempt_ends_it(name):
     )
 
 
+def test_what_was_unreadable_stands_in_the_dead_letter():
+    """Who looks at it sees what to tell the partner."""
+    cut = NoResult(Failure.UNREADABLE_ANSWER, detail="body: empty")
+    decision = decide(cut, 15, PROFILES["mpp-to-ant"])
+    assert decision == DeadLetter(
+        DeadLetterReason.ATTEMPTS_EXHAUSTED,
+        "no acknowledgement after 15 attempts; the last brought unreadable_answer: body: empty",
+    )
+
+
 def test_an_s_that_never_counted_is_named():
     """The partner kept saying S without a valid signature: an operator should know."""
     claimed = NoResult(Failure.UNSIGNED_ANSWER, claimed=Status.SUCCESS, code="SUCCESS")

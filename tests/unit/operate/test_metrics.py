@@ -256,6 +256,22 @@ def test_what_an_attempt_counts(metrics, counting):
     assert sample("notifier_signing_duration_seconds_count") == 4
 
 
+def test_what_was_unreadable_is_logged_once_a_minute(counting, caplog):
+    """For each partner: where every answer is unreadable, a line for each would bury all others."""
+    cut = call(NoResult(Failure.UNREADABLE_ANSWER, detail="body: empty"))
+    for later_ms in (0, 59_000, 60_000):
+        counting.attempt(
+            notification(), replace(cut, ended_at_ms=1750 + later_ms), "source", "event"
+        )
+    other = replace(notification(), partner_id="other")
+    counting.attempt(other, cut, "source", "event")
+    counting.attempt(other, call(NoResult(Failure.HTTP_STATUS)), "source", "event")
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    partner = notification().partner_id
+    line = f"partner {partner}: unreadable_answer: body: empty"
+    assert said == [line, line, "partner other: unreadable_answer: body: empty"]
+
+
 def test_what_an_end_counts(metrics, counting):
     """Attempts that it took, and the time since the payment was final; a clock that is behind does no harm."""
     sample = metrics.registry.get_sample_value
