@@ -68,7 +68,7 @@ class AttemptRecord(BaseModel):
     next_topic: str | None = Field(None, description="where the notification went")
     origin: str | None = Field(None, description="topic/partition/offset of the event")
     worker: str | None = Field(None, description="which process wrote this")
-    by: str | None = Field(None, description="who replayed it")
+    by: str | None = Field(None, description="who replayed it, or let the workers pass it")
     why: str | None = Field(None, description="the reason, in words without customer data")
 
     def to_bytes(self) -> bytes:

@@ -15,6 +15,7 @@ from streams.commands.resend import resend
 from streams.commands.send_test import send_test
 from streams.commands.topics import topics_app
 from streams.commands.undelivered import undelivered
+from streams.commands.unreadable import unreadable_app
 from streams.commands.why import why
 from streams.commands.worker import worker
 
@@ -35,6 +36,7 @@ app.command()(why)
 app.add_typer(dead_letters_app, name="dead-letters")
 app.command()(resend)
 app.command()(undelivered)
+app.add_typer(unreadable_app, name="unreadable")
 app.command("send-test")(send_test)
 app.add_typer(console_app, name="console")
 app.command()(sandbox)

@@ -280,6 +280,7 @@ class Runtime:
         self.metrics.silent_destinations.set(self._destinations.silent_destinations())
         overdue_before = self.clock.now_ms() - int(self.settings.overdue_after * 1000)
         lanes = [lane for app in self.apps for lane in app.lanes]
+        unreadable = sum((app.unreadable() for app in self.apps), Counter[str]())
         for tier in STAGES:
             here = [lane for lane in lanes if lane.stage == tier]
             due = [lane.next_due_at_ms for lane in here if lane.next_due_at_ms is not None]
@@ -287,4 +288,5 @@ class Runtime:
             self.metrics.overdue.labels(tier).set(
                 sum(lane.overdue(overdue_before) for lane in here)
             )
+            self.metrics.unreadable.labels(tier).set(unreadable[tier])
             self.metrics.oldest_due.labels(tier).set(min(due, default=0) / 1000)

@@ -5,6 +5,7 @@ agent never waits (one full queue stops every topic of the worker).
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -176,6 +177,13 @@ class NotifierApp(faust.App):
             return self.lanes.pending(await self.consumer.ends())  # type: ignore[attr-defined]  # our consumer's
         except (KafkaError, TimeoutError):
             return None
+
+    def unreadable(self) -> Counter[str]:
+        """Return how many of our partitions stand still at a batch that can't be read, by stage."""
+        if not self.started or self.should_stop:
+            return Counter()
+        found = self.consumer.unreadable()  # type: ignore[attr-defined]  # our consumer's
+        return Counter(self.lanes.stage_of(at.place.topic) for at in found)
 
     async def _drain(self) -> None:
         late = await self.lanes.drain(DRAIN_SECONDS)

@@ -12,8 +12,11 @@ from io import BytesIO
 from struct import Struct
 from typing import Any
 
+from aiokafka.errors import CorruptRecordException, UnknownError
 from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
 from aiokafka.protocol.struct import Struct as AnyRequest
+
+from streams.kafka.batches import NotGiven
 
 _WANTED = Struct(
     ">iiiibiii"
@@ -28,6 +31,11 @@ _PARTITION = Struct(
 _ABORTED = Struct(">qq")  # producer, first offset
 _TOO_SHORT = "the records end too early"
 _RECORDS = Struct(">ii")  # preferred replica, length of the records
+_NOT_GIVEN = {
+    error.errno: NotGiven(f"{error.errno} ({error.message})".encode())
+    for error in (CorruptRecordException, UnknownError)
+}
+"""What a broker says of records that it can't read itself. aiokafka asks again at once, for ever."""
 
 
 def encode(request: FetchRequest_v11) -> bytes:
@@ -84,6 +92,8 @@ def _read(raw: bytes, at: int) -> tuple[Any, ...]:
                 at += size
             if at > len(raw):
                 raise struct.error(_TOO_SHORT)
+            if (refused := _NOT_GIVEN.get(partition[1])) is not None:
+                partition[1], records = 0, refused
             partitions.append((*partition, aborted, replica, records))
         topics.append((name, partitions))
     return throttle, failure, session, topics
@@ -94,7 +104,7 @@ class FetchAnswer(FetchResponse_v11):  # type: ignore[misc]  # aiokafka ships no
 
     @classmethod
     def decode(cls, data: BytesIO | bytes) -> FetchResponse_v11:
-        """Return what aiokafka's own decoder would. Raises ValueError, as it does."""
+        """Return what aiokafka's own decoder would, but for `_NOT_GIVEN`. Raises ValueError, as it does."""
         raw, at = (data, 0) if isinstance(data, bytes) else (data.getvalue(), data.tell())
         try:
             return FetchResponse_v11(*_read(raw, at))

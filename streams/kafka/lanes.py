@@ -331,6 +331,10 @@ class Lanes:
         found = ((tag, lane.progress) for tag, lane in self._lanes.items())
         return {tag: progress for tag, progress in found if progress is not None}
 
+    def stage_of(self, topic: str) -> str:
+        """Return the stage of a topic, as metrics have it."""
+        return self._routes[topic].stage
+
     def pending(self, ends: Mapping[Tag, tuple[int, int]]) -> Counter[str]:
         """Return how many records are not settled, by stage.
 
@@ -341,7 +345,7 @@ class Lanes:
         found: Counter[str] = Counter()
         for tag, (position, end) in ends.items():
             done = made.get(tag, Progress(position))
-            found[self._routes[tag[0]].stage] += max(0, end - done.offset - len(done.finished))
+            found[self.stage_of(tag[0])] += max(0, end - done.offset - len(done.finished))
         return found
 
     def retire(self) -> None:

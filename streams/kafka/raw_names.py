@@ -1,4 +1,4 @@
-"""Writes records with header names that are no UTF-8, as `header_names.py` reads them: to the byte as they came.
+"""Writes records with header names that are no UTF-8, as `batches.py` reads them: to the byte as they came.
 
 aiokafka's producer takes names of text only. Such a record goes in a batch of its own, made by the part of aiokafka that
 is written in Python.

@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import Connection
-from streams.kafka.header_names import read_any_header_name
 from streams.kafka.partitioning import where_written
 from streams.kafka.raw import Place, RawRecord
+from streams.kafka.unreadable import leave_out, read_every_batch
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _STALLED_SECONDS: Final = 20.0
@@ -84,7 +84,7 @@ class RecordReader:
         self._started: AIOKafkaConsumer | None = None
 
     async def __aenter__(self) -> Self:
-        read_any_header_name()
+        read_every_batch()
         try:
             consumer = AIOKafkaConsumer(
                 **self._connection.options(self._client_id),
@@ -206,8 +206,10 @@ class RecordReader:
     ) -> AsyncIterator[list[RawRecord]]:
         """Yield the records of spans in batches; each partition in its order, the partitions mixed.
 
+        A batch that can't be read is left out, which a warning says.
+
         Raises:
-            ReadFailed: the brokers stopped answering.
+            ReadFailed: the brokers stopped answering, or where such a batch ends can't be told.
         """
         open_spans = {_tag(s): s for s in spans if s.length}
         of, left = sum(span.length for span in open_spans.values()), -1
@@ -225,6 +227,7 @@ class RecordReader:
                 ]
                 if records:
                     yield records
+            self._leave_out(open_spans)
             left_before, left = left, 0
             for tag, span in list(open_spans.items()):
                 # The position also passes what holds no records: markers of transactions, what retention deleted.
@@ -260,6 +263,16 @@ class RecordReader:
                 if record.offset == place.offset:
                     return record
         return None
+
+    def _leave_out(self, spans: Mapping[TopicPartition, Span]) -> None:
+        """Go on behind batches that can't be read."""
+        for at in leave_out(self._consumer):
+            span = spans.get(TopicPartition(at.place.topic, at.place.partition))
+            if span is not None and at.place.offset < span.end:
+                message = (
+                    f"{at.place} can't be read, and where its batch ends can't be told: {at.fault}"
+                )
+                raise ReadFailed(message)
 
     async def _fetch(self, tags: list[TopicPartition]) -> dict[TopicPartition, list[Any]]:
         try:

@@ -13,11 +13,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import Connection
-from streams.kafka.header_names import read_any_header_name
 from streams.kafka.progress import Progress
 from streams.kafka.raw import RawRecord
 from streams.kafka.reader import ReadFailed, _cannot, _raw
 from streams.kafka.records import Tag
+from streams.kafka.unreadable import leave_out, read_every_batch
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _MOST_RECORDS: Final = 2000
@@ -33,7 +33,7 @@ class Edges:
 
 
 class Tail:
-    """Reads every partition of some topics on and on.
+    """Reads every partition of some topics on and on. A batch that can't be read is left out, which a warning says.
 
     Use as an async context manager.
 
@@ -54,7 +54,7 @@ class Tail:
         self._admin: AIOKafkaAdminClient = None
 
     async def __aenter__(self) -> Self:
-        read_any_header_name()
+        read_every_batch()
         options = self._connection.options(self._client_id)
         try:
             self._consumer = AIOKafkaConsumer(
@@ -112,6 +112,7 @@ class Tail:
             found = await self._consumer.getmany(timeout_ms=_FETCH_MS, max_records=_MOST_RECORDS)
         except (KafkaError, OSError) as error:
             raise ReadFailed(_cannot(self._connection, error)) from error
+        leave_out(self._consumer)
         return [_raw(record) for records in found.values() for record in records]
 
     async def positions(self) -> dict[Tag, int]:

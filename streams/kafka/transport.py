@@ -7,6 +7,7 @@
   which were fetched and dropped in a rebalance were lost).
 - Polling: partitions that flow again are noticed within 0.1 s (Faust: 1 s), read committed only.
 - Handing over: a record that its agent's queue takes at once costs no tasks, see `Consumer.wait_first`.
+- Reading: every batch that Kafka allows; one that can't be read holds its partition, see `streams.kafka.unreadable`.
 - One event loop: no thread, see `ConsumerThread`.
 - No producer: `streams.kafka.producer` writes.
 """
@@ -33,16 +34,15 @@ from mode.threads import WorkerThread
 from mode.utils.futures import maybe_async
 
 from streams.kafka.connection import Connection
-from streams.kafka.fetches import PacedFetches, fetch_fast
-from streams.kafka.header_names import read_any_header_name
+from streams.kafka.fetches import PacedFetches
 from streams.kafka.lanes import Lanes
 from streams.kafka.progress import Progress
 from streams.kafka.records import Tag
+from streams.kafka.unreadable import Unreadable, read_every_batch, unreadable_of
 
 log = logging.getLogger(__name__)
 
-read_any_header_name()
-fetch_fast()
+read_every_batch()
 
 _FETCH_WAIT_MS = (
     250  # Faust: 1500. How long a partition that flows again may wait for a fetch already under way
@@ -232,6 +232,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             found.append("nothing was polled lately")
         return found
 
+    def unreadable(self) -> list[Unreadable]:
+        """Return where partitions stand still at a batch that can't be read."""
+        return [] if self._consumer is None else unreadable_of(self._consumer)
+
     async def seek_to_committed(self) -> dict[TopicPartition, int | None]:  # type: ignore[override]  # None, as Faust's caller takes it
         """Go back to what is committed, in every partition that is ours; None stands where nothing is, for its beginning."""
         found: dict[TopicPartition, int | None] = await self.call_thread(self._seek_to_committed)
@@ -406,6 +410,10 @@ class Consumer(driver.Consumer):
     def symptoms(self) -> list[str]:
         """Return what looks dead."""
         return self._thread.symptoms()
+
+    def unreadable(self) -> list[Unreadable]:
+        """Return where partitions stand still at a batch that can't be read."""
+        return self._thread.unreadable()
 
     async def ends(self) -> dict[Tag, tuple[int, int]]:
         """Return where each partition ends that is ours, see the thread's method.

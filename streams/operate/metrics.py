@@ -173,6 +173,7 @@ class Metrics(Catalogue):
     kafka_certificate_expiry = Many(Gauge, "notifier_kafka_certificate_not_after_timestamp_seconds", "When a certificate of the connection to Kafka expires.", (CERTIFICATE,), from_start=False)
 
     # Kafka
+    unreadable = Many(Gauge, "notifier_unreadable_partitions", "Partitions of this worker that stand still at a batch which can't be read; nothing of them is passed over.", (TIER,))
     partitions = Many(Gauge, "notifier_assigned_partitions", "Partitions held, by consumer group.", (GROUP,))
     rebalances = Many(Counter, "notifier_rebalances_total", "Times partitions were taken away, by consumer group.", (GROUP,))
     produce_errors = Many(Counter, "notifier_produce_errors_total", "Failed tries to write a record; tried again.", (TOPIC,))

@@ -196,6 +196,11 @@ CASES = [
         {"notifier_produce_errors_total{topic='t'}": "0x10 1x60"},
     ),
     Case(
+        "NotifierUnreadable",
+        {"notifier_unreadable_partitions{tier='source'}": "0x10 1x60"},
+        {"notifier_unreadable_partitions{tier='source'}": "0x60"},
+    ),
+    Case(
         "NotifierCommitsFail",
         {"notifier_commit_errors_total": "0x10 1+1x60"},
         {"notifier_commit_errors_total": "0x10 1x60"},
@@ -251,6 +256,7 @@ HEALTHY = {
     "notifier_held_records{tier='2m'}": "768x60",
     "notifier_overdue_notifications{tier='2m'}": "0x60",
     "notifier_reconciliation_difference": "0x60",
+    "notifier_unreadable_partitions{tier='source'}": "0x60",
     "notifier_inflight_attempts": "30x60",
     "notifier_inflight_limit": "512x60",
     "notifier_config_last_reload_successful": "1x60",

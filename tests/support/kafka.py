@@ -82,10 +82,13 @@ async def offsets_of(admin: AIOKafkaAdminClient, group: str) -> dict[tuple[str, 
 
 
 @asynccontextmanager
-async def producer(bootstrap: str):
+async def producer(bootstrap: str, compression: str | None = None):
     """Give a producer for records of up to 16 MiB."""
     client = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", max_request_size=LARGEST_REQUEST
+        bootstrap_servers=bootstrap,
+        acks="all",
+        max_request_size=LARGEST_REQUEST,
+        compression_type=compression,
     )
     await client.start()
     try:

@@ -14,8 +14,8 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.clock import Clock
+from streams.kafka.batches import AnyNames
 from streams.kafka.connection import Connection
-from streams.kafka.header_names import _SlowRecords
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import InRecord, OutRecord
 from streams.notification.profiles import PROFILES
@@ -101,7 +101,7 @@ class MemoryProducer:
         """Take a batch of one record, reading its bytes as a consumer does."""
         assert partition == 0
         batch._set_producer_state(1, 0, 0)
-        ((record,),) = [list(_SlowRecords(bytes(batch._build())).next_batch())]
+        ((record,),) = [list(AnyNames(bytes(batch._build())))]
         stored = OutRecord(topic, record.key, record.value, tuple(record.headers))
         self.broker.asked.append(stored)
         return asyncio.ensure_future(self._store(stored, stored.size_bytes))

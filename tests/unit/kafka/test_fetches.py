@@ -9,12 +9,14 @@ from aiokafka.protocol.struct import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.kafka.batches import NotGiven
 from streams.kafka.fetches import FetchAnswer, PacedFetches, encode
 from tests.unit.call.virtual_time import in_virtual_time
 
 i16, i32, i64 = (st.integers(-(2**bits), 2**bits - 1) for bits in (15, 31, 63))
+codes = i16.filter(lambda code: code not in {-1, 2})  # which stand for records that can't be given
 partitions = st.tuples(
-    i32, i16, i64, i64, i64,
+    i32, codes, i64, i64, i64,
     st.none() | st.lists(st.tuples(i64, i64), max_size=3),
     i32,
     st.none() | st.binary(max_size=50),
@@ -52,6 +54,18 @@ def test_it_reads_what_aiokafka_reads(answer):
     ours, theirs = FetchAnswer.decode(raw), FetchResponse_v11.decode(raw)
     assert ours == theirs
     assert ours.topics == theirs.topics
+
+
+@pytest.mark.parametrize("code", [-1, 2])
+def test_an_error_instead_of_records_becomes_records_that_cannot_be_read(code):
+    """aiokafka would ask for them again at once, for ever."""
+    parts = [(0, code, -1, -1, -1, None, -1, None), (1, 6, -1, -1, -1, None, -1, None)]
+    raw = FetchResponse_v11(0, 0, 0, [("t", parts)]).encode()
+    ((_, (damaged, moved)),) = FetchAnswer.decode(raw).topics
+    assert damaged[1] == 0
+    assert isinstance(damaged[-1], NotGiven)
+    assert str(code) in damaged[-1].decode()
+    assert moved[1] == 6
 
 
 @given(answers, st.data())

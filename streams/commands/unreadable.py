@@ -1,0 +1,217 @@
+"""`notifier unreadable show`, `pass`: a batch that can't be read, at which a partition stands still."""
+
+import hashlib
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.clock import Clock
+from streams.commands.common import Json, fail, settings_or_fail
+from streams.commands.output import confirm, finish, print_json, print_table, say, shown
+from streams.commands.replay import Who, Why, Yes, warrant_of
+from streams.history.words import rfc3339
+from streams.kafka.connection import connection_of
+from streams.kafka.pass_over import CannotPass, StoppedGroup
+from streams.kafka.producer import RecordProducer
+from streams.kafka.raw import Place
+from streams.kafka.raw_batch import RawBatch, batch_at
+from streams.kafka.reader import RecordReader
+from streams.kafka.topics import TopicNames
+from streams.notification.decision import DeadLetter, DeadLetterReason
+from streams.notification.profiles import TIERS
+from streams.operate.counting import Counting
+from streams.operate.health import Health
+from streams.operate.metrics import Metrics
+from streams.replay.put_back import Warrant
+from streams.settings import Settings
+from streams.settle import Settling
+
+unreadable_app = typer.Typer(
+    help="A batch that can't be read: look at it, keep its bytes, let the workers pass.",
+    no_args_is_help=True,
+)
+
+At = Annotated[
+    str,
+    typer.Argument(metavar="PLACE", help="TOPIC:PARTITION:OFFSET, as the worker's log gives it."),
+]
+
+
+@unreadable_app.command()
+def show(
+    at: At,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write the batch's bytes to this file, which must not exist."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a batch says of itself and what is wrong with it; nothing of its records.
+
+    notifier unreadable show payment-final-state:3:1182 --export batch.bin
+    """
+    settings = settings_or_fail(as_json=as_json)
+    batch = _batch(settings, at, as_json=as_json)
+    facts = _facts(batch)
+    if export is not None:
+        try:
+            with export.open("xb") as file:
+                file.write(batch.raw)
+        except OSError as error:
+            fail([f"--export {export}: {error.strerror}"], as_json=as_json)
+        facts["exported to"] = str(export)
+    if as_json:
+        print_json({name.replace(" ", "_"): value for name, value in facts.items()})
+    else:
+        print_table(("", ""), facts.items())
+
+
+@unreadable_app.command("pass")
+def pass_(
+    at: At,
+    why: Why = None,
+    who: Who = None,
+    to: Annotated[
+        int | None,
+        typer.Option(
+            help="The first offset to be read again, where the batch's end can't be told."
+        ),
+    ] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Let the workers pass a batch that can't be read: they go on behind it. They must be stopped meanwhile.
+
+    Its bytes become a dead letter, and who did it and why stands with it, before the group is moved.
+
+    notifier unreadable pass payment-final-state:3:1182 --why "INC-77: payment core sent its 12 results again"
+    """
+    warrant = warrant_of(why, who)
+    settings = settings_or_fail(as_json=as_json)
+    batch = _batch(settings, at, as_json=as_json)
+    if not batch.fault:
+        fail([f"{batch.place}: it can be read, and no worker stands still at it"], as_json=as_json)
+    behind = batch.behind if to is None else to
+    if behind is None:
+        fail(
+            [
+                f"{batch.place}: where the batch ends can't be told ({batch.fault}); say it with --to"
+            ],
+            as_json=as_json,
+        )
+    if behind <= batch.place.offset:
+        fail(
+            [f"--to: expected an offset above {batch.place.offset}, seen {behind}"], as_json=as_json
+        )
+    group = _group(settings, batch.place.topic)
+    if group is None:
+        fail(
+            [f"{batch.place.topic}: no worker reads this topic, so there is nothing to pass"],
+            as_json=as_json,
+        )
+    confirm(
+        f"Let group {group} pass offsets {batch.place.offset} to {behind - 1} of {batch.place.topic},"
+        f" partition {batch.place.partition} ({batch.fault})?",
+        1,
+        yes=yes,
+        as_json=as_json,
+    )
+    try:
+        finish(_pass(settings, group, batch, behind, warrant), as_json=as_json)
+    except CannotPass as error:
+        fail([str(error)], as_json=as_json)
+    passed = {
+        "topic": batch.place.topic,
+        "partition": batch.place.partition,
+        "first_offset": batch.place.offset,
+        "last_offset": behind - 1,
+        "group": group,
+        "run": warrant.run,
+    }
+    if as_json:
+        print_json(passed)
+    else:
+        say(
+            f"Group {group} goes on at offset {behind}. The bytes are a dead letter; its detail names run"
+            f" {warrant.run}. Start the workers again."
+        )
+
+
+def _batch(settings: Settings, at: str, *, as_json: bool) -> RawBatch:
+    try:
+        place = Place.parse(at)
+    except ValueError as error:
+        message = f"PLACE: {error}, seen {shown(at)}"
+        raise typer.BadParameter(message) from error
+
+    async def look() -> RawBatch | None:
+        client_id = f"{settings.group_id}-unreadable"
+        async with RecordReader(connection_of(settings), client_id) as reader:
+            return await batch_at(reader, place)
+
+    batch = finish(look(), as_json=as_json)
+    if batch is None:
+        fail([f"{place}: nothing stands there, or nothing any more"], as_json=as_json)
+    return batch
+
+
+def _facts(batch: RawBatch) -> dict[str, str]:
+    head = {
+        name: rfc3339(int(value)) if name.endswith("time") and int(value) > 0 else value
+        for name, value in batch.head.items()
+    }
+    return {
+        "place": str(batch.place),
+        "fault": batch.fault or "none: it can be read",
+        "goes on at": "unknown" if batch.behind is None else str(batch.behind),
+        **head,
+        "sha256": hashlib.sha256(batch.raw).hexdigest(),
+    }
+
+
+def _group(settings: Settings, topic: str) -> str | None:
+    names = TopicNames(settings.topic_prefix)
+    if topic in {*settings.source_topics, names.replay}:
+        return settings.group_id
+    if topic in {names.tier(wait) for wait in TIERS}:
+        return f"{settings.group_id}-retry"
+    return None
+
+
+async def _pass(
+    settings: Settings, group: str, batch: RawBatch, behind: int, warrant: Warrant
+) -> None:
+    connection, clock = connection_of(settings), Clock()
+    producer = RecordProducer(connection, f"{group}-unreadable", lambda _: None)
+    settling = Settling(
+        producer,
+        TopicNames(settings.topic_prefix),
+        clock,
+        Counting(Metrics(""), Health()),
+        socket.gethostname(),
+    )
+    place = batch.place
+    detail = (
+        f"offsets {place.offset} to {behind - 1} can't be read: {batch.fault}; passed over by"
+        f" {warrant.by}, run {warrant.run}: {warrant.why}"
+    )
+    try:
+        async with StoppedGroup(connection, group, place) as stopped:
+            await settling.write_letter(  # before its effect
+                None,
+                batch.raw or None,
+                (("kind", b"batch"), ("origin", place.header.encode())),
+                DeadLetter(DeadLetterReason.INVALID_EVENT, detail),
+                {
+                    "kind": "decision",
+                    "at_ms": clock.now_ms(),
+                    "origin": place.header,
+                    "worker": settling.worker,
+                    "by": warrant.by,
+                },
+            )
+            await stopped.move(behind)
+    finally:
+        await producer.stop()

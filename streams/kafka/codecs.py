@@ -1,0 +1,134 @@
+"""Decompresses batches, each to at most `MOST_BYTES`: a few kilobytes may hold gigabytes of zeros.
+
+aiokafka decompresses whatever comes, and a worker that runs out of memory is started again and reads the same batch.
+The brokers limit a batch's size on the wire only (`message.max.bytes`).
+"""
+
+import struct
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import cramjam
+from aiokafka.record import default_records, legacy_records
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""A batch of Kafka's default size (1 MiB) may be compressed to a sixty-fourth; JSON comes to a tenth or so."""
+
+_FIRST_GUESS: Final = 16  # times what is compressed
+_LEAST_GUESS: Final = 64 * 1024
+_NEXT_GUESS: Final = 4  # times the last
+_SPARE: Final = 32  # aiokafka's C code may look at some bytes behind the last one
+_XERIAL: Final = b"\x82SNAPPY\0"
+_XERIAL_HEAD: Final = len(_XERIAL) + 8  # its version, and the oldest one that can read it
+_LENGTH: Final = struct.Struct(">i")
+
+Decode = Callable[[Any], Any]
+
+
+class BatchTooLarge(ValueError):  # noqa: N818  # what the batch is
+    """A batch that decompresses to more than `MOST_BYTES`."""
+
+    def __init__(self) -> None:
+        super().__init__(f"decompresses to more than {MOST_BYTES // 1024**2} MiB")
+
+
+def gunzip(packed: Any) -> bytes:  # noqa: ANN401  # any buffer
+    """Return what gzip compressed, in one member or several.
+
+    Raises:
+        BatchTooLarge: it is too much.
+        EOFError, zlib.error: the data are damaged.
+    """
+    rest, parts, left = bytes(packed), [], MOST_BYTES
+    while rest:
+        member = zlib.decompressobj(wbits=31)
+        part = member.decompress(rest, left + 1)
+        left -= len(part)
+        if left < 0:
+            raise BatchTooLarge
+        if not member.eof:
+            message = "the gzip data end too early"
+            raise EOFError(message)
+        parts.append(part)
+        rest = member.unused_data.lstrip(b"\0")  # writers may fill up with zeros
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def unsnappy(packed: Any) -> memoryview:  # noqa: ANN401  # any buffer
+    """Return what snappy compressed: one block, as the format has it, or the Java library's chain of them.
+
+    Raises:
+        BatchTooLarge: it is too much.
+        cramjam.DecompressionError, ValueError: the data are damaged.
+    """
+    blocks = _snappy_blocks(memoryview(packed))
+    lengths = [int(cramjam.snappy.decompress_raw_len(block)) for block in blocks]
+    total = sum(lengths)
+    if total > MOST_BYTES:
+        raise BatchTooLarge
+    out, at = bytearray(total + _SPARE), 0
+    for block in blocks:
+        part = cramjam.snappy.decompress_raw(block)
+        out[at : at + len(part)] = memoryview(part)
+        at += len(part)
+    return memoryview(out)[:at]
+
+
+def _snappy_blocks(packed: memoryview) -> list[memoryview]:
+    if bytes(packed[: len(_XERIAL)]) != _XERIAL:
+        return [packed]
+    blocks, at = [], _XERIAL_HEAD
+    while at < len(packed):
+        (length,) = _LENGTH.unpack_from(packed, at)
+        at += _LENGTH.size
+        if not 0 <= length <= len(packed) - at:
+            message = (
+                f"a snappy block says that it has {length} bytes, and {len(packed) - at} follow"
+            )
+            raise ValueError(message)
+        blocks.append(packed[at : at + length])
+        at += length
+    return blocks
+
+
+def _bounded(decompress_into: Callable[[Any, Any], int]) -> Decode:
+    """Return a decoder that tries with ever more room: neither lz4 nor zstd need say how much they hold."""
+
+    def decode(packed: Any) -> memoryview:  # noqa: ANN401  # any buffer
+        room = min(max(_FIRST_GUESS * len(packed), _LEAST_GUESS), MOST_BYTES)
+        while True:
+            out = bytearray(room + _SPARE)
+            try:
+                length = decompress_into(packed, memoryview(out)[:room])
+            except cramjam.DecompressionError as error:
+                if _NO_ROOM not in str(error):
+                    raise
+                if room == MOST_BYTES:
+                    raise BatchTooLarge from error
+                room = min(room * _NEXT_GUESS, MOST_BYTES)
+            else:
+                return memoryview(out)[:length]
+
+    return decode
+
+
+_NO_ROOM: Final = "failed to write whole buffer"  # Rust's words for an output that is full
+
+unlz4 = _bounded(cramjam.lz4.decompress_into)
+unzstd = _bounded(cramjam.zstd.decompress_into)
+
+
+def bound_decompression() -> None:
+    """Make aiokafka decompress so, in its C code as well."""
+    modules: list[Any] = [default_records, legacy_records]
+    with suppress(ImportError):  # where aiokafka runs without
+        from aiokafka.record._crecords import default_records as in_c  # noqa: PLC0415
+
+        modules.append(in_c)
+    for module in modules:
+        module.gzip_decode = gunzip
+        module.snappy_decode = unsnappy
+        module.lz4_decode = unlz4
+        module.zstd_decode = unzstd
