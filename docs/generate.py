@@ -20,6 +20,7 @@ from docs.tables import PAGES  # noqa: E402
 from schemas.acknowledgement import Acknowledgement  # noqa: E402
 from schemas.attempt_record import AttemptRecord  # noqa: E402
 from schemas.event import Event  # noqa: E402
+from schemas.iso8601 import PATTERN  # noqa: E402
 from schemas.json_schema import json_schema  # noqa: E402
 from streams.console.metrics import Metrics as ConsoleMetrics  # noqa: E402
 from streams.kafka.topics import TopicNames, topic_specs  # noqa: E402
@@ -154,7 +155,9 @@ def type_of(member: dict[str, Any]) -> str:
         return "String: " + ", ".join(f"`{value}`" for value in member["enum"])
     if isinstance(member.get("type"), list):
         return "String, object or array"
-    return {"date-time": "Datetime", "decimal": "Decimal"}.get(member.get("format", ""), "String")
+    if member.get("pattern") == PATTERN:
+        return "Datetime"
+    return "Decimal" if member.get("format") == "decimal" else "String"
 
 
 def code_rows(profile: Profile) -> Iterator[str]:

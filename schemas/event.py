@@ -1,16 +1,14 @@
 """The upstream event: payment core's word that a payment is final."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from schemas.fields import Datetime, String64, String256, Text, WireObject
+from schemas.iso8601 import epoch_ms
 from schemas.notify_url import MAX_LENGTH, check_notify_url
 from schemas.tidying import Faults, add_faults
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _callable(url: str, info: ValidationInfo) -> str:
@@ -19,7 +17,7 @@ def _callable(url: str, info: ValidationInfo) -> str:
 
 
 def _since_the_epoch(text: str) -> str:
-    if datetime.fromisoformat(text) < _EPOCH:
+    if epoch_ms(text) < 0:
         message = "before 1970"
         raise ValueError(message)
     return text
@@ -80,4 +78,4 @@ class Event(WireObject):
     @property
     def occurred_at_ms(self) -> int:
         """When the payment became final: milliseconds since the epoch, UTC, rounded down."""
-        return (datetime.fromisoformat(self.occurred_at) - _EPOCH) // timedelta(milliseconds=1)
+        return epoch_ms(self.occurred_at)

@@ -5,13 +5,13 @@ Rules that hold for one message only stand with that message.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic.alias_generators import to_camel
 
+from schemas.iso8601 import PATTERN, epoch_ms
 from schemas.tidying import Faults, Table, add_faults, tidy
 
 T = TypeVar("T")
@@ -19,12 +19,8 @@ T = TypeVar("T")
 _RESULT_MEMBERS: Final = ("result", "paymentResult")
 
 
-def _real(text: str) -> str:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        message = "there is no such day, time or offset"
-        raise ValueError(message) from None
+def _readable(text: str) -> str:
+    epoch_ms(text)
     return text
 
 
@@ -38,14 +34,8 @@ Decimal = Annotated[
 ]
 Datetime = Annotated[
     str,
-    Field(
-        pattern=(
-            r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
-            r"(Z|[+-][0-9]{2}:[0-9]{2})$"
-        ),
-        json_schema_extra={"format": "date-time"},
-    ),
-    AfterValidator(_real),
+    AfterValidator(_readable),
+    Field(json_schema_extra={"pattern": PATTERN}),
 ]
 """ISO 8601 with an offset, kept as it came: a partner sees the text that payment core wrote."""
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.iso8601 import typed_moment
 from streams.secret_files import why_exposed
 
 PREFIX = "NOTIFIER_"
@@ -104,15 +105,12 @@ def _start(text: object) -> object:
     if text in {"earliest", "latest"} or not isinstance(text, str):
         return text
     try:
-        moment = datetime.fromisoformat(text)
+        return typed_moment(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
         message = (
             "expected earliest, latest or an ISO 8601 time with offset like 2026-11-22T00:00:00Z"
         )
-        raise ValueError(message)
-    return moment
+        raise ValueError(message) from None
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]

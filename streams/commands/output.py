@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, TypeVar
 
 import typer
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from schemas.iso8601 import typed_ms
 from streams.clock import Clock
 from streams.commands.common import fail
 from streams.kafka.reader import OnProgress, ReadFailed
@@ -106,9 +106,7 @@ def moment(text: str | None, now_ms: int, option: str) -> int | None:
     except ValueError:
         pass
     try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is not None:
-            return int(at.timestamp() * 1000)
+        return typed_ms(text)
     except ValueError:
         pass
     message = f"{option}: expected how long ago (30m, 2h, 7d) or a time with offset (2026-11-22T03:00:00Z)"

@@ -6,13 +6,13 @@ Facts are all that the command line and the console know. They can be kept as JS
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
 from schemas.attempt_record import AttemptRecord
+from schemas.iso8601 import epoch_ms
 from schemas.notify_url import origin_of
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.topics import TopicNames
@@ -22,7 +22,6 @@ from streams.notification.profiles import PROFILES
 Kind = Literal["event", "tier", "replay", "dead-letter", "attempts"]
 """What kind of topic a record stands on; `event` is a source topic."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_TEXT: Final = 4096
 _LONGEST_NUMBER: Final = 15
 _RESULT_MEMBERS: Final = ("paymentResult", "result")
@@ -262,8 +261,8 @@ def _occurred(value: object) -> int | None:
     if not isinstance(value, str):
         return None
     try:
-        return (datetime.fromisoformat(value) - _EPOCH) // timedelta(milliseconds=1)
-    except (ValueError, TypeError):  # no time, or one without an offset
+        return epoch_ms(value)
+    except ValueError:  # no time, or one without an offset
         return None
 
 

@@ -1,12 +1,12 @@
 """Single values of the partners file: each a function that pydantic calls, with files loaded on the way."""
 
 import re
-from datetime import datetime
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from pydantic import ValidationInfo
 
+from schemas.iso8601 import typed_ms
 from schemas.notify_url import check_notify_url, host_of, origin_of
 from streams.notification.profiles import PROFILES
 from streams.partners.files import Files
@@ -126,13 +126,10 @@ def version(value: object) -> str:
 def moment(value: object) -> float:
     """Return a time as seconds since the epoch."""
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return typed_ms(value if isinstance(value, str) else "") / 1000
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
         message = "expected an ISO 8601 time with offset like 2027-01-01T00:00:00Z"
-        raise ValueError(message)
-    return moment.timestamp()
+        raise ValueError(message) from None
 
 
 def profile(name: str) -> str:

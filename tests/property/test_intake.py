@@ -1,11 +1,14 @@
 """Laws of the intake, over events that keep the rules and over ones that don't."""
 
 import json
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.iso8601 import PATTERN, epoch_ms
 from schemas.strict_json import MalformedJson, loads
 from streams.notification.body import check_body
 from streams.notification.intake import (
@@ -59,6 +62,41 @@ def mutated(draw, values=json_values):
 
 
 @st.composite
+def times(draw):
+    """Draw a text of every form that is allowed, and its moment as `datetime` reckons it."""
+    moment = draw(st.datetimes(datetime(1970, 1, 3), datetime(9999, 12, 30)))  # noqa: DTZ001  # local
+    second = draw(st.sampled_from(["", "%S", "%S", "60"]))
+    digits = draw(st.text("0123456789", max_size=12)) if second else ""
+    if draw(st.booleans()):
+        date, clock, colon = "%Y-%m-%d", "%H:%M", ":"
+    else:
+        date, clock, colon = "%Y%m%d", "%H%M", ""
+    moment = moment.replace(second=moment.second if second == "%S" else 0, microsecond=0)
+    text = moment.strftime(f"{date}T{clock}" + (colon + second if second else ""))
+    if draw(st.booleans()) and moment.strftime("%H%M%S") == "000000" and second != "60":
+        day = moment - timedelta(days=1)
+        text = day.strftime(f"{date}T24{colon}00" + (f"{colon}00" if second else ""))
+        digits = "0" * len(digits)
+    moment += timedelta(minutes=1) if second == "60" else timedelta(0)
+    text += draw(st.sampled_from(".,")) + digits if digits else ""
+    hours, minutes = draw(st.integers(0, 23)), draw(st.integers(0, 59))
+    sign = draw(st.sampled_from("+-"))
+    offset, east = draw(
+        st.sampled_from(
+            [
+                ("Z", 0),
+                (f"{sign}{hours:02}", hours * 60),
+                (f"{sign}{hours:02}{minutes:02}", hours * 60 + minutes),
+                (f"{sign}{hours:02}:{minutes:02}", hours * 60 + minutes),
+            ]
+        )
+    )
+    moment -= timedelta(minutes=east if sign == "+" else -east)
+    since = moment - datetime(1970, 1, 1)  # noqa: DTZ001  # both are UTC
+    return text + offset, since // timedelta(milliseconds=1) + int(digits[:3].ljust(3, "0"))
+
+
+@st.composite
 def valid(draw):
     """Draw an event that keeps every rule."""
     event = json.loads(json.dumps(draw(st.sampled_from(SAMPLES))))
@@ -68,6 +106,9 @@ def valid(draw):
         event["reason"] = draw(texts | st.sampled_from(["INSUFFICIENT_FUNDS", "RISK_REJECT"]))
     event["payment"]["paymentRequestId"] = draw(texts)
     event["payment"]["paymentId"] = draw(texts)
+    event["occurredAt"] = draw(times())[0]
+    if "paymentTime" in event["payment"]:
+        event["payment"]["paymentTime"] = draw(times())[0]
     return event
 
 
@@ -80,6 +121,28 @@ def read(value):
         for found in (answer.event_id, answer.profile, answer.partner_id, answer.order_id):
             assert found is None or 1 <= len(found) <= 64
     return answer
+
+
+@given(times())
+def test_every_form_of_a_time_is_read_to_its_moment(time):
+    """Extended or basic, with or without seconds and fraction, midnight at either end, any offset."""
+    text, ms = time
+    assert epoch_ms(text) == ms
+    assert re.fullmatch(PATTERN, text)
+
+
+@given(times(), times())
+def test_a_time_is_sent_on_as_it_came(occurred, paid):
+    """The body holds the text of the event, byte for byte; the record says when the payment became final."""
+    event = json.loads(json.dumps(SAMPLES[0]))
+    event |= {"occurredAt": occurred[0], "outcome": "SUCCESS"}
+    event["payment"]["paymentTime"] = paid[0]
+    read_back = read(json.dumps(event).encode())
+    assert isinstance(read_back, ReadEvent)
+    made = prepare(read_back, TERMS, accepted_at_ms=1, origin="t/0/1")
+    assert isinstance(made, Prepared)
+    assert f'"paymentTime":"{paid[0]}"'.encode() in made.notification.body
+    assert made.notification.occurred_at_ms == occurred[1]
 
 
 @given(st.binary() | st.none())

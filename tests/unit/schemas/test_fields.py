@@ -20,11 +20,15 @@ FAILED = Result.model_validate({"resultCode": "RISK_REJECT", "resultStatus": "F"
         "2019-11-27T12:01:01Z",
         "2019-11-27T12:01:01.1Z",
         "2019-11-27T12:01:01.123456789+08:30",
+        "2019-11-27T12:01+0800",
+        "2019-11-27T24:00:00,000+08",
+        "20191127T120101Z",
+        "2016-12-31T23:59:60Z",
         "2020-02-29T00:00:00Z",
     ],
 )
 def test_a_datetime_has_an_offset_and_is_kept_as_it_came(text):
-    """Any offset and one to nine digits of fraction."""
+    """Every form that `schemas.iso8601` reads."""
     assert TypeAdapter(Datetime).validate_python(text) == text
 
 
@@ -33,10 +37,8 @@ def test_a_datetime_has_an_offset_and_is_kept_as_it_came(text):
     [
         "2019-11-27T12:01:01",
         "2019-11-27 12:01:01Z",
-        "2019-11-27T12:01Z",
-        "2019-11-27T12:01:01+0800",
+        "2019-11-27T1201Z",
         "2019-11-27T12:01:01.Z",
-        "2019-11-27T12:01:01.1234567890Z",
         "2019-02-29T00:00:00Z",
         "2019-11-27T25:01:01Z",
         "2019-11-27T12:01:01+25:00",
