@@ -7,8 +7,10 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 RUN python3 -m venv /build/tools && python3 -m venv --without-pip /opt/notifier
 WORKDIR /build/source
 COPY requirements/build.txt requirements/image.txt requirements/
+# aiohttp-cors is Faust's, for a web server of its own that is never started (docs/dependencies.md).
 RUN /build/tools/bin/pip install --only-binary :all: --require-hashes -r requirements/build.txt \
- && /build/tools/bin/pip --python /opt/notifier/bin/python install --only-binary :all: --require-hashes -r requirements/image.txt
+ && /build/tools/bin/pip --python /opt/notifier/bin/python install --only-binary :all: --require-hashes -r requirements/image.txt \
+ && /build/tools/bin/pip --python /opt/notifier/bin/python uninstall --yes aiohttp-cors
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY streams streams

@@ -29,7 +29,7 @@ endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo test test-unit test-faults test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke docs-pictures
+.PHONY: help setup demo test test-unit test-faults test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke docs-pictures audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -148,6 +148,10 @@ lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml; LOCK_ARGS=-
 	@$(COMPILE) $(LOCK_ARGS) --extra console --extra tracing --extra msk-iam --constraint requirements/runtime.txt --output-file requirements/image.txt
 	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --extra tracing --extra console --extra msk-iam --group dev --constraint requirements/image.txt --output-file requirements/dev.txt
 	@$(subst pyproject.toml,--group build,$(COMPILE)) $(LOCK_ARGS) --constraint requirements/dev.txt --output-file requirements/build.txt
+	@$(PY) docs/dependencies.py
+
+audit: $(STAMP) ## compare the locks with advisories, without a network: ADVISORIES=folder, a checkout of pypa/advisory-database
+	@$(PY) requirements/audit.py $(ADVISORIES)
 
 docs: $(STAMP) ## write the generated pages anew
 	@$(PY) docs/generate.py

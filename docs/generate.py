@@ -16,6 +16,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # this checkout's packages, whatever is installed
 
 from docs.dashboards import DASHBOARDS  # noqa: E402  # after the path is set
+from docs.dependencies import dependencies_page  # noqa: E402
 from docs.tables import PAGES  # noqa: E402
 from schemas.acknowledgement import Acknowledgement  # noqa: E402
 from schemas.attempt_record import AttemptRecord  # noqa: E402
@@ -384,6 +385,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "docs/settings.md": settings_page,
     "docs/metrics.md": metrics_page,
     "docs/topics.md": topics_page,
+    "docs/dependencies.md": dependencies_page,
     **PAGES,
     **{
         f"helm/payment-notifier/files/dashboards/{name}.json": partial(str, text)

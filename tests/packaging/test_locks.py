@@ -1,7 +1,9 @@
 """The locks hold everything that pyproject.toml asks for, and nothing that only one machine can fetch."""
 
+import csv
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,15 @@ def test_lock_names_no_place_to_fetch_from(root: Path, lock: str):
     text = (root / "requirements" / lock).read_text(encoding="utf-8")
     assert "://" not in text
     assert set(re.findall(r"(?:^|\s)(-{1,2}[a-z][\w-]*)", re.sub(r"#.*", "", text))) == {"--hash"}
+
+
+def test_every_package_of_the_image_has_its_use(root: Path):
+    """The table behind docs/dependencies.md names each locked package at its version, with a date and what we use of it."""
+    with (root / "requirements/packages.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {canonicalize_name(row["package"]): row["version"] for row in rows} == locked(
+        root / "requirements/image.txt"
+    )
+    for row in rows:
+        assert date.fromisoformat(row["released"]) <= date(2100, 1, 1)
+        assert row["use"], row["package"]
