@@ -30,6 +30,8 @@ LOOKUP_SECONDS: Final = 10
 """How long an address that was looked up is used for new connections; a failed look-up is not kept."""
 _NEXT_ADDRESS_SECONDS: Final = 0.25
 """How long an address has for its connection before the next one is tried beside it (RFC 8305, section 5)."""
+_HANDSHAKE_SECONDS: Final = 2.0
+"""How long an address has for connection and TLS while there are others: some take connections and then say nothing."""
 _SAY_EVERY_SECONDS: Final = 60.0
 
 Sources = Mapping[socket.AddressFamily, str]
@@ -123,6 +125,21 @@ class PartnerConnector(aiohttp.TCPConnector):
         protocol.connection_made(transport)
         return protocol
 
+    async def _wrap_create_connection(
+        self,
+        *args: Any,  # noqa: ANN401  # aiohttp's signature
+        addr_infos: list[Any],
+        **options: Any,  # noqa: ANN401  # aiohttp's signature
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        left = list(addr_infos)
+        while len(left) > 1:
+            try:
+                async with asyncio.timeout(_HANDSHAKE_SECONDS):
+                    return await super()._wrap_create_connection(*args, addr_infos=left, **options)
+            except TimeoutError:
+                del left[0]  # the one that had the longest time
+        return await super()._wrap_create_connection(*args, addr_infos=left, **options)
+
     async def _tunnel(self, proxy: Proxy, host: str, port: int) -> asyncio.Transport:
         """Connect to the proxy and return a connection that leads to the host.
 
@@ -161,7 +178,8 @@ class PartnerConnector(aiohttp.TCPConnector):
     async def _reach(self, proxy: Proxy) -> socket.socket:
         loop = asyncio.get_running_loop()
         failed: OSError = ConnectionRefusedError(errno.ECONNREFUSED, "the proxy has no address")
-        for address in await self._checked.unchecked(proxy.host):
+        addresses = await self._checked.unchecked(proxy.host)
+        for address in addresses:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             try:
                 made = bound_socket(self._sources, family, socket.SOCK_STREAM, 0)
@@ -170,7 +188,10 @@ class PartnerConnector(aiohttp.TCPConnector):
                 continue
             made.setblocking(False)  # noqa: FBT003  # the socket's own
             try:
-                await loop.sock_connect(made, (address, proxy.port))
+                async with asyncio.timeout(
+                    _HANDSHAKE_SECONDS if address != addresses[-1] else None
+                ):
+                    await loop.sock_connect(made, (address, proxy.port))
             except OSError as exc:
                 made.close()
                 failed = exc

@@ -9,7 +9,8 @@ from typing import Final
 
 import aiohttp
 
-from streams.call.response import OversizedBody, UnreadableResponse
+from streams.call.fields import UnreadableResponse
+from streams.call.response import OversizedBody
 from streams.notification.outcome import Failure, NoResult
 
 NETWORK_ERRORS: Final = (aiohttp.ClientError, OSError, UnreadableResponse, OversizedBody)

@@ -4,13 +4,16 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from streams.call.egress import Guard
 
+_KNOWN_HOSTS: Final = 4096
+
 Lookup = Callable[[str], Sequence[str]]
-"""Find the addresses of a host, best first. Blocks; raises OSError when there are none."""
+"""Find the addresses of a host. Blocks; raises OSError when there are none."""
 
 
 def system_lookup(host: str) -> list[str]:
@@ -34,11 +37,15 @@ class CheckedResolver(AbstractResolver):
         self._guard = guard
         self._lookup = lookup
         self._threads = threads
+        self._turns: dict[str, int] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the host's addresses.
+        """Return the host's addresses, each look-up beginning with another.
+
+        The system sorts them, the same one first for ever. Where that one takes calls and answers none, the next
+        attempt shall meet another, and a partner that has several wants all of them used.
 
         Raises:
             OSError: there are none, or the look-up failed.
@@ -49,6 +56,8 @@ class CheckedResolver(AbstractResolver):
             raise socket.gaierror(socket.EAI_NONAME, "no addresses")
         for address in addresses:
             self._guard.check_address(address)
+        if len(addresses) > 1:
+            addresses = self._in_turn(host, addresses)
         return [
             ResolveResult(
                 hostname=host,
@@ -60,6 +69,14 @@ class CheckedResolver(AbstractResolver):
             )
             for address in addresses
         ]
+
+    def _in_turn(self, host: str, addresses: Sequence[str]) -> Sequence[str]:
+        if len(self._turns) >= _KNOWN_HOSTS:
+            self._turns.clear()
+        turn = self._turns[host] = self._turns.get(host, -1) + 1
+        known = sorted(addresses)  # name servers rotate them too, and the two must not cancel out
+        first = turn % len(known)
+        return known[first:] + known[:first]
 
     async def unchecked(self, host: str) -> Sequence[str]:
         """Return the addresses of a host that the operator named, such as a proxy's; none of them is checked.

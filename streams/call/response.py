@@ -10,20 +10,15 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from streams.call.fields import TOKEN, UnreadableResponse, read_fields
+
 MAX_BODY_BYTES: Final = 64 * 1024
-MAX_HEADERS: Final = 300
-MAX_LINE_BYTES: Final = 64 * 1024
-"""Of one header. Policies of 34 KiB are sent in earnest; other clients stop between 8 and 256 KiB."""
 MAX_HEAD_BYTES: Final = 128 * 1024
 """Of all that is no body: the headers, those of interim responses (1xx), and trailers."""
 _MAX_CHUNK_LINE_BYTES: Final = 4096
 _MAX_FRAMING_BYTES: Final = 64 * 1024  # sizes and extensions of chunks: as much as a body
 _MOST_DIGITS: Final = 18
-_KNOWN_NAMES: Final = 1024
-_KNOWN_NAME_LENGTH: Final = 64
 
-_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_NAME: Final = re.compile(_TOKEN.decode())
 _START: Final = b"HTTP/1."
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\0]*)?(?=\r\n)")
 _EXPECTED_START: Final = "status line: expected HTTP/1.0 or HTTP/1.1 and three digits"
@@ -31,20 +26,15 @@ _BLANK_LINES: Final = re.compile(rb"(?:\r\n)+")
 _DIGITS: Final = re.compile(r"[0-9]+")
 _CHUNK_LINE: Final = re.compile(
     rb"([0-9A-Fa-f]+)"
-    rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb'|"(?:[^"\\\r\n]|\\[^\r\n])*"))?)*'
+    rb"(?:[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb'|"(?:[^"\\\r\n]|\\[^\r\n])*"))?)*'
     rb"[ \t]*"
 )  # fmt: skip
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _INFORMATIONAL: Final = range(100, 200)
 _SWITCHING_PROTOCOLS: Final = 101
 _WITHOUT_BODY: Final = frozenset({_SWITCHING_PROTOCOLS, 204, 304})
 
 
-class UnreadableResponse(Exception):  # noqa: N818  # named after what it says about the bytes
-    """These bytes are no HTTP response, or one beyond the bounds of a head. The message quotes none of them."""
-
-
-class OversizedBody(Exception):  # noqa: N818  # as above
+class OversizedBody(Exception):  # noqa: N818  # named after what it says about the body
     """A body longer than `MAX_BODY_BYTES`, or in too many chunks. The message says what was too long."""
 
 
@@ -113,7 +103,7 @@ class ResponseReader:
         line = _STATUS_LINE.match(data, at)
         if line is None:
             raise UnreadableResponse(_EXPECTED_START)
-        headers = _fields(data[line.end() : end], "header")
+        headers = read_fields(data[line.end() : end], "header")
         self._at = end + 4
         status = int(line[2])
         if status in _INFORMATIONAL and status != _SWITCHING_PROTOCOLS:
@@ -243,7 +233,7 @@ class ResponseReader:
             end = self._block_end("trailer")
             if end < 0:
                 return False
-            fields = _fields(b"\r\n" + self._pending[at:end], "trailer")
+            fields = read_fields(b"\r\n" + self._pending[at:end], "trailer")
             if "content-length" in fields or "transfer-encoding" in fields:
                 message = "a trailer says how long the body is"
                 raise UnreadableResponse(message)
@@ -258,78 +248,3 @@ _CR: Final = 13
 
 def _words(value: str) -> list[str]:
     return [word.strip(" \t").lower() for word in value.split(",")]
-
-
-def _fields(block: bytes, kind: str) -> dict[str, str]:
-    """Return the fields of a head or of trailers, by lower-case name.
-
-    Args:
-        block: CR LF and a line, for each.
-        kind: what one of them is called in messages.
-    """
-    # All lines are looked at together, and one by one only where that finds something.
-    if (
-        b"\r\n " in block
-        or b"\r\n\t" in block
-        or b"\0" in block
-        or len(block) > MAX_LINE_BYTES
-        or not block.count(b"\r\n") == block.count(b"\r") == block.count(b"\n")
-    ):
-        block = _checked(block, kind)
-    lines = block.decode("latin-1").split("\r\n")
-    del lines[0]
-    if len(lines) > MAX_HEADERS:
-        message = f"{len(lines):,} {kind}s, at most {MAX_HEADERS}"
-        raise UnreadableResponse(message)
-    fields: dict[str, str] = {}
-    for line in lines:
-        raw_name, colon, value = line.partition(":")
-        name = _NAMES.get(raw_name) or _new_name(raw_name)
-        if not colon or not name:
-            message = f"{kind} line {lines.index(line) + 1}: expected a name and a colon"
-            raise UnreadableResponse(message)
-        value = value.strip(" \t")
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    return fields
-
-
-_NAMES: Final[dict[str, str]] = {}
-"""Headers' names as they were written, to lower case: most have been seen before."""
-
-
-def _new_name(raw: str) -> str:
-    """Return a header's name in lower case; empty where it is none."""
-    if not _NAME.fullmatch(raw):
-        return ""
-    name = raw.lower()
-    if len(raw) <= _KNOWN_NAME_LENGTH:
-        if len(_NAMES) >= _KNOWN_NAMES:
-            _NAMES.clear()
-        _NAMES[raw] = name
-    return name
-
-
-def _checked(block: bytes, kind: str) -> bytes:
-    """Return the block with each field in one line, once each line is within its bounds.
-
-    A line may go on in the next one (RFC 9112, section 5.2), but not one that says where the message ends.
-    """
-    fields: list[list[bytes]] = []
-    size = 0
-    for number, line in enumerate(block.split(b"\r\n")[1:], 1):
-        if b"\0" in line or b"\n" in line or b"\r" in line:
-            message = f"{kind} line {number}: a line feed, carriage return or NUL within it"
-            raise UnreadableResponse(message)
-        if not line.startswith((b" ", b"\t")):
-            fields.append([line])
-            size = len(line)
-        elif not fields or fields[-1][0].partition(b":")[0].strip(b" \t").lower() in _FRAMING:
-            message = f"{kind} line {number}: begins with a blank"
-            raise UnreadableResponse(message)
-        else:
-            fields[-1].append(line.strip(b" \t"))
-            size += 1 + len(line)
-        if size > MAX_LINE_BYTES:
-            message = f"{kind} line of {size:,} bytes, at most {MAX_LINE_BYTES:,}"
-            raise UnreadableResponse(message)
-    return b"".join(b"\r\n" + b" ".join(parts) for parts in fields)

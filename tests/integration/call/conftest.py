@@ -138,7 +138,7 @@ def server_tls(ca):
 
 
 @asynccontextmanager
-async def serving(server, tls, **options):
+async def serving(server, tls, host="127.0.0.1", port=0, **options):
     """Let a server serve each connection to a free port in a task of its own, and leave none behind."""
     tasks = set()
 
@@ -147,7 +147,7 @@ async def serving(server, tls, **options):
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls, **options)
+    listening = await asyncio.start_server(connected, host, port, ssl=tls, **options)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
@@ -170,8 +170,8 @@ def raw_server(server_tls):
     """Start raw servers; `async with raw_server(respond) as server`."""
 
     @asynccontextmanager
-    async def start(respond=None, tls=server_tls):
-        async with serving(RawServer(respond), tls, limit=1 << 20, backlog=512) as server:
+    async def start(respond=None, tls=server_tls, **where):
+        async with serving(RawServer(respond), tls, limit=1 << 20, backlog=512, **where) as server:
             yield server
 
     return start

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.call.fields import UnreadableResponse
 from streams.call.response import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
     OversizedBody,
     ResponseReader,
-    UnreadableResponse,
 )
 
 BODY = b'{"result":{"resultStatus":"S"}}'
