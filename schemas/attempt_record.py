@@ -53,7 +53,7 @@ class AttemptRecord(BaseModel):
     failure: str | None = Field(None, description="why there is no result, in one token")
     failure_detail: str | None = Field(
         None,
-        description="what of an answer was unreadable or too long, in words without its values",
+        description="what of an answer was unreadable or too long, or what TLS failed of, in words without values",
     )
     result_status: Literal["S", "F", "U"] | None = Field(
         None, description="of the partner's answer"

@@ -13,6 +13,7 @@ import errno
 import functools
 import logging
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from aiohttp.client_proto import ResponseHandler
 from streams.call.protocol import IDLE_SECONDS, PartnerProtocol
 from streams.call.resolver import CheckedResolver
 from streams.call.response import MAX_HEAD_BYTES
+from streams.call.tls_failures import ProxyNotTrusted
 from streams.partners import Proxy
 
 log = logging.getLogger(__name__)
@@ -155,6 +157,9 @@ class PartnerConnector(aiohttp.TCPConnector):
                 ssl=proxy.tls,
                 server_hostname=proxy.host if proxy.tls is not None else None,
             )
+        except ssl.SSLError as exc:
+            raw.close()
+            raise ProxyNotTrusted(errno.ECONNREFUSED, "no TLS with the proxy") from exc
         except BaseException:
             raw.close()
             raise

@@ -3,7 +3,6 @@
 The exceptions come here as they were raised: httpx's names for them would lose the differences.
 """
 
-import ssl
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,6 +10,7 @@ import aiohttp
 
 from streams.call.fields import UnreadableResponse
 from streams.call.response import OversizedBody
+from streams.call.tls_failures import ProxyNotTrusted, is_tls_error, tls_no_result
 from streams.notification.outcome import Failure, NoResult
 
 NETWORK_ERRORS: Final = (aiohttp.ClientError, OSError, UnreadableResponse, OversizedBody)
@@ -25,18 +25,19 @@ def no_result_of(error: Exception) -> NoResult:
         case OversizedBody():
             return NoResult(Failure.OVERSIZED_ANSWER, detail=str(error))
         case _:
-            return NoResult(_failure_of(error))
+            pass
+    # A TLS alert may come after the handshake (TLS 1.3 refuses a client certificate only then), so the causes are
+    # searched for it first.
+    causes = list(_causes(error))
+    if of_tls := [cause for cause in causes if is_tls_error(cause)]:
+        return tls_no_result(
+            of_tls[-1], of_proxy=any(isinstance(cause, ProxyNotTrusted) for cause in causes)
+        )
+    return NoResult(_failure_of(error))
 
 
 def _failure_of(error: Exception) -> Failure:
-    """Name the failure behind what aiohttp or the system raised.
-
-    A TLS alert may come after the handshake (TLS 1.3 refuses a client certificate only then), so the causes
-    are searched for it first.
-    """
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLError | ssl.CertificateError) for cause in causes):
-        return Failure.TLS_ERROR
+    """Name the failure behind what aiohttp or the system raised."""
     match error:
         case aiohttp.ClientConnectorDNSError():
             return Failure.DNS_ERROR

@@ -110,6 +110,7 @@ _MEND: dict[str, str] = {
     Failure.CONNECT_ERROR: "nothing listens there, or a firewall refuses us: check port and the partner's allow-list",
     Failure.CONNECT_TIMEOUT: "no connection comes about: a firewall drops it; ask the partner to allow our addresses",
     Failure.TLS_ERROR: "TLS fails: check the partner's certificate, tls.ca_file, and our client certificate if it asks for one",
+    Failure.TLS_INCOMPLETE_CHAIN: "the partner leaves out an intermediate certificate, or its CA is not in tls.ca_file: docs/partner-tls.md says how to see which",
     Failure.READ_TIMEOUT: "the partner takes too long: ask why, or raise attempt_timeout_seconds (10 at most)",
     Failure.BROKEN_CONNECTION: "the partner closes the connection without an answer: ask for its log at this time",
     Failure.HTTP_STATUS: "not HTTP 200: check the path of notify_url, and the partner's gateway",

@@ -266,6 +266,7 @@ _VERBS: Final = {
     "connect_error": "can't be reached",
     "connect_timeout": "can't be reached",
     "tls_error": "can't be reached safely",
+    "tls_incomplete_chain": "can't be reached safely",
     "broken_connection": "gave no answer",
     "unreadable_answer": "answered, but not in a form that counts",
     "oversized_answer": "answered, but not in a form that counts",

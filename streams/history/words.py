@@ -20,6 +20,7 @@ _FAILURES: Final = {
     "connect_error": "no connection",
     "connect_timeout": "no connection",
     "tls_error": "TLS failed",
+    "tls_incomplete_chain": "certificate chain incomplete",
     "read_timeout": "no answer",
     "broken_connection": "connection broke",
     "oversized_answer": "answer too long",

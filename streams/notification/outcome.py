@@ -23,6 +23,7 @@ class Failure(StrEnum):
     CONNECT_ERROR = "connect_error"
     CONNECT_TIMEOUT = "connect_timeout"
     TLS_ERROR = "tls_error"
+    TLS_INCOMPLETE_CHAIN = "tls_incomplete_chain"
     READ_TIMEOUT = "read_timeout"
     BROKEN_CONNECTION = "broken_connection"
     HTTP_STATUS = "http_status"
@@ -62,8 +63,8 @@ class NoResult:
         failure: what happened instead.
         claimed: the result status of an answer whose signature is missing or wrong, or whose time is.
         code: the result code of such an answer.
-        detail: what was unreadable or too long, for people: short, and without anything that the partner sent. Two
-            outcomes that differ in it only are the same.
+        detail: what was unreadable or too long, or what TLS failed of, for people: short, and without anything that the
+            partner sent. Two outcomes that differ in it only are the same.
     """
 
     failure: Failure

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 
 WARN_SECONDS: Final = 30 * 86_400
 """How long before a certificate's end a check warns: a month is what most authorities take at the worst."""
@@ -20,11 +21,13 @@ class Certificates:
         kind: our client certificate, or the authorities that a partner or a proxy is checked against.
         file: as the entry names it.
         expires_at_seconds: when the first of them expires, since the epoch.
+        not_strict: what the strict chain rules miss in one that is an authority's; None where they miss nothing.
     """
 
     kind: Kind
     file: str
     expires_at_seconds: float
+    not_strict: str | None = None
 
 
 def certificates_in(kind: Kind, file: str, pem: bytes) -> Certificates:
@@ -33,8 +36,28 @@ def certificates_in(kind: Kind, file: str, pem: bytes) -> Certificates:
     Raises:
         ValueError: it holds none.
     """
-    ends = [found.not_valid_after_utc.timestamp() for found in x509.load_pem_x509_certificates(pem)]
-    return Certificates(kind, file, min(ends))
+    found = x509.load_pem_x509_certificates(pem)
+    ends = [certificate.not_valid_after_utc.timestamp() for certificate in found]
+    missed = (why for certificate in found if (why := _not_strict(certificate)) is not None)
+    return Certificates(kind, file, min(ends), next(missed, None))
+
+
+def _not_strict(certificate: x509.Certificate) -> str | None:
+    """Say what OpenSSL's strict rules (X509_V_FLAG_X509_STRICT) miss in a CA's certificate, of what they commonly miss."""
+    try:
+        held = {extension.oid: extension for extension in certificate.extensions}
+    except ValueError:
+        return None  # a handshake will tell
+    constraints = held.get(ExtensionOID.BASIC_CONSTRAINTS)
+    if constraints is None or not constraints.value.ca:
+        return None
+    if not constraints.critical:
+        return "its Basic Constraints are not critical"
+    if ExtensionOID.KEY_USAGE not in held:
+        return "it has no Key Usage"
+    if ExtensionOID.SUBJECT_KEY_IDENTIFIER not in held:
+        return "it has no Subject Key Identifier"
+    return None
 
 
 def expiry_warnings(found: Iterator[Certificates], now_seconds: float) -> Iterator[str]:

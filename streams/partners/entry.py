@@ -53,19 +53,26 @@ class SigningKeyEntry(_Strict):
 
 
 class TlsEntry(_Strict):
-    """The files of `tls`."""
+    """The members of `tls`."""
 
     client_certificate_file: Text | None = Field(None, min_length=1)
     client_key_file: Text | None = Field(None, min_length=1)
     ca_file: Text | None = Field(None, min_length=1)
+    strict: Flag = True
 
     def context(self, files: Files) -> ssl.SSLContext:
-        """Return the settings that these files make.
+        """Return the settings that these make.
 
         Raises:
             ValueError: a file can't be used.
         """
-        return partner_tls(files, self.ca_file, self.client_certificate_file, self.client_key_file)
+        return partner_tls(
+            files,
+            self.ca_file,
+            self.client_certificate_file,
+            self.client_key_file,
+            strict=self.strict,
+        )
 
 
 class ProxyEntry(_Strict):
@@ -73,6 +80,7 @@ class ProxyEntry(_Strict):
 
     url: Text = Field(max_length=512)
     ca_file: Text | None = Field(None, min_length=1)
+    strict: Flag = True
     user: Text | None = Field(None, pattern=r"^[^:\x00-\x1f\x7f]{1,256}$")
     password_file: Text | None = Field(None, min_length=1)
 
@@ -82,7 +90,9 @@ class ProxyEntry(_Strict):
         Raises:
             ValueError: the URL is no proxy's, or a file can't be used.
         """
-        return proxy_of(files, self.url, self.ca_file, self.user, self.password_file)
+        return proxy_of(
+            files, self.url, self.ca_file, self.user, self.password_file, strict=self.strict
+        )
 
 
 def _reachable(proxy: ProxyEntry, info: ValidationInfo) -> ProxyEntry:

@@ -65,6 +65,7 @@ class Files:
         self.watched: dict[Path, Signature] = {}
         self.certificates: dict[tuple[Kind, str], Certificates] = {}
         self.exposed: dict[str, str] = {}
+        self.not_strict: dict[str, str] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -137,6 +138,11 @@ class Files:
             message = f"seen {shown(name)}, expected {what}"
             raise ValueError(message) from None
         return content
+
+    def note_not_strict(self, kind: Kind, name: str) -> None:
+        """Note that the strict chain rules refuse an authority of a file that was read as certificates."""
+        if (why := self.certificates[kind, name].not_strict) is not None:
+            self.not_strict[name] = why
 
     def name_of(self, key: RSAPrivateKey | RSAPublicKey) -> str:
         """Return the name of the file that a key was loaded from."""

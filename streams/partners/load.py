@@ -106,6 +106,11 @@ def load_partners(
         soon = expiry_warnings(iter(files.certificates.values()), now_seconds)
         warnings += [f"{where}: {warning}" for warning in soon]
         warnings += [f"{where}: {shown(name)}: {why}" for name, why in files.exposed.items()]
+        warnings += [
+            f"{where}: {shown(name)}: the strict chain rules refuse a CA certificate in it, {why};"
+            " expected one that follows RFC 5280, or strict: false beside it"
+            for name, why in files.not_strict.items()
+        ]
         watched |= files.watched
     if faults:
         raise PartnersFileError(faults, watched)

@@ -26,8 +26,14 @@ class Proxy:
     authorization: str | None = field(repr=False)
 
 
-def proxy_of(
-    files: Files, url: str, ca_file: str | None, user: str | None, password_file: str | None
+def proxy_of(  # noqa: PLR0913  # the members of an entry
+    files: Files,
+    url: str,
+    ca_file: str | None,
+    user: str | None,
+    password_file: str | None,
+    *,
+    strict: bool = True,
 ) -> Proxy:
     """Return the proxy that an entry describes.
 
@@ -37,6 +43,7 @@ def proxy_of(
         ca_file: CAs that the proxy's certificate may come from, PEM; the public ones when None.
         user: for basic authentication; None for none.
         password_file: file with its password.
+        strict: whether the proxy's certificates must be as RFC 5280 wants them.
 
     Raises:
         ValueError: the URL is no proxy's, or a file can't be used.
@@ -65,7 +72,7 @@ def proxy_of(
     return Proxy(
         host=parts.hostname,
         port=port,
-        tls=partner_tls(files, ca_file, None, None, "proxy-ca")
+        tls=partner_tls(files, ca_file, None, None, "proxy-ca", strict=strict)
         if parts.scheme == "https"
         else None,
         authorization=_basic(user, files.secret_text(password_file))

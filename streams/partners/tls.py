@@ -1,4 +1,7 @@
-"""TLS settings towards partners: 1.2 or newer, the partner's CA or the public ones, our certificate if asked for."""
+"""TLS settings towards partners: 1.2 or newer, the partner's CA or the public ones, our certificate if asked for.
+
+Which chains of certificates pass is the same on every Python (docs/decisions/0017-chain-rules.md).
+"""
 
 import ssl
 from functools import cache
@@ -15,12 +18,14 @@ def public_tls() -> ssl.SSLContext:
     return _context(None)
 
 
-def partner_tls(
+def partner_tls(  # noqa: PLR0913  # the members of an entry
     files: Files,
     ca_file: str | None,
     certificate_file: str | None,
     key_file: str | None,
     ca_kind: Kind = "ca",
+    *,
+    strict: bool = True,
 ) -> ssl.SSLContext:
     """Return a partner's own settings.
 
@@ -30,17 +35,21 @@ def partner_tls(
         certificate_file: our client certificate, PEM; None for none.
         key_file: its private key.
         ca_kind: whose CAs they are.
+        strict: whether certificates must be as RFC 5280 wants them.
 
     Raises:
         ValueError: a file can't be used, or certificate and key don't belong together.
     """
     try:
         context = _context(
-            None if ca_file is None else files.note_certificates(ca_kind, ca_file).decode("ascii")
+            None if ca_file is None else files.note_certificates(ca_kind, ca_file).decode("ascii"),
+            strict=strict,
         )
     except (ssl.SSLError, UnicodeDecodeError):
         message = f"ca_file: seen {shown(ca_file)}, expected CA certificates in PEM"
         raise ValueError(message) from None
+    if ca_file is not None and strict:
+        files.note_not_strict(ca_kind, ca_file)
     if certificate_file is not None and key_file is not None:
         files.note_certificates("client", certificate_file)
         files.secret(key_file)
@@ -56,11 +65,27 @@ def partner_tls(
     return context
 
 
-def _context(ca_pem: str | None) -> ssl.SSLContext:
+def use_chain_rules(context: ssl.SSLContext, *, strict: bool) -> None:
+    """Make a context accept the same chains on every Python; the default differs from 3.13 on.
+
+    Args:
+        context: to change.
+        strict: whether certificates must be as RFC 5280 wants them.
+    """
+    # Any certificate that we were told to trust ends a chain, also one of an authority below the root.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if strict:
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+    else:
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+
+
+def _context(ca_pem: str | None, *, strict: bool = True) -> ssl.SSLContext:
     # With a PEM of its own the context trusts nothing else.
     context = ssl.create_default_context(
         cafile=certifi.where() if ca_pem is None else None, cadata=ca_pem
     )
+    use_chain_rules(context, strict=strict)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False  # RFC 9525: the names stand in the extension
     context.set_alpn_protocols(["http/1.1"])

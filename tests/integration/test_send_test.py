@@ -85,7 +85,7 @@ async def test_it_says_what_to_mend(send, partner, tmp_path):
         ({}, "F:ORDER_NOT_EXIST", "F ORDER_NOT_EXIST", "keys are good"),
         ({}, "U", "U UNKNOWN_EXCEPTION", "could not take it now"),
         ({"allowed_hosts": ["example.com"]}, "", "blocked", "allowed_hosts"),
-        ({"tls": {}}, "", "tls_error", "ca_file"),
+        ({"tls": {}}, "", "tls_incomplete_chain", "ca_file"),
         ({"notify_url": "https://127.0.0.1:1/x"}, "", "connect_error", "nothing listens"),
     ]
     for options, script, answer, advice in cases:

@@ -1,4 +1,5 @@
 import os
+import ssl
 import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from streams.partners import (
     Unchanged,
     load_partners,
 )
+from tests.support.authority import Authority
 
 NOW = 1_795_342_530.0  # 2026-11-22T10:15:30Z
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -630,6 +632,29 @@ def test_mutual_tls(entry):
     context = load_partners(entry(tls=client_only), NOW)["one"].tls
     assert context is not None
     assert len(context.get_ca_certs()) > 50
+
+
+def test_an_authority_that_the_strict_rules_refuse_is_warned_about(entry, folder):
+    """At the start and by a check, not at the first handshake; an entry that lets it pass is not warned."""
+    (folder / "old.pem").write_bytes(Authority("Old", without="key-usage").pem)
+    partners = load_partners(entry(tls="{ca_file: old.pem}"), NOW)
+    (warning,) = partners.warnings
+    assert warning.startswith("partners.one: 'old.pem': the strict chain rules refuse a CA")
+    assert "no Key Usage; expected one that follows RFC 5280, or strict: false" in warning
+    strict = partners["one"].tls
+    assert strict is not None
+    assert strict.verify_flags & ssl.VERIFY_X509_STRICT
+    lenient = load_partners(entry(tls="{ca_file: old.pem, strict: false}"), NOW)
+    assert lenient.warnings == ()
+    tls = lenient["one"].tls
+    assert tls is not None
+    assert not tls.verify_flags & ssl.VERIFY_X509_STRICT
+    assert tls.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
+    proxy = "{url: 'https://proxy.example:3128', ca_file: old.pem, strict: false}"
+    partner = load_partners(entry(allowed_hosts="[x.example]", proxy=proxy), NOW)["one"]
+    assert partner.proxy is not None
+    assert partner.proxy.tls is not None
+    assert not partner.proxy.tls.verify_flags & ssl.VERIFY_X509_STRICT
 
 
 @pytest.mark.usefixtures("tls_files")

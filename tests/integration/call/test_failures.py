@@ -388,14 +388,17 @@ def tls_of(ca):
 async def test_certificates_that_are_not_trusted(raw_server, caller, partner, tls_of):
     """Another host's, another CA's, an expired one: nothing was sent."""
     past = datetime(2020, 1, 1, tzinfo=UTC)
-    for tls in (
-        tls_of("other.example"),
-        tls_of("localhost", issuer=trustme.CA()),
-        tls_of("localhost", not_before=past.replace(year=2019), not_after=past),
+    for tls, failure in (
+        (tls_of("other.example"), Failure.TLS_ERROR),
+        (tls_of("localhost", issuer=trustme.CA()), Failure.TLS_INCOMPLETE_CHAIN),
+        (
+            tls_of("localhost", not_before=past.replace(year=2019), not_after=past),
+            Failure.TLS_ERROR,
+        ),
     ):
         async with raw_server(tls=tls) as server:
             call = await caller.call(partner, server.url(), BODY, signed_answer=True)
-        assert (call.outcome, call.request_left) == (NoResult(Failure.TLS_ERROR), NO)
+        assert (call.outcome, call.request_left) == (NoResult(failure), NO)
         assert server.requests == []
 
 
@@ -412,6 +415,7 @@ async def test_a_server_without_tls(caller, partner):
         url = f"https://localhost:{server.sockets[0].getsockname()[1]}/"
         call = await caller.call(partner, url, BODY, signed_answer=True)
     assert (call.outcome, call.request_left) == (NoResult(Failure.TLS_ERROR), NO)
+    assert call.outcome.detail == "what answers there speaks no TLS"
 
 
 async def test_old_tls_is_refused(raw_server, caller, partner, server_tls):
@@ -427,7 +431,7 @@ async def test_the_public_cas_do_not_vouch_for_a_private_one(raw_server, caller,
     """Without a CA of its own, a partner's certificate must come from a public one."""
     async with raw_server() as server:
         call = await caller.call(replace(partner, tls=None), server.url(), BODY, signed_answer=True)
-    assert call.outcome == NoResult(Failure.TLS_ERROR)
+    assert call.outcome == NoResult(Failure.TLS_INCOMPLETE_CHAIN)
 
 
 async def test_mutual_tls(raw_server, caller, partner, ca, server_tls):

@@ -146,7 +146,9 @@ def test_the_proxys_trust_is_not_the_partners(forward_proxy, through, ca, proxy_
 
     strange, wrong, right = on_uvloop(run)
     for calls in (strange, wrong):
-        assert [call.outcome for call in calls] == [NoResult(Failure.TLS_ERROR)] * 2
+        assert [call.outcome for call in calls] == [NoResult(Failure.TLS_INCOMPLETE_CHAIN)] * 2
+        of_proxy = ["with the proxy: " in call.outcome.detail for call in calls]
+        assert of_proxy == [calls is strange] * 2
         assert {call.request_left for call in calls} == {RequestLeft.NO}
     assert [call.outcome for call in right] == [SUCCESS, SUCCESS]
 

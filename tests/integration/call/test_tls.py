@@ -9,114 +9,21 @@ import ssl
 import warnings
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from streams.clock import Clock
 from streams.notification.outcome import Answered, Failure, NoResult, RequestLeft, Status
 from streams.partners.files import Files
 from streams.partners.tls import partner_tls
+from tests.support.authority import DAY, Authority, today
 
 BODY = b"{}"
 SUCCESS = Answered(Status.SUCCESS, "SUCCESS")
 REFUSED = (NoResult(Failure.TLS_ERROR), RequestLeft.NO)
-DAY = timedelta(days=1)
-
-
-def today():
-    return datetime.fromtimestamp(Clock().now_seconds(), UTC)
-
-
-class Authority:
-    """A CA that makes also what no decent CA would."""
-
-    def __init__(self):
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
-        builder = self._builder(self.name, self.name, self.key.public_key()).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
-        )
-        usage = dict.fromkeys(
-            (
-                *("digital_signature", "content_commitment", "key_encipherment"),
-                *("data_encipherment", "key_agreement", "encipher_only", "decipher_only"),
-            ),
-            False,
-        )
-        self.certificate = (
-            builder.add_extension(
-                x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True
-            )
-            # Python 3.13 verifies strictly: an authority says which key it has
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False
-            )
-            .sign(self.key, hashes.SHA256())
-        )
-
-    def _builder(self, subject, issuer, public, begin=None, end=None):
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(begin or today() - DAY)
-            .not_valid_after(end or today() + 30 * DAY)
-        )
-
-    def issue(  # noqa: PLR0913  # what may be wrong with one
-        self, path, host="localhost", *, purpose=None, key=None, own=False, begin=None, end=None
-    ):
-        """Write a certificate and its key to a file; return the certificate."""
-        key = key or ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-        issuer = subject if own else self.name
-        builder = self._builder(subject, issuer, key.public_key(), begin, end).add_extension(
-            x509.ExtendedKeyUsage([purpose or ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
-        )
-        if host is not None:
-            builder = builder.add_extension(
-                x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False
-            )
-        if not own:
-            builder = builder.add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
-                critical=False,
-            )
-        made = builder.sign(key if own else self.key, hashes.SHA256())
-        path.touch(0o600)
-        path.write_bytes(
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            + made.public_bytes(Encoding.PEM)
-        )
-        return made
-
-    def revocations(self, *revoked):
-        """Return its list of revoked certificates, PEM."""
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self.name)
-            .last_update(today() - DAY)
-            .next_update(today() + DAY)
-        )
-        for certificate in revoked:
-            entry = (
-                x509.RevokedCertificateBuilder()
-                .serial_number(certificate.serial_number)
-                .revocation_date(today() - DAY)
-                .build()
-            )
-            builder = builder.add_revoked_certificate(entry)
-        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +34,7 @@ def authority():
 @pytest.fixture
 def trusting(authority, partner, tmp_path):
     """A partner whose entry names the authority, and perhaps a client certificate, as a worker reads it."""
-    (tmp_path / "ca.pem").write_bytes(authority.certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
 
     def trusting(client=None):
         context = partner_tls(Files(tmp_path), "ca.pem", client, client)
@@ -152,15 +59,15 @@ async def test_a_certificate_of_the_partners_own_authority(
     assert call.outcome == SUCCESS
 
 
-CASES: dict[str, dict[str, Any]] = {
-    "expired": {"begin": -30 * DAY, "end": -DAY},
-    "not yet valid": {"begin": DAY, "end": 2 * DAY},
-    "another host's": {"host": "other.example"},
-    "a host that ends alike": {"host": "x.localhost"},
-    "a common name alone": {"host": None},
-    "a client's": {"purpose": ExtendedKeyUsageOID.CLIENT_AUTH},
-    "self-signed": {"own": True},
-    "a short key": {"key": "short"},
+CASES: dict[str, tuple[dict[str, Any], str]] = {
+    "expired": ({"begin": -30 * DAY, "end": -DAY}, "has expired"),
+    "not yet valid": ({"begin": DAY, "end": 2 * DAY}, "not valid yet"),
+    "another host's": ({"host": "other.example"}, "for other host names"),
+    "a host that ends alike": ({"host": "x.localhost"}, "for other host names"),
+    "a common name alone": ({"host": None}, "for other host names"),
+    "a client's": ({"purpose": ExtendedKeyUsageOID.CLIENT_AUTH}, "unsuitable certificate purpose"),
+    "self-signed": ({"own": True}, "is self-signed"),
+    "a short key": ({"key": "short"}, "key too weak"),
 }
 
 
@@ -168,8 +75,9 @@ CASES: dict[str, dict[str, Any]] = {
 async def test_a_certificate_that_is_not_trusted(  # noqa: PLR0913, PLR0917  # fixtures
     raw_server, caller, trusting, authority, tmp_path, case
 ):
-    """Nothing is sent to whoever shows it, and the failure says TLS."""
-    how = dict(CASES[case])
+    """Nothing is sent to whoever shows it, and the failure says TLS, and why."""
+    given, why = CASES[case]
+    how = dict(given)
     for name in {"begin", "end"} & how.keys():
         how[name] = today() + how[name]
     if how.get("key") == "short":
@@ -181,6 +89,8 @@ async def test_a_certificate_that_is_not_trusted(  # noqa: PLR0913, PLR0917  # f
     async with raw_server(tls=context) as server:
         call = await caller.call(trusting(), server.url(), BODY, signed_answer=True)
     assert (call.outcome, call.request_left) == REFUSED
+    assert why in call.outcome.detail
+    assert "localhost" not in call.outcome.detail
     assert server.requests == []
 
 
@@ -191,7 +101,10 @@ async def test_an_unknown_authority(raw_server, caller, trusting, tmp_path):
     )
     async with raw_server(tls=server_of(tmp_path / "server.pem")) as server:
         call = await caller.call(trusting(), server.url(), BODY, signed_answer=True)
-    assert (call.outcome, call.request_left) == REFUSED
+    assert (call.outcome, call.request_left) == (
+        NoResult(Failure.TLS_INCOMPLETE_CHAIN),
+        RequestLeft.NO,
+    )
 
 
 def old_tls(context):
@@ -229,9 +142,7 @@ def demanding(authority, tmp_path):
     bad = authority.issue(tmp_path / "revoked.pem", purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
     assert good.serial_number != bad.serial_number
     authority.issue(tmp_path / "server.pem")
-    (tmp_path / "ca-and-list.pem").write_bytes(
-        authority.certificate.public_bytes(Encoding.PEM) + authority.revocations(bad)
-    )
+    (tmp_path / "ca-and-list.pem").write_bytes(authority.pem + authority.revocations(bad))
     context = server_of(tmp_path / "server.pem")
     context.load_verify_locations(tmp_path / "ca-and-list.pem")
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
@@ -281,3 +192,5 @@ async def test_a_revoked_certificate_of_ours(  # noqa: PLR0913, PLR0917  # fixtu
             "CERTIFICATE_VERIFY_FAILED" if client else "PEER_DID_NOT_RETURN_A_CERTIFICATE"
         )
     assert (call.outcome, call.request_left) == (NoResult(Failure.TLS_ERROR), left)
+    assert call.outcome.detail.startswith("it sent the alert")
+    assert "client certificate" in call.outcome.detail

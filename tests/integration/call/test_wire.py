@@ -253,6 +253,6 @@ def test_the_same_under_uvloop(raw_server, make_caller, partner):
         outcomes = [(call.outcome, call.request_left) for call in runner.run(run())]
     assert outcomes == [
         (SUCCESS, RequestLeft.YES),
-        (NoResult(Failure.TLS_ERROR), RequestLeft.NO),
+        (NoResult(Failure.TLS_INCOMPLETE_CHAIN), RequestLeft.NO),
         (NoResult(Failure.BROKEN_CONNECTION), RequestLeft.PERHAPS),
     ]
