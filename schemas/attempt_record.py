@@ -42,6 +42,12 @@ class AttemptRecord(BaseModel):
     replay_of: str | None = Field(
         None, description="topic/partition/offset of what an operator put back"
     )
+    sent_result_status: Literal["S", "F"] | None = Field(
+        None, description="of the payment result that the body reports to the partner"
+    )
+    sent_result_code: str | None = Field(
+        None, description="of the payment result that the body reports to the partner"
+    )
     due_at_ms: Milliseconds | None = None
     started_at_ms: Milliseconds | None = None
     ended_at_ms: Milliseconds | None = None

@@ -7,6 +7,7 @@ attempts topic; a park's is written before its effect.
 import logging
 from dataclasses import dataclass, replace
 
+from schemas.acknowledgement import MAX_CODE_LENGTH
 from schemas.attempt_record import Trigger, render
 from streams.clock import Clock
 from streams.kafka.event_headers import EventSource, refused_event_headers
@@ -19,6 +20,7 @@ from streams.kafka.records import (
     notification_record,
 )
 from streams.kafka.topics import TopicNames
+from streams.notification.body import status_of
 from streams.notification.decision import DeadLetter, DeadLetterReason
 from streams.notification.intake import ReadEvent, Refused
 from streams.notification.ladder import Wait
@@ -31,6 +33,13 @@ log = logging.getLogger(__name__)
 
 Journal = dict[str, object]
 """The members of an attempts record, under the names of `AttemptRecord`; None stands for absent."""
+
+
+def sent_result(code: str | None) -> Journal:
+    """Return what an attempts record says of the payment result that the body reports."""
+    if code is None:
+        return {}
+    return {"sent_result_status": status_of(code), "sent_result_code": code[:MAX_CODE_LENGTH]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,7 @@ class Settling:
             "parks": notification.parks,
             "replays": notification.replays,
             "replay_run": notification.replay_run,
+            **sent_result(notification.result_code),
             "trigger": trigger,
             "origin": notification.origin,
             "worker": self.worker,

@@ -153,6 +153,7 @@ def _of_attempt(record: RawRecord) -> dict[str, Any]:
         "profile": said.profile,
         "partner_id": said.partner_id,
         "url_origin": said.url_origin,
+        "result": said.sent_result_code and f"{said.sent_result_status}:{said.sent_result_code}",
         "attempt": said.attempt,
         "parks": said.parks,
         "replays": said.replays,

@@ -158,9 +158,10 @@ def decode_notification(
         except ValueError as error:
             read.faults.append(f"header notify-url: {error}")
     order_id = _order_id(record, read.faults)
+    result_code = None
     if profile is not None and record.value is not None and order_id:
         try:
-            check_body(record.value, profile, order_id)
+            result_code = check_body(record.value, profile, order_id)
         except ValueError as error:
             read.faults.append(f"body: {error}")
     if read.unknown_profile and len(read.faults) == 1:
@@ -174,6 +175,7 @@ def decode_notification(
         partner_id=partner_id,
         notify_url=url,
         body=record.value,
+        result_code=result_code,
         due_at_ms=due,
         occurred_at_ms=occurred,
         accepted_at_ms=accepted,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from schemas.fields import Result
 from schemas.strict_json import loads
@@ -49,19 +49,27 @@ def map_result(
     return Mapped(FALLBACK_CODE, unmapped=True)
 
 
+def status_of(code: str) -> Literal["S", "F"]:
+    """Return the status that goes with a payment result code: S with SUCCESS and only with it."""
+    return "S" if code == SUCCESS_CODE else "F"
+
+
 def result_of(code: str, message: str | None) -> Result:
-    """Return the result member for a code: S goes with SUCCESS and only with it."""
+    """Return the result member for a code."""
     return Result.model_validate(
         {
             "resultCode": code,
-            "resultStatus": "S" if code == SUCCESS_CODE else "F",
+            "resultStatus": status_of(code),
             "resultMessage": message,
         }
     )
 
 
-def check_body(body: bytes, profile: Profile, order_id: str) -> None:
+def check_body(body: bytes, profile: Profile, order_id: str) -> str:
     """Check a body before it is sent again: readable, a final result, and about this order.
+
+    Returns:
+        its payment result code.
 
     Raises:
         ValueError: with what was expected, without quoting values.
@@ -76,7 +84,7 @@ def check_body(body: bytes, profile: Profile, order_id: str) -> None:
         if isinstance(result, dict)
         else (None, None)
     )
-    if not isinstance(code, str) or code == "" or status != ("S" if code == SUCCESS_CODE else "F"):
+    if not isinstance(code, str) or code == "" or status != status_of(code):
         message = (
             f"{profile.result_member} is not S with code {SUCCESS_CODE} or F with another code"
         )
@@ -84,3 +92,4 @@ def check_body(body: bytes, profile: Profile, order_id: str) -> None:
     if members.get(profile.order_id_member) != order_id:
         message = f"{profile.order_id_member} is not the record's key"
         raise ValueError(message)
+    return code

@@ -197,6 +197,7 @@ def prepare(  # noqa: PLR0913  # what a record carries beside its value
         partner_id=event.partner_id,
         notify_url=event.notify_url,
         body=read.body.with_result(result_of(mapped.code, event.result_message)).to_bytes(),
+        result_code=mapped.code,
         due_at_ms=accepted_at_ms,
         occurred_at_ms=event.occurred_at_ms,
         accepted_at_ms=accepted_at_ms,

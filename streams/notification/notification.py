@@ -20,6 +20,7 @@ class Notification:
         partner_id: the entry of the partners file.
         notify_url: the URL that the event named, or None where the partner's own is used.
         body: the request body; the same bytes on every attempt.
+        result_code: the payment result code in the body, which says S or F too; None where nobody has looked.
         attempt: attempts made so far.
         parks: how often it was moved aside without an attempt.
         replays: how often an operator put it back.
@@ -44,6 +45,7 @@ class Notification:
     occurred_at_ms: int
     accepted_at_ms: int
     origin: str
+    result_code: str | None = None
     attempt: int = 0
     parks: int = 0
     replays: int = 0

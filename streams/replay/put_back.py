@@ -13,6 +13,7 @@ from streams.kafka.decoding import MalformedRecord, decode_notification
 from streams.kafka.raw import RawRecord
 from streams.kafka.records import OutRecord, header_text, replace_headers
 from streams.kafka.topics import TopicNames
+from streams.notification.body import status_of
 
 LONGEST_WHY = 500
 _GOES = frozenset(
@@ -98,6 +99,7 @@ def decision_record(
         warrant: who and why.
         now_ms: the present.
     """
+    _, _, code = (source.result or "").partition(":")  # of an event only its outcome is known
     said = AttemptRecord(
         kind="replay",
         at_ms=now_ms,
@@ -110,6 +112,8 @@ def decision_record(
         replays=int(header_text(put_back.headers, "replays") or 0),
         replay_run=warrant.run,
         replay_of=source.place.header,
+        sent_result_status=status_of(code) if code else None,
+        sent_result_code=code or None,
         decision="replayed",
         next_due_at_ms=now_ms,
         next_topic=names.replay,

@@ -68,6 +68,7 @@ async def test_an_acknowledged_notification_leaves_one_attempts_record_and_nothi
     assert signed is (name != "alipay-to-merchant")
     order_id = EVENTS[name]["payment"][PROFILES[name].order_id_member]
     assert json.loads(body)[PROFILES[name].order_id_member] == order_id
+    sent = json.loads(body)[PROFILES[name].result_member]
     (record,) = bench.broker.written
     assert (record.topic, record.key, record.headers) == ("pn-attempts", order_id.encode(), ())
     assert bench.journal == [
@@ -84,6 +85,8 @@ async def test_an_acknowledged_notification_leaves_one_attempts_record_and_nothi
             "parks": 0,
             "replays": 0,
             "trigger": "event",
+            "sent_result_status": sent["resultStatus"],
+            "sent_result_code": sent["resultCode"],
             "due_at_ms": NOW_MS,
             "started_at_ms": NOW_MS,
             "ended_at_ms": NOW_MS + 40,
@@ -100,6 +103,32 @@ async def test_an_acknowledged_notification_leaves_one_attempts_record_and_nothi
     ]
     assert bench.count("notifier_notifications_total", profile=name, outcome="acknowledged") == 1
     assert bench.count("notifier_payments_consumed_total", result="accepted") == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "code"),
+    [
+        ({"outcome": "SUCCESS"}, "S", "SUCCESS"),
+        ({"outcome": "CANCELLED"}, "F", "ORDER_IS_CLOSED"),
+        ({"outcome": "FAILED", "resultCode": "OWN_CODE"}, "F", "OWN_CODE"),
+    ],
+)
+@pytest.mark.parametrize("name", PROFILES)
+async def test_every_record_says_which_payment_result_is_sent(new_bench, name, told, status, code):
+    """The first attempt, a park, attempts from the tiers and the dead letter: S or F and the code, as in the body."""
+    bench = new_bench(TIMED_OUT)
+    partner_id = EVENTS[name]["partnerId"]
+    bench.partners[partner_id] = partner(partner_id, paused=True)
+    await bench.event(read("payment-final-state", event(name, **told)))
+    bench.partners[partner_id] = partner(partner_id)
+    while not bench.letters:
+        bench.clock.ms = int(headers_of(bench.moved[-1])["due-at-ms"])
+        await bench.tier(read_back(bench.moved[-1], offset=len(bench.moved)))
+    assert [line["kind"] for line in bench.journal].count("park") == 1
+    said = {(line["sent_result_status"], line["sent_result_code"]) for line in bench.journal}
+    assert said == {(status, code)}
+    result = json.loads(bench.caller.made[-1][2])[PROFILES[name].result_member]
+    assert (result["resultStatus"], result["resultCode"]) == (status, code)
 
 
 @pytest.mark.parametrize("name", PROFILES)

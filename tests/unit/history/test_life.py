@@ -201,3 +201,11 @@ def test_where_it_rests_and_when_it_is_given_up():
     assert judged(tale, 500).gives_up_at_ms == T0 + 10 + 72 * HOUR
     assert str(life.event) == ORIGIN.replace("/", ":")
     assert life.result == "S:SUCCESS"
+
+
+def test_the_result_is_known_from_the_attempts_alone():
+    """Where the event and every body are gone, the record of an attempt says what the partner was told."""
+    tale = Tale().attempt(20, **DELIVERED, sent_result_status="F", sent_result_code="RISK_REJECT")
+    assert one(tale).result == "F:RISK_REJECT"
+    assert ("result", "F:RISK_REJECT") in facts_of(one(tale), judged(tale), T0 + HOUR)
+    assert one(Tale().attempt(20, **DELIVERED)).result is None

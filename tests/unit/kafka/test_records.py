@@ -58,6 +58,7 @@ def notification(**changes):
             occurred_at_ms=NOW_MS - 5000,
             accepted_at_ms=NOW_MS - 4000,
             origin="payment-final-state/3/42",
+            result_code="SUCCESS",
             attempt=2,
             parks=1,
             first_attempt_at_ms=NOW_MS - 3999,

@@ -1,5 +1,7 @@
 """Result mapping, and the check of a body that comes back from a topic."""
 
+import json
+
 import pytest
 
 from streams.notification.body import check_body, map_result, result_of
@@ -69,8 +71,9 @@ def test_s_goes_with_success_and_only_with_it(code, status):
     ],
 )
 def test_a_body_for_this_order_passes(name, body):
-    """Each profile has its own members for the result and the order."""
-    check_body(body, PROFILES[name], "o")
+    """Each profile has its own members for the result and the order; the code that was found is returned."""
+    result = json.loads(body)[PROFILES[name].result_member]
+    assert check_body(body, PROFILES[name], "o") == result["resultCode"]
 
 
 @pytest.mark.parametrize(
