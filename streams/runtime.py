@@ -29,6 +29,7 @@ from streams.operate.health import Health
 from streams.operate.logs import Sample
 from streams.operate.loop_lag import watch_loop
 from streams.operate.metrics import GROUP, TOPIC, Metrics
+from streams.operate.unknown_tiers import watch_unknown_tiers
 from streams.operate.watch import Watch
 from streams.operate.web import WebPort
 from streams.partners import Partner, PartnersFile, Rejected, Reloaded
@@ -165,6 +166,7 @@ class Runtime:
             asyncio.create_task(self._reload()),
             asyncio.create_task(self._look_for_death()),
             asyncio.create_task(self._look_at_backlog()),
+            asyncio.create_task(watch_unknown_tiers(self.settings, self.metrics)),
             asyncio.create_task(watch_loop(self.metrics.loop_lag.observe)),
         ]
 

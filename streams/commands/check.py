@@ -43,7 +43,7 @@ def check(as_json: Json = False) -> None:
 
         async def topics(settings: Settings) -> tuple[list[str], list[str]]:
             async with Brokers(settings) as brokers:
-                found = await brokers.faults()
+                found = await brokers.faults() or await brokers.unknown_tier_faults()
                 return found, [] if found else await brokers.warnings()
 
         try:

@@ -16,18 +16,20 @@ def topics_create(as_json: Json = False) -> None:
     """Create the topics that are missing; change none that exists."""
     from streams.kafka.preflight import Brokers, Unusable
 
-    async def create() -> tuple[list[str], list[str]]:
+    async def create() -> tuple[list[str], list[str], list[str]]:
         async with Brokers(settings) as brokers:
             created = await brokers.create()
-            return created, await brokers.faults("topics")
+            faults = await brokers.faults("topics")
+            return created, faults, await brokers.unknown_tier_faults()
 
     settings = settings_or_fail(as_json=as_json)
     try:
-        created, faults = asyncio.run(create())
+        created, faults, unknown = asyncio.run(create())
     except Unusable as error:
         fail(error.faults, as_json=as_json)
     own = [fault for fault in faults if fault.startswith(f"{settings.topic_prefix}-")]
-    others = [fault for fault in faults if fault not in own]
+    # A rollback comes by here too: what a newer version left must not keep it from being made.
+    others = [fault for fault in faults if fault not in own] + unknown
     if as_json:
         print(json.dumps({"ok": not own, "created": created, "faults": own, "warnings": others}))
         raise typer.Exit(FAULT if own else 0)
@@ -47,7 +49,7 @@ def topics_check(as_json: Json = False) -> None:
 
     async def check() -> tuple[list[str], list[str]]:
         async with Brokers(settings) as brokers:
-            faults = await brokers.faults("topics")
+            faults = await brokers.faults("topics") or await brokers.unknown_tier_faults()
             return faults, [] if faults else await brokers.warnings()
 
     settings = settings_or_fail(as_json=as_json)

@@ -20,12 +20,15 @@ from streams.kafka.topics import (
     topic_differences,
     topic_specs,
 )
+from streams.kafka.unknown_tiers import UnknownTier, unknown_tiers
 from streams.notification.profiles import TIERS
 from streams.settings import Settings
 
 _MOST_COPIES = 3
 _SEEN_SECONDS = 30.0
 _LOOK_EVERY_SECONDS = 0.05
+_READER_SECONDS = 15.0
+_READER_LOOK_SECONDS = 0.5
 
 
 class Unusable(Exception):  # noqa: N818  # what the brokers and topics are
@@ -138,6 +141,47 @@ class Brokers:
             for right in await missing_rights(self.admin, rights)
         ]
 
+    async def unknown_tiers(self) -> list[UnknownTier]:
+        """Return the retry topics that this version does not know.
+
+        Raises:
+            KafkaError: the brokers could not be asked.
+        """
+        settings = self._settings
+        return await unknown_tiers(
+            self._connection,
+            self.admin,
+            TopicNames(settings.topic_prefix),
+            TIERS,
+            settings.retry_group_id,
+        )
+
+    async def unknown_tier_faults(self) -> list[str]:
+        """Return what is wrong with retry topics that this version does not know, one sentence each."""
+        try:
+            return [str(tier) for tier in await self.unknown_tiers()]
+        except KafkaError as error:
+            return [f"the retry topics can't be read: {error}"]
+
+    async def stranded(self) -> list[str]:
+        """Return the faults of those on which notifications wait for nobody.
+
+        In the middle of a rollout a worker that reads them may be about to come back, and a group that rebalances
+        tells nothing: it is looked at again for a while before anything is said.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _READER_SECONDS
+        while True:
+            try:
+                tiers = await self.unknown_tiers()
+            except KafkaError as error:
+                return [f"the retry topics can't be read: {error}"]
+            if not any(tier.unsettled and not tier.is_read for tier in tiers):
+                return []
+            if loop.time() >= until:
+                return [str(tier) for tier in tiers if tier.is_stranded]
+            await asyncio.sleep(_READER_LOOK_SECONDS)
+
     async def warnings(self) -> list[str]:
         """Return what may surprise at the first start; ask only when there are no faults."""
         settings = self._settings
@@ -181,6 +225,15 @@ async def broker_answers(connection: Connection, client_id: str) -> bool:
     return True
 
 
+async def look_for_unknown_tiers(settings: Settings) -> list[UnknownTier] | None:
+    """Return the retry topics that this version does not know, or None where the brokers could not be asked."""
+    try:
+        async with Brokers(settings) as brokers:
+            return await brokers.unknown_tiers()
+    except (KafkaError, OSError, TimeoutError, Unusable):
+        return None
+
+
 async def prepare_start(settings: Settings) -> None:
     """Check all that a worker needs of the brokers, and write down where its group begins.
 
@@ -196,4 +249,6 @@ async def prepare_start(settings: Settings) -> None:
                     "create or alter the topics (`notifier topics create` makes the missing ones)",
                 ]
             )
+        if stranded := await brokers.stranded():
+            raise Unusable(stranded)
         await brokers.seed()

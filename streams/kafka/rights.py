@@ -17,8 +17,9 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.types import Array, Boolean, Bytes, Int16, Int32, Schema, String
+from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
+from streams.kafka.group_description import describe_group
 from streams.kafka.topics import TopicNames
 from streams.notification.ladder import Wait
 
@@ -180,11 +181,10 @@ async def _group_operations(admin: AIOKafkaAdminClient, group: str) -> int:
         if error.retriable:  # a cluster that has never had a group makes the topic for them first
             return _NOT_TOLD
         raise
-    answer = await admin._send_request(_GroupRequest(group), coordinator)  # noqa: SLF001  # aiokafka reads the answer by the wrong version
-    ((code, *_, operations),) = answer.groups
-    if code == _GROUP_DENIED:
+    described = await describe_group(admin, group, coordinator)
+    if described.error == _GROUP_DENIED:
         return _DENIED
-    return _NOT_TOLD if code else int(operations)
+    return _NOT_TOLD if described.error else described.operations
 
 
 class _MetadataResponse(Response):  # type: ignore[misc]  # aiokafka ships no types
@@ -250,51 +250,3 @@ class _MetadataRequest(Request[_MetadataRequestV8]):  # type: ignore[misc]  # ai
 
     def build(self, request_struct_class: type[_MetadataRequestV8]) -> _MetadataRequestV8:
         return request_struct_class(self._topics, False, False, True)  # noqa: FBT003  # Kafka's own order
-
-
-class _GroupResponse(Response):  # type: ignore[misc]  # aiokafka ships no types
-    API_KEY = 15
-    API_VERSION = 3
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "groups",
-            Array(
-                ("error_code", Int16),
-                ("group", String("utf-8")),
-                ("state", String("utf-8")),
-                ("protocol_type", String("utf-8")),
-                ("protocol", String("utf-8")),
-                (
-                    "members",
-                    Array(
-                        ("member_id", String("utf-8")),
-                        ("client_id", String("utf-8")),
-                        ("client_host", String("utf-8")),
-                        ("member_metadata", Bytes),
-                        ("member_assignment", Bytes),
-                    ),
-                ),
-                ("authorized_operations", Int32),
-            ),
-        ),
-    )
-
-
-class _GroupRequestV3(RequestStruct):  # type: ignore[misc]  # aiokafka ships no types
-    API_KEY = 15
-    API_VERSION = 3
-    RESPONSE_TYPE = _GroupResponse
-    SCHEMA = Schema(("groups", Array(String("utf-8"))), ("include_authorized_operations", Boolean))
-
-
-class _GroupRequest(Request[_GroupRequestV3]):  # type: ignore[misc]  # aiokafka ships no types
-    """What may we do with this group?"""
-
-    API_KEY = 15
-
-    def __init__(self, group: str) -> None:
-        self._group = group
-
-    def build(self, request_struct_class: type[_GroupRequestV3]) -> _GroupRequestV3:
-        return request_struct_class([self._group], True)  # noqa: FBT003  # Kafka's own order

@@ -25,9 +25,14 @@ class TopicNames:
 
     prefix: str
 
+    @property
+    def tiers(self) -> str:
+        """What the names of all retry topics begin with."""
+        return f"{self.prefix}-retry-"
+
     def tier(self, wait: Wait) -> str:
         """Return the retry topic of a wait."""
-        return f"{self.prefix}-retry-{wait.label}"
+        return f"{self.tiers}{wait.label}"
 
     @property
     def replay(self) -> str:

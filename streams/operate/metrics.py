@@ -161,6 +161,9 @@ class Metrics(Catalogue):
 
     unreadable_traceparents = Many(Counter, "notifier_unreadable_traceparents_total", "Events whose header traceparent can't be read: it is left out, and the event goes on without a trace context.", (HEADER_FAULT,))
 
+    unknown_tiers = Single(Gauge, "notifier_unknown_retry_topics", "Retry topics under our prefix that this version does not know and does not read, looked up once a minute: a newer version made them.")
+    stranded_records = Single(Gauge, "notifier_stranded_records", "Records on such topics that no worker has settled, where none reads them either.")
+
     # The worker
     in_flight = Single(Gauge, "notifier_inflight_attempts", "HTTP calls under way.")
     in_flight_limit = Single(Gauge, "notifier_inflight_limit", "HTTP calls at once, at most (NOTIFIER_MAX_IN_FLIGHT).")

@@ -186,6 +186,11 @@ CASES = [
         {REPLAYED % "refused": "0+1x60", REPLAYED % "acknowledged": "0+1x60"},
     ),
     Case(
+        "NotifierUnknownTier",
+        {"notifier_unknown_retry_topics": "0x5 1x60"},
+        {"notifier_unknown_retry_topics": "0x5 1x10 0x60"},
+    ),
+    Case(
         "NotifierNewerRecords",
         {NEWER: "0x5 1+1x60"},
         {NEWER: "0x5 1+1x5 6x60"},  # a rollout that took five minutes
