@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streams.partners import Certificates, certificates_in
+from streams.partners import Certificates, certificates_in, use_chain_rules
 from streams.partners.certificates import Kind
 from streams.settings import Settings
 
@@ -74,6 +74,7 @@ class Connection:
 
     def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        use_chain_rules(context, strict=False)  # docs/decisions/0017-chain-rules.md
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.hostname_checks_common_name = False  # RFC 9525: the names stand in the extension
         if self.certificate_file is not None:

@@ -5,7 +5,7 @@ from streams.partners.load import Partners, PartnersFileError, load_partners
 from streams.partners.partner import Partner, SigningKey
 from streams.partners.reload import PartnersFile, Rejected, Reloaded, Unchanged
 from streams.partners.route import Proxy
-from streams.partners.tls import public_tls
+from streams.partners.tls import public_tls, use_chain_rules
 
 __all__ = [
     "Certificates",
@@ -21,4 +21,5 @@ __all__ = [
     "certificates_in",
     "load_partners",
     "public_tls",
+    "use_chain_rules",
 ]

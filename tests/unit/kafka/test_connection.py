@@ -63,6 +63,9 @@ def test_tls_checks_the_brokers_against_the_given_authority(files, protocol):
     assert ssl.DER_cert_to_PEM_cert(authority) == (files / "ca.pem").read_text()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+    # decision 0017: the same on every Python
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+    assert context.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
