@@ -1,6 +1,7 @@
 """One connection to a partner: bytes to and from it, one exchange after the other, within an age and a number of calls."""
 
 import asyncio
+import itertools
 from typing import Final
 
 import aiohttp
@@ -13,10 +14,13 @@ from streams.call.response import ResponseReader
 GREATEST_AGE_SECONDS: Final = 60.0
 """No call begins on an older connection: a name that moved is looked up again, and a load balancer's new hosts get their
 part. Others' defaults and advice lie between one and two minutes; a handshake a minute costs next to nothing."""
+SPREAD_SECONDS: Final = 16
+"""What was opened in one burst is not closed and opened again in one: lives differ by up to so much."""
 MOST_CALLS: Final = 1000
 """What nginx allows by default. A server that allows less says so in its last answer."""
 IDLE_SECONDS: Final = 4.0
 """Node.js, Apache httpd and uvicorn close theirs after 5 s."""
+_turns: Final = itertools.count()
 
 
 class PartnerProtocol(ResponseHandler):
@@ -30,7 +34,9 @@ class PartnerProtocol(ResponseHandler):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
-        self._made_at = loop.time()
+        # It may lie idle before the next call.
+        life = GREATEST_AGE_SECONDS - IDLE_SECONDS - next(_turns) % SPREAD_SECONDS
+        self._ends_at = loop.time() + life
         self._calls = 0
         self._reader: ResponseReader | None = None
         self._done: asyncio.Future[None] | None = None
@@ -72,10 +78,7 @@ class PartnerProtocol(ResponseHandler):
             done.set_exception(exc)
 
     def _end(self, reader: ResponseReader, done: asyncio.Future[None]) -> None:
-        ends = (
-            self._made_at + GREATEST_AGE_SECONDS - IDLE_SECONDS
-        )  # it may lie idle before the next
-        if not reader.reusable or self._calls >= MOST_CALLS or self._loop.time() >= ends:
+        if not reader.reusable or self._calls >= MOST_CALLS or self._loop.time() >= self._ends_at:
             self._spent = True
         self._reader = None
         done.set_result(None)

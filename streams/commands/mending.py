@@ -115,8 +115,9 @@ _MEND: dict[str, str] = {
     Failure.BROKEN_CONNECTION: "the partner closes the connection without an answer: ask for its log at this time",
     Failure.HTTP_STATUS: "not HTTP 200: check the path of notify_url, and the partner's gateway",
     Failure.OVERSIZED_ANSWER: "the answer is too long for an acknowledgement: is this the right address?",
-    Failure.UNREADABLE_ANSWER: "the answer is no JSON with a result: is this the right address?",
+    Failure.UNREADABLE_ANSWER: "the answer can't be read: is this the right address? docs/answers.md says what it means, and whom to ask",
     Failure.UNSIGNED_ANSWER: "the answer is not signed: ask the partner to sign, or set require_signed_response: false",
+    Failure.STALE_ANSWER: "the answer's Response-Time is more than 15 minutes from our clock: ask the partner to set its clock, or take refuse_stale_responses away",
     Failure.WRONG_SIGNATURE: "no key in peer_public_key_files fits the answer: compare it with the partner's public key",
 }
 _OUR_KEYS = "the partner does not accept our signature: compare client_id, key_version and our public key as it has it"

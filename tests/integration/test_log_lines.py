@@ -91,6 +91,11 @@ async def test_no_line_quotes_data_keys_or_bodies(make_deployment):
             "read_timeout",
         }
         assert any(line["message"].startswith("dead letter") for line in lines)
+        unreadable = "unreadable_answer: body: HTML or XML, no JSON"
+        assert any(line["message"].endswith(unreadable) for line in lines)
+        assert "body: HTML or XML, no JSON" in {
+            item.get("failure_detail") for item in await deployment.attempts()
+        }
         assert [line for line in worker.log.splitlines() if CANARY in line] == []
         secrets = [
             text

@@ -35,6 +35,7 @@ class Names:
 def short_lives(monkeypatch):
     """Connections live for 0.5 s and addresses for 0.2 s, in place of a minute and 10 s."""
     monkeypatch.setattr(protocol, "GREATEST_AGE_SECONDS", protocol.IDLE_SECONDS + 0.5)
+    monkeypatch.setattr(protocol, "SPREAD_SECONDS", 1)  # none
     monkeypatch.setattr(connector, "LOOKUP_SECONDS", 0.2)
 
 

@@ -1,6 +1,7 @@
 """How long a connection is used, by a clock that is moved by hand."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -9,6 +10,7 @@ from streams.call.protocol import (
     GREATEST_AGE_SECONDS,
     IDLE_SECONDS,
     MOST_CALLS,
+    SPREAD_SECONDS,
     PartnerProtocol,
 )
 from streams.call.response import ResponseReader
@@ -51,12 +53,16 @@ def clock():
     return HandClock()
 
 
-@pytest.fixture
-def connection(clock):
-    """A connection that has just been opened."""
+def opened(clock):
     made = PartnerProtocol(clock)
     made.connection_made(Wire())
     return made
+
+
+@pytest.fixture
+def connection(clock):
+    """A connection that has just been opened."""
+    return opened(clock)
 
 
 async def exchange(connection):
@@ -66,17 +72,24 @@ async def exchange(connection):
     await done
 
 
-async def test_no_call_begins_on_a_connection_older_than_a_minute(clock, connection):
-    """One that could lie idle past its minute goes back to nobody."""
-    opened = clock.now
-    await exchange(connection)
-    assert not connection.should_close
-    clock.now = opened + GREATEST_AGE_SECONDS - IDLE_SECONDS - 0.001
-    await exchange(connection)
-    assert not connection.should_close
-    clock.now += 0.001
-    await exchange(connection)
-    assert connection.should_close
+async def test_no_call_begins_on_a_connection_older_than_a_minute(clock):
+    """One that could lie idle past its minute goes back to nobody; those of one burst don't all end at once."""
+    burst = [opened(clock) for _ in range(SPREAD_SECONDS)]
+    began, ended = clock.now, []
+    for age in range(int(GREATEST_AGE_SECONDS)):
+        clock.now = began + age
+        for connection in burst:
+            if not connection.should_close:
+                await exchange(connection)
+        ended.append(sum(connection.should_close for connection in burst))
+    oldest = int(GREATEST_AGE_SECONDS - IDLE_SECONDS)
+    assert ended[oldest - SPREAD_SECONDS] == 0
+    assert ended[oldest] == SPREAD_SECONDS
+    assert [later - sooner for sooner, later in pairwise(ended)] == [
+        *[0] * (oldest - SPREAD_SECONDS),
+        *[1] * SPREAD_SECONDS,
+        *[0] * int(IDLE_SECONDS - 1),
+    ]
 
 
 async def test_a_connection_carries_a_thousand_calls(connection):
