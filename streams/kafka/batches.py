@@ -19,6 +19,8 @@ from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBa
 from aiokafka.record.legacy_records import _LegacyRecordBatchPy
 from aiokafka.record.util import decode_varint_py
 
+from streams.kafka.codecs import unlz4_of_version_0
+
 _START: Final = struct.Struct(">qi")  # offset, length of what follows
 _MAGIC_AT: Final = 16  # in every version
 _LEAST_OLD: Final = 14  # a record without key and value, of version 0
@@ -131,6 +133,15 @@ class OldBatch(_LegacyRecordBatchPy):  # type: ignore[misc]  # aiokafka ships no
     def base_offset(self) -> int:
         """The last record's offset: these versions say no other."""
         return self._offset
+
+    def _decompress(self, key_offset: int) -> Any:  # noqa: ANN401  # any buffer
+        if self._magic != 0 or self._compression_type != self.CODEC_LZ4:
+            return super()._decompress(key_offset)
+        _, packed = self._read_key_value(key_offset)
+        if packed is None:
+            message = "a compressed set without a value"
+            raise CorruptRecordException(message)
+        return unlz4_of_version_0(packed)
 
     def _read_all_headers(self) -> Any:  # noqa: ANN401  # aiokafka's own
         # aiokafka follows lengths that lead nowhere, or backwards, for ever.

@@ -120,6 +120,47 @@ unlz4 = _bounded(cramjam.lz4.decompress_into)
 unzstd = _bounded(cramjam.zstd.decompress_into)
 
 
+def unlz4_of_version_0(packed: Any) -> memoryview:  # noqa: ANN401  # any buffer
+    """Return what lz4 compressed in a set of version 0: Kafka wrote a wrong checksum of the frame's head then (KAFKA-3160).
+
+    Raises:
+        BatchTooLarge: it is too much.
+        cramjam.DecompressionError: the data are damaged.
+    """
+    frame = bytearray(packed)
+    if len(frame) > _LZ4_FLAGS_AT:
+        flags = frame[_LZ4_FLAGS_AT]
+        end = _LZ4_FLAGS_AT + 2 + (8 if flags & _LZ4_HAS_SIZE else 0)
+        if len(frame) > end:
+            frame[end] = _xxh32(bytes(frame[_LZ4_FLAGS_AT:end])) >> 8 & 0xFF
+    return memoryview(unlz4(bytes(frame)))
+
+
+def _xxh32(data: bytes) -> int:
+    """Return the hash that lz4's frames have, of fewer than 16 bytes."""
+    found, at = _PRIMES[4] + len(data), 0
+    while len(data) - at >= _WORD.size:
+        found = _rotated(found + _WORD.unpack_from(data, at)[0] * _PRIMES[2], 17) * _PRIMES[3]
+        at += _WORD.size
+    for byte in data[at:]:
+        found = _rotated(found + byte * _PRIMES[4], 11) * _PRIMES[0]
+    found &= 0xFFFFFFFF
+    found = (found ^ found >> 15) * _PRIMES[1] & 0xFFFFFFFF
+    found = (found ^ found >> 13) * _PRIMES[2] & 0xFFFFFFFF
+    return found ^ found >> 16
+
+
+def _rotated(number: int, by: int) -> int:
+    number &= 0xFFFFFFFF
+    return (number << by | number >> (32 - by)) & 0xFFFFFFFF
+
+
+_PRIMES: Final = (2654435761, 2246822519, 3266489917, 668265263, 374761393)
+_WORD: Final = struct.Struct("<I")
+_LZ4_FLAGS_AT: Final = 4  # behind the magic number
+_LZ4_HAS_SIZE: Final = 8
+
+
 def bound_decompression() -> None:
     """Make aiokafka decompress so, in its C code as well."""
     modules: list[Any] = [default_records, legacy_records]

@@ -20,7 +20,7 @@ from streams.kafka.tail import Tail
 from streams.sandbox.broker import Broker
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
-from tests.support.batches import CRC_AT, flipped, with_checksum
+from tests.support.batches import CRC_AT, ZSTD, Row, batch, flipped, with_checksum
 from tests.support.deployment import Deployment
 from tests.support.kafka import header_texts, producer
 from tests.support.waiting import eventually
@@ -202,6 +202,32 @@ async def twice(deployment, place):
     again = await deployment.run("unreadable", "pass", place, "--why", "again", "--yes")
     assert again.returncode == 1
     assert f"stands at {deployment.source}:0:2, expected at {place}" in again.stderr
+
+
+def peak_kilobytes(pid):
+    """Return the most memory that a process has had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
+async def test_a_bomb_takes_no_more_memory_than_a_batch_may(make_deployment):
+    """A hundred megabytes of zeros in some kilobytes, which the broker takes: held, said, and never made whole."""
+    async with make_deployment() as deployment:
+        bomb = batch([Row(bytes(100_000_000))], codec=ZSTD)
+        assert len(bomb) < 10_000
+        async with producer(deployment.bootstrap) as client:
+            builder = client.create_batch()
+            builder.append(key=None, value=b"stands in", timestamp=None)
+            builder.close()
+            builder._build()
+            builder._buffer = bomb
+            await (await client.send_batch(builder, deployment.source, partition=0))
+        worker = await deployment.ready_worker()
+        await deployment.delivered(await write(deployment, 1, 3))
+        await worker.said(r"stands still at offset 0, .*: decompresses to more than 64 MiB;")
+        await eventually(lambda: holds(worker, 1), what="the metric")
+        assert peak_kilobytes(worker.pid) < 300_000
+        assert await worker.stop() == 0
 
 
 async def test_what_only_looks_goes_on_behind(deployment, caplog):

@@ -153,6 +153,10 @@ def old_set(
         old_record(magic, first + number, row.key, row.value) for number, row in enumerate(records)
     )
     packed = xerial(inside) if codec == SNAPPY else compressed(codec, inside)
+    if (magic, codec) == (0, LZ4):
+        packed = (
+            packed[:6] + bytes([packed[6] ^ 0x5A]) + packed[7:]
+        )  # as Kafka wrote it then, wrong
     last = offset + len(records) - 1
     return old_record(magic, last, None, packed, codec | attributes, TIME_MS + 1)
 

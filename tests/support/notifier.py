@@ -88,6 +88,11 @@ class WorkerProcess:
         return [line for line in self.log.splitlines() if _UNWANTED.search(line)]
 
     @property
+    def pid(self) -> int:
+        """The process, for measuring."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process.poll() is None

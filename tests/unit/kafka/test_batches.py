@@ -95,13 +95,29 @@ def test_old_versions_are_read(magic, codec):
         )
     else:
         raw = old_set(magic, CODECS[codec], rows(5), 7)
-    if (magic, codec) == (0, "lz4"):
-        assert values(raw, 7) == ([], "LZ4 is not supported for broker version 0.8/0.9")
-        return
+        if (magic, codec) == (0, "lz4"):
+            with pytest.raises(
+                cramjam.DecompressionError
+            ):  # the wrong checksum that Kafka wrote then
+                codecs.unlz4(raw[26:])
     assert values(raw, 7) == (expected(5, 7), "")
     (seen, *_) = read(raw, 7)
     assert (seen.key, seen.headers) == (b"key-0", ())
     assert seen.timestamp == (None if magic == 0 else TIME_MS)
+
+
+def test_lz4_of_version_0_has_its_checksum_mended():
+    """Against a frame's own, by lz4 itself: with and without the content's size in its head."""
+    for data in (b"", b"x", b"value" * 100):
+        frame = bytearray(compressed(LZ4, data))
+        sized = frame[4] & 8
+        end = 14 if sized else 6
+        right = frame[end]
+        frame[end] ^= 0xFF
+        assert codecs._xxh32(bytes(frame[4:end])) >> 8 & 0xFF == right
+        assert bytes(codecs.unlz4_of_version_0(frame)) == data
+    assert codecs._xxh32(b"") == 0x02CC5D05
+    assert codecs._xxh32(b"abc") == 0x32D153FF
 
 
 def test_an_old_set_is_read_on_from_its_middle():
