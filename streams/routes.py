@@ -41,7 +41,10 @@ def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNa
             for topic in settings.source_topics
         }
         routes[names.replay] = Route(REPLAY, arrival.on_replay, _at_once, limits)
-        groups.append(Group(settings.group_id, routes, window, _SOURCE_FETCH_BYTES))
+        sources = frozenset(settings.source_topics)
+        groups.append(
+            Group(settings.group_id, routes, window, _SOURCE_FETCH_BYTES, sources=sources)
+        )
     if settings.role in {"retry", "all"}:
         limits = LaneLimits(
             span=_TIER_SPAN,

@@ -6,7 +6,7 @@ import logging
 import random  # noqa: TID251  # here randomness comes in
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -138,7 +138,7 @@ class Runtime:
         groups = groups_of(settings, arrival, clock, names)
         self.metrics.declare(GROUP, (group.group_id for group in groups))
         written = (names.attempts, names.dead_letter, *(names.tier(wait) for wait in TIERS))
-        self.metrics.declare(TOPIC, written)
+        self.metrics.declare(TOPIC, (*written, names.replay, *settings.source_topics))
         self.health.groups = frozenset(group.group_id for group in groups)
         self.apps = [
             build_app(group, connection=connection, clock=clock, host=self) for group in groups
@@ -165,7 +165,7 @@ class Runtime:
         self._upkeep = [
             asyncio.create_task(self._reload()),
             asyncio.create_task(self._look_for_death()),
-            asyncio.create_task(self._look_at_backlog()),
+            asyncio.create_task(self._look_at_topics()),
             asyncio.create_task(watch_unknown_tiers(self.settings, self.metrics)),
             asyncio.create_task(watch_loop(self.metrics.loop_lag.observe)),
         ]
@@ -211,6 +211,19 @@ class Runtime:
         self.health.rebalancing_since[group_id] = self.clock.now_seconds()
         self.metrics.rebalances.labels(group_id).inc()
         self.metrics.partitions.labels(group_id).set(0)
+
+    def on_lost(self, topic: str, offsets: int) -> None:
+        """Count offsets of a topic that are gone before anybody settled them."""
+        self.metrics.lost_offsets.labels(topic).inc(offsets)
+
+    def on_reset(self, topic: str) -> None:
+        """Count that a topic is read from its beginning, since it is another log than before."""
+        self.metrics.topic_resets.labels(topic).inc()
+
+    def on_missing(self, group_id: str, topics: Collection[str]) -> None:
+        """Note which topics of a group do not exist now: no rollout goes on over that."""
+        self.health.missing_topics[group_id] = frozenset(topics)
+        self.metrics.missing_topics.labels(group_id).set(len(topics))
 
     def on_crash(self, error: BaseException) -> None:
         """Note that an application is crashing."""
@@ -258,18 +271,31 @@ class Runtime:
             except Exception:  # whatever it is, the next look must come
                 log.exception("looking for signs of death failed")
 
-    async def _look_at_backlog(self) -> None:
+    async def _look_at_topics(self) -> None:
+        """Every few seconds: are the topics what they were, and how much of them is not settled?"""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            found: Counter[str] = Counter()
-            for app in self.apps:
-                pending = await app.pending()
-                if pending is None:  # a part is no count: the last one stands
-                    break
-                found.update(pending)
-            else:
-                for tier in STAGES:
-                    self.metrics.pending.labels(tier).set(found[tier])
+            try:
+                for app in self.apps:
+                    await app.look()
+                await self._count_backlog()
+            except Exception:  # whatever it is, the next look must come
+                log.exception("looking at the topics failed")
+
+    async def _count_backlog(self) -> None:
+        undecided: Counter[str] = Counter()
+        for app in self.apps:
+            undecided.update(app.undecided())
+        for tier in STAGES:
+            self.metrics.undecided.labels(tier).set(undecided[tier])
+        found: Counter[str] = Counter()
+        for app in self.apps:
+            pending = await app.pending()
+            if pending is None:  # a part is no count: the last one stands
+                return
+            found.update(pending)
+        for tier in STAGES:
+            self.metrics.pending.labels(tier).set(found[tier])
 
     def _partner_of(self, partner_id: str) -> Partner | None:
         return self.partners.current.get(partner_id)

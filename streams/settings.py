@@ -155,7 +155,8 @@ class Settings(BaseSettings):
     start_from: Annotated[Literal["earliest", "latest"] | datetime, BeforeValidator(_start)] = (
         Field(
             "earliest",
-            description="where a group without offsets begins: earliest, latest or an ISO time",
+            description="where a group begins that has never read the topic (docs/topics.md): earliest, latest or an ISO"
+            " time",
         )
     )
     role: Literal["main", "retry", "all"] = Field(

@@ -6,7 +6,8 @@ agent never waits (one full queue stops every topic of the worker).
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from faust.types import ConsumerMessage, StreamT
 from streams.clock import Clock
 from streams.kafka.connection import Connection
 from streams.kafka.lanes import Lanes, Route
-from streams.kafka.records import InRecord
+from streams.kafka.records import InRecord, Tag
 from streams.kafka.transport import ConsumerTap, Transport
 from streams.kafka.window import Window
 
@@ -62,6 +63,15 @@ class Host(Protocol):
     def on_revoked(self, group_id: str) -> None:
         """Note that a rebalance has begun."""
 
+    def on_lost(self, topic: str, offsets: int) -> None:
+        """Count offsets of a topic that are gone before anybody settled them."""
+
+    def on_reset(self, topic: str) -> None:
+        """Count that a topic is read from its beginning, since it is another log than before."""
+
+    def on_missing(self, group_id: str, topics: Collection[str]) -> None:
+        """Note which topics of a group do not exist now."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -77,6 +87,7 @@ class Group:
             what it has read one by one.
         between_fetches_seconds: from one fetch to the next, at least. Each names every partition of the group, so to
             fetch single records from many partitions costs more than all the rest of them.
+        sources: those of its topics that others make, write and delete.
     """
 
     group_id: str
@@ -85,6 +96,7 @@ class Group:
     fetch_bytes: int
     gives_way: bool = False
     between_fetches_seconds: float = 0.0
+    sources: frozenset[str] = frozenset()
 
 
 class _Boot(BootStrategy):
@@ -120,6 +132,8 @@ class NotifierApp(faust.App):
     gives_way: bool
     host: Host
     lanes: Lanes
+    sources: frozenset[str]
+    _pending: Mapping[Tag, int] = {}
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -160,6 +174,23 @@ class NotifierApp(faust.App):
         """Note that a commit failed."""
         self.host.on_commit_error()
 
+    def on_lost(self, topic: str, offsets: int) -> None:
+        """Count what is gone."""
+        self.host.on_lost(topic, offsets)
+
+    def on_reset(self, topic: str) -> None:
+        """Count that a topic is another one now."""
+        self.host.on_reset(topic)
+
+    def on_missing(self, topics: Collection[str]) -> None:
+        """Note which topics do not exist now."""
+        self.host.on_missing(self.conf.id, topics)
+
+    def pending_of(self, topic: str) -> int | None:
+        """Return how many records of a topic were not settled when it was looked last; None where it was not looked."""
+        found = [count for tag, count in self._pending.items() if tag[0] == topic]
+        return sum(found) if found else None
+
     def symptoms(self) -> list[str]:
         """Return what looks dead about this application, one sentence each, the same words each time."""
         if not self.started or self.should_stop:
@@ -169,14 +200,37 @@ class NotifierApp(faust.App):
             found.append("a record is held unacknowledged for too long")
         return [f"group {self.conf.id}: {symptom}" for symptom in found]
 
+    async def look(self) -> None:
+        """See whether the topics are what they were, and act where they are not; says nothing where nobody can say now."""
+        if not self.started or self.should_stop:
+            return
+        with suppress(KafkaError, TimeoutError):
+            await self.consumer.look()  # type: ignore[attr-defined]  # our consumer's
+
     async def pending(self) -> Mapping[str, int] | None:
         """Return how many records are not settled, by stage, in the partitions that are ours; None where nobody can say now."""
         if not self.started or self.should_stop:
             return None
         try:
-            return self.lanes.pending(await self.consumer.ends())  # type: ignore[attr-defined]  # our consumer's
+            found = self.lanes.pending(await self.consumer.ends())  # type: ignore[attr-defined]  # our consumer's
         except (KafkaError, TimeoutError):
             return None
+        # Of a topic that is gone the last count is kept: it says what went with it.
+        absent: frozenset[str] = self.consumer.absent  # type: ignore[attr-defined]  # our consumer's
+        gone = {tag: count for tag, count in self._pending.items() if tag[0] in absent}
+        self._pending = gone | found
+        by_stage: Counter[str] = Counter()
+        for (topic, _), count in found.items():
+            by_stage[self.lanes.stage_of(topic)] += count
+        return by_stage
+
+    def undecided(self) -> Counter[str]:
+        """Return how many offsets open transactions hold back, by stage."""
+        found: Counter[str] = Counter()
+        if self.started and not self.should_stop:
+            for (topic, _), count in self.consumer.undecided().items():  # type: ignore[attr-defined]  # our consumer's
+                found[self.lanes.stage_of(topic)] += count
+        return found
 
     def unreadable(self) -> Counter[str]:
         """Return how many of our partitions stand still at a batch that can't be read, by stage."""
@@ -223,7 +277,6 @@ def build_app(
         broker_rebalance_timeout=60.0,
         broker_commit_interval=COMMIT_SECONDS,
         consumer_max_fetch_size=group.fetch_bytes,
-        consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,  # our own drain has a time-out, Faust's has none
         stream_buffer_maxsize=65_536,  # lanes hold back; this queue is nearly always empty
         stream_processing_timeout=7 * 86_400.0,
@@ -241,6 +294,7 @@ def build_app(
     app.connection = connection
     app.between_fetches_seconds = group.between_fetches_seconds
     app.gives_way = group.gives_way
+    app.sources = group.sources
     app.host = host
 
     def crash(error: BaseException) -> None:

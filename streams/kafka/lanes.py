@@ -10,7 +10,7 @@ Pure asyncio; knows neither Faust nor aiokafka.
 
 import asyncio
 import heapq
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -119,7 +119,7 @@ class Lane:
         self._tap_closed = False
         self._draining = False
         self._memory = SettledMemory(now_ms, route.limits.remembered)
-        self._next_offset = 0
+        self._next_offset: int | None = None
 
     @property
     def in_flight(self) -> int:
@@ -130,6 +130,16 @@ class Lane:
     def held(self) -> int:
         """Records read and not yet acknowledged."""
         return len(self._span)
+
+    @property
+    def unsettled(self) -> int:
+        """Records read and not yet settled."""
+        return len(self._span) - len(self._finished)
+
+    @property
+    def finished_ahead(self) -> frozenset[int]:
+        """Offsets that the partition's former owner has settled and this lane has not come to."""
+        return self._finished_before
 
     @property
     def next_due_at_ms(self) -> int | None:
@@ -152,8 +162,8 @@ class Lane:
 
     @property
     def progress(self) -> Progress | None:
-        """What may be committed, or None before the first record."""
-        if not self._next_offset:
+        """What may be committed, or None before the first record or position."""
+        if self._next_offset is None:
             return None
         if self._finished_before:
             # What the former owner settled further on is kept for the next one: this lane may end before it gets there.
@@ -179,6 +189,21 @@ class Lane:
         if full and not self._tap_closed:
             self._tap_closed = True
             self._tap.close(self.tag)
+
+    def pass_to(self, position: int, last_read: int | None) -> None:
+        """Take note that no record lies before this position that was not admitted: only what no reader is given.
+
+        Markers of transactions take an offset each, records of aborted ones too. Left behind they would look like
+        records that wait.
+
+        Args:
+            position: the next offset to read.
+            last_read: the last record that was read in this generation, or None; one that has not come here yet counts.
+        """
+        after = self._next_offset
+        if self._span or self._draining or (last_read is not None and last_read >= (after or 0)):
+            return
+        self._next_offset = position if after is None else max(after, position)
 
     def take_turn(self) -> None:
         """Begin what is due for as long as there are places, and stand in line again for the next."""
@@ -296,6 +321,7 @@ class Lanes:
         self._lanes: dict[Tag, Lane] = {}
         self._generation: int | None = None
         self._finished_before: Mapping[Tag, frozenset[int]] = {}
+        self._given_up: dict[Tag, Lane | None] = {}
         self._retired = False
 
     def __iter__(self) -> Iterator[Lane]:
@@ -312,41 +338,80 @@ class Lanes:
         if not self._retired:
             self._generation = generation
             self._finished_before = finished
+            self._given_up.clear()
 
     def admit(self, record: InRecord, generation: int) -> None:
         """Hand a record to the lane of its partition. A record of another generation is dropped: it will be read again."""
-        if generation != self._generation:
-            return
         tag = (record.topic, record.partition)
-        route = self._routes[record.topic]
+        if generation == self._generation and tag not in self._given_up:
+            self._lane(tag).admit(record)
+
+    def _lane(self, tag: Tag) -> Lane:
         lane = self._lanes.get(tag)
         if lane is None:
+            route = self._routes[tag[0]]
             finished = self._finished_before.get(tag, frozenset())
             lane = Lane(tag, route, self._window, self._tap, self._now_ms, self._on_crash, finished)
             self._lanes[tag] = lane
-        lane.admit(record)
+        return lane
+
+    def pass_to(self, positions: Mapping[Tag, tuple[int, int | None]]) -> None:
+        """Take note of how far each partition was read, see `Lane.pass_to`. Nothing happens between two generations."""
+        if self._generation is None:
+            return
+        for tag, (position, last_read) in positions.items():
+            if tag not in self._given_up:
+                self._lane(tag).pass_to(position, last_read)
+
+    def give_up(self, tags: Iterable[Tag]) -> None:
+        """Commit nothing more of partitions in this generation and take no more of their records.
+
+        What is in flight goes on; `drain` waits for it.
+        """
+        for tag in tags:
+            if tag in self._given_up:
+                continue
+            lane = self._lanes.pop(tag, None)
+            if lane is not None:
+                lane.stop_starting()
+            self._given_up[tag] = lane
+
+    def is_given_up(self, tag: Tag) -> bool:
+        """Tell whether a partition was given up in this generation."""
+        return tag in self._given_up
+
+    def settled_between(self, tag: Tag, first: int, end: int) -> int:
+        """Return how many offsets from the first up to, not with, the end the partition's former owner has settled."""
+        lane = self._lanes.get(tag)
+        ahead = lane.finished_ahead if lane else self._finished_before.get(tag, frozenset())
+        return sum(first <= offset < end for offset in ahead)
+
+    def _all(self) -> list[Lane]:
+        return [*self._lanes.values(), *(lane for lane in self._given_up.values() if lane)]
 
     def progress(self) -> dict[Tag, Progress]:
         """Return, for each partition of which records were read, what may be committed."""
         found = ((tag, lane.progress) for tag, lane in self._lanes.items())
         return {tag: progress for tag, progress in found if progress is not None}
 
-    def stage_of(self, topic: str) -> str:
-        """Return the stage of a topic, as metrics have it."""
-        return self._routes[topic].stage
+    def pending(self, ends: Mapping[Tag, tuple[int, int]]) -> dict[Tag, int]:
+        """Return how many records are not settled, by partition.
 
-    def pending(self, ends: Mapping[Tag, tuple[int, int]]) -> Counter[str]:
-        """Return how many records are not settled, by stage.
+        Markers of transactions count only where they stand in what was not read yet: nobody knows them before.
 
         Args:
             ends: for each partition, the next offset to read and the one after its last record.
         """
-        made = self.progress()
-        found: Counter[str] = Counter()
-        for tag, (position, end) in ends.items():
-            done = made.get(tag, Progress(position))
-            found[self.stage_of(tag[0])] += max(0, end - done.offset - len(done.finished))
-        return found
+        return {tag: self._unsettled(tag, position, end) for tag, (position, end) in ends.items()}
+
+    def _unsettled(self, tag: Tag, position: int, end: int) -> int:
+        lane = self._lanes.get(tag)
+        unread = end - position - self.settled_between(tag, position, end)
+        return (lane.unsettled if lane else 0) + max(0, unread)
+
+    def stage_of(self, topic: str) -> str:
+        """Return the name that a topic's stage has in metrics."""
+        return self._routes[topic].stage
 
     def retire(self) -> None:
         """Start nothing new any more, whatever the group assigns: the worker is about to stop."""
@@ -356,23 +421,24 @@ class Lanes:
     def stop_starting(self) -> None:
         """Start nothing new in this generation; what is in flight goes on."""
         self._generation = None  # or a partition not met so far would begin
-        for lane in self._lanes.values():
+        for lane in self._all():
             lane.stop_starting()
 
     async def drain(self, timeout_seconds: float) -> int:
         """Start nothing new and wait for what is in flight, but no longer than this. Return how many were not done."""
         self.stop_starting()
-        tasks = [task for lane in self._lanes.values() for task in lane.tasks()]
+        tasks = [task for lane in self._all() for task in lane.tasks()]
         if not tasks:
             return 0
         _, late = await asyncio.wait(tasks, timeout=timeout_seconds)
-        for lane in self._lanes.values():
+        for lane in self._all():
             lane.abandon()
         return len(late)
 
     def close(self) -> None:
         """End the generation: the lanes are gone and commit nothing any more."""
-        for lane in self._lanes.values():
+        for lane in self._all():
             lane.abandon()
         self._lanes.clear()
+        self._given_up.clear()
         self._generation = None

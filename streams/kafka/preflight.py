@@ -189,15 +189,15 @@ class Brokers:
             return []
         try:
             count = await unread_history(
-                self._connection, settings.group_id, settings.source_topics
+                self._connection, settings.group_id, settings.source_topics, self._ours
             )
         except KafkaError as error:
             return [f"the offsets of group {settings.group_id} can't be read: {error}"]
         if not count:
             return []
         message = (
-            f"group {settings.group_id} has no offsets yet: a worker will notify {count} records that stand in"
-            f" {', '.join(settings.source_topics)} already; set NOTIFIER_START_FROM to latest or a time if that is"
+            f"group {settings.group_id} has no offsets yet: a worker will notify up to {count} records that stand in"
+            f" {', '.join(settings.source_topics)} already (markers of transactions are counted too); set NOTIFIER_START_FROM to latest or a time if that is"
             " not wanted"
         )
         return [message]
@@ -208,8 +208,17 @@ class Brokers:
         if settings.role == "retry":
             return 0
         return await seed_offsets(
-            self._connection, settings.group_id, settings.source_topics, settings.start_from
+            self._connection,
+            settings.group_id,
+            settings.source_topics,
+            self._ours,
+            settings.start_from,
         )
+
+    @property
+    def _ours(self) -> tuple[str]:
+        """What the source topics' group reads besides them."""
+        return (TopicNames(self._settings.topic_prefix).replay,)
 
 
 async def broker_answers(connection: Connection, client_id: str) -> bool:

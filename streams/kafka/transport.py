@@ -14,17 +14,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata
 from faust.transport import base
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -38,6 +35,7 @@ from streams.kafka.fetches import PacedFetches
 from streams.kafka.lanes import Lanes
 from streams.kafka.progress import Progress
 from streams.kafka.records import Tag
+from streams.kafka.standing import Report, Standing
 from streams.kafka.unreadable import Unreadable, read_every_batch, unreadable_of
 
 log = logging.getLogger(__name__)
@@ -49,20 +47,20 @@ _FETCH_WAIT_MS = (
 )
 _NOTICE_SECONDS = 0.1
 _COMMIT_TIMEOUT_SECONDS = 5.0
-_BETWEEN_TOPICS_SECONDS = 0.02
 _CLOSE_SECONDS = 1.0
 _LEAST_PAUSE_SECONDS = 0.02  # between two commits, however long the first took
 _HANDED_OVER_IN_A_TURN = 16  # records, each some 0.1 ms
 _POLL_PATIENCE_SECONDS = 10.0  # a poll returns at least once a second
 
 
-class App(Protocol):
+class App(Report, Protocol):
     """What the transport asks of the application."""
 
     connection: Connection
     between_fetches_seconds: float
     gives_way: bool
     lanes: Lanes
+    sources: frozenset[str]
 
     async def before_revoke(self) -> None:
         """Finish what is in flight. Never raises."""
@@ -144,6 +142,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self, consumer: "Consumer", loop: asyncio.AbstractEventLoop, **options: Any
     ) -> None:
         super().__init__(consumer, loop=loop, thread_loop=loop, **options)
+        app = _ours(self.app)
+        self.standing = Standing(self._ensure_consumer, lambda: app.lanes, app, app.sources)
 
     async def serve(self) -> None:
         """Run until stopped. Whoever waits for the end hears of it, however it comes."""
@@ -172,7 +172,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             group_instance_id=conf.consumer_group_instance_id,
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
             enable_auto_commit=False,
-            auto_offset_reset=conf.consumer_auto_offset_reset,
+            auto_offset_reset="none",  # nothing is passed over without a word, see `Standing`
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
@@ -238,63 +238,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def seek_to_committed(self) -> dict[TopicPartition, int | None]:  # type: ignore[override]  # None, as Faust's caller takes it
         """Go back to what is committed, in every partition that is ours; None stands where nothing is, for its beginning."""
-        found: dict[TopicPartition, int | None] = await self.call_thread(self._seek_to_committed)
-        return found
+        return await self.standing.seek()
 
-    async def _seek_to_committed(self) -> dict[TopicPartition, int | None]:
-        # aiokafka's own method leaves a partition where it is when 0 or nothing is committed. What was fetched and
-        # dropped before would then never be read again; and it asks for each partition in a round trip of its own.
-        consumer = self._ensure_consumer()
-        ours = consumer.assignment()
-        committed = await consumer._coordinator.fetch_committed_offsets(ours)  # noqa: SLF001
-        offsets = {partition: seen.offset for partition, seen in committed.items()}
-        bare = ours - offsets.keys()
-        if bare:
-            await consumer.seek_to_beginning(*bare)
-        for partition, offset in offsets.items():
-            consumer.seek(partition, offset)
-        return offsets | dict.fromkeys(bare)
-
-    async def commit_settled(self, progress: dict[Tag, Progress]) -> bool:
-        """Commit how far the partitions have come that are still ours. Returns False where none is."""
-        return bool(await self.call_thread(self._commit_settled, progress))
-
-    async def committed_progress(self, partitions: Iterable[TP]) -> dict[Tag, Progress]:
-        """Return how far these partitions had come by their last commit."""
-        found: dict[Tag, Progress] = await self.call_thread(
-            self._committed_progress, list(partitions)
-        )
-        return found
-
-    async def _committed_progress(self, partitions: list[TP]) -> dict[Tag, Progress]:
-        # aiokafka's `committed` gives the offset without its text; its coordinator gives both.
-        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001
-        wanted = [TopicPartition(tp.topic, tp.partition) for tp in partitions]
-        found = await coordinator.fetch_committed_offsets(wanted)
-        return {
-            (partition.topic, partition.partition): Progress.read(
-                committed.offset, committed.metadata
-            )
-            for partition, committed in found.items()
-        }
-
-    async def ends(self) -> dict[Tag, tuple[int, int]]:
-        """Return, for each partition that is ours, the next offset to read and the one after its last record."""
-        found: dict[Tag, tuple[int, int]] = await self.call_thread(self._ends)
-        return found
-
-    async def _ends(self) -> dict[Tag, tuple[int, int]]:
-        consumer = self._ensure_consumer()
-        found: dict[Tag, tuple[int, int]] = {}
-        # Topic by topic, with pauses: an answer about all partitions would hold up the event loop for some 50 ms.
-        by_topic = sorted(consumer.assignment(), key=attrgetter("topic"))
-        for _, partitions in groupby(by_topic, attrgetter("topic")):
-            ends = await consumer.end_offsets(list(partitions))
-            for partition, end in ends.items():
-                place = (partition.topic, partition.partition)
-                found[place] = (await consumer.position(partition), end)
-            await asyncio.sleep(_BETWEEN_TOPICS_SECONDS)
-        return found
+    async def _fetch_records(self, *args: Any, **options: Any) -> Any:
+        fetch = partial(super()._fetch_records, *args, **options)
+        return await self.standing.fetched(fetch, cast(Consumer, self.consumer).write_down)
 
     def partition_count(self) -> int:
         """Return how many partitions the subscribed topics have."""
@@ -302,19 +250,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return sum(
             len(consumer.partitions_for_topic(topic) or ()) for topic in consumer.subscription()
         )
-
-    async def _commit_settled(self, progress: dict[Tag, Progress]) -> bool:
-        consumer = self._ensure_consumer()
-        ours = consumer.assignment()
-        wanted = {
-            TopicPartition(*tag): OffsetAndMetadata(made.offset, made.metadata())
-            for tag, made in progress.items()
-            if TopicPartition(*tag) in ours
-        }
-        if not wanted:
-            return False
-        await consumer.commit(wanted)
-        return True
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Do nothing: Faust's livelock detector watches acknowledgements that we don't make."""
@@ -350,7 +285,7 @@ class Consumer(driver.Consumer):
                 return False
             try:
                 done = await asyncio.wait_for(
-                    self._thread.commit_settled(news), _COMMIT_TIMEOUT_SECONDS
+                    self._thread.standing.commit(news), _COMMIT_TIMEOUT_SECONDS
                 )
             except (KafkaError, TimeoutError) as error:
                 log.warning(
@@ -361,6 +296,17 @@ class Consumer(driver.Consumer):
             if done:
                 self._last_committed.update(news)
             return done
+
+    async def write_down(self, progress: dict[Tag, Progress]) -> None:
+        """Commit where partitions begin, whatever the lanes say; they have given these up.
+
+        Raises:
+            KafkaError, TimeoutError: it could not be written.
+        """
+        async with self._committing:
+            for tag in progress:
+                self._last_committed.pop(tag, None)
+            await asyncio.wait_for(self._thread.standing.commit(progress), _COMMIT_TIMEOUT_SECONDS)
 
     @Service.task
     async def _commit_handler(self) -> None:
@@ -411,23 +357,43 @@ class Consumer(driver.Consumer):
         """Return what looks dead."""
         return self._thread.symptoms()
 
+    async def look(self) -> None:
+        """See whether the topics are what they were, see `Standing.look`.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers can't say now.
+        """
+        await self._thread.standing.look(self.write_down)
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Topics that the last look did not find."""
+        return self._thread.standing.absent
+
     def unreadable(self) -> list[Unreadable]:
         """Return where partitions stand still at a batch that can't be read."""
         return self._thread.unreadable()
 
     async def ends(self) -> dict[Tag, tuple[int, int]]:
-        """Return where each partition ends that is ours, see the thread's method.
+        """Return where each partition ends that is ours, see `Standing.ends`; markers of transactions are passed first.
 
         Raises:
             KafkaError, TimeoutError: the brokers can't say now, or partitions are on the move.
         """
-        return await asyncio.wait_for(self._thread.ends(), _COMMIT_TIMEOUT_SECONDS)
+        standing = self._thread.standing
+        standing.pass_markers()
+        return await asyncio.wait_for(standing.ends(), _COMMIT_TIMEOUT_SECONDS)
+
+    def undecided(self) -> dict[Tag, int]:
+        """Return what open transactions hold back, see `Standing.undecided`."""
+        return self._thread.standing.undecided()
 
     async def _finished(self, assigned: set[TP]) -> dict[Tag, frozenset[int]]:
         """Return what the former owners settled above their committed offsets; nothing where it can't be read."""
         try:
             progress = await asyncio.wait_for(
-                self._thread.committed_progress(assigned), _COMMIT_TIMEOUT_SECONDS
+                self._thread.standing.begin([TopicPartition(*tp) for tp in assigned]),
+                _COMMIT_TIMEOUT_SECONDS,
             )
         except (KafkaError, TimeoutError) as error:
             log.warning("reading finished offsets failed, some records will be repeated: %s", error)

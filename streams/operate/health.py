@@ -24,6 +24,7 @@ class Health:
         crashed: why it must be restarted, or None.
         zombie: what has looked dead for too long while the broker answers.
         clock_offset_seconds: the broker's clock minus ours.
+        missing_topics: those that do not exist at the brokers, by group.
     """
 
     groups: frozenset[str] = frozenset()
@@ -33,6 +34,7 @@ class Health:
     crashed: str | None = None
     zombie: list[str] = field(default_factory=list)
     clock_offset_seconds: float = 0.0
+    missing_topics: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def not_live(self) -> list[str]:
         """Return why the process should be restarted; nothing where it should not."""
@@ -47,6 +49,11 @@ class Health:
         for group, since in sorted(self.rebalancing_since.items()):
             if now_seconds - since > REBALANCE_PATIENCE_SECONDS:
                 reasons.append(f"group {group}: rebalancing for {now_seconds - since:.0f} s")
+        for group, topics in sorted(self.missing_topics.items()):
+            reasons += [
+                f"group {group}: topic {topic} does not exist, expected a topic to read"
+                for topic in sorted(topics)
+            ]
         if abs(self.clock_offset_seconds) > MAX_CLOCK_OFFSET_SECONDS:
             reasons.append(
                 f"this machine's clock differs from the broker's by {self.clock_offset_seconds:.1f} s;"

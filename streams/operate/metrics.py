@@ -133,7 +133,8 @@ class Metrics(Catalogue):
 
     # Time and what waits
     lateness = Many(Histogram, "notifier_dispatch_lag_seconds", "Start of an attempt minus its due time: our lateness, whatever the partner does.", (TIER,), _LATENESS_SECONDS)
-    pending = Many(Gauge, "notifier_pending_notifications", "Records on the topics of a stage that are not settled, in the partitions that this worker holds, those not yet due included; looked up every 5 s.", (TIER,))
+    pending = Many(Gauge, "notifier_pending_notifications", "Records on the topics of a stage that are not settled, in the partitions that this worker holds, those not yet due included; looked up every 5 s. New partitions count before any worker holds them. Markers of transactions and records of aborted ones count only while a backlog stands before them; records of open transactions don't.", (TIER,))
+    undecided = Many(Gauge, "notifier_undecided_offsets", "Offsets from the first record of a transaction that is still open to the end of its partition: nobody can be given them before it is committed or aborted, and they are not pending.", (TIER,))
     overdue = Many(Gauge, "notifier_overdue_notifications", "Records held that wait although they have been due for longer than NOTIFIER_OVERDUE_AFTER.", (TIER,))
     oldest_due = Many(Gauge, "notifier_oldest_due_timestamp_seconds", "Due time of the first record that this worker holds and has not attempted; 0 where it holds none.", (TIER,))
     held = Many(Gauge, "notifier_held_records", "Records read and not yet settled.", (TIER,))
@@ -180,6 +181,9 @@ class Metrics(Catalogue):
     partitions = Many(Gauge, "notifier_assigned_partitions", "Partitions held, by consumer group.", (GROUP,))
     rebalances = Many(Counter, "notifier_rebalances_total", "Times partitions were taken away, by consumer group.", (GROUP,))
     produce_errors = Many(Counter, "notifier_produce_errors_total", "Failed tries to write a record; tried again.", (TOPIC,))
+    lost_offsets = Many(Counter, "notifier_lost_offsets_total", "Offsets of a topic that are gone before anybody settled them: retention or a deletion of records passed them, or they went with a topic that was deleted and made again.", (TOPIC,))
+    topic_resets = Many(Counter, "notifier_topic_resets_total", "Times a topic was found to be another log than the one read before (deleted and made again, or cut off), and is read from its beginning.", (TOPIC,))
+    missing_topics = Many(Gauge, "notifier_missing_topics", "Topics that the group reads and that do not exist at the brokers.", (GROUP,))
     commit_errors = Single(Counter, "notifier_commit_errors_total", "Offset commits that failed; tried again.")
     # fmt: on
 

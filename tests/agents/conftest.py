@@ -85,6 +85,15 @@ class RecordingHost:
     def on_revoked(self, group_id):
         self.told.append(("revoked", group_id))
 
+    def on_lost(self, topic, offsets):
+        self.told.append(("lost", topic, offsets))
+
+    def on_reset(self, topic):
+        self.told.append(("reset", topic))
+
+    def on_missing(self, group_id, topics):
+        self.told.append(("missing", group_id, *topics))
+
 
 class Member:
     """An application, its Kafka and its work."""

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, IncompatibleBrokerVersion
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from streams.kafka.app import NotifierApp
@@ -119,7 +119,9 @@ class MemoryConsumer:
         self._subscriptions = SimpleNamespace(fetch_context=nullcontext)
         self._client = self
         self._coordination_task = self.loop.create_future()
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=None))
         self._coordinator = SimpleNamespace(
+            _group_subscription=None,
             generation=-1,
             member_id="member-1",
             coordinator_id=1,
@@ -209,6 +211,13 @@ class MemoryConsumer:
             raise self.kafka.read_errors.pop()
         known = self.kafka.committed
         return {partition: known[partition] for partition in partitions if partition in known}
+
+    def get_random_node(self) -> int:
+        return 1
+
+    async def send(self, _node: int, _request: Any) -> Any:
+        """Answer like a broker that knows no topic ids."""
+        raise IncompatibleBrokerVersion
 
     async def fetched_records(
         self,

@@ -435,7 +435,7 @@ async def test_the_consumer_is_configured_by_us(new_member):
     assert consumer._group_id == "group"
     assert consumer._isolation_level == "read_committed"
     assert consumer._enable_auto_commit is False
-    assert consumer._auto_offset_reset == "earliest"
+    assert consumer._auto_offset_reset == "none"
     assert consumer._partition_assignment_strategy == [RoundRobinPartitionAssignor]
     assert consumer._session_timeout_ms == 10_000
     assert consumer._heartbeat_interval_ms == 1_000

@@ -1,11 +1,12 @@
 """After a rebalance a worker reads from what is committed, wherever it stood."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka.transport import ConsumerThread
+from streams.kafka.standing import Standing
 from streams.sandbox.client import create_topic
 from streams.sandbox.ledger_evidence import write_records
 
@@ -32,8 +33,9 @@ async def test_records_that_were_fetched_and_dropped_are_read_again(broker, comm
             await consumer.getone()
         if committed is not None:
             await consumer.commit({partition: committed})
-        thread = SimpleNamespace(_ensure_consumer=lambda: consumer)
-        await ConsumerThread._seek_to_committed(thread)  # type: ignore[arg-type]  # all that it asks of the thread
+        unasked: Any = SimpleNamespace()
+        standing = Standing(lambda: consumer, unasked, unasked)
+        await standing.seek()
         again = await consumer.getone()
     finally:
         await consumer.stop()

@@ -200,6 +200,28 @@ CASES = [
         {"notifier_produce_errors_total{topic='t'}": "0x10 1+1x60"},
         {"notifier_produce_errors_total{topic='t'}": "0x10 1x60"},
     ),
+    Case("NotifierOffsetsLost", *once("notifier_lost_offsets_total{topic='t'}")),
+    Case(  # a worker that finds it at its start shows it from its first sample on
+        "NotifierOffsetsLost",
+        {"notifier_lost_offsets_total{topic='t'}": "_x10 3x60"},
+        {"notifier_lost_offsets_total{topic='t'}": "0x90"},
+    ),
+    Case("NotifierTopicReset", *once("notifier_topic_resets_total{topic='t'}")),
+    Case(
+        "NotifierTopicReset",
+        {"notifier_topic_resets_total{topic='t'}": "_x10 1x60"},
+        {"notifier_topic_resets_total{topic='t'}": "0x90"},
+    ),
+    Case(
+        "NotifierTopicMissing",
+        {"notifier_missing_topics{group='g'}": "0x10 1x60"},
+        {"notifier_missing_topics{group='g'}": "0x10 1x1 0x60"},
+    ),
+    Case(
+        "NotifierTransactionOpen",
+        {"notifier_undecided_offsets{tier='source'}": "0x5 7x60"},
+        {"notifier_undecided_offsets{tier='source'}": "0x20 7x60"},
+    ),
     Case(
         "NotifierUnreadable",
         {"notifier_unreadable_partitions{tier='source'}": "0x10 1x60"},

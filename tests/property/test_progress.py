@@ -9,13 +9,15 @@ offsets = st.integers(0, 2**62)
 spread = st.frozensets(st.integers(0, 2**40), max_size=200)
 dense = st.frozensets(st.integers(0, 3000), max_size=300)
 texts = st.text("0123456789-,:", max_size=60)
+ids = st.just("") | st.from_regex(r"[A-Za-z0-9_-]{22}@[0-9a-f]{8}", fullmatch=True)
+names = st.frozensets(st.integers(0, 2**32 - 1).map("{:08x}".format), max_size=100)
 
 
-@given(offsets, spread | dense)
+@given(offsets, spread | dense, ids, names)
 @settings(deadline=None)
-def test_what_is_written_is_read(offset, above):
+def test_what_is_written_is_read(offset, above, topic_id, have_read):
     """As long as it fits, which it does for a span's worth of ranges."""
-    made = Progress(offset, frozenset(offset + n for n in above))
+    made = Progress(offset, frozenset(offset + n for n in above), topic_id, have_read)
     assert len(made.metadata().encode()) <= 4000
     assert Progress.read(offset, made.metadata()) == made
 
@@ -36,7 +38,7 @@ def test_what_does_not_fit_is_cut_from_the_top(offset, ranges, long, gap):
     assert kept.finished == {n for n in made.finished if n <= max(kept.finished)}
 
 
-@given(offsets, texts | texts.map("1:".__add__) | st.text(max_size=20))
+@given(offsets, texts | texts.map("1:".__add__) | texts.map("2:".__add__) | st.text(max_size=20))
 @settings(deadline=None)
 def test_no_text_makes_it_raise(offset, text):
     """And none counts for anything below the committed offset."""

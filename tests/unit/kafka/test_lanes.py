@@ -574,3 +574,73 @@ async def test_each_partition_has_a_lane_of_its_own(new_desk):
         ("other", 0): Progress(11, frozenset()),
     }
     assert sorted(lane.tag for lane in desk.lanes) == [("other", 0), ("topic", 0), ("topic", 1)]
+
+
+async def test_what_no_reader_is_given_is_passed(new_desk):
+    """Markers behind the last record are no work: they are committed with it, once it is settled and nothing else was read."""
+    desk = new_desk()
+    desk.lanes.open(1, {})
+    desk.lanes.pass_to({TAG: (0, None), ("other", 0): (7, None)})
+    assert desk.lanes.progress() == {TAG: Progress(0), ("other", 0): Progress(7)}
+    desk.lanes.admit(record(0), 1)
+    await turns()
+    desk.lanes.pass_to({TAG: (2, 0)})
+    assert desk.lanes.progress()[TAG] == Progress(0)
+    assert desk.lanes.pending({TAG: (2, 2)}) == {TAG: 1}
+    await desk.end(0)
+    desk.lanes.pass_to({TAG: (4, 2)})  # a record was read that has not come here yet
+    assert desk.lanes.progress()[TAG] == Progress(1)
+    desk.lanes.pass_to({TAG: (2, 0)})
+    assert desk.lanes.progress()[TAG] == Progress(2)
+    desk.lanes.pass_to({TAG: (1, 0)})
+    assert desk.lanes.progress()[TAG] == Progress(2)
+    assert desk.lanes.pending({TAG: (2, 2)}) == {TAG: 0}
+
+
+async def test_nothing_is_passed_before_a_record_that_was_read_first(new_desk):
+    """The position is behind it already, and it is on its way to its lane."""
+    desk = new_desk()
+    desk.lanes.open(1, {})
+    desk.lanes.pass_to({TAG: (9, 8)})
+    assert desk.lanes.progress() == {}
+    await desk.lanes.drain(0)
+    desk.lanes.pass_to({TAG: (9, None)})
+    assert desk.lanes.progress() == {}
+
+
+async def test_what_the_former_owner_settled_is_not_pending(new_desk):
+    """Only what lies ahead of the position: what was read is in the lane."""
+    desk = new_desk()
+    desk.lanes.open(1, {TAG: frozenset({3, 5})})
+    assert desk.lanes.pending({TAG: (2, 8)}) == {TAG: 4}
+    assert desk.lanes.settled_between(TAG, 2, 5) == 1
+    for offset in (2, 3, 4):
+        desk.lanes.admit(record(offset), 1)
+    assert desk.lanes.pending({TAG: (5, 8)}) == {TAG: 2 + 2}
+
+
+async def test_a_partition_that_is_given_up_commits_nothing_more(new_desk):
+    """Its records are of a log that is gone: those that come are dropped, those in flight end, and a drain waits for them."""
+    desk = new_desk(window=1)
+    desk.lanes.open(1, {})
+    for offset in range(3):
+        desk.lanes.admit(record(offset), 1)
+    desk.lanes.admit(record(0, topic="other"), 1)
+    await turns()
+    desk.lanes.give_up([TAG])
+    desk.lanes.give_up([TAG])
+    assert desk.lanes.is_given_up(TAG)
+    desk.lanes.admit(record(3), 1)
+    desk.lanes.pass_to({TAG: (4, None)})
+    assert desk.lanes.progress() == {("other", 0): Progress(0)}
+    drain = asyncio.create_task(desk.lanes.drain(PATIENCE))
+    await turns()
+    assert not drain.done()
+    await desk.end(0)
+    assert await drain == 0
+    assert desk.work.started == [0]
+    desk.lanes.close()
+    desk.lanes.open(2, {})
+    desk.lanes.admit(record(0), 2)
+    await turns()
+    assert desk.lanes.progress() == {TAG: Progress(0)}

@@ -38,8 +38,16 @@ async def test_pending_is_what_no_lane_has_settled():
         lanes.admit(InRecord("tier", 0, offset, None, b"", ()), 1)
     await turns()
     ends = {("source", 0): (13, 20), ("source", 1): (5, 9), ("tier", 0): (13, 10_010)}
-    assert lanes.pending(ends) == {"source": 1 + 7 + 4, "6h": 10_000}
+    assert lanes.pending(ends) == {
+        ("source", 0): 1 + 7,
+        ("source", 1): 4,
+        ("tier", 0): 10_000,
+    }
     held.set()
     await turns()
-    assert lanes.pending(ends) == {"source": 7 + 4, "6h": 10_000}
+    assert lanes.pending(ends) == {
+        ("source", 0): 7,
+        ("source", 1): 4,
+        ("tier", 0): 10_000,
+    }
     lanes.close()

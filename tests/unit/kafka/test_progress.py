@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from streams.kafka.progress import Progress
+from streams.kafka.progress import Progress, short_name
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,63 @@ def test_one_long_range_is_cut_at_what_is_read_back():
     assert Progress(7, made.finished | {8 + 65_536}).metadata() == ""
 
 
+ID = "a5ZlWtEZRI6FB37WkAw1iw@00c0ffee"
+OTHER = "SsLEHyA5RgKxipnYad7BQw@00c0ffee"
+MIRRORED = "SsLEHyA5RgKxipnYad7BQw@0badcafe"
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (Progress(100, topic_id=ID), f"2:{ID}::"),
+        (Progress(100, frozenset({101, 102}), ID), f"2:{ID}:1-2:"),
+        (
+            Progress(100, frozenset({105}), ID, frozenset({"65d29b32", "0a000001"})),
+            f"2:{ID}:5:0a000001,65d29b32",
+        ),
+        (Progress(100, have_read=frozenset({"65d29b32"})), "2:::65d29b32"),
+    ],
+)
+def test_the_topic_stands_beside_the_offset(made, text):
+    """Its id, and by short names which topics the group has read."""
+    assert made.metadata() == text
+    assert Progress.read(100, text) == made
+
+
+def test_ranges_make_room_for_the_rest():
+    """The broker takes so many bytes of all of it."""
+    names = frozenset(f"{n:08x}" for n in range(1000))
+    made = Progress(0, frozenset(range(2, 40_000, 2)), ID, names)
+    text = made.metadata()
+    assert 3950 < len(text) <= 4000
+    read = Progress.read(0, text)
+    assert read.topic_id == ID
+    assert len(read.have_read) == 100
+    assert read.finished
+
+
+@pytest.mark.parametrize(
+    ("written", "now", "offset", "finished", "another"),
+    [
+        (ID, ID, 7, {9}, False),
+        ("", ID, 7, {9}, False),
+        (ID, "", 7, {9}, False),
+        (OTHER, ID, 0, set(), True),
+        (MIRRORED, ID, 7, set(), False),
+    ],
+)
+def test_an_offset_counts_for_its_own_topic(written, now, offset, finished, another):
+    """Not for another one of the same name; of what a mirror brought the offset was translated, the text was not."""
+    progress = Progress(7, frozenset({9}), written)
+    assert (progress.within(now).offset, set(progress.within(now).finished)) == (offset, finished)
+    assert progress.is_of_another(now) is another
+
+
+def test_short_names_of_topics():
+    """They are written into commits, and must not change."""
+    assert short_name("payments") == "65d29b32"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -61,6 +118,13 @@ def test_one_long_range_is_cut_at_what_is_read_back():
         "1:1\n",
         "1:0x1",
         "1:1.0",
+        "2:abc::",
+        f"2:{ID}",
+        f"2:{ID}:",
+        f"2:{ID}:1-:",
+        f"2:{ID}::65D29B32",
+        f"2:{ID}::65d29b32,",
+        f"2:{ID[:22]}::",
         "\u0661:1",
         "1:\u0661",
         "1:\u00b2",

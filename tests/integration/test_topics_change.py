@@ -1,0 +1,295 @@
+"""Topics that change under a group: more partitions, another log under the same name, records that are gone."""
+
+import asyncio
+from collections.abc import Iterable
+from functools import partial
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import NewPartitions, RecordsToDelete
+from aiokafka.structs import OffsetAndMetadata
+from confluent_kafka import Producer
+
+from streams.kafka.progress import Progress
+from streams.kafka.topic_ids import look_at_topics
+from streams.sandbox.client import create_topic, encode
+from streams.sandbox.payments import order_id, payment_event
+from tests.support.deployment import Deployment
+from tests.support.kafka import administration, offsets_of
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+
+PATIENCE_SECONDS = 60
+OTHER_ID = "A" * 22
+"""Of a topic that nobody has."""
+
+
+async def cluster_of(deployment: Deployment) -> str:
+    """Return what stands for the cluster in a topic's id."""
+    async with administration(deployment.bootstrap) as admin:
+        send = partial(admin._client.send, admin._client.get_random_node())
+        seen = await look_at_topics(send, [deployment.source])
+    assert seen is not None
+    return seen.id(deployment.source).partition("@")[2]
+
+
+async def write(deployment: Deployment, partitions: Iterable[int], count: int) -> list[str]:
+    """Write so many events to each of these partitions; return their order ids."""
+    orders = []
+    for partition in partitions:
+        for _ in range(count):
+            event = payment_event("mpp-to-ant", rng=deployment.rng)
+            await deployment.write(
+                deployment.source, event, key=order_id(event), partition=partition
+            )
+            orders.append(order_id(event))
+    return orders
+
+
+async def add_partitions(deployment: Deployment, count: int) -> None:
+    """Let the source topic have so many."""
+    async with administration(deployment.bootstrap) as admin:
+        await admin.create_partitions({deployment.source: NewPartitions(count)})
+
+
+async def delete_source(deployment: Deployment) -> None:
+    """Delete the source topic."""
+    async with administration(deployment.bootstrap) as admin:
+        await admin.delete_topics([deployment.source])
+
+        async def gone() -> bool:
+            return deployment.source not in await admin.list_topics()
+
+        await eventually(gone, PATIENCE_SECONDS, what="deletion", every_seconds=0.1)
+
+
+async def commit(deployment: Deployment, offsets: dict[int, OffsetAndMetadata]) -> None:
+    """Commit for the group, which has no members."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=deployment.bootstrap, group_id=deployment.group, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        wanted = {TopicPartition(deployment.source, n): at for n, at in offsets.items()}
+        consumer.assign(list(wanted))
+        await consumer.commit(wanted)
+    finally:
+        await consumer.stop()
+
+
+async def pending(worker) -> float:
+    """Return how many events wait."""
+    return float(await worker.metric("notifier_pending_notifications", tier="source"))
+
+
+async def nothing_pending(worker) -> None:
+    """Wait until no event waits."""
+
+    async def none() -> bool:
+        return await pending(worker) == 0
+
+    await eventually(none, PATIENCE_SECONDS, what="nothing pending", every_seconds=0.5)
+
+
+async def counted(worker, name: str, value: float, **labels: str) -> None:
+    """Wait until a metric has this value."""
+
+    async def so() -> bool:
+        found: float = await worker.metric(name, **labels)
+        return found == value
+
+    await eventually(so, PATIENCE_SECONDS, what=f"{name} {value}", every_seconds=0.5)
+
+
+async def test_partitions_that_come_while_a_worker_runs_are_read(make_deployment):
+    """The client's own metadata are looked up every 5 minutes; whatever `latest` meant was meant for the first start."""
+    async with make_deployment(settings={"role": "main", "start_from": "latest"}) as deployment:
+        await deployment.ready_worker()
+        await add_partitions(deployment, 5)
+        orders = await write(deployment, range(5), 2)
+        await deployment.delivered(orders, PATIENCE_SECONDS)
+
+
+async def test_partitions_that_come_while_none_runs_begin_at_their_beginning(make_deployment):
+    """`latest` is for a group that has never read the topic."""
+    async with make_deployment(settings={"role": "main", "start_from": "latest"}) as deployment:
+        passed = await write(deployment, [0], 1)
+        worker = await deployment.ready_worker()
+        first = await write(deployment, [0], 1)
+        await deployment.delivered(first, PATIENCE_SECONDS)
+        assert await worker.stop() == 0
+        await add_partitions(deployment, 4)
+        orders = await write(deployment, range(4), 2)
+        worker = await deployment.ready_worker()
+        await deployment.delivered(orders, PATIENCE_SECONDS)
+        assert not any(deployment.requests(order) for order in passed)
+        assert await worker.metric("notifier_topic_resets_total") == 0
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_topic_made_again_under_a_worker_is_read_from_its_beginning(make_deployment, away):
+    """As many new events as the old log had held were passed over, or all of them for five minutes; what is gone is said."""
+    async with make_deployment(settings={"role": "main"}) as deployment:
+        worker = await deployment.ready_worker()
+        await deployment.delivered(await write(deployment, [0, 1], 4), PATIENCE_SECONDS)
+        await nothing_pending(worker)
+        await delete_source(deployment)
+        if away:
+            await worker.said("does not exist any more, expected a topic that this worker reads")
+            assert (await worker.get("/health/ready")).status_code == 503
+            assert await worker.metric("notifier_missing_topics") == 1
+            assert (await worker.get("/health/live")).status_code == 200
+        await create_topic(deployment.bootstrap, deployment.source, deployment.partitions)
+        orders = await write(deployment, [0, 1], 6)
+        await deployment.delivered(orders, PATIENCE_SECONDS)
+        await worker.said("is not the log any more that was read before", PATIENCE_SECONDS)
+        resets = "notifier_topic_resets_total"
+        await counted(worker, resets, 1, topic=deployment.source)
+        await counted(worker, "notifier_missing_topics", 0)
+        await nothing_pending(worker)
+        assert (await worker.get("/health/ready")).status_code == 200
+
+
+async def test_a_topic_made_again_while_none_runs_is_read_from_its_beginning(make_deployment):
+    """Its brokers have deleted the group's offsets with it; `latest` would pass over all of the new one."""
+    async with make_deployment(settings={"role": "main", "start_from": "latest"}) as deployment:
+        worker = await deployment.ready_worker()
+        await deployment.delivered(await write(deployment, [0, 1], 2), PATIENCE_SECONDS)
+        await deployment.all_committed()
+        assert await worker.stop() == 0
+        await delete_source(deployment)
+        await create_topic(deployment.bootstrap, deployment.source, deployment.partitions)
+        orders = await write(deployment, [0, 1], 2)
+        worker = await deployment.ready_worker()
+        await deployment.delivered(orders, PATIENCE_SECONDS)
+        await worker.said("is not the log any more that was read before")
+
+
+async def test_offsets_of_another_topic_of_the_same_name_count_for_nothing(make_deployment):
+    """A log that was filled again hides behind its offsets; the id beside the commit tells. One without an id holds."""
+    async with make_deployment(settings={"role": "main"}) as deployment:
+        orders = await write(deployment, [0, 1], 3)
+        other = Progress(2, topic_id=f"{OTHER_ID}@{await cluster_of(deployment)}").metadata()
+        await commit(deployment, {0: OffsetAndMetadata(2, other), 1: OffsetAndMetadata(2, "")})
+        worker = await deployment.ready_worker()
+        await deployment.delivered([*orders[:3], orders[5]], PATIENCE_SECONDS)
+        await worker.said("is not the log any more that was read before")
+        await deployment.all_committed()
+        assert not any(deployment.requests(order) for order in orders[3:5])
+
+
+async def test_offsets_that_a_mirror_brought_hold(make_deployment):
+    """It has translated the offset; what is said to be finished above it is not translated, and is attempted."""
+    async with make_deployment(settings={"role": "main"}) as deployment:
+        orders = await write(deployment, [0], 5)
+        mirrored = Progress(2, frozenset({3}), topic_id=f"{OTHER_ID}@00000000").metadata()
+        await commit(deployment, {0: OffsetAndMetadata(2, mirrored)})
+        worker = await deployment.ready_worker()
+        await deployment.delivered(orders[2:], PATIENCE_SECONDS)
+        await deployment.all_committed()
+        assert not any(deployment.requests(order) for order in orders[:2])
+        assert await worker.metric("notifier_topic_resets_total") == 0
+
+
+async def test_a_log_that_ends_before_what_was_read_is_read_again(make_deployment):
+    """Brokers that lost its end, or a topic made again on brokers that give no ids: nothing of what came since is passed over."""
+    async with make_deployment(settings={"role": "main"}) as deployment:
+        orders = await write(deployment, [0, 1], 3)
+        await commit(deployment, {0: OffsetAndMetadata(1000, ""), 1: OffsetAndMetadata(0, "")})
+        worker = await deployment.ready_worker()
+        await deployment.delivered(orders, PATIENCE_SECONDS)
+        await worker.said("is not the log any more that was read before")
+        await deployment.all_committed()
+
+
+async def test_offsets_that_retention_passed_are_counted_as_lost(make_deployment):
+    """What was finished above the committed offset is none of them; each is counted once, whoever starts again."""
+    async with make_deployment(settings={"role": "main"}) as deployment:
+        orders = await write(deployment, [0], 8)
+        settled = Progress(1, frozenset({3})).metadata()
+        await commit(deployment, {0: OffsetAndMetadata(1, settled)})
+        source = TopicPartition(deployment.source, 0)
+        async with administration(deployment.bootstrap) as admin:
+            await admin.delete_records({source: RecordsToDelete(5)})
+        worker = await deployment.ready_worker()
+        await deployment.delivered(orders[5:], PATIENCE_SECONDS)
+        said = "the offsets from 1 to 4 are gone before anybody settled them, 3 in all"
+        await worker.said(said)
+        await counted(worker, "notifier_lost_offsets_total", 3, topic=deployment.source)
+        await deployment.all_committed()
+        assert await worker.stop() == 0
+        worker = await deployment.ready_worker()
+        await nothing_pending(worker)
+        assert await worker.metric("notifier_lost_offsets_total") == 0
+
+
+async def test_markers_of_transactions_do_not_wait(make_deployment):
+    """Of committed and of aborted ones, and what was aborted: nothing pending, and no lag for whoever looks at offsets."""
+
+    def transactions(bootstrap: str, topic: str, values: list[tuple[str, bytes]]) -> None:
+        client = Producer({"bootstrap.servers": bootstrap, "transactional.id": f"{topic}-t"})
+        client.init_transactions(30)
+        for end in (client.commit_transaction, client.abort_transaction, client.commit_transaction):
+            client.begin_transaction()
+            wanted = values if end == client.commit_transaction else [("aborted", b"{}")] * 5
+            for key, value in wanted:
+                client.produce(topic, value, key, partition=0)
+            client.flush(30)  # else an abort writes nothing
+            end(30)
+            values = values[:0]
+
+    async with make_deployment(settings={"role": "main"}) as deployment:
+        worker = await deployment.ready_worker()
+        events = [payment_event("mpp-to-ant", rng=deployment.rng) for _ in range(3)]
+        pairs = [(order_id(event), encode(event)) for event in events]
+        await asyncio.to_thread(transactions, deployment.bootstrap, deployment.source, pairs)
+        await deployment.delivered([order for order, _ in pairs], PATIENCE_SECONDS)
+        await deployment.all_committed()  # to the end of the log, markers included
+        await nothing_pending(worker)
+        async with administration(deployment.bootstrap) as admin:
+            offsets = await offsets_of(admin, deployment.group)
+        assert offsets[deployment.source, 0] == 3 + 1 + 5 + 1
+        assert not await deployment.dead_letters()
+
+
+async def test_an_open_transaction_holds_back_and_is_seen(make_deployment):
+    """What stands behind it can't be given to anybody: it is not pending, and goes on when the transaction ends."""
+    async with make_deployment(settings={"role": "main"}) as deployment:
+        worker = await deployment.ready_worker()
+        inside, behind = (payment_event("mpp-to-ant", rng=deployment.rng) for _ in range(2))
+        client = Producer(
+            {"bootstrap.servers": deployment.bootstrap, "transactional.id": deployment.source}
+        )
+        await asyncio.to_thread(client.init_transactions, 30)
+        client.begin_transaction()
+        client.produce(deployment.source, encode(inside), order_id(inside), partition=0)
+        await asyncio.to_thread(client.flush, 30)
+        key = order_id(behind)
+        await deployment.write(deployment.source, behind, key=key, partition=0)
+        await counted(worker, "notifier_undecided_offsets", 2, tier="source")
+        assert await pending(worker) == 0
+        assert not deployment.requests(key)
+        await asyncio.to_thread(client.commit_transaction, 30)
+        await deployment.delivered([order_id(inside), key], PATIENCE_SECONDS)
+        await counted(worker, "notifier_undecided_offsets", 0, tier="source")
+        await deployment.all_committed()
+
+
+async def test_two_workers_share_what_comes_and_what_is_made_again(make_deployment):
+    """Each minds its own partitions, and one of them shares out the new ones."""
+    async with make_deployment(settings={"role": "main"}) as deployment:
+        workers = [await deployment.ready_worker() for _ in range(2)]
+        await deployment.delivered(await write(deployment, [0, 1], 3), PATIENCE_SECONDS)
+        await add_partitions(deployment, 6)
+        await deployment.delivered(await write(deployment, range(6), 2), PATIENCE_SECONDS)
+        await delete_source(deployment)
+        await create_topic(deployment.bootstrap, deployment.source, 3)
+        await deployment.delivered(await write(deployment, range(3), 6), PATIENCE_SECONDS)
+        await deployment.all_committed()
+
+        async def said() -> bool:
+            counts = [await one.metric("notifier_topic_resets_total") for one in workers]
+            return any(counts)
+
+        await eventually(said, PATIENCE_SECONDS, what="resets", every_seconds=0.5)
