@@ -202,12 +202,6 @@ CASES = [
     ),
     Case("NotifierOffsetsLost", *once("notifier_lost_offsets_total{topic='t'}")),
     Case(  # a worker that finds it at its start shows it from its first sample on
-        "NotifierOffsetsLost",
-        {"notifier_lost_offsets_total{topic='t'}": "_x10 3x60"},
-        {"notifier_lost_offsets_total{topic='t'}": "0x90"},
-    ),
-    Case("NotifierTopicReset", *once("notifier_topic_resets_total{topic='t'}")),
-    Case(
         "NotifierTopicReset",
         {"notifier_topic_resets_total{topic='t'}": "_x10 1x60"},
         {"notifier_topic_resets_total{topic='t'}": "0x90"},
