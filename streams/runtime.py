@@ -24,6 +24,7 @@ from streams.kafka.preflight import broker_answers
 from streams.kafka.producer import RecordProducer
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
+from streams.operate.access import show_access
 from streams.operate.counting import Counting
 from streams.operate.health import Health
 from streams.operate.logs import Sample
@@ -79,6 +80,7 @@ class Runtime:
     _lookup_threads: ThreadPoolExecutor = field(init=False)
     _counting: Counting = field(init=False)
     _tracing: "Tracing | None" = field(init=False, default=None)
+    _show_access: Callable[[], None] = field(init=False)
     _upkeep: list[asyncio.Task[None]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -89,8 +91,7 @@ class Runtime:
         self.metrics.in_flight_limit.set(settings.max_in_flight)
         self.metrics.reload_successful.set(1)
         self.metrics.reload_time.set(clock.now_seconds())
-        for held in connection.certificates():
-            self.metrics.kafka_certificate_expiry.labels(held.kind).set(held.expires_at_seconds)
+        self._show_access = partial(show_access, self.metrics, connection.look, clock.now_seconds)
         self._signing_threads = ThreadPoolExecutor(_SIGNING_THREADS, thread_name_prefix="signing")
         self._lookup_threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
         self._caller = Caller(
@@ -234,6 +235,7 @@ class Runtime:
     async def _reload(self) -> None:
         """Read the partners file and its keys again when they change; a bad new version keeps the old one in force."""
         while True:
+            await asyncio.to_thread(self._show_access)
             await asyncio.sleep(_RELOAD_SECONDS)
             result = await asyncio.to_thread(self.partners.poll, self.clock.now_seconds())
             match result:

@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from schemas.iso8601 import typed_moment
+from streams.kafka_settings import KAFKA_SECRETS, PREFIX, KafkaSettings
 from streams.secret_files import why_exposed
 
-PREFIX = "NOTIFIER_"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -125,12 +125,8 @@ class SettingsError(ValueError):
         super().__init__("\n".join(faults))
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings):
     """All settings. Every field's description is its line in the documentation."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=False
-    )
 
     brokers: Annotated[str, AfterValidator(_brokers)] = Field(
         "localhost:9092", description="bootstrap servers, comma separated"
@@ -237,21 +233,6 @@ class Settings(BaseSettings):
         default=False,
         description="a span for each attempt, sent as OpenTelemetry's `OTEL_*` variables say; needs the extra `tracing`",
     )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="how to speak to the brokers"
-    )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="SASL mechanism"
-    )
-    kafka_user: str | None = Field(None, description="SASL user")
-    kafka_password_file: Path | None = Field(None, description="file with the SASL password")
-    kafka_ca_file: Path | None = Field(
-        None, description="CA bundle for the brokers' certificates, PEM; else the system's"
-    )
-    kafka_certificate_file: Path | None = Field(None, description="client certificate, PEM")
-    kafka_key_file: Path | None = Field(
-        None, description="the client certificate's private key, PEM"
-    )
 
     def conflicts(self) -> list[str]:
         """Return what can't stand together or can't be read, one sentence each."""
@@ -270,24 +251,12 @@ class Settings(BaseSettings):
             faults.append(
                 f"{PREFIX}TRACING: seen true, expected the extra for it: pip install 'payment-notifier[tracing]'"
             )
-        if self.kafka_security_protocol.startswith("SASL"):
-            faults += [
-                f"{PREFIX}KAFKA_{name}: not set, expected with {PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
-                for name, value in (
-                    ("USER", self.kafka_user),
-                    ("PASSWORD_FILE", self.kafka_password_file),
-                )
-                if value is None
-            ]
-        if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
-            faults.append(
-                f"{PREFIX}KAFKA_CERTIFICATE_FILE and {PREFIX}KAFKA_KEY_FILE: expected both or neither"
-            )
+        faults += self.kafka_conflicts(allow_http=self.allow_http)
         for name in (
-            "kafka_password_file",
+            *KAFKA_SECRETS,
             "kafka_ca_file",
             "kafka_certificate_file",
-            "kafka_key_file",
+            "kafka_oauth_ca_file",
             "console_tokens_file",
         ):
             path: Path | None = getattr(self, name)
@@ -298,9 +267,9 @@ class Settings(BaseSettings):
         return faults
 
     def warnings(self) -> list[str]:
-        """Return what should be better but does no harm to a run: secrets that too many others can read."""
-        found = []
-        for name in ("kafka_password_file", "kafka_key_file"):
+        """Return what should be better but does no harm to a run: secrets that too many others can read, or hear."""
+        found = self.kafka_warnings()
+        for name in KAFKA_SECRETS:
             path: Path | None = getattr(self, name)
             exposed = why_exposed(path) if path is not None else None
             if exposed is not None:

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 
 def translated(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -22,8 +22,8 @@ def translated(write: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return write(self, *args, **kwargs)
         except RuntimeError as error:
-            if not self._writer.transport.is_closing():
-                raise
+            if isinstance(error, KafkaError) or not self._writer.transport.is_closing():
+                raise  # aiokafka's own errors are RuntimeErrors too
             self.close(reason=CloseReason.CONNECTION_BROKEN)
             message = f"the connection was closed before it was written to: {error}"
             raise KafkaConnectionError(message) from error

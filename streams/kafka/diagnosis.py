@@ -15,6 +15,8 @@ from aiokafka.errors import (
 )
 
 from streams.kafka.connection import Connection
+from streams.kafka.msk_iam import MskIam
+from streams.kafka.tokens import TokenError
 
 _PATIENCE_MS: Final = 5_000
 _PROTOCOL: Final = "NOTIFIER_KAFKA_SECURITY_PROTOCOL"
@@ -36,7 +38,7 @@ async def why_unreachable(connection: Connection, client_id: str) -> str:
                 host.strip("[]"), int(port), request_timeout_ms=_PATIENCE_MS, **options
             )
         except (KafkaError, OSError, TimeoutError) as error:
-            found, network = _in_words(error, server) or found, str(error)
+            found, network = _in_words(error, server, connection) or found, str(error)
         else:
             tried.close()
             found = (
@@ -49,15 +51,14 @@ async def why_unreachable(connection: Connection, client_id: str) -> str:
     )
 
 
-def _in_words(error: Exception, server: str) -> str:  # noqa: PLR0911  # a table, one line for each reason
+def _in_words(error: Exception, server: str, connection: Connection) -> str:  # noqa: PLR0911  # a table, one line for each reason
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else error.__context__
     tls = error if isinstance(error, ssl.SSLError) else cause
     match error:
+        case TokenError():
+            return str(error)
         case SaslAuthenticationFailed():
-            return (
-                f"NOTIFIER_KAFKA_USER, NOTIFIER_KAFKA_PASSWORD_FILE: {server} refuses this user or its password"
-                " with this NOTIFIER_KAFKA_SASL_MECHANISM"
-            )
+            return _refused(error, server, connection)
         case UnsupportedSaslMechanismError():
             return f"NOTIFIER_KAFKA_SASL_MECHANISM: {server} does not offer it"
         case IllegalSaslStateError():
@@ -73,3 +74,23 @@ def _in_words(error: Exception, server: str) -> str:  # noqa: PLR0911  # a table
             return f"{_PROTOCOL}: {server} ends the connection; expected the protocol that this listener speaks"
         case _:
             return ""  # nobody is there
+
+
+def _refused(error: Exception, server: str, connection: Connection) -> str:
+    said = f" ({error.args[0]})" if error.args and error.args[0] else ""
+    match connection.tokens:
+        case None:
+            return (
+                f"NOTIFIER_KAFKA_USER, NOTIFIER_KAFKA_PASSWORD_FILE: {server} refuses this user or its password"
+                " with this NOTIFIER_KAFKA_SASL_MECHANISM"
+            )
+        case MskIam():
+            return (
+                f"NOTIFIER_KAFKA_AWS_REGION: {server} refuses our AWS identity{said}; expected the region of the cluster"
+                " and a policy that allows kafka-cluster:Connect on it"
+            )
+        case _:
+            return (
+                f"NOTIFIER_KAFKA_OAUTH_SCOPE, NOTIFIER_KAFKA_OAUTH_EXTENSIONS: {server} refuses the token{said};"
+                " expected one of the issuer and audience that its listener takes"
+            )

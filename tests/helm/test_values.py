@@ -12,9 +12,18 @@ from tests.helm.helm import CHART
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 SCHEMA = json.loads((CHART / "values.schema.json").read_text("utf-8"))
 FREE = re.compile(
-    r"(annotations|[lL]abels|nodeSelector|affinity|requests|limits|global)$|\.(settings|pod)$"
+    r"(annotations|[lL]abels|nodeSelector|affinity|requests|limits|global|extensions|triggerMetadata)$|\.(settings|pod)$"
 )
 """Maps whose keys are the user's; Kubernetes, or the schema that they refer to, judges them."""
+
+
+TOKEN_SERVER = {
+    "securityProtocol": "SASL_SSL",
+    "sasl": {
+        "mechanism": "OAUTHBEARER",
+        "oauth": {"tokenUrl": "https://t/", "clientId": "me", "clientSecret": {"name": "s"}},
+    },
+}
 
 
 def resolve(schema):
@@ -102,6 +111,40 @@ def test_a_wrong_value_is_refused_by_the_schema(helm, values, words):
             {"kafka": {"securityProtocol": "SASL_SSL"}},
             "user and passwordSecret.name are expected with",
         ),
+        (
+            {"kafka": {"securityProtocol": "SASL_SSL", "sasl": {"mechanism": "OAUTHBEARER"}}},
+            "oauth.tokenUrl, clientId and clientSecret.name, or oauth.serviceAccountToken.audience,",
+        ),
+        ({"kafka": TOKEN_SERVER}, "networkPolicy.kafka.tokenServer.to: empty, expected where"),
+        (
+            {
+                "kafka": {
+                    "securityProtocol": "SASL_SSL",
+                    "sasl": {
+                        "mechanism": "OAUTHBEARER",
+                        "oauth": {
+                            "tokenUrl": "https://t/",
+                            "serviceAccountToken": {"audience": "kafka"},
+                        },
+                    },
+                }
+            },
+            "one of oauth.tokenUrl and oauth.serviceAccountToken is expected",
+        ),
+        (
+            {"kafka": {"securityProtocol": "SASL_SSL", "sasl": {"mechanism": "AWS_MSK_IAM"}}},
+            "awsRegion is expected with securityProtocol SASL_SSL and mechanism AWS_MSK_IAM",
+        ),
+        (
+            {
+                "kafka": {
+                    "securityProtocol": "SASL_SSL",
+                    "sasl": {"mechanism": "AWS_MSK_IAM", "awsRegion": "eu-central-1"},
+                },
+                "workers": {"main": {"autoscaling": {"enabled": True}}},
+            },
+            "keda.kafka.authentication: not set",
+        ),
         ({"workers": {"retry": {"enabled": False}}}, "read by nobody"),
         (
             {"workers": {"retry": {"autoscaling": {"enabled": True}}}},
@@ -178,7 +221,7 @@ def test_an_install_says_what_to_do_next(helm, case):
     """A dry run of the install passes, and ends with how to check it and where things are."""
     notes = helm.notes(case)
     assert "helm test demo --namespace payments --logs" in notes
-    assert "rollout restart deployment" in notes
+    assert "a new password or certificate for Kafka are used" in notes
     assert ("port-forward" in notes) == (
         "console" in (CHART / "ci" / f"{case}-values.yaml").read_text()
     )

@@ -7,14 +7,23 @@ import pytest
 from streams.sandbox.broker import Broker
 from streams.sandbox.secure_listener import SecureListener
 from tests.support.deployment import Deployment
-from tests.support.guarded import USERS, Guarded
+from tests.support.guarded import SESSION_SECONDS, USERS, Guarded
+from tests.support.token_server import TokenServer
 
 
 @pytest.fixture(scope="session")
-def bank(tmp_path_factory, keys):
-    """A broker whose second listener asks for a certificate, a password and rights."""
-    listener = SecureListener(keys, USERS, client_certificate=True)
-    with Broker(tmp_path_factory.mktemp("bank"), secure=listener) as running:
+def tokens(keys):
+    """A token server; its clients have the users' names and passwords."""
+    with TokenServer(keys, USERS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory, keys, tokens):
+    """A broker whose second listener asks for a certificate, a password or token, and rights; sessions last 20 s."""
+    listener = SecureListener(keys, USERS, client_certificate=True, tokens=tokens.issuer)
+    properties = {"connections.max.reauth.ms": str(SESSION_SECONDS * 1000)}
+    with Broker(tmp_path_factory.mktemp("bank"), secure=listener, properties=properties) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from streams.kafka.connection import connection_of
-from streams.kafka.preflight import Brokers, Unusable
+from streams.kafka.preflight import Brokers, Unusable, broker_answers
 from streams.notification.profiles import TIERS
 from streams.sandbox.client import create_topic
 from streams.sandbox.keys import make_keys
@@ -189,3 +189,103 @@ async def test_what_keeps_us_out_is_named(make_guarded, bank, tmp_path, changed,
     (fault,) = caught.value.faults
     assert says in fault
     assert USERS["all"] not in fault
+
+
+@pytest.mark.parametrize(
+    ("changed", "server", "says"),
+    [
+        (
+            {"kafka_oauth_client_id": "intruder"},
+            {},
+            "NOTIFIER_KAFKA_OAUTH_CLIENT_ID, NOTIFIER_KAFKA_OAUTH_CLIENT_SECRET_FILE: ",
+        ),
+        (
+            {"kafka_oauth_token_url": "https://127.0.0.1:1/token"},
+            {},
+            "NOTIFIER_KAFKA_OAUTH_TOKEN_URL: ",
+        ),
+        ({"kafka_oauth_ca_file": "other"}, {}, "NOTIFIER_KAFKA_OAUTH_CA_FILE: "),
+        ({}, {"refuses": (400, {"error": "invalid_scope"})}, "NOTIFIER_KAFKA_OAUTH_SCOPE: "),
+        ({}, {"more": {"aud": "others"}}, "refuses the token"),
+        ({}, {"more": {"iss": "https://evil.example.com"}}, "refuses the token"),
+        (
+            {"kafka_sasl_mechanism": "AWS_MSK_IAM", "kafka_aws_region": "eu-central-1"},
+            {},
+            "refuses our AWS identity",
+        ),
+    ],
+)
+async def test_what_keeps_a_token_out_is_named(  # noqa: PLR0913, PLR0917  # the fixtures that it takes
+    make_guarded, tokens, tmp_path, monkeypatch, changed, server, says
+):
+    """A wrong client, server, authority or scope, a token or an identity that the broker refuses, with its own reason."""
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret-CANARY"),
+    ):
+        monkeypatch.setenv(name, value)
+    for name, value in server.items():
+        monkeypatch.setattr(tokens, name, value)
+    if changed.get("kafka_oauth_ca_file"):
+        changed = {"kafka_oauth_ca_file": make_keys(tmp_path / "other").ca}
+    async with make_guarded(topics=False) as guarded:
+        settings = guarded.read(guarded.access_by_token("all", tokens, **changed))
+        with pytest.raises(Unusable) as caught:
+            async with Brokers(settings):
+                pass
+    (fault,) = caught.value.faults
+    assert says in fault
+    assert "CANARY" not in fault
+
+
+async def test_a_token_gives_its_users_rights(make_guarded, tokens):
+    """Who came by token is the user that the token names: without rights nothing, with them everything is well."""
+    async with make_guarded() as guarded:
+        settings = guarded.read(guarded.access_by_token("all", tokens))
+        async with Brokers(settings) as brokers:
+            assert all("may not" in fault for fault in await brokers.faults())
+            await guarded.grant("all")
+            await _when(brokers.faults, lambda found: not found)
+
+
+async def test_what_is_renewed_on_disk_is_used_by_the_next_connection(make_guarded, tmp_path):
+    """Another certificate, another password: the broker sees the new one, and a bad new one leaves the old in force."""
+    async with make_guarded(topics=False) as guarded:
+        keys = guarded.deployment.keys
+        certificate, key, password = (tmp_path / name for name in ("c.pem", "k.pem", "password"))
+        good = {
+            certificate: keys.client.certificate.read_text(),
+            key: keys.client.key.read_text(),
+            password: USERS["all"],
+        }
+        other = make_keys(tmp_path / "other").client
+
+        def put(contents):
+            for path, text in contents.items():
+                path.write_text(text)
+
+        put(good)
+        settings = guarded.settings(
+            "all",
+            kafka_certificate_file=certificate,
+            kafka_key_file=key,
+            kafka_password_file=password,
+        )
+        connection = connection_of(settings)
+
+        async def lets_in():
+            return await broker_answers(connection, "renewed")
+
+        assert await lets_in()
+        put({certificate: "half a certifi"})
+        assert await lets_in()
+        put({certificate: other.certificate.read_text(), key: other.key.read_text()})
+        assert not await lets_in()
+        put(good)
+        assert await lets_in()
+        put({password: ""})
+        assert await lets_in()
+        put({password: "wrong"})
+        assert not await lets_in()
+        put(good)
+        assert await lets_in()

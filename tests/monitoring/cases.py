@@ -91,6 +91,9 @@ PARTITIONS = "notifier_assigned_partitions{group='g'}"
 OLDEST = "notifier_oldest_due_timestamp_seconds{tier='6h'}"
 CERTIFICATE = "notifier_tls_certificate_not_after_timestamp_seconds{partner='p',use='client'}"
 NEWER = "notifier_parks_total{profile='other',reason='newer-version'}"
+KAFKA_CERTIFICATE = "notifier_kafka_certificate_not_after_timestamp_seconds{use='client'}"
+KAFKA_EXPIRY = "notifier_kafka_token_not_after_timestamp_seconds"
+CREDENTIALS = "notifier_kafka_credentials_current"
 NEXT_KEY = "notifier_signing_key_from_timestamp_seconds{partner='p',state='next'}"
 REPLAYED = "notifier_attempts_total{attempt_class='replay',profile='mpp-to-ant',result='%s'}"
 
@@ -155,6 +158,18 @@ CASES = [
         {CERTIFICATE: "3000000x120"},
         at=90,
     ),
+    Case(
+        "NotifierKafkaCertificateExpires",
+        {KAFKA_CERTIFICATE: "2500000x120"},
+        {KAFKA_CERTIFICATE: "3000000x120"},
+        at=90,
+    ),
+    Case(
+        "NotifierKafkaCredentialsFail",
+        {f"{CREDENTIALS}{{kind='tls'}}": "1x10 0x60", f"{CREDENTIALS}{{kind='token'}}": "1x60"},
+        {f"{CREDENTIALS}{{kind='tls'}}": "1x60", KAFKA_EXPIRY: "0x60"},
+    ),
+    Case("NotifierKafkaTokenExpired", {KAFKA_EXPIRY: "900x60"}, {KAFKA_EXPIRY: "900+60x60"}),
     Case("NotifierSigningKeyChanges", {NEXT_KEY: "200000x60"}, {NEXT_KEY: "0x60"}),
     Case(
         "NotifierClockOff",

@@ -1,5 +1,6 @@
 """An installation on a broker as a bank has it: its workers come by TLS and SASL, each role as a user of its own."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from streams.kafka.rights import RIGHTS, Right, Role, rights_of
@@ -9,8 +10,11 @@ from streams.settings import Settings
 from tests.support.access import grant
 from tests.support.deployment import Deployment
 from tests.support.kafka import administration
+from tests.support.token_server import TokenServer
 
 MECHANISMS = {"main": "SCRAM-SHA-512", "retry": "SCRAM-SHA-256", "all": "PLAIN"}
+SESSION_SECONDS = 20
+"""How long the broker lets a connection do anything without a new authentication."""
 USERS = {name: f"{name}-CANARY-password" for name in (*RIGHTS, "nobody")}
 
 
@@ -55,9 +59,27 @@ class Guarded:
             **more,
         }
 
+    def access_by_token(self, user: str, tokens: TokenServer, **more: object) -> dict[str, object]:
+        """Return the settings of somebody who comes with a token for this user."""
+        access = self.access(user)
+        return access | {
+            "kafka_sasl_mechanism": "OAUTHBEARER",
+            "kafka_user": None,
+            "kafka_password_file": None,
+            "kafka_oauth_token_url": tokens.url,
+            "kafka_oauth_client_id": user,
+            "kafka_oauth_client_secret_file": access["kafka_password_file"],
+            "kafka_oauth_ca_file": self.deployment.keys.ca,
+            **more,
+        }
+
     def settings(self, user: str, **more: object) -> Settings:
         """Return the same as the program's own settings."""
-        variables = self.deployment.settings(**self.access(user, **more))
+        return self.read(self.access(user, **more))
+
+    def read(self, access: Mapping[str, object]) -> Settings:
+        """Return what `access` and the like give as the program's own settings."""
+        variables = self.deployment.settings(**access)
         return Settings.model_validate(
             {name.removeprefix("NOTIFIER_").lower(): text for name, text in variables.items()}
         )

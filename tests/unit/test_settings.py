@@ -49,10 +49,27 @@ DEFAULTS = [
     ("NOTIFIER_KAFKA_SASL_MECHANISM", "kafka_sasl_mechanism", "SCRAM-SHA-512"),
     ("NOTIFIER_KAFKA_USER", "kafka_user", None),
     ("NOTIFIER_KAFKA_PASSWORD_FILE", "kafka_password_file", None),
+    ("NOTIFIER_KAFKA_OAUTH_TOKEN_URL", "kafka_oauth_token_url", None),
+    ("NOTIFIER_KAFKA_OAUTH_CLIENT_ID", "kafka_oauth_client_id", None),
+    ("NOTIFIER_KAFKA_OAUTH_CLIENT_SECRET_FILE", "kafka_oauth_client_secret_file", None),
+    ("NOTIFIER_KAFKA_OAUTH_CLIENT_AUTHENTICATION", "kafka_oauth_client_authentication", "basic"),
+    ("NOTIFIER_KAFKA_OAUTH_SCOPE", "kafka_oauth_scope", None),
+    ("NOTIFIER_KAFKA_OAUTH_CA_FILE", "kafka_oauth_ca_file", None),
+    ("NOTIFIER_KAFKA_OAUTH_TOKEN_FILE", "kafka_oauth_token_file", None),
+    ("NOTIFIER_KAFKA_OAUTH_EXTENSIONS", "kafka_oauth_extensions", {}),
+    ("NOTIFIER_KAFKA_AWS_REGION", "kafka_aws_region", None),
     ("NOTIFIER_KAFKA_CA_FILE", "kafka_ca_file", None),
     ("NOTIFIER_KAFKA_CERTIFICATE_FILE", "kafka_certificate_file", None),
     ("NOTIFIER_KAFKA_KEY_FILE", "kafka_key_file", None),
 ]
+
+
+BY_TOKEN = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "OAUTHBEARER"}
+TOKEN_SERVER = BY_TOKEN | {
+    "KAFKA_OAUTH_TOKEN_URL": "https://tokens.example.com/oauth2/token",
+    "KAFKA_OAUTH_CLIENT_ID": "me",
+    "KAFKA_OAUTH_CLIENT_SECRET_FILE": "FILE",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +190,13 @@ DURATION = "expected a number and one of ms, s, m, h, d, like 5s or 72h"
         ("OVERDUE_AFTER", "-5s", DURATION),
         ("OVERDUE_AFTER", "0s", "expected greater than 0"),
         ("KAFKA_SECURITY_PROTOCOL", "TLS", "expected 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL'"),
-        ("KAFKA_SASL_MECHANISM", "GSSAPI", "expected 'PLAIN', 'SCRAM-SHA-256' or 'SCRAM-SHA-512'"),
+        ("KAFKA_SASL_MECHANISM", "GSSAPI", "expected 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER' or 'AWS_MSK_IAM'"),
+        ("KAFKA_OAUTH_TOKEN_URL", "tokens.example.com", "expected"),
+        ("KAFKA_OAUTH_TOKEN_URL", "https://me:secret@tokens.example.com/", "expected"),
+        ("KAFKA_OAUTH_EXTENSIONS", "logicalCluster", "expected name=value, comma separated"),
+        ("KAFKA_OAUTH_EXTENSIONS", "auth=x", "expected name=value, comma separated"),
+        ("KAFKA_OAUTH_EXTENSIONS", "a=b c", "expected name=value, comma separated"),
+        ("KAFKA_AWS_REGION", "eu", "expected"),
     ],
 )  # fmt: skip
 def test_a_bad_value_names_the_setting_what_was_seen_and_what_was_expected(
@@ -263,6 +286,22 @@ def test_what_kubernetes_puts_into_every_pod_is_none_of_ours(environment, name):
             "NOTIFIER_KAFKA_USER: not set, expected with",
         ),
         (
+            TOKEN_SERVER | {"KAFKA_OAUTH_CLIENT_ID": ""},
+            "NOTIFIER_KAFKA_OAUTH_CLIENT_ID: not set, expected with",
+        ),
+        (
+            TOKEN_SERVER | {"KAFKA_OAUTH_TOKEN_URL": "http://tokens.example.com/"},
+            "NOTIFIER_KAFKA_OAUTH_TOKEN_URL: seen 'http://tokens.example.com/', expected https",
+        ),
+        (
+            BY_TOKEN | {"KAFKA_OAUTH_TOKEN_FILE": "FILE", "KAFKA_OAUTH_CLIENT_ID": "me"},
+            "NOTIFIER_KAFKA_OAUTH_CLIENT_ID: set together with NOTIFIER_KAFKA_OAUTH_TOKEN_FILE",
+        ),
+        (
+            BY_TOKEN | {"KAFKA_SASL_MECHANISM": "AWS_MSK_IAM"},
+            "NOTIFIER_KAFKA_AWS_REGION: not set, expected with",
+        ),
+        (
             {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_KEY_FILE": "FILE"},
             "NOTIFIER_KAFKA_CERTIFICATE_FILE and NOTIFIER_KAFKA_KEY_FILE: expected both or neither",
         ),
@@ -297,6 +336,10 @@ def test_what_cannot_stand_together(environment, tmp_path, variables, fault):
         {"GIVE_UP_AFTER": "90s", "LADDER_SCALE": "0.001"},
         {"TOPIC_PREFIX": "x" * 237},
         {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_USER": "u", "KAFKA_PASSWORD_FILE": "FILE"},
+        TOKEN_SERVER,
+        TOKEN_SERVER | {"KAFKA_OAUTH_TOKEN_URL": "http://127.0.0.1/token", "ALLOW_HTTP": "true"},
+        BY_TOKEN | {"KAFKA_OAUTH_TOKEN_FILE": "FILE"},
+        BY_TOKEN | {"KAFKA_SASL_MECHANISM": "AWS_MSK_IAM", "KAFKA_AWS_REGION": "us-gov-west-1"},
     ],
 )
 def test_what_can_just_stand_together(environment, tmp_path, variables):
@@ -306,6 +349,32 @@ def test_what_can_just_stand_together(environment, tmp_path, variables):
     for name, value in variables.items():
         environment.setenv(f"NOTIFIER_{name}", value.replace("FILE", str(tmp_path / "file")))
     load_settings()
+
+
+def test_sasl_in_the_clear_is_warned_about(environment, tmp_path):
+    """The password can be heard; over TLS nothing is said."""
+    (tmp_path / "password").touch(0o600)
+    for name, value in {
+        "SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "USER": "u",
+        "PASSWORD_FILE": str(tmp_path / "password"),
+    }.items():
+        environment.setenv(f"NOTIFIER_KAFKA_{name}", value)
+    (found,) = load_settings().warnings()
+    assert found.startswith("NOTIFIER_KAFKA_SECURITY_PROTOCOL: seen SASL_PLAINTEXT")
+    environment.setenv("NOTIFIER_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    assert load_settings().warnings() == []
+
+
+def test_msk_iam_without_its_extra(environment, monkeypatch):
+    """The sentence names what to install."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    for name, value in (BY_TOKEN | {"KAFKA_SASL_MECHANISM": "AWS_MSK_IAM"}).items():
+        environment.setenv(f"NOTIFIER_{name}", value)
+    environment.setenv("NOTIFIER_KAFKA_AWS_REGION", "eu-west-1")
+    (found,) = faults()
+    assert found.startswith("NOTIFIER_KAFKA_SASL_MECHANISM: seen AWS_MSK_IAM, expected the extra")
+    assert "payment-notifier[msk-iam]" in found
 
 
 @pytest.mark.parametrize("name", ["KAFKA_PASSWORD_FILE", "KAFKA_KEY_FILE"])

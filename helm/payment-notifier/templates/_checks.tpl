@@ -25,8 +25,25 @@
 {{- $components := dict "main" $v.workers.main.enabled "retry" $v.workers.retry.enabled "all" $v.workers.all.enabled "console" $v.console.enabled "topics" $v.topics.job.enabled "check" true -}}
 {{- range $component, $enabled := $components -}}
 {{- $kafka := include "payment-notifier.kafka" (dict "root" $ "component" $component) | fromYaml -}}
-{{- if and $enabled (hasPrefix "SASL" $kafka.securityProtocol) (not (and $kafka.sasl.user $kafka.sasl.passwordSecret.name)) -}}
-{{- $faults = append $faults (printf "kafka.sasl (or kafka.users.%s.sasl): user and passwordSecret.name are expected with securityProtocol %s" $component $kafka.securityProtocol) -}}
+{{- if and $enabled (hasPrefix "SASL" $kafka.securityProtocol) -}}
+{{- $expected := "" -}}
+{{- with $kafka.sasl -}}
+{{- if eq .mechanism "AWS_MSK_IAM" -}}
+{{- if not .awsRegion -}}{{- $expected = "awsRegion is" -}}{{- end -}}
+{{- else if eq .mechanism "OAUTHBEARER" -}}
+{{- if not (or .oauth.serviceAccountToken.audience (and .oauth.tokenUrl .oauth.clientId .oauth.clientSecret.name)) -}}
+{{- $expected = "oauth.tokenUrl, clientId and clientSecret.name, or oauth.serviceAccountToken.audience, are" -}}
+{{- end -}}
+{{- if and .oauth.serviceAccountToken.audience .oauth.tokenUrl -}}{{- $expected = "one of oauth.tokenUrl and oauth.serviceAccountToken is" -}}{{- end -}}
+{{- else if not (and .user .passwordSecret.name) -}}{{- $expected = "user and passwordSecret.name are" -}}
+{{- end -}}
+{{- if $expected -}}
+{{- $faults = append $faults (printf "kafka.sasl (or kafka.users.%s.sasl): %s expected with securityProtocol %s and mechanism %s" $component $expected $kafka.securityProtocol .mechanism) -}}
+{{- end -}}
+{{- if and $v.networkPolicy.enabled (eq .mechanism "OAUTHBEARER") .oauth.tokenUrl (not $v.networkPolicy.kafka.tokenServer.to) -}}
+{{- $faults = append $faults (printf "networkPolicy.kafka.tokenServer.to: empty, expected where %s (%s) can be reached, like [{ipBlock: {cidr: 10.1.3.0/24}}]" .oauth.tokenUrl $component) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $stop := include "payment-notifier.stopSeconds" . | int -}}
@@ -44,6 +61,12 @@
 {{- if gt (int .autoscaling.maxReplicas) (int $v.topics.partitions) -}}
 {{- $faults = append $faults (printf "workers.retry.autoscaling.maxReplicas: seen %d, expected at most topics.partitions (%d)" (int .autoscaling.maxReplicas) (int $v.topics.partitions)) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.workers.main.enabled $v.workers.main.autoscaling.enabled (not $v.keda.kafka.authentication) -}}
+{{- $kafka := include "payment-notifier.kafka" (dict "root" $ "component" "main") | fromYaml -}}
+{{- if and (hasPrefix "SASL" $kafka.securityProtocol) (has $kafka.sasl.mechanism (list "OAUTHBEARER" "AWS_MSK_IAM")) -}}
+{{- $faults = append $faults (printf "keda.kafka.authentication: not set, expected the name of a TriggerAuthentication of your own with workers.main.autoscaling and %s" $kafka.sasl.mechanism) -}}
 {{- end -}}
 {{- end -}}
 {{- range $role := list "main" "retry" -}}
@@ -64,7 +87,7 @@
 {{- if $v.topics.job.enabled -}}
 {{- $kafka := include "payment-notifier.kafka" (dict "root" $ "component" "topics") | fromYaml -}}
 {{- range $v.externalSecrets -}}
-{{- if has .name (list $kafka.sasl.passwordSecret.name $kafka.tls.caSecret.name $kafka.tls.clientSecret.name) -}}
+{{- if has .name (list $kafka.sasl.passwordSecret.name $kafka.sasl.oauth.clientSecret.name $kafka.sasl.oauth.caSecret.name $kafka.tls.caSecret.name $kafka.tls.clientSecret.name) -}}
 {{- $faults = append $faults (printf "externalSecrets: %s holds what the topics Job needs before anything is installed; make it outside of this release, or set topics.job.enabled=false and run `notifier topics create` yourself" .name) -}}
 {{- end -}}
 {{- end -}}

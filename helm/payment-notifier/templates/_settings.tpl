@@ -35,8 +35,32 @@
 {{- end -}}
 {{- if hasPrefix "SASL" $kafka.securityProtocol -}}
 {{- $_ := set $all "KAFKA_SASL_MECHANISM" $kafka.sasl.mechanism -}}
+{{- if eq $kafka.sasl.mechanism "AWS_MSK_IAM" -}}
+{{- $_ := set $all "KAFKA_AWS_REGION" $kafka.sasl.awsRegion -}}
+{{- else if ne $kafka.sasl.mechanism "OAUTHBEARER" -}}
 {{- $_ := set $all "KAFKA_USER" $kafka.sasl.user -}}
 {{- $_ := set $all "KAFKA_PASSWORD_FILE" "/etc/payment-notifier-kafka/password" -}}
+{{- else -}}
+{{- with $kafka.sasl.oauth -}}
+{{- if .serviceAccountToken.audience -}}
+{{- $_ := set $all "KAFKA_OAUTH_TOKEN_FILE" "/etc/payment-notifier-kafka/token" -}}
+{{- else -}}
+{{- $_ := set $all "KAFKA_OAUTH_TOKEN_URL" .tokenUrl -}}
+{{- $_ := set $all "KAFKA_OAUTH_CLIENT_ID" .clientId -}}
+{{- $_ := set $all "KAFKA_OAUTH_CLIENT_SECRET_FILE" "/etc/payment-notifier-kafka/client-secret" -}}
+{{- $_ := set $all "KAFKA_OAUTH_CLIENT_AUTHENTICATION" .clientAuthentication -}}
+{{- $_ := set $all "KAFKA_OAUTH_SCOPE" .scope -}}
+{{- if .caSecret.name -}}
+{{- $_ := set $all "KAFKA_OAUTH_CA_FILE" "/etc/payment-notifier-kafka/token-server-ca.pem" -}}
+{{- end -}}
+{{- end -}}
+{{- $pairs := list -}}
+{{- range $name, $value := .extensions -}}
+{{- $pairs = append $pairs (printf "%s=%s" $name $value) -}}
+{{- end -}}
+{{- $_ := set $all "KAFKA_OAUTH_EXTENSIONS" $pairs -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if hasSuffix "SSL" $kafka.securityProtocol -}}
 {{- if $kafka.tls.caSecret.name -}}
@@ -72,7 +96,7 @@
 {{- define "payment-notifier.kafkaFiles" -}}
 {{- $kafka := include "payment-notifier.kafka" . | fromYaml -}}
 {{- $tls := and (hasSuffix "SSL" $kafka.securityProtocol) (or $kafka.tls.caSecret.name $kafka.tls.clientSecret.name) -}}
-{{- if or $tls (hasPrefix "SASL" $kafka.securityProtocol) -}}yes{{- end -}}
+{{- if or $tls (and (hasPrefix "SASL" $kafka.securityProtocol) (ne $kafka.sasl.mechanism "AWS_MSK_IAM")) -}}yes{{- end -}}
 {{- end -}}
 
 {{- define "payment-notifier.kafkaVolume" -}}
@@ -82,9 +106,29 @@
     sources:
       {{- with include "payment-notifier.kafka" . | fromYaml }}
       {{- if hasPrefix "SASL" .securityProtocol }}
+      {{- if eq .sasl.mechanism "OAUTHBEARER" }}
+      {{- with .sasl.oauth }}
+      {{- if .serviceAccountToken.audience }}
+      - serviceAccountToken:
+          audience: {{ .serviceAccountToken.audience | quote }}
+          expirationSeconds: {{ .serviceAccountToken.expirationSeconds | int64 }}
+          path: token
+      {{- else }}
+      - secret:
+          name: {{ .clientSecret.name }}
+          items: [{key: {{ .clientSecret.key | quote }}, path: client-secret}]
+      {{- if .caSecret.name }}
+      - secret:
+          name: {{ .caSecret.name }}
+          items: [{key: {{ .caSecret.key | quote }}, path: token-server-ca.pem}]
+      {{- end }}
+      {{- end }}
+      {{- end }}
+      {{- else if ne .sasl.mechanism "AWS_MSK_IAM" }}
       - secret:
           name: {{ .sasl.passwordSecret.name }}
           items: [{key: {{ .sasl.passwordSecret.key | quote }}, path: password}]
+      {{- end }}
       {{- end }}
       {{- if hasSuffix "SSL" .securityProtocol }}
       {{- if .tls.caSecret.name }}
