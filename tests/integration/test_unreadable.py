@@ -140,6 +140,10 @@ async def test_what_cannot_be_read_holds_its_partition_until_it_is_passed(deploy
     for place, raw in zip(places, raws, strict=True):
         await passed(deployment, place, tmp_path / place, raw)
     await twice(deployment, places[0])
+    listed = await deployment.run("dead-letters", "list", "--json")
+    assert json.loads(listed.stdout)["count"] == len(places), listed.stderr
+    again = await deployment.run("dead-letters", "replay", "--reason", "invalid-event", "--json")
+    assert json.loads(again.stdout)["selected"] == [], again.stdout
     worker = await deployment.ready_worker()
     attempts = await deployment.delivered([order for orders in behind for order in orders])
     await deployment.all_committed()
