@@ -28,6 +28,7 @@ def translated(write: Callable[..., Any]) -> Callable[..., Any]:
             message = f"the connection was closed before it was written to: {error}"
             raise KafkaConnectionError(message) from error
 
+    write_or_close.closed_is_told = True  # type: ignore[attr-defined]  # our own mark; other wrappers copy it
     return write_or_close
 
 
@@ -35,5 +36,5 @@ def translate_closed_connections() -> None:
     """Put that in force, for every aiokafka client of this process. Once is enough; more does no harm."""
     for name in ("send", "_send_sasl_token"):
         method = getattr(AIOKafkaConnection, name)
-        if not hasattr(method, "__wrapped__"):
+        if not hasattr(method, "closed_is_told"):
             setattr(AIOKafkaConnection, name, translated(method))

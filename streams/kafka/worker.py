@@ -9,6 +9,7 @@ import faust
 import uvloop
 from mode.types import ServiceT
 
+from streams.kafka.answer_times import limit_waits
 from streams.kafka.app import NotifierApp
 from streams.kafka.closed_connections import translate_closed_connections
 
@@ -35,6 +36,7 @@ def run_worker(apps: Sequence[NotifierApp], logging_config: Mapping[str, Any]) -
     """Run until a signal or a crash. Exits with 0, with 130 after Ctrl-C, with 1 after a crash."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     translate_closed_connections()
+    limit_waits()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     first, *others = apps

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from streams.sandbox.cluster import start_anew
 from streams.sandbox.kafka_jars import VERSION
-from streams.sandbox.node import Node, start_anew
+from streams.sandbox.node import Node
 from streams.sandbox.secure_listener import SecureListener
 
 _ALONE = {

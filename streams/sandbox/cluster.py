@@ -1,13 +1,18 @@
 """A real Apache Kafka cluster on the loopback interface: three nodes, each broker and controller in one."""
 
+import base64
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 from streams.sandbox.kafka_jars import VERSION
-from streams.sandbox.node import Node, start_anew
+from streams.sandbox.node import BrokerError, Node, PortTaken
+from streams.sandbox.ports import free_ports
 
 NODES = 3
+
+_TRIES = 3
 
 _KEPT_THREE_TIMES = {
     "default.replication.factor": "3",
@@ -32,6 +37,7 @@ class Cluster:
         heap: the Java heap of each node, as `-Xmx` takes it.
         version: of Kafka, one of `streams.sandbox.kafka_jars.versions()`.
         racks: where each node stands (`broker.rack`); nowhere by default.
+        log_levels: by the name of Kafka's loggers; the others say warnings.
 
     Attributes:
         nodes: by their number, from 1.
@@ -40,7 +46,7 @@ class Cluster:
 
     copies = NODES
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it is made of
         self,
         directory: Path | None = None,
         *,
@@ -48,6 +54,7 @@ class Cluster:
         heap: str = "256m",
         version: str = VERSION,
         racks: Sequence[str] = (),
+        log_levels: Mapping[str, str] | None = None,
     ) -> None:
         settings = _KEPT_THREE_TIMES | dict(properties or {})
         self.nodes = tuple(
@@ -57,6 +64,7 @@ class Cluster:
                 properties=settings | ({"broker.rack": racks[number - 1]} if racks else {}),
                 heap=heap,
                 version=version,
+                log_levels=log_levels,
             )
             for number in range(1, NODES + 1)
         )
@@ -78,3 +86,41 @@ class Cluster:
             BrokerError: it was never started.
         """
         return ",".join(node.bootstrap for node in self.nodes)
+
+
+def start_anew(nodes: Sequence[Node]) -> None:
+    """Make nodes without data a new cluster, start them and wait until all work.
+
+    Raises:
+        BrokerError: one did not start; the message ends with its last log lines. None of them runs, and no data stay.
+        JarsError: the jars could not be fetched.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            _form(nodes)
+        except BaseException as error:
+            for node in nodes:
+                node.kill()
+                node.remove()
+            if left and isinstance(error, PortTaken):
+                continue  # choose again
+            raise
+        return
+
+
+def _form(nodes: Sequence[Node]) -> None:
+    # 16 bytes of its own, so that another broker at our port is not taken for this one; no leading dash
+    cluster = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
+    try:
+        ports = free_ports(len(nodes))
+    except OSError as exc:
+        raise BrokerError(str(exc)) from exc
+    voters = ",".join(
+        f"{node.number}@127.0.0.1:{its.controller}" for node, its in zip(nodes, ports, strict=True)
+    )
+    for node, its in zip(nodes, ports, strict=True):
+        node.format(cluster, its, voters)
+    for node in nodes:
+        node.launch()
+    for node in nodes:
+        node.wait()

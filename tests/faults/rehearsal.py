@@ -25,7 +25,7 @@ from streams.sandbox.partner_process import PartnerProcess
 from tests.faults.commits import commits_of
 from tests.faults.figures import note
 from tests.faults.judge import Break, Verdict, judge
-from tests.faults.load import Load, Written
+from tests.faults.load import RATE, Load, Written
 from tests.faults.mix import SCALE
 from tests.faults.wire import Wire
 from tests.support.deployment import Deployment
@@ -105,7 +105,9 @@ class Rehearsal:
         sys.stdout.write(f"[faults] {self.name}, {at:5.1f} s: {what}\n")
         sys.stdout.flush()
 
-    async def begin(self, *workers: Mapping[str, object], climbers: int = 0) -> list[WorkerProcess]:
+    async def begin(
+        self, *workers: Mapping[str, object], climbers: int = 0, rate: float = RATE
+    ) -> list[WorkerProcess]:
         """Make topics, start workers with these settings (one with none by default), then the load."""
         await self.deployment.create_topics()
         started = [self.worker(**settings) for settings in workers or ({},)]
@@ -117,6 +119,7 @@ class Rehearsal:
             seed=self._seed,
             directory=self._directory,
             climbers=climbers,
+            rate=rate,
         )
         await self._load.begun()
         await self.delivering()

@@ -203,7 +203,7 @@ def test_takes_other_ports_when_one_is_gone(tmp_path, monkeypatch):
         (ports,) = free_ports(1)
         choices = iter([[Ports(taken.getsockname()[1], ports.controller, ports.secure)]])
         monkeypatch.setattr(
-            "streams.sandbox.node.free_ports",
+            "streams.sandbox.cluster.free_ports",
             lambda nodes: next(choices, None) or free_ports(nodes),
         )
         with Broker(tmp_path) as broker:

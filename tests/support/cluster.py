@@ -64,6 +64,12 @@ async def move_leaders(bootstrap: str, topics: Iterable[str] | None = None) -> i
     return sum(after[part["topic"], part["partition"]] != part["leader"] for part in before)
 
 
+async def coordinators_of(bootstrap: str, groups: Iterable[str]) -> set[int]:
+    """Return which nodes keep the members and offsets of these groups."""
+    async with administration(bootstrap) as admin:
+        return {await admin.find_coordinator(group) for group in groups}
+
+
 async def in_sync(bootstrap: str, timeout_seconds: float = 120) -> None:
     """Wait until every copy of every partition is in sync."""
 

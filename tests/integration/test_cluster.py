@@ -1,0 +1,63 @@
+"""A cluster of three brokers: leaders move and a broker is lost and regained under load, and every event is accounted for."""
+
+import asyncio
+
+import pytest
+
+from streams.sandbox.cluster import Cluster
+from streams.sandbox.partner_process import PartnerProcess
+from tests.faults.rehearsal import Rehearsal
+from tests.support.cluster import controller_of, coordinators_of, in_sync, leaders_of, move_leaders
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+
+RATE = 60.0
+"""Events a second: enough to have some in flight whenever something breaks."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Three brokers that may be lost one by one."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+async def test_leaders_move_and_a_broker_is_lost_under_load(cluster, keys, tmp_path):
+    """Leaders and coordinators move; SIGKILL of the broker that has the group and leads the controllers: a clean ledger."""
+    with PartnerProcess(keys) as partner:
+        rehearsal = Rehearsal(
+            "a broker lost",
+            broker=cluster,
+            partner=partner,
+            keys=keys,
+            directory=tmp_path,
+            figures=tmp_path,
+            seed="1",
+        )
+        try:
+            (worker,) = await rehearsal.begin({}, rate=RATE)
+            bootstrap, group = cluster.bootstrap, rehearsal.deployment.group
+            controller, moves = await controller_of(bootstrap), 0
+            while not moves or controller not in await coordinators_of(bootstrap, [group]):
+                since = rehearsal.clock.now_ms()
+                assert await move_leaders(bootstrap) > 0
+                await rehearsal.delivering(50)
+                rehearsal.broke(since)
+                moves += 1
+
+            lost = cluster.nodes[controller - 1]
+            since = rehearsal.clock.now_ms()
+            await asyncio.to_thread(lost.kill)
+            await rehearsal.delivering(100)
+            assert lost.number not in (await leaders_of(bootstrap)).values()
+            await asyncio.to_thread(lost.start)
+            await in_sync(bootstrap)
+            await rehearsal.delivering(100)
+            rehearsal.broke(since)
+            assert await controller_of(bootstrap) != controller
+            assert (await worker.get("/health/live")).is_success
+            await rehearsal.end(worker)
+            assert rehearsal.deployment.unwanted == []
+            await rehearsal.deployment.delete_topics()
+        finally:
+            rehearsal.kill()
