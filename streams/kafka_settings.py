@@ -96,6 +96,13 @@ class KafkaSettings(BaseSettings):
     kafka_key_file: Path | None = Field(
         None, description="the client certificate's private key, PEM"
     )
+    kafka_rack: str | None = Field(
+        None,
+        min_length=1,
+        max_length=249,
+        description="where the worker stands, in the words of the brokers' `broker.rack`: it reads from a copy there, if"
+        " the brokers have a `replica.selector.class`; from leaders unless set",
+    )
 
     def kafka_conflicts(self, *, allow_http: bool) -> list[str]:
         """Return what of them can't stand together, one sentence each.

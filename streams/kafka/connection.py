@@ -68,6 +68,7 @@ class Connection:
         key_file: its private key, PEM.
         tokens: where tokens come from, of the last two mechanisms.
         extensions: what is sent beside a token, as pairs of name and value.
+        rack: where a worker stands, in the words of `broker.rack`; consumers of groups alone look at it.
     """
 
     brokers: str
@@ -80,6 +81,7 @@ class Connection:
     key_file: Path | None = None
     tokens: TokenServer | TokenFile | MskIam | None = None
     extensions: tuple[tuple[str, str], ...] = ()
+    rack: str | None = None
 
     def options(self, client_id: str) -> dict[str, Any]:
         """Return the arguments that every aiokafka client takes.
@@ -216,6 +218,7 @@ def connection_of(settings: Settings) -> Connection:
         key_file=settings.kafka_key_file,
         tokens=_tokens_of(settings),
         extensions=tuple(settings.kafka_oauth_extensions.items()),
+        rack=settings.kafka_rack,
     )
 
 

@@ -33,6 +33,7 @@ from mode.utils.futures import maybe_async
 from streams.kafka.connection import Connection
 from streams.kafka.fetches import PacedFetches
 from streams.kafka.lanes import Lanes
+from streams.kafka.nearby_copies import learn_of_nearby_copies
 from streams.kafka.progress import Progress
 from streams.kafka.records import Tag
 from streams.kafka.standing import Report, Standing
@@ -170,6 +171,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             **connection.options(conf.broker_client_id),
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
+            client_rack=connection.rack,
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
             enable_auto_commit=False,
             auto_offset_reset="none",  # nothing is passed over without a word, see `Standing`
@@ -190,6 +192,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         coordinator = consumer._coordinator  # noqa: SLF001  # aiokafka has no word for it
         coordinator._do_commit_offsets = partial(_heard, coordinator._do_commit_offsets)  # noqa: SLF001
+        learn_of_nearby_copies(consumer)
         if pause := _ours(self.app).between_fetches_seconds:
             fetcher = consumer._fetcher  # noqa: SLF001
             fetch = fetcher._proc_fetch_request  # noqa: SLF001

@@ -40,6 +40,7 @@ def by_role(helm):
     settings = {
         "egressSourceAddress": ["192.0.2.7"],
         "egressAllow": ["10.20.0.0/16"],
+        "kafkaRack": "euw1-az1",
     }
     objects = helm.objects(
         "full",

@@ -61,6 +61,7 @@ DEFAULTS = [
     ("NOTIFIER_KAFKA_CA_FILE", "kafka_ca_file", None),
     ("NOTIFIER_KAFKA_CERTIFICATE_FILE", "kafka_certificate_file", None),
     ("NOTIFIER_KAFKA_KEY_FILE", "kafka_key_file", None),
+    ("NOTIFIER_KAFKA_RACK", "kafka_rack", None),
 ]
 
 
