@@ -44,7 +44,7 @@ async def leaders_of(
 
 
 async def move_leaders(bootstrap: str, topics: Iterable[str] | None = None) -> int:
-    """Let each partition's next copy lead, as an administrator does; return how many partitions have another leader."""
+    """Let each partition's next copy lead, as an administrator does; return how many partitions that are."""
     before = await described(bootstrap, topics)
     wanted: dict[str, list[tuple[int, list[int], dict[int, bytes]]]] = {}
     for part in before:
@@ -60,8 +60,17 @@ async def move_leaders(bootstrap: str, topics: Iterable[str] | None = None) -> i
         numbers = [(topic, [number for number, *_ in parts]) for topic, parts in wanted.items()]
         elected = await admin._send_to_controller(_ElectionRequest(numbers))
         assert elected.error_code == 0, elected
-    after = await leaders_of(bootstrap, wanted)
-    return sum(after[part["topic"], part["partition"]] != part["leader"] for part in before)
+    asked = {
+        (topic, number): first
+        for topic, parts in wanted.items()
+        for number, (first, *_), _ in parts
+    }
+
+    async def all_moved() -> bool:
+        return await leaders_of(bootstrap, wanted) == asked
+
+    await eventually(all_moved, 60, what="other leaders", every_seconds=0.2)
+    return len(before)
 
 
 async def coordinators_of(bootstrap: str, groups: Iterable[str]) -> set[int]:
