@@ -28,7 +28,7 @@ from tests.support.kafka import (
     read_topic,
     read_values,
 )
-from tests.support.notifier import WorkerProcess, notifier
+from tests.support.notifier import NOTIFIER, WorkerProcess, notifier
 from tests.support.waiting import eventually
 
 _numbers = count(1)
@@ -131,10 +131,14 @@ class Deployment:
     # --- running ----------------------------------------------------------------------------------
 
     def worker(
-        self, environment: Mapping[str, str] | None = None, /, **settings: object
+        self,
+        environment: Mapping[str, str] | None = None,
+        /,
+        program: Path = NOTIFIER,
+        **settings: object,
     ) -> WorkerProcess:
-        """Start a worker, with more in its environment than its settings."""
-        worker = WorkerProcess(self.settings(**settings) | dict(environment or {}))
+        """Start a worker, with more in its environment than its settings, of another installation where one is given."""
+        worker = WorkerProcess(self.settings(**settings) | dict(environment or {}), program=program)
         self._workers.append(worker)
         return worker
 

@@ -52,14 +52,17 @@ class WorkerProcess:
     Args:
         settings: its whole configuration, as environment variables.
         command: another one that says where it listens and when it is ready.
+        program: the `notifier` of another installation.
     """
 
-    def __init__(self, settings: Mapping[str, str], command: str = "worker") -> None:
+    def __init__(
+        self, settings: Mapping[str, str], command: str = "worker", program: Path = NOTIFIER
+    ) -> None:
         own = {"NOTIFIER_WEB_PORT": "0", "NOTIFIER_WEB_BIND": "127.0.0.1"}
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(  # noqa: S603  # our own command
-            [str(NOTIFIER), command],
+            [str(program), command],
             env=environment(own | dict(settings)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from streams.notification.ladder import Wait
+from streams.notification.ladder import Ladder, Wait
 from streams.notification.profile import Profile
 from streams.notification.profiles import (
     acquirer_to_alipay_plus,
@@ -31,26 +31,9 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
 )
 """By name, in the order of the source documents."""
 
-TIERS: Final[tuple[Wait, ...]] = tuple(
-    Wait.parse(label)
-    for label in [
-        "1s",
-        "3s",
-        "30s",
-        "1m",
-        "2m",
-        "5m",
-        "10m",
-        "15m",
-        "30m",
-        "1h",
-        "2h",
-        "3h",
-        "4h",
-        "6h",
-        "15h",
-    ]
-)
+TIERS: Final[tuple[Wait, ...]] = Ladder.of(
+    "1s 3s 30s 1m 2m 5m 10m 15m 30m 1h 2h 3h 4h 6h 15h"
+).waits
 """Every wait that was ever released, shortest first: nothing is ever taken out of this list.
 
 Each has one retry topic, shared by the profiles, and all are read, whether a ladder still uses them or not: a notification
