@@ -24,6 +24,9 @@ from streams.notification.notification import Headers
 CARRIED_PREFIX: Final = "event."
 """Before the name of an event's header that is called like one of ours: `attempt` is carried as `event.attempt`."""
 
+FUTURE_PREFIX: Final = "notifier-"
+"""What the names of our own headers begin with that later versions add."""
+
 HeaderFault = Literal["null", "not-utf8", "malformed", "repeated"]
 HEADER_FAULTS: Final[tuple[str, ...]] = get_args(HeaderFault)
 
@@ -57,7 +60,7 @@ def fresh_event(record: InRecord) -> EventSource:
         return EventSource(record.origin)
     traceparent, fault = _trace_context(record.headers)
     carried = tuple(
-        (f"{CARRIED_PREFIX}{name}", value) if name in RESERVED_HEADERS else (name, value)
+        (f"{CARRIED_PREFIX}{name}", value) if _is_ours(name) else (name, value)
         for name, value in record.headers
         if name != _TRACEPARENT
     )
@@ -100,6 +103,11 @@ def refused_event_headers(refused: Refused, accepted_at_ms: int, source: EventSo
     }
     ours = tuple((name, value.encode()) for name, value in known.items() if value is not None)
     return ours + source.carried
+
+
+def _is_ours(name: str) -> bool:
+    """Tell whether a name means something on our records, or may in a later version."""
+    return name in RESERVED_HEADERS or name.startswith(FUTURE_PREFIX)
 
 
 def _trace_context(headers: Headers) -> tuple[str | None, HeaderFault | None]:

@@ -64,11 +64,11 @@ class Rollout:
 
     def start_older(self):
         """Start a worker of the older version; it reads the tiers, the newer one everything."""
-        return self.deployment.worker(program=self.older, role="retry", partners_file=self.old_file)
+        return self.deployment.worker(None, self.older, role="retry", partners_file=self.old_file)
 
     def start_newer(self):
         """Start a worker of the newer version."""
-        return self.deployment.worker(program=self.newer)
+        return self.deployment.worker(None, self.newer)
 
     async def send(self, partner):
         """Send events to a partner, some for each partition; return their orders."""

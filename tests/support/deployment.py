@@ -133,8 +133,8 @@ class Deployment:
     def worker(
         self,
         environment: Mapping[str, str] | None = None,
-        /,
         program: Path = NOTIFIER,
+        /,
         **settings: object,
     ) -> WorkerProcess:
         """Start a worker, with more in its environment than its settings, of another installation where one is given."""
