@@ -30,6 +30,8 @@ def console(context: typer.Context) -> None:
         return
     settings = settings_or_fail()
     logging.config.dictConfig(logging_config(settings.log_level, settings.log_format))
+    for warning in settings.warnings():
+        log.warning("%s", warning)
     try:
         from streams.console.app import Console
     except ModuleNotFoundError as error:

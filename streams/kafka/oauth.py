@@ -62,8 +62,8 @@ class TokenServer:
             form["scope"] = self.scope
         try:
             secret = self.secret_file.read_text(encoding="utf-8").rstrip("\r\n")
-            verify = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
-            use_chain_rules(verify, strict=False)  # docs/decisions/0017-chain-rules.md
+            # Reading all public authorities takes some 0.05 s, which nobody's turn of the event loop is for.
+            verify = await asyncio.to_thread(_trust, self.ca_file)
         except (OSError, UnicodeDecodeError) as error:
             message = (
                 f"{_SETTING}_CLIENT_SECRET_FILE, {_SETTING}_CA_FILE: one can't be used:"
@@ -158,6 +158,12 @@ class TokenFile:
             )
             raise TokenError(message)
         return Token(text, life)
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(ca) if ca else None)
+    use_chain_rules(context, strict=False)  # docs/decisions/0017-chain-rules.md
+    return context
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

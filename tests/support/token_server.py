@@ -54,7 +54,10 @@ class TokenServer:
         self._tokens = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(keys.server.certificate, keys.server.key)
-        self._tokens.socket = context.wrap_socket(self._tokens.socket, server_side=True)
+        # The handshake is left to the threads: a client that makes none must not hold up the others.
+        self._tokens.socket = context.wrap_socket(
+            self._tokens.socket, server_side=True, do_handshake_on_connect=False
+        )
         self._keys = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._threads = [
             threading.Thread(target=server.serve_forever, daemon=True)
