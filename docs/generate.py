@@ -399,6 +399,10 @@ def topics_page() -> str:
                 f"Each has exactly `NOTIFIER_TOPIC_PARTITIONS` partitions ({partitions} by default) and "
                 f"`NOTIFIER_TOPIC_REPLICATION` copies (min({COPIES}, brokers) by default)."
             ),
+            (
+                "There is one retry topic for each wait that was ever released, and all are read; one named `<prefix>-retry-*` "
+                "that is none of these was made by a newer version: [upgrade](upgrade.md#what-a-newer-version-wrote)."
+            ),
             "What their records hold stands in [attempts.md](attempts.md).\n",
             *table(
                 "Topic | Kept for | Read by role | Records",

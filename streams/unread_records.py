@@ -7,6 +7,7 @@ import logging
 
 from schemas.attempt_record import Trigger
 from streams.history.facts import Fact, read_fact
+from streams.history.words import NEWER_VERSION
 from streams.kafka.raw import RawRecord
 from streams.kafka.records import InRecord, OutRecord, replace_headers
 from streams.notification.decision import DeadLetter
@@ -15,9 +16,6 @@ from streams.operate.logs import id_or_none, named
 from streams.settle import Journal, Settling
 
 log = logging.getLogger(__name__)
-
-NEWER_VERSION = "newer-version"
-"""Why a record was moved aside, as the attempts record has it."""
 
 
 async def park_record(  # noqa: PLR0913, PLR0917  # what a park is made of

@@ -7,6 +7,7 @@ from schemas.attempt_record import AttemptRecord
 from streams.history.life import Life
 from streams.history.spent import Spent, time_spent
 from streams.history.words import (
+    NEWER_VERSION,
     clock_time,
     detailed_answer,
     distance,
@@ -180,7 +181,7 @@ def _turn(life: Life, state: State, told: Told, *, overdue: bool) -> Turn:
         if life.reason in _UPSTREAM:
             return "payment core"
         return "us" if life.reason in _OURS or told == "no" else "partner"
-    if overdue:
+    if overdue or (state == "parked" and _parked_because(life) == NEWER_VERSION):
         return "us"
     if not life.attempts:
         return "partner" if life.parks and state != "due" else "us"
@@ -220,8 +221,7 @@ def _why(life: Life, state: State, partner: str, now_ms: int) -> str:
     if state in _ENDS:
         return _given_up(life, last, now_ms)
     if life.standing == "parked":
-        why = next((e.detail for e in reversed(life.entries) if e.kind == "park"), None)
-        return f"Parked: {park_reason(why)}. No attempt was used up."
+        return f"Parked: {park_reason(_parked_because(life))}. No attempt was used up."
     if life.standing == "replayed":
         return "It was put back and not attempted since."
     if last is None:
@@ -229,6 +229,10 @@ def _why(life: Life, state: State, partner: str, now_ms: int) -> str:
     same = _same_in_a_row(life.calls)
     row = f", {same} times in a row" if same > 1 else ""
     return f"{said_by(partner, last)}{row}."
+
+
+def _parked_because(life: Life) -> str | None:
+    return next((entry.detail for entry in reversed(life.entries) if entry.kind == "park"), None)
 
 
 def _given_up(life: Life, last: AttemptRecord | None, now_ms: int) -> str:

@@ -31,13 +31,16 @@ _FAILURES: Final = {
 }
 
 
+NEWER_VERSION: Final = "newer-version"
+"""Why a record was parked that only a newer version can read, as the attempts record has it."""
+
 _PARKS: Final = {
     "paused": "the partner is paused in the partners file",
     "rate-limit": "the partner's rate_limit_per_second is used up",
     "in-flight": "as many calls are under way as the partner's max_in_flight allows",
     "share": "the worker has no share of the destination yet",
     "closed": "the destination asked us to slow down",
-    "newer-version": "a newer version of the notifier wrote it, and only that one can read it",
+    NEWER_VERSION: "a newer version of the notifier wrote it, and only that one can read it",
     "silent": "the destination does not answer; it gets one probe at a time",
 }
 

@@ -42,6 +42,7 @@ TALES = {
     "due": (Tale().attempt(20, failure="read_timeout"), 3000, "perhaps partner due"),
     "overdue": (Tale().attempt(20, failure="read_timeout"), HOUR, "perhaps us due"),
     "parked": (Tale().event().park(20, 60_000), 500, "no partner parked"),
+    "a newer version's": (Tale().event().attempt(20, http_status=503, failure="http_status").park(500, 60_000, "newer-version"), 600, "perhaps us parked"),
     "delivered": (Tale().event().attempt(20, failure="read_timeout").attempt(1100, **DELIVERED), HOUR, "yes nobody delivered"),
     "rejected": (refused(Tale().event()), HOUR, "refused partner rejected"),
     "exhausted": (Tale().attempt(20, decision="dead-letter", failure="read_timeout").letter(70), HOUR, "perhaps partner dead-lettered"),
