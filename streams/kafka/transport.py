@@ -33,6 +33,7 @@ from mode.utils.futures import maybe_async
 from streams.kafka.connection import Connection
 from streams.kafka.fetches import PacedFetches
 from streams.kafka.lanes import Lanes
+from streams.kafka.moved_leaders import learn_of_moved_leaders
 from streams.kafka.nearby_copies import learn_of_nearby_copies
 from streams.kafka.progress import Progress
 from streams.kafka.records import Tag
@@ -192,6 +193,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         coordinator = consumer._coordinator  # noqa: SLF001  # aiokafka has no word for it
         coordinator._do_commit_offsets = partial(_heard, coordinator._do_commit_offsets)  # noqa: SLF001
+        learn_of_moved_leaders(consumer)
         learn_of_nearby_copies(consumer)
         if pause := _ours(self.app).between_fetches_seconds:
             fetcher = consumer._fetcher  # noqa: SLF001

@@ -3,8 +3,12 @@
 import asyncio
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.kafka.moved_leaders import learn_of_moved_leaders
+from streams.sandbox.client import create_topic
 from streams.sandbox.cluster import Cluster
+from streams.sandbox.ledger_evidence import write_records
 from streams.sandbox.partner_process import PartnerProcess
 from tests.faults.rehearsal import Rehearsal
 from tests.support.cluster import controller_of, coordinators_of, in_sync, leaders_of, move_leaders
@@ -61,3 +65,26 @@ async def test_leaders_move_and_a_broker_is_lost_under_load(cluster, keys, tmp_p
             await rehearsal.deployment.delete_topics()
         finally:
             rehearsal.kill()
+
+
+async def test_the_beginning_is_found_although_the_leader_moved(cluster):
+    """Of a partition that nothing was fetched of meanwhile: without our doing aiokafka asks the old leader for minutes."""
+    topic = "moved"
+    await create_topic(cluster.bootstrap, topic, 1, copies=cluster.copies)
+    await write_records(cluster.bootstrap, topic, [(b"k", b"v")] * 10)
+    partition = TopicPartition(topic, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, fetch_max_wait_ms=50)
+    await consumer.start()
+    try:
+        learn_of_moved_leaders(consumer)
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        while await consumer.position(partition) < 10:
+            await consumer.getmany(timeout_ms=200)
+        consumer.pause(partition)
+        await asyncio.sleep(0.5)  # the fetch under way is answered
+        assert await move_leaders(cluster.bootstrap, [topic]) == 1
+        await asyncio.wait_for(consumer.seek_to_beginning(partition), 60)
+        assert await consumer.position(partition) == 0
+    finally:
+        await consumer.stop()
