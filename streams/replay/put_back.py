@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from schemas.attempt_record import AttemptRecord
 from streams.history.facts import Fact
-from streams.kafka.decoding import MalformedRecord, decode_notification
+from streams.kafka.decoding import MalformedRecord, NewerRecord, decode_notification
 from streams.kafka.raw import RawRecord
 from streams.kafka.records import OutRecord, header_text, replace_headers
 from streams.kafka.topics import TopicNames
@@ -131,4 +131,6 @@ def fault_of(put_back: OutRecord, check_url: Callable[[str], None]) -> str | Non
         decode_notification(record, latest_due_ms=None, check_url=check_url)
     except MalformedRecord as malformed:
         return str(malformed)
+    except NewerRecord as newer:
+        return f"{newer}: put it back with the command of that version"
     return None

@@ -1,5 +1,6 @@
 """What a replay puts back and what it leaves, and what it writes for that."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -177,6 +178,17 @@ def test_what_no_worker_could_read_is_named(value):
     record, letter = a_letter(value)
     made = letter_record(NAMES, record, letter, WARRANT, T0)
     assert fault_of(made, CHECK_URL)
+
+
+@pytest.mark.parametrize(("name", "value"), [("format", b"2"), ("profile", b"mpp-to-mars")])
+def test_what_only_a_newer_version_can_read_is_left_to_it(name, value):
+    """What its headers mean is not known here, so none is changed: the sentence says whose turn it is."""
+    record, letter = a_letter()
+    headers = tuple((key, value if key == name else text) for key, text in record.headers)
+    made = letter_record(NAMES, replace(record, headers=headers), letter, WARRANT, T0)
+    assert fault_of(made, CHECK_URL) == (
+        f"header {name}: of a newer version: put it back with the command of that version"
+    )
 
 
 @pytest.mark.parametrize(
