@@ -5,6 +5,7 @@ and what came in between would be lost. So the beginning is committed once, whil
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -23,6 +24,8 @@ from aiokafka.structs import OffsetAndMetadata
 from streams.kafka.connection import Connection
 from streams.kafka.progress import Progress, short_name
 from streams.kafka.topic_ids import look_at_topics
+
+log = logging.getLogger(__name__)
 
 StartFrom = Literal["earliest", "latest"] | datetime
 _TAKEN = (IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError)
@@ -85,6 +88,8 @@ async def seed_offsets(
             at_ms = int(start_from.timestamp() * 1000)
             found = await consumer.offsets_for_times(dict.fromkeys(fresh, at_ms))
             offsets |= {partition: at.offset for partition, at in found.items() if at is not None}
+        begins: dict[TopicPartition, int] = await consumer.beginning_offsets(fresh)
+        passed = sum(offset - begins[partition] for partition, offset in offsets.items())
         # Ours are read from their beginning. Written down as well, their commits outlive a source topic that is deleted.
         offsets |= await consumer.beginning_offsets(bare)
         have_read = frozenset(map(short_name, names))
@@ -100,6 +105,15 @@ async def seed_offsets(
             if isinstance(error, _TAKEN) or isinstance(error.__cause__, _TAKEN):
                 return 0
             raise
+        # Brokers forget the offsets of a group that had no members for offsets.retention.minutes; it then looks like new.
+        log.warning(
+            "group %s has no offsets in %s: it begins there at %s (NOTIFIER_START_FROM) and passes over %s offsets; expected"
+            " that only of a group that has never read them, see docs/topics.md",
+            group_id,
+            ", ".join(sorted(names)),
+            start_from,
+            passed,
+        )
         return len(fresh)
 
 

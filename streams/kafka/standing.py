@@ -1,4 +1,4 @@
-"""Where a member of a group stands: of which topics its partitions are, where each begins, and how far it was read.
+"""Where a member of a group stands: of which topics its partitions are, and where each begins.
 
 Kafka keeps what a group has settled under the topic's name, and a position is a number. Neither says that the topic
 was deleted and made again, that retention has passed what was not read, or that the log is shorter than it was. Left
@@ -7,20 +7,13 @@ to the clients' reset policy each of these passes records over without a word; h
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import (
-    IllegalStateError,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-)
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from streams.kafka.lanes import Lanes
@@ -31,8 +24,11 @@ from streams.kafka.topic_watch import TopicWatch
 
 log = logging.getLogger(__name__)
 
-_BETWEEN_TOPICS_SECONDS: Final = 0.02
-_ANSWER_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 5.0
+"""How long a look waits for the brokers."""
+
+Commit = Callable[[dict[Tag, Progress]], Awaitable[object]]
+"""Writes down where partitions begin, while nobody else commits."""
 
 
 class Report(Protocol):
@@ -76,6 +72,7 @@ class Standing:
         self._have_read: frozenset[str] = frozenset()
         self._watch = TopicWatch()
         self._shared: dict[str, int] | None = None
+        self._sought = False  # in this generation: before, positions are not of our choice
         self._last_read: dict[TopicPartition, int] = {}
 
     @property
@@ -90,7 +87,7 @@ class Standing:
         client = self._consumer()._client  # noqa: SLF001  # aiokafka has no public word for it
         return await look_at_topics(partial(client.send, client.get_random_node()), topics)
 
-    async def look(self, commit: Callable[[dict[Tag, Progress]], Awaitable[object]]) -> None:
+    async def look(self, commit: Commit) -> None:
         """See whether the topics are what they were, and act where they are not.
 
         More partitions than the client knows of: let it learn of them now, so that the group shares them out. Another
@@ -106,7 +103,7 @@ class Standing:
         topics = consumer.subscription()
         if not topics:
             return
-        seen = await asyncio.wait_for(self.ask(topics), _ANSWER_SECONDS)
+        seen = await asyncio.wait_for(self.ask(topics), ANSWER_SECONDS)
         if (
             seen is None
         ):  # a broker that knows no ids: the client's own metadata tell of new partitions
@@ -116,7 +113,11 @@ class Standing:
         if any(self._known(topic) != self._watch.partitions(topic) for topic in topics):
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
         ours: set[TopicPartition] = consumer.assignment()
-        again = {tag: Progress(0) for tag in map(_tag, ours) if tag[0] in self._watch.changed}
+        again = {
+            tag: Progress(0)
+            for tag in map(tag_of, ours)
+            if tag[0] in self._watch.changed and tag[1] < self._watch.partitions(tag[0])
+        }
         if again:
             await self._begin_again(again, commit)
         elif any(partition.topic in learned for partition in ours):
@@ -140,11 +141,7 @@ class Standing:
             return "what nobody had settled of it is gone, and how much that was is not known"
         return f"about {count} records that nobody had settled are gone with it"
 
-    async def _begin_again(
-        self,
-        starts: Mapping[Tag, Progress],
-        commit: Callable[[dict[Tag, Progress]], Awaitable[object]],
-    ) -> None:
+    async def _begin_again(self, starts: Mapping[Tag, Progress], commit: Commit) -> None:
         """Read partitions from somewhere else: nothing of what was read before counts for them."""
         self._lanes().give_up(starts)
         for topic in sorted({topic for topic, _ in starts}):
@@ -181,6 +178,7 @@ class Standing:
         Raises:
             KafkaError: the brokers can't say.
         """
+        self._sought = False
         coordinator = self._consumer()._coordinator  # noqa: SLF001  # aiokafka has no public word for it
         leads = coordinator._group_subscription is not None  # noqa: SLF001
         self._shared = dict(coordinator._metadata_snapshot) if leads else None  # noqa: SLF001
@@ -192,13 +190,13 @@ class Standing:
             if seen:
                 self._watch.take(seen)
         committed = await self._committed(partitions)
-        made = {_tag(partition): progress for partition, progress in committed.items()}
+        made = {tag_of(partition): progress for partition, progress in committed.items()}
         self._watch.changed |= {
             topic
             for (topic, _), progress in made.items()
             if progress.is_of_another(self._watch.id(topic))
         }
-        bare = {partition.topic for partition in partitions if _tag(partition) not in made}
+        bare = {partition.topic for partition in partitions if tag_of(partition) not in made}
         read_before = frozenset[str]().union(*(progress.have_read for progress in made.values()))
         self._watch.changed |= {
             topic
@@ -244,6 +242,7 @@ class Standing:
             await consumer.seek_to_beginning(*bare)
         for partition, offset in offsets.items():
             consumer.seek(partition, offset)
+        self._sought = True
         return offsets | dict.fromkeys(bare)
 
     async def commit(self, progress: Mapping[Tag, Progress]) -> bool:
@@ -266,113 +265,7 @@ class Standing:
         known = replace(made, topic_id=self._watch.id(topic), have_read=self._have_read)
         return known.metadata()
 
-    # --- how far they were read -----------------------------------------------------------------------
 
-    async def fetched(
-        self,
-        fetch: Callable[[], Awaitable[Mapping[Any, list[Any]]]],
-        commit: Callable[[dict[Tag, Progress]], Awaitable[object]],
-    ) -> Mapping[Any, list[Any]]:
-        """Return what was fetched; nothing where a partition's position turned out to lie outside of its log."""
-        try:
-            found = await fetch()
-        except NoOffsetForPartitionError as error:  # a fetch between an assignment and its seek
-            await self._consumer().seek_to_beginning(error.args[0])
-            return {}
-        except OffsetOutOfRangeError as error:
-            for partition, position in error.args[0].items():
-                try:
-                    await self._out_of_range(partition, position, commit)
-                except (KafkaError, TimeoutError, IllegalStateError) as reason:
-                    # It is fetched again from there, and comes back here; or it is not ours any more.
-                    log.warning("the ends of %s can't be read: %s", partition, reason)
-            return {}
-        # Before anything else can run: the position has moved with them.
-        for partition, records in found.items():
-            self._last_read[partition] = records[-1].offset
-        return found
-
-    async def _out_of_range(
-        self,
-        partition: TopicPartition,
-        position: int,
-        commit: Callable[[dict[Tag, Progress]], Awaitable[object]],
-    ) -> None:
-        await self.look(commit)
-        consumer, tag = self._consumer(), _tag(partition)
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            begin = (await consumer.beginning_offsets([partition]))[partition]
-            end = (await consumer.end_offsets([partition]))[partition]
-        if self._lanes().is_given_up(tag):
-            return
-        if position < begin:
-            # What the former owner had settled above its commit is gone, but not lost.
-            lost = begin - position - self._lanes().settled_between(tag, position, begin)
-            log.error(
-                "topic %s, partition %s: the offsets from %s to %s are gone before anybody settled them, %s in all:"
-                " retention or a deletion of records has passed them; expected them to be kept until they are read"
-                " (retention.ms, retention.bytes); reading goes on at %s",
-                *tag, position, begin - 1, lost, begin,
-            )  # fmt: skip
-            consumer.seek(partition, begin)
-            self._report.on_lost(partition.topic, lost)
-        elif position > end:
-            await self._begin_again({tag: Progress(begin)}, commit)
-
-    def pass_markers(self) -> None:
-        """Let the lanes know how far their partitions were read: further than to the last record, where markers follow."""
-        positions = {
-            _tag(partition): (state.position, self._last_read.get(partition))
-            for partition, state in self._states()
-            if state.has_valid_position
-        }
-        self._lanes().pass_to(positions)
-
-    def undecided(self) -> dict[Tag, int]:
-        """Return how many offsets lie behind the first open transaction, by partition: nobody is given them before it ends."""
-        return {
-            _tag(partition): max(0, state.highwater - state.lso)
-            for partition, state in self._states()
-            if state.highwater is not None and state.lso is not None
-        }
-
-    def _states(self) -> Iterator[tuple[TopicPartition, Any]]:
-        subscription = self._consumer()._subscription.subscription  # noqa: SLF001  # aiokafka has no public word for it
-        assignment: Any = subscription.assignment if subscription else None
-        if assignment is not None:
-            yield from (
-                (partition, assignment.state_value(partition)) for partition in assignment.tps
-            )
-
-    async def ends(self) -> dict[Tag, tuple[int, int]]:
-        """Return, for each partition that is ours, the next offset to read and where a reader is given no more.
-
-        That is the end of the log or the first record of a transaction that is still open: nobody can be given what
-        comes after it. The one member that shares out the group's partitions adds those that it has not shared out.
-        """
-        consumer = self._consumer()
-        found: dict[Tag, tuple[int, int]] = {}
-        ours: set[TopicPartition] = consumer.assignment()
-        wanted = ours | self._unshared()
-        # Topic by topic, with pauses: an answer about all partitions would hold up the event loop for some 50 ms.
-        for _, partitions in groupby(sorted(wanted, key=attrgetter("topic")), attrgetter("topic")):
-            ends = await consumer.end_offsets(list(partitions))
-            for partition, end in ends.items():
-                position = await consumer.position(partition) if partition in ours else 0
-                found[_tag(partition)] = (position, end)
-            await asyncio.sleep(_BETWEEN_TOPICS_SECONDS)
-        return found
-
-    def _unshared(self) -> set[TopicPartition]:
-        """Return partitions that came after the group's were shared out, where this member did that."""
-        if self._shared is None:
-            return set()
-        return {
-            TopicPartition(topic, number)
-            for topic, count in self._shared.items()
-            for number in range(count, min(self._watch.partitions(topic), self._known(topic)))
-        }
-
-
-def _tag(partition: TopicPartition) -> Tag:
+def tag_of(partition: TopicPartition) -> Tag:
+    """Return a partition's name as the lanes have it."""
     return partition.topic, partition.partition

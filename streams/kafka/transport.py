@@ -36,8 +36,9 @@ from streams.kafka.lanes import Lanes
 from streams.kafka.moved_leaders import learn_of_moved_leaders
 from streams.kafka.nearby_copies import learn_of_nearby_copies
 from streams.kafka.progress import Progress
+from streams.kafka.reading import Reading
 from streams.kafka.records import Tag
-from streams.kafka.standing import Report, Standing
+from streams.kafka.standing import Report
 from streams.kafka.unreadable import Unreadable, read_every_batch, unreadable_of
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,9 @@ _FETCH_WAIT_MS = (
 )
 _NOTICE_SECONDS = 0.1
 _COMMIT_TIMEOUT_SECONDS = 5.0
+_BEGIN_TIMEOUT_SECONDS = (
+    10.0  # two answers of brokers, and a busy machine; a rebalance may take 60 s
+)
 _CLOSE_SECONDS = 1.0
 _LEAST_PAUSE_SECONDS = 0.02  # between two commits, however long the first took
 _HANDED_OVER_IN_A_TURN = 16  # records, each some 0.1 ms
@@ -145,7 +149,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     ) -> None:
         super().__init__(consumer, loop=loop, thread_loop=loop, **options)
         app = _ours(self.app)
-        self.standing = Standing(self._ensure_consumer, lambda: app.lanes, app, app.sources)
+        self.standing = Reading(self._ensure_consumer, lambda: app.lanes, app, app.sources)
 
     async def serve(self) -> None:
         """Run until stopped. Whoever waits for the end hears of it, however it comes."""
@@ -175,7 +179,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             client_rack=connection.rack,
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
             enable_auto_commit=False,
-            auto_offset_reset="none",  # nothing is passed over without a word, see `Standing`
+            auto_offset_reset="none",  # nothing is passed over without a word, see `Reading`
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
@@ -380,7 +384,7 @@ class Consumer(driver.Consumer):
         return self._thread.unreadable()
 
     async def ends(self) -> dict[Tag, tuple[int, int]]:
-        """Return where each partition ends that is ours, see `Standing.ends`; markers of transactions are passed first.
+        """Return where each partition ends that is ours, see `Reading.ends`; markers of transactions are passed first.
 
         Raises:
             KafkaError, TimeoutError: the brokers can't say now, or partitions are on the move.
@@ -390,7 +394,7 @@ class Consumer(driver.Consumer):
         return await asyncio.wait_for(standing.ends(), _COMMIT_TIMEOUT_SECONDS)
 
     def undecided(self) -> dict[Tag, int]:
-        """Return what open transactions hold back, see `Standing.undecided`."""
+        """Return what open transactions hold back, see `Reading.undecided`."""
         return self._thread.standing.undecided()
 
     async def _finished(self, assigned: set[TP]) -> dict[Tag, frozenset[int]]:
@@ -398,7 +402,7 @@ class Consumer(driver.Consumer):
         try:
             progress = await asyncio.wait_for(
                 self._thread.standing.begin([TopicPartition(*tp) for tp in assigned]),
-                _COMMIT_TIMEOUT_SECONDS,
+                _BEGIN_TIMEOUT_SECONDS,
             )
         except (KafkaError, TimeoutError) as error:
             log.warning("reading finished offsets failed, some records will be repeated: %s", error)

@@ -3,7 +3,9 @@
 from aiokafka.errors import KafkaError
 
 from streams.kafka.preflight import Brokers, Unusable
+from streams.kafka.progress import Progress
 from streams.kafka.reader import ReadFailed, RecordReader, Span
+from streams.kafka.topic_ids import look_at_topics
 from streams.settings import Settings
 
 
@@ -15,10 +17,18 @@ async def unread_spans(settings: Settings, reader: RecordReader) -> list[Span]:
     """
     try:
         async with Brokers(settings) as brokers:
+            send = brokers.admin._send_request  # noqa: SLF001  # aiokafka has no public word for it
+            topics = await look_at_topics(send, settings.source_topics)
             offsets = await brokers.admin.list_consumer_group_offsets(settings.group_id)
-    except (KafkaError, Unusable) as error:
+    except (KafkaError, Unusable, ValueError) as error:
         raise ReadFailed(str(error)) from error
-    committed = {(tag.topic, tag.partition): seen.offset for tag, seen in offsets.items()}
+    # An offset of a topic that was deleted says nothing of the one that has its name now.
+    committed = {
+        (tag.topic, tag.partition): Progress.read(seen.offset, seen.metadata or "")
+        .within(topics.id(tag.topic) if topics else "")
+        .offset
+        for tag, seen in offsets.items()
+    }
     spans = await reader.spans(*settings.source_topics)
     return [
         Span(

@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 from streams.kafka.progress import Progress
 from streams.kafka.topic_ids import look_at_topics
+from streams.notification.profiles import TIERS
 from streams.sandbox.client import create_topic, encode
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.deployment import Deployment
@@ -164,6 +165,27 @@ async def test_a_topic_made_again_while_none_runs_is_read_from_its_beginning(mak
         worker = await deployment.ready_worker()
         await deployment.delivered(orders, PATIENCE_SECONDS)
         await worker.said("is not the log any more that was read before")
+
+
+async def test_a_tier_made_again_is_read_from_its_beginning(make_deployment):
+    """Our own topics alike: what waits there at an offset that the old one had settled is attempted when due."""
+    async with make_deployment(settings={"ladder_scale": 0.1}) as deployment:
+        worker = await deployment.ready_worker()
+
+        async def told_twice() -> None:
+            url = deployment.partner.notify_url("mpp-to-ant", "U,S")
+            event = payment_event("mpp-to-ant", rng=deployment.rng, notify_url=url)
+            await deployment.delivered(await deployment.send([event]), PATIENCE_SECONDS)
+
+        await told_twice()
+        await deployment.all_committed()
+        tier = deployment.names.tier(TIERS[0])
+        async with administration(deployment.bootstrap) as admin:
+            await admin.delete_topics([tier])
+        await worker.said(f"topic {tier} does not exist any more", PATIENCE_SECONDS)
+        assert (await deployment.run("topics", "create")).returncode == 0
+        await told_twice()
+        await counted(worker, "notifier_topic_resets_total", 1, topic=tier)
 
 
 async def test_offsets_of_another_topic_of_the_same_name_count_for_nothing(make_deployment):

@@ -1,0 +1,209 @@
+"""A member whose brokers fail while its topics change: it looks again, and never goes on as if nothing were."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    KafkaConnectionError,
+    NoOffsetForPartitionError,
+    RequestTimedOutError,
+)
+from aiokafka.structs import OffsetAndMetadata
+
+from streams.kafka.progress import Progress
+from streams.kafka.reading import Reading
+from streams.kafka.topic_ids import Topic, Topics
+
+TOPIC, TAG = "t", ("t", 0)
+PARTITION = TopicPartition(*TAG)
+A, B = "A" * 22 + "@00000001", "B" * 22 + "@00000001"
+
+
+class Brokers:
+    """What a member uses of aiokafka's consumer, its coordinator and its client, and the lanes and the report besides."""
+
+    def __init__(self) -> None:
+        self.topics: Topics | Exception | None = Topics({TOPIC: Topic(A, 1)})
+        self.committed: dict[TopicPartition, OffsetAndMetadata] = {}
+        self.known, self.rejoins, self.refreshes = 1, 0, 0
+        self.begun: list[TopicPartition] = []
+        self.given_up: list[tuple[str, int]] = []
+        self.told: list[tuple[object, ...]] = []
+        self._client = SimpleNamespace(force_metadata_update=self._refresh)
+        self._coordinator = SimpleNamespace(
+            _group_subscription={TOPIC},
+            _metadata_snapshot={TOPIC: 1},
+            request_rejoin=self._rejoin,
+            fetch_committed_offsets=self._fetch_committed,
+        )
+
+        state = SimpleNamespace(has_valid_position=True, position=5)
+        assignment = SimpleNamespace(tps={PARTITION}, state_value=lambda _partition: state)
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
+        self.passed: list[dict[tuple[str, int], tuple[int, int | None]]] = []
+
+    def _refresh(self) -> None:
+        self.refreshes += 1
+
+    def _rejoin(self) -> None:
+        self.rejoins += 1
+
+    async def _fetch_committed(self, partitions: list[TopicPartition]) -> Any:
+        return {one: self.committed[one] for one in partitions if one in self.committed}
+
+    def subscription(self) -> set[str]:
+        return {TOPIC}
+
+    def assignment(self) -> set[TopicPartition]:
+        return {PARTITION}
+
+    def partitions_for_topic(self, _topic: str) -> set[int]:
+        return set(range(self.known))
+
+    async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+        self.begun += partitions
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.begun += [partition] * (offset == 0)
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {one: 10 + one.partition for one in partitions}
+
+    async def position(self, _partition: TopicPartition) -> int:
+        return 4
+
+    # --- the lanes and the report ---------------------------------------------------------------
+
+    def give_up(self, tags: Any) -> None:
+        self.given_up += tags
+
+    def pass_to(self, positions: dict[tuple[str, int], tuple[int, int | None]]) -> None:
+        self.passed.append(positions)
+
+    def on_lost(self, *what: object) -> None:
+        self.told.append(("lost", *what))
+
+    def on_reset(self, *what: object) -> None:
+        self.told.append(("reset", *what))
+
+    def on_missing(self, topics: Any) -> None:
+        self.told += [("missing", topic) for topic in topics]
+
+    def pending_of(self, _topic: str) -> int | None:
+        return 3
+
+
+class Member(Reading):
+    """A member of these brokers' group."""
+
+    def __init__(self, brokers: Any) -> None:
+        super().__init__(lambda: brokers, lambda: brokers, brokers)
+        self.brokers = brokers
+
+    async def ask(self, topics: Any) -> Topics | None:
+        """Ask, and hear an error where the test has put one."""
+        assert topics == {TOPIC}
+        if isinstance(self.brokers.topics, Exception):
+            raise self.brokers.topics
+        found: Topics | None = self.brokers.topics
+        return found
+
+
+@pytest.fixture
+def brokers() -> Brokers:
+    return Brokers()
+
+
+@pytest.fixture
+def member(brokers):
+    return Member(brokers)
+
+
+async def nothing_fails(_progress: object) -> None:
+    """Commit."""
+
+
+async def test_ids_that_could_not_be_read_at_the_beginning_are_compared_later(brokers, member):
+    """What is committed may be another topic's: as soon as the ids are known, all begins anew."""
+    brokers.topics = KafkaConnectionError()
+    brokers.committed[PARTITION] = OffsetAndMetadata(5, Progress(5, topic_id=B).metadata())
+    assert await member.begin([PARTITION]) == {TAG: Progress(5, topic_id=B)}
+    brokers.topics = Topics({TOPIC: Topic(A, 1)})
+    await member.look(nothing_fails)
+    assert brokers.rejoins == 1
+    assert await member.begin([PARTITION]) == {TAG: Progress(0, topic_id=A)}
+    assert brokers.told == [("lost", TOPIC, 3), ("reset", TOPIC)]
+    await member.look(nothing_fails)
+    assert brokers.rejoins == 1
+
+
+async def test_a_commit_that_fails_holds_no_partition_up(brokers, member):
+    """The lanes have given it up, so the generation must end; the next one sees by the id that it begins anew."""
+    await member.begin([PARTITION])
+    brokers.topics = Topics({TOPIC: Topic(B, 1)})
+
+    async def fails(progress: object) -> None:
+        assert progress == {TAG: Progress(0)}
+        raise RequestTimedOutError
+
+    with pytest.raises(RequestTimedOutError):
+        await member.look(fails)
+    assert (brokers.rejoins, brokers.given_up) == (1, [TAG])
+    brokers.committed[PARTITION] = OffsetAndMetadata(5, Progress(5, topic_id=A).metadata())
+    assert await member.begin([PARTITION]) == {TAG: Progress(0, topic_id=B)}
+
+
+async def test_brokers_that_know_no_ids_tell_of_new_partitions_all_the_same(brokers, member):
+    """The client's own metadata are asked for at each look; nothing begins anew."""
+    brokers.topics = None
+    await member.begin([PARTITION])
+    await member.look(nothing_fails)
+    assert (brokers.refreshes, brokers.rejoins, brokers.told) == (1, 0, [])
+
+
+async def test_what_nobody_reads_yet_is_pending_with_the_member_that_shared_out(brokers, member):
+    """From the first look on; no other member counts it, or it would count twice."""
+    await member.begin([PARTITION])
+    brokers.topics = Topics({TOPIC: Topic(A, 3)})
+    await member.look(nothing_fails)
+    assert brokers.refreshes == 1
+    assert await member.ends() == {TAG: (4, 10)}
+    brokers.known = 3
+    assert await member.ends() == {TAG: (4, 10), (TOPIC, 1): (0, 11), (TOPIC, 2): (0, 12)}
+    brokers._coordinator._group_subscription = None
+    await member.begin([PARTITION])
+    assert await member.ends() == {TAG: (4, 10)}
+
+
+async def test_a_fetch_before_the_first_seek_loses_nothing(brokers, member):
+    """aiokafka raises where nothing is committed and nobody has said where to begin."""
+
+    async def fetch() -> Any:
+        raise NoOffsetForPartitionError(PARTITION)
+
+    assert await member.fetched(fetch, nothing_fails) == {}
+    assert brokers.begun == [PARTITION]
+
+
+async def test_a_position_that_is_not_of_our_choice_is_never_committed(brokers, member):
+    """Between an assignment and its seek the client stands at what is committed, be it another topic's."""
+    brokers.committed[PARTITION] = OffsetAndMetadata(5, Progress(5, topic_id=B).metadata())
+    await member.begin([PARTITION])
+    member.pass_markers()
+    assert brokers.passed == []
+    assert await member.seek() == {PARTITION: 0}
+    member.pass_markers()
+    assert brokers.passed == [{TAG: (5, None)}]
+    await member.begin([PARTITION])
+    member.pass_markers()
+    assert len(brokers.passed) == 1
+
+
+async def test_a_topic_made_again_with_fewer_partitions(brokers, member):
+    """Nothing is committed for what is not there: it would hold up what is."""
+    await member.begin([PARTITION])
+    brokers.topics = Topics({TOPIC: Topic(B, 0)})
+    await member.look(nothing_fails)
+    assert (brokers.given_up, brokers.rejoins) == ([], 0)
