@@ -238,10 +238,17 @@ async def test_what_keeps_a_token_out_is_named(  # noqa: PLR0913, PLR0917  # the
     assert "CANARY" not in fault
 
 
-async def test_a_token_gives_its_users_rights(make_guarded, tokens):
+@pytest.mark.parametrize("source", ["server", "file"])
+async def test_a_token_gives_its_users_rights(make_guarded, tokens, tmp_path, source):
     """Who came by token is the user that the token names: without rights nothing, with them everything is well."""
     async with make_guarded() as guarded:
-        settings = guarded.read(guarded.access_by_token("all", tokens))
+        access = guarded.access_by_token("all", tokens)
+        if source == "file":
+            tokens.write_token(tmp_path / "token", "all")
+            instead = ("token_url", "client_id", "client_secret_file", "ca_file")
+            access |= {f"kafka_oauth_{name}": None for name in instead}
+            access["kafka_oauth_token_file"] = tmp_path / "token"
+        settings = guarded.read(access)
         async with Brokers(settings) as brokers:
             assert all("may not" in fault for fault in await brokers.faults())
             await guarded.grant("all")

@@ -43,6 +43,20 @@ def test_a_broken_tokens_file_stops_the_start(environment, tmp_path):
     assert "notifier console token NAME" in done.stderr
 
 
+def test_what_of_the_settings_should_be_better_is_said(environment, tmp_path):
+    """As by a worker: the way into Kafka is in the clear."""
+    (tmp_path / "password").touch(0o600)
+    for name, value in (
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"),
+        ("KAFKA_USER", "me"),
+        ("KAFKA_PASSWORD_FILE", str(tmp_path / "password")),
+    ):
+        environment.setenv(f"NOTIFIER_{name}", value)
+    done = CliRunner().invoke(app, ["console"])
+    assert done.exit_code == 1
+    assert "NOTIFIER_KAFKA_SECURITY_PROTOCOL: seen SASL_PLAINTEXT" in done.output
+
+
 def test_an_address_that_is_taken_stops_the_start(environment, tmp_path):
     """Another process listens there already."""
     path = tmp_path / "tokens.yaml"

@@ -55,3 +55,13 @@ def test_any_other_error_is_itself():
     transport = SimpleNamespace(is_closing=lambda: False)
     with pytest.raises(RuntimeError):
         translated(write)(Connection(SimpleNamespace(transport=transport)))
+
+
+def test_a_connection_that_aiokafka_has_closed_says_so_itself():
+    """Its own errors are RuntimeErrors, and then there is no writer to look at any more."""
+
+    def write(_):
+        raise KafkaConnectionError
+
+    with pytest.raises(KafkaConnectionError):
+        translated(write)(Connection(None))
