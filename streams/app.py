@@ -4,16 +4,13 @@ Role `all` needs two applications in one process, which is what `notifier worker
 """
 
 import sys
-from collections.abc import Iterable
-from typing import NoReturn
 
 from streams.clock import Clock
-from streams.kafka.preflight import Unusable, prepare_start
 from streams.partners import PartnersFile, PartnersFileError
 from streams.runtime import Runtime
-from streams.settings import Settings, SettingsError, load_settings
+from streams.settings import SettingsError, load_settings
+from streams.starting import check_brokers, refuse
 
-_FAULT = 1
 _USAGE = 2
 
 
@@ -31,21 +28,8 @@ def _runtime() -> Runtime:
             settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
         )
     except (SettingsError, PartnersFileError) as error:
-        _refuse(error.faults)
-    return Runtime(settings, partners, before_start=_check)
-
-
-async def _check(settings: Settings) -> None:
-    try:
-        await prepare_start(settings)
-    except Unusable as error:
-        _refuse(error.faults)
-
-
-def _refuse(faults: Iterable[str]) -> NoReturn:
-    for fault in faults:
-        print(f"fault: {fault}", file=sys.stderr)
-    sys.exit(_FAULT)
+        refuse(error.faults)
+    return Runtime(settings, partners, before_start=check_brokers)
 
 
 (app,) = _runtime().apps

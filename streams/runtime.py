@@ -59,12 +59,13 @@ class Runtime:
     Attributes:
         settings: as read.
         partners: the partners file in force.
-        before_start: checks the brokers before anything is consumed; the command has done so already.
+        before_start: waits for the brokers and checks them, before anything is consumed; is told whom to tell while it
+            waits.
     """
 
     settings: Settings
     partners: PartnersFile
-    before_start: Callable[[Settings], Awaitable[None]] | None = None
+    before_start: Callable[[Settings, Callable[[str | None], None]], Awaitable[None]] | None = None
     clock: Clock = field(default_factory=Clock)
     metrics: Metrics = field(init=False)
     health: Health = field(init=False)
@@ -153,13 +154,13 @@ class Runtime:
         self._users += 1
         if self._users > 1:
             return
-        if self.before_start is not None:
-            await self.before_start(self.settings)
-        await self._producer.start()
         self.web_port = await self._web.start(self.settings.web_bind, self.settings.web_port)
         log.info(
             "listening on %s:%s for /metrics and /health", self.settings.web_bind, self.web_port
         )
+        if self.before_start is not None:
+            await self.before_start(self.settings, self._waits_for_kafka)
+        await self._producer.start()
         # What is there now stays: a full collection that looked through all of it would hold the loop up for 0.1 s.
         gc.collect()
         gc.freeze()
@@ -185,6 +186,9 @@ class Runtime:
             await asyncio.to_thread(self._tracing.stop)
         self._signing_threads.shutdown(wait=False)
         self._lookup_threads.shutdown(wait=False)
+
+    def _waits_for_kafka(self, why: str | None) -> None:
+        self.health.waiting_for_kafka = why
 
     def stop_starting(self) -> None:
         """Begin no new attempt anywhere: with two applications one stops after the other, but their calls end together."""

@@ -1,6 +1,5 @@
 """`notifier worker`."""
 
-import asyncio
 import logging
 import logging.config
 import os
@@ -16,9 +15,9 @@ log = logging.getLogger(__name__)
 
 def worker() -> None:
     """Consume, notify, retry. Runs until SIGTERM or Ctrl-C."""
-    from streams.kafka.preflight import Unusable, prepare_start
     from streams.kafka.worker import run_worker
     from streams.runtime import Runtime
+    from streams.starting import check_brokers
 
     settings = settings_or_fail()
     logging_as_set = logging_config(settings.log_level, settings.log_format)
@@ -38,8 +37,4 @@ def worker() -> None:
             "NOTIFIER_LADDER_SCALE is %g: EVERY WAIT IS SHORTENED, for rehearsals only",
             settings.ladder_scale,
         )
-    try:
-        asyncio.run(prepare_start(settings))
-    except Unusable as error:
-        fail(error.faults)
-    run_worker(Runtime(settings, partners).apps, logging_as_set)
+    run_worker(Runtime(settings, partners, check_brokers).apps, logging_as_set)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import httpx
 
 from streams.clock import Clock
-from streams.kafka.tokens import Token, TokenError
+from streams.kafka.tokens import Token, TokenError, TokenRefused
 from streams.partners import use_chain_rules
 
 _PATIENCE_SECONDS: Final = 10.0
@@ -69,7 +69,7 @@ class TokenServer:
                 f"{_SETTING}_CLIENT_SECRET_FILE, {_SETTING}_CA_FILE: one can't be used:"
                 f" {getattr(error, 'strerror', None) or error}"
             )
-            raise TokenError(message) from error
+            raise TokenRefused(message) from error
         headers = {"Accept": "application/json"}
         if self.client_authentication == "basic":
             # RFC 6749, 2.3.1: both are encoded before they are joined.
@@ -90,14 +90,17 @@ class TokenServer:
                     if len(body) > _LARGEST_ANSWER:
                         break
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
-            raise TokenError(self._unreachable(error)) from error
+            raise self._unreachable(error) from error
         return self._read(response.status_code, body)
 
-    def _unreachable(self, error: Exception) -> str:
+    def _unreachable(self, error: Exception) -> TokenError:
         why = str(error) or f"no answer within {_PATIENCE_SECONDS:g} s"
         if "CERTIFICATE_VERIFY_FAILED" in why:
-            return f"{_SETTING}_CA_FILE: the certificate of the token server at {self.url} is not trusted: {why}"
-        return f"{_SETTING}_TOKEN_URL: the token server at {self.url} can't be reached: {why}"
+            message = f"{_SETTING}_CA_FILE: the certificate of the token server at {self.url} is not trusted: {why}"
+            return TokenRefused(message)
+        return TokenError(
+            f"{_SETTING}_TOKEN_URL: the token server at {self.url} can't be reached: {why}"
+        )
 
     def _read(self, status: int, body: bytes) -> Token:
         answer = _object(body)
@@ -109,7 +112,7 @@ class TokenServer:
                 f"{_SETTING}_TOKEN_URL: {self.url} answers 200 without an access_token; expected the token"
                 " endpoint of an OAuth 2.0 server"
             )
-            raise TokenError(message)
+            raise TokenRefused(message)
         # RFC 6749, 5.2: the server's own words, which quote no secret.
         said = " ".join(
             str(answer[name])[:_LONGEST_SHOWN]
@@ -124,7 +127,7 @@ class TokenServer:
                 else "CLIENT_ID, " + _SETTING + "_CLIENT_SECRET_FILE"
             )
         message = f"{_SETTING}_{setting}: the token server at {self.url} gives no token: {status} {said}".rstrip()
-        raise TokenError(message)
+        raise (TokenRefused if status in _REFUSED else TokenError)(message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Self
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.kafka.connection import Connection, connection_of
-from streams.kafka.diagnosis import why_unreachable
+from streams.kafka.diagnosis import accepts_only, knock
 from streams.kafka.offsets import seed_offsets, unread_history
 from streams.kafka.rights import Role, missing_rights, rights_of
 from streams.kafka.topics import (
@@ -39,13 +39,18 @@ class Unusable(Exception):  # noqa: N818  # what the brokers and topics are
         super().__init__("\n".join(faults))
 
 
+class Unreachable(Unusable):
+    """No broker answers now; nothing says that none will."""
+
+
 class Brokers:
     """An open connection for administration.
 
     Use as an async context manager.
 
     Raises:
-        Unusable: no broker can be reached.
+        Unusable: the brokers will not have us as we are.
+        Unreachable: no broker answers now.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -70,7 +75,9 @@ class Brokers:
         except (KafkaError, OSError) as error:
             if self._admin is not None:
                 await self._admin.close()
-            raise Unusable([await why_unreachable(self._connection, client_id)]) from error
+            kept_out = await knock(self._connection, client_id) or accepts_only(self._connection)
+            kind = Unusable if kept_out.refused else Unreachable
+            raise kind([kept_out.why]) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -112,13 +119,16 @@ class Brokers:
             role: whose rights to look at; the worker's by default.
         """
         try:
-            denied = await self._denied(role or self._settings.role)
-            if denied:  # what we may not see can't be judged
-                return denied
-            found = await topic_differences(self.admin, await self.specs())
-            have = await existing_topics(self.admin)
+            return await self._faults(role or self._settings.role)
         except KafkaError as error:
             return [f"the topics can't be read: {error}"]
+
+    async def _faults(self, role: Role) -> list[str]:
+        denied = await self._denied(role)
+        if denied:  # what we may not see can't be judged
+            return denied
+        found = await topic_differences(self.admin, await self.specs())
+        have = await existing_topics(self.admin)
         found += [
             f"{topic}: does not exist, expected the source topic that payment core writes (NOTIFIER_SOURCE_TOPICS)"
             for topic in self._settings.source_topics
@@ -163,7 +173,7 @@ class Brokers:
         except KafkaError as error:
             return [f"the retry topics can't be read: {error}"]
 
-    async def stranded(self) -> list[str]:
+    async def _stranded(self) -> list[str]:
         """Return the faults of those on which notifications wait for nobody.
 
         In the middle of a rollout a worker that reads them may be about to come back, and a group that rebalances
@@ -172,15 +182,23 @@ class Brokers:
         loop = asyncio.get_running_loop()
         until = loop.time() + _READER_SECONDS
         while True:
-            try:
-                tiers = await self.unknown_tiers()
-            except KafkaError as error:
-                return [f"the retry topics can't be read: {error}"]
+            tiers = await self.unknown_tiers()
             if not any(tier.unsettled and not tier.is_read for tier in tiers):
                 return []
             if loop.time() >= until:
                 return [str(tier) for tier in tiers if tier.is_stranded]
             await asyncio.sleep(_READER_LOOK_SECONDS)
+
+    async def start_faults(self) -> list[str]:
+        """Return the faults that keep this worker from starting.
+
+        Raises:
+            KafkaError: the brokers can't be asked.
+        """
+        if faults := await self._faults(self._settings.role):
+            mend = "create or alter the topics (`notifier topics create` makes the missing ones)"
+            return [*faults, mend]
+        return await self._stranded()
 
     async def warnings(self) -> list[str]:
         """Return what may surprise at the first start; ask only when there are no faults."""
@@ -248,16 +266,20 @@ async def prepare_start(settings: Settings) -> None:
 
     Raises:
         Unusable: with every fault.
+        Unreachable: no broker answers, or they can't do now what is asked of them.
     """
     async with Brokers(settings) as brokers:
-        faults = await brokers.faults()
-        if faults:
-            raise Unusable(
-                [
-                    *faults,
-                    "create or alter the topics (`notifier topics create` makes the missing ones)",
-                ]
+        try:
+            faults = await brokers.start_faults()
+            if not faults:
+                await brokers.seed()
+        except (KafkaError, OSError, TimeoutError) as error:
+            passes = (
+                not isinstance(error, KafkaError)
+                or error.retriable
+                or isinstance(error, KafkaTimeoutError)
             )
-        if stranded := await brokers.stranded():
-            raise Unusable(stranded)
-        await brokers.seed()
+            kind = Unreachable if passes else Unusable
+            raise kind([f"the topics can't be read: {error or type(error).__name__}"]) from error
+    if faults:
+        raise Unusable(faults)

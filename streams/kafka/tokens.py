@@ -26,6 +26,10 @@ class TokenError(KafkaError):  # type: ignore[misc]  # aiokafka ships no types
         return str(self.args[0])
 
 
+class TokenRefused(TokenError):
+    """There will be no token with the settings as they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A token and how long it may be used.

@@ -20,6 +20,7 @@ class Health:
         groups: consumer groups that this worker must join.
         joined: those that gave it partitions, or said that there are none for it.
         rebalancing_since: when partitions were taken away, by group, in seconds of the worker's clock.
+        waiting_for_kafka: what keeps us from Kafka at the start, in a sentence, or None.
         stopping: whether the worker is on its way out.
         crashed: why it must be restarted, or None.
         zombie: what has looked dead for too long while the broker answers.
@@ -30,6 +31,7 @@ class Health:
     groups: frozenset[str] = frozenset()
     joined: set[str] = field(default_factory=set)
     rebalancing_since: dict[str, float] = field(default_factory=dict)
+    waiting_for_kafka: str | None = None
     stopping: bool = False
     crashed: str | None = None
     zombie: list[str] = field(default_factory=list)
@@ -45,6 +47,8 @@ class Health:
         reasons = self.not_live()
         if self.stopping:
             reasons.append("stopping")
+        if self.waiting_for_kafka is not None:
+            reasons.append(f"waiting for Kafka: {self.waiting_for_kafka}")
         reasons += [f"group {group}: not joined yet" for group in sorted(self.groups - self.joined)]
         for group, since in sorted(self.rebalancing_since.items()):
             if now_seconds - since > REBALANCE_PATIENCE_SECONDS:

@@ -51,8 +51,8 @@ class WorkerProcess:
 
     Args:
         settings: its whole configuration, as environment variables.
-        command: another one that says where it listens and when it is ready.
-        program: the `notifier` of another installation.
+        command: another one that says where it listens and when it is ready, with its options.
+        program: the `notifier` of another installation, or another program.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class WorkerProcess:
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(  # noqa: S603  # our own command
-            [str(program), command],
+            [str(program), *command.split()],
             env=environment(own | dict(settings)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -104,11 +104,16 @@ class WorkerProcess:
         """Wait until it says something, and return the match."""
         return await asyncio.to_thread(self._said, re.compile(pattern), timeout_seconds)
 
+    async def listening(self, timeout_seconds: float = 30) -> Self:
+        """Wait until its web port can be asked."""
+        heard = await self.said(r"listening on \S+?:([0-9]+) ", timeout_seconds)
+        self.url = f"http://127.0.0.1:{heard[1]}"
+        return self
+
     async def ready(self, timeout_seconds: float = 45) -> Self:
         """Wait until it answers 200 at `/health/ready`."""
         deadline = time.monotonic() + timeout_seconds
-        heard = await self.said(r"listening on \S+?:([0-9]+) ", timeout_seconds)
-        self.url = f"http://127.0.0.1:{heard[1]}"
+        await self.listening(timeout_seconds)
         try:
             await eventually(self._is_ready, deadline - time.monotonic(), what="/health/ready")
         except TimeoutError as error:
@@ -133,6 +138,11 @@ class WorkerProcess:
     async def stop(self, timeout_seconds: float = STOP_SECONDS) -> int:
         """Ask it to end with SIGTERM, and return its exit code; fails when it takes longer than the contract says."""
         self._process.send_signal(signal.SIGTERM)
+        return await self.ended(timeout_seconds)
+
+    async def interrupt(self, timeout_seconds: float = STOP_SECONDS) -> int:
+        """Press Ctrl-C, and return its exit code."""
+        self._process.send_signal(signal.SIGINT)
         return await self.ended(timeout_seconds)
 
     async def ended(self, timeout_seconds: float = 30) -> int:
