@@ -72,6 +72,10 @@ class AttemptRecord(BaseModel):
     dead_letter_reason: str | None = None
     next_due_at_ms: Milliseconds | None = None
     next_topic: str | None = Field(None, description="where the notification went")
+    near_names: Annotated[tuple[str, ...], Field(strict=False)] | None = Field(
+        None,
+        description="members of the event that are not known but have nearly the name of a known one, each in words",
+    )
     origin: str | None = Field(None, description="topic/partition/offset of the event")
     worker: str | None = Field(None, description="which process wrote this")
     by: str | None = Field(None, description="who replayed it, or let the workers pass it")

@@ -67,16 +67,16 @@ class WireObject(BaseModel):
         validate_default=True,
     )
 
-    table: ClassVar[Table] = {}
+    table: ClassVar[Table] = Table()
     """The wire names of its members, each with the table of its own members where it has some."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:
         """Build the table, once a class."""
-        cls.table = {
-            field.alias or name: _inner_table(field.annotation)
+        cls.table = Table(
+            (field.alias or name, _inner_table(field.annotation))
             for name, field in cls.model_fields.items()
-        }
+        )
 
 
 def _inner_table(annotation: object) -> Table | None:
@@ -128,11 +128,13 @@ class InvalidBody(ValueError):  # noqa: N818  # named after what it says about t
 
     Attributes:
         faults: what is wrong, by path, without values.
+        unsent: paths of members that would not have been sent.
     """
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, unsent: tuple[str, ...] = ()) -> None:
         super().__init__("; ".join(f"{where}: {what}" for where, what in faults.items()))
         self.faults = faults
+        self.unsent = unsent
 
 
 _wire_name = cache(to_camel)
@@ -188,7 +190,8 @@ class Body(WireObject):
         else:
             if not faults:
                 return body, tuple(unsent)
-        raise InvalidBody({path + where: what for where, what in faults.items()}) from None
+        found = {path + where: what for where, what in faults.items()}
+        raise InvalidBody(found, tuple(unsent)) from None
 
     def with_result(self, result: Result) -> Self:
         """Return it with another result of the same status, nothing else checked again."""

@@ -10,8 +10,15 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-Table = Mapping[str, "Table | None"]
-"""The members that an object may have, each with the table of its own members where it has some."""
+
+class Table(dict[str, "Table | None"]):
+    """The members that an object may have, each with the table of its own members where it has some.
+
+    There is one for each kind of object, made once: it is a key by its identity.
+    """
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a dict has none
+
 
 Faults = dict[str, str]
 """What is wrong, by path. Neither side quotes a value."""
@@ -40,14 +47,14 @@ def tidy(
     for name, value in members.items():
         known = table is None or name in table
         if not known:
-            unknown.append(path + _plain(name))
+            unknown.append(path + plain(name))
         if value is None or value == "":
             continue
         if type(value) is str:
             tidied: Any = value
         else:
             inner = table[name] if table is not None and known else None
-            tidied = _tidy_value(value, inner, path + _plain(name), faults, unknown)
+            tidied = _tidy_value(value, inner, path + plain(name), faults, unknown)
         if known:
             kept[name] = tidied
     return kept
@@ -94,6 +101,6 @@ def _wire_name(step: str | int) -> str:
     return to_camel(step) if isinstance(step, str) and "_" in step else str(step)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Return a member's name where it can't hide a value."""
     return name if _PLAIN_NAME.fullmatch(name) else "?"

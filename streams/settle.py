@@ -75,6 +75,7 @@ class Settling:
             "replay_run": notification.replay_run,
             **sent_result(notification.result_code),
             "trigger": trigger,
+            "near_names": [str(name) for name in notification.near_names] or None,
             "origin": notification.origin,
             "worker": self.worker,
             **facts,

@@ -134,6 +134,7 @@ def facts_of(life: Life, verdict: Verdict, now_ms: int) -> list[tuple[str, str]]
         ("whose turn", verdict.turn),
         ("state", f"{verdict.state}, overdue" if verdict.overdue else verdict.state),
         ("result", life.result),
+        ("names in the event", "; ".join(_near_names(life)) or None),
         ("profile", life.profile),
         ("partner", life.partner_id),
         ("address", life.url_origin),
@@ -154,6 +155,12 @@ def facts_of(life: Life, verdict: Verdict, now_ms: int) -> list[tuple[str, str]]
     return [(name, value) for name, value in pairs if value]
 
 
+def _near_names(life: Life) -> list[str]:
+    """Return what the event named wrong, perhaps."""
+    said = (entry.record.near_names for entry in life.entries if entry.record is not None)
+    return list(dict.fromkeys(name for names in said for name in names or ()))
+
+
 def as_json(life: Life, verdict: Verdict) -> dict[str, Any]:
     """Return a notification's life and verdict for a program. Times are RFC 3339, durations milliseconds."""
     return {
@@ -169,6 +176,7 @@ def as_json(life: Life, verdict: Verdict) -> dict[str, Any]:
         "url_origin": life.url_origin,
         "result": life.result,
         "event": str(life.event) if life.event else None,
+        "near_names": _near_names(life),
         "rests_on": life.rests_on,
         "rests_at": str(life.rests) if life.rests else None,
         "due_at": _time(life.due_at_ms),

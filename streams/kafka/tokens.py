@@ -26,7 +26,7 @@ class TokenError(KafkaError):  # type: ignore[misc]  # aiokafka ships no types
         return str(self.args[0])
 
 
-class TokenRefused(TokenError):
+class TokenRefused(TokenError):  # noqa: N818  # what the server did
     """There will be no token with the settings as they are."""
 
 

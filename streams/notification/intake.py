@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from schemas.event import Event
 from schemas.fields import Body, InvalidBody
+from schemas.near_names import NearName, near_names
 from schemas.strict_json import MalformedJson, loads
-from schemas.tidying import Faults
+from schemas.tidying import Faults, plain
 from streams.notification.body import SUCCESS_CODE, map_result, result_of
 from streams.notification.decision import DeadLetterReason
 from streams.notification.notification import Headers, Notification
@@ -63,6 +64,7 @@ class ReadEvent:
         order_id: the key of every record about it.
         body: the request body with a provisional result of the right status.
         unsent: paths of the members of `payment` that are not sent.
+        near: members of the event that are not known but have nearly the name of a known one.
     """
 
     event: Event
@@ -70,6 +72,7 @@ class ReadEvent:
     order_id: str
     body: Body
     unsent: tuple[str, ...]
+    near: tuple[NearName, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Refused:
         reason: the class, from the contract's list.
         detail: every fault, at most 4 KiB of UTF-8, without values.
         event_id: the event's id where it could be read; the others alike.
+        near: members of the event that are not known but have nearly the name of a known one; the detail says so too.
     """
 
     reason: DeadLetterReason
@@ -88,6 +92,7 @@ class Refused:
     profile: str | None = None
     partner_id: str | None = None
     order_id: str | None = None
+    near: tuple[NearName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,8 @@ def read_event(raw: bytes | None, *, allow_http: bool) -> ReadEvent | Refused:
     if not isinstance(members, dict):
         return _invalid({"event": "expected one JSON object"}, {})
     faults: Faults = {}
+    unknown = members.keys() - Event.table.keys()
+    near = near_names(sorted(map(plain, unknown)), Event.table) if unknown else ()
     event = Event.read(members, allow_http=allow_http, faults=faults)
     name, payment = members.get("profile"), members.get("payment")
     profile = PROFILES.get(name) if isinstance(name, str) else None
@@ -132,16 +139,18 @@ def read_event(raw: bytes | None, *, allow_http: bool) -> ReadEvent | Refused:
         provisional = _PROVISIONAL[
             SUCCESS_CODE if members.get("outcome") == "SUCCESS" else FALLBACK_CODE
         ]
+        kind = profile.body if profile else Body
         try:
-            body, unsent = (profile.body if profile else Body).read(
-                payment, provisional, "payment."
-            )
+            body, unsent = kind.read(payment, provisional, "payment.")
         except InvalidBody as exc:
             faults.update(exc.faults)
+            near += near_names(exc.unsent, kind.table, "payment.")
         else:
+            near += near_names(unsent, kind.table, "payment.") if unsent else ()
             if event is not None and profile is not None:
-                return ReadEvent(event, profile, payment[profile.order_id_member], body, unsent)
-    return _invalid(faults, members)
+                order_id = payment[profile.order_id_member]
+                return ReadEvent(event, profile, order_id, body, unsent, near)
+    return _invalid(faults, members, near)
 
 
 def prepare(  # noqa: PLR0913  # what a record carries beside its value
@@ -176,7 +185,7 @@ def prepare(  # noqa: PLR0913  # what a record carries beside its value
     if event.notify_url is None and terms.notify_url is None:
         faults["notifyUrl"] = "missing or empty, and the partner has no notify_url"
     if faults:
-        return _refused(read, DeadLetterReason.INVALID_EVENT, _detail(faults))
+        return _refused(read, DeadLetterReason.INVALID_EVENT, _detail(faults, read.near))
     mapped = map_result(
         event.outcome,
         event.result_code,
@@ -204,29 +213,32 @@ def prepare(  # noqa: PLR0913  # what a record carries beside its value
         origin=origin,
         traceparent=traceparent,
         extra_headers=extra_headers,
+        near_names=read.near,
     )
     return Prepared(notification, read.unsent, mapped.unmapped, mapped.code not in profile.codes)
 
 
-def _invalid(faults: Faults, members: Mapping[str, Any]) -> Refused:
+def _invalid(
+    faults: Faults, members: Mapping[str, Any], near: tuple[NearName, ...] = ()
+) -> Refused:
     payment = members.get("payment")
     profile = PROFILES.get(_readable(members, "profile") or "")
     order_id_member = profile.order_id_member if profile else "paymentRequestId"
     return Refused(
         DeadLetterReason.INVALID_EVENT,
-        _detail(faults),
+        _detail(faults, near),
         event_id=_readable(members, "eventId"),
         profile=_readable(members, "profile"),
         partner_id=_readable(members, "partnerId"),
         order_id=_readable(payment, order_id_member) if isinstance(payment, dict) else None,
+        near=near,
     )
 
 
 def _refused(read: ReadEvent, reason: DeadLetterReason, detail: str) -> Refused:
     event = read.event
-    return Refused(
-        reason, detail, event.event_id, read.profile.name, event.partner_id, read.order_id
-    )
+    ids = (event.event_id, read.profile.name, event.partner_id, read.order_id)
+    return Refused(reason, detail, *ids, read.near)
 
 
 def _readable(members: Mapping[str, Any], name: str) -> str | None:
@@ -234,6 +246,7 @@ def _readable(members: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) and 1 <= len(value) <= _MAX_ID_LENGTH else None
 
 
-def _detail(faults: Faults) -> str:
-    text = "; ".join(f"{where}: {what}" for where, what in faults.items())
+def _detail(faults: Faults, near: tuple[NearName, ...]) -> str:
+    said = [f"{where}: {what}" for where, what in faults.items()]
+    text = "; ".join((*said, *map(str, near)))
     return text.encode()[:MAX_DETAIL_BYTES].decode(errors="ignore")

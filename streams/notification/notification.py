@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from schemas.near_names import NearName
 from streams.notification.profile import Profile
 
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -33,6 +34,7 @@ class Notification:
         origin: `topic/partition/offset` of the event.
         traceparent: W3C trace context of the event, if it had one.
         extra_headers: headers that we don't know and keep.
+        near_names: what its event named wrong, perhaps; known up to its first record, and not carried along.
     """
 
     notification_id: str
@@ -54,6 +56,7 @@ class Notification:
     last_outcome: str = ""
     traceparent: str | None = None
     extra_headers: Headers = ()
+    near_names: tuple[NearName, ...] = ()
 
     def after_attempt(
         self, *, started_at_ms: int, last_outcome: str, due_at_ms: int

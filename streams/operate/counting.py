@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from schemas.near_names import NearName
 from streams.call.https import Call
 from streams.kafka.event_headers import HeaderFault
 from streams.notification.decision import DeadLetterReason
@@ -34,12 +35,14 @@ class Counting:
         health: which follows the clock.
         sample: the notifications whose every attempt and decision is logged; none by default.
         unreadable: whether it is time to log again what of a partner's answer was unreadable.
+        misnamed: whether it is time to log again that events name a member wrong.
     """
 
     metrics: Metrics
     health: Health
     sample: Sample | None = None
     unreadable: EveryMinute = field(default_factory=EveryMinute)
+    misnamed: EveryMinute = field(default_factory=EveryMinute)
 
     def accepted(self, prepared: Prepared) -> None:
         """Count an event that became a notification."""
@@ -51,6 +54,12 @@ class Counting:
         )
         if prepared.unsent:
             metrics.unsent_members.labels(profile).inc(len(prepared.unsent))
+        if notification.near_names:
+            self._near_names(notification.near_names, profile)
+            for name in notification.near_names:
+                key = f"{profile} {name.meant}"
+                if self.misnamed.is_due(key, notification.accepted_at_ms / 1000):
+                    log.warning("event: %s", name, extra=facts(notification))
         if prepared.unmapped_reason:
             metrics.unmapped_reasons.labels(profile).inc()
         if prepared.unknown_code:
@@ -59,8 +68,14 @@ class Counting:
     def refused(self, refused: Refused) -> None:
         """Count an event that could not become one."""
         self.metrics.consumed.labels(refused.reason.value).inc()
+        if refused.near:
+            self._near_names(refused.near, refused.profile or "")
         if refused.reason is DeadLetterReason.UNMAPPED_REASON and refused.profile is not None:
             self.metrics.unmapped_reasons.labels(refused.profile).inc()
+
+    def _near_names(self, names: Iterable[NearName], profile: str) -> None:
+        for name in names:
+            self.metrics.near_names.labels(profile, name.meant).inc()
 
     def unreadable_traceparent(self, fault: HeaderFault) -> None:
         """Count an event whose trace context is left out."""

@@ -4,12 +4,14 @@ A further one is one more line here. Labels take values from configured or fixed
 `other`), times are timestamps, not ages, and a counter of attempts counts at the attempt's end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import Counter, Gauge, GCCollector, Histogram, disable_created_metrics
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from schemas.event import Event
+from schemas.tidying import Table
 from streams.kafka.event_headers import HEADER_FAULTS
 from streams.notification.decision import DeadLetterReason
 from streams.notification.ladder import Ladder
@@ -27,6 +29,19 @@ _REASONS = tuple(reason.value for reason in DeadLetterReason)
 _FAILURES = tuple(failure.value for failure in Failure)
 _REFUSALS = ("invalid-event", "unknown-partner", "unmapped-reason", "conflicting-result")
 _ANSWERS = "the partner answered S, F, U"
+
+
+def member_names() -> tuple[str, ...]:
+    """Return the names of every member that an event may have, at any depth."""
+
+    def names(table: Table) -> Iterator[str]:
+        for name, inner in table.items():
+            yield name
+            yield from names(inner or Table())
+
+    tables = (Event.table, *(profile.body.table for profile in PROFILES.values()))
+    return tuple(sorted({name for table in tables for name in names(table)}))
+
 
 PROFILE = Label("profile", tuple(PROFILES), "the protocol between sender and receiver")
 PARTNER = Label("partner", (), "an entry of the partners file; beyond the first 100, `other`")
@@ -67,6 +82,7 @@ SIGNATURE = Label(
     "reason", (Failure.UNSIGNED_ANSWER.value, Failure.WRONG_SIGNATURE.value), "what was wrong"
 )
 SET_UP_CODE = Label("code", tuple(sorted(CODES_OF_SET_UP_FAULTS)), "`resultCode` of the answer")
+MEMBER = Label("member", member_names(), "the known member that was meant", seldom=True)
 STATUS = Label("code", tuple(map(str, range(100, 600))), "the HTTP status", seldom=True)
 HEADER_FAULT = Label(
     "fault",
@@ -163,6 +179,7 @@ class Metrics(Catalogue):
     # What payment core sends
     unmapped_reasons = Many(Counter, "notifier_unmapped_reasons_total", "Failed payments whose reason has no result code and was sent as PROCESS_FAIL or held.", (PROFILE,))
     unknown_codes = Many(Counter, "notifier_unknown_result_codes_total", "Events whose resultCode the profile does not know; sent as they are.", (PROFILE,))
+    near_names = Many(Counter, "notifier_near_names_total", "Members of events that are not known and left out, but have the name of a known one except for case or one letter: written wrong, most likely.", (PROFILE, MEMBER))
     unsent_members = Many(Counter, "notifier_unsent_members_total", "Members of payments that the profile does not know and that were not sent.", (PROFILE,))
 
     unreadable_traceparents = Many(Counter, "notifier_unreadable_traceparents_total", "Events whose header traceparent can't be read: it is left out, and the event goes on without a trace context.", (HEADER_FAULT,))

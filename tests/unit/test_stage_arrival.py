@@ -14,6 +14,7 @@ from tests.unit.bench import ACKNOWLEDGED, UNKNOWN, Bench, partner
 from tests.unit.kit import NOW_MS, event, headers_of, read, read_back, turns
 
 SOURCE = "payment-final-state"
+AMOUNT = {"currency": "JPY", "value": "100"}
 
 
 @pytest.fixture
@@ -351,6 +352,62 @@ async def test_members_and_reasons_that_nobody_knows_are_counted(bench):
         read(SOURCE, event(eventId="e2", payment={"paymentRequestId": "o"}, outcome="FAILED", resultCode="NEW_ONE"))
     )  # fmt: skip
     assert bench.count("notifier_unknown_result_codes_total", profile="mpp-to-ant") == 1
+
+
+async def test_names_that_are_nearly_known_are_said(bench, caplog):
+    """In the log once a minute, in the attempts record of the first attempt, and counted each time; the rest goes on."""
+    payment = {"customerID": "canary-1", "paymentAmount": AMOUNT | {"curency": "canary-2"}}
+    for number in range(3):
+        payment["paymentRequestId"] = f"order-{number}"
+        misnamed = event(
+            eventId=f"evt-{number}", payment=payment, notifyURL="canary-3", tenant="canary-4"
+        )
+        await bench.event(read(SOURCE, misnamed, offset=number))
+    said = [
+        "notifyURL: not known, did you mean notifyUrl",
+        "payment.paymentAmount.curency: not known, did you mean currency",
+        "payment.customerID: not known, did you mean customerId",
+    ]
+    assert [line["near_names"] for line in bench.journal] == [said] * 3
+    assert [line["decision"] for line in bench.journal] == ["delivered"] * 3
+    assert [record.getMessage() for record in caplog.records] == [f"event: {name}" for name in said]
+    assert [record.order_id for record in caplog.records] == ["order-0"] * 3
+    for member in ("notifyUrl", "customerId", "currency"):
+        assert bench.count("notifier_near_names_total", profile="mpp-to-ant", member=member) == 3
+    assert "canary" not in caplog.text + json.dumps(bench.journal)
+
+
+async def test_a_later_attempt_does_not_say_it_again():
+    """The names are known up to the first record; what waits carries none of them."""
+    bench = Bench(UNKNOWN)
+    await bench.event(read(SOURCE, event(notifyURL="x")))
+    bench.clock.ms = int(headers_of(bench.moved[0])["due-at-ms"])
+    await bench.tier(read_back(bench.moved[0]))
+    assert [line.get("near_names") is not None for line in bench.journal] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("changed", "missing", "near"),
+    [
+        ({"occurredAt": None, "occuredAt": "canary"}, "occurredAt", "occuredAt: not known, did you mean occurredAt"),
+        ({"eventId": None, "eventID": "canary"}, "eventId", "eventID: not known, did you mean eventId"),
+        ({"payment": {"paymentTime": None, "paymenttime": "canary"}}, "payment.paymentTime", "payment.paymenttime: not known, did you mean paymentTime"),
+        ({"payment": {"paymentAmount": {"currency": "JPY", "Value": "canary"}}}, "payment.paymentAmount.value", "payment.paymentAmount.Value: not known, did you mean value"),
+        ({"notifyUrl": None, "notifyURL": "canary"}, "notifyUrl", "notifyURL: not known, did you mean notifyUrl"),
+    ],
+)  # fmt: skip
+async def test_a_required_member_under_a_wrong_name(bench, changed, missing, near):
+    """The dead letter names the member that is missing and the one that is there."""
+    await bench.event(read(SOURCE, event(**changed)))
+    _, headers = letter_of(bench)
+    detail = headers["dead-letter-detail"]
+    assert f"{missing}: missing or empty" in detail
+    assert detail.endswith(near)
+    assert "canary" not in detail
+    (line,) = bench.journal
+    assert line["why"] == detail
+    meant = missing.rpartition(".")[2]
+    assert bench.count("notifier_near_names_total", profile="mpp-to-ant", member=meant) == 1
 
 
 async def test_no_value_is_quoted_in_what_an_operator_reads(bench, caplog):

@@ -210,3 +210,15 @@ def test_the_result_is_known_from_the_attempts_alone():
     assert one(tale).result == "F:RISK_REJECT"
     assert ("result", "F:RISK_REJECT") in facts_of(one(tale), judged(tale), T0 + HOUR)
     assert one(Tale().attempt(20, **DELIVERED)).result is None
+
+
+def test_what_the_event_named_wrong_is_said():
+    """By `why`, beside the result, for a person and for a program."""
+    said = "payment.paymenttime: not known, did you mean paymentTime"
+    tale = Tale().attempt(20, near_names=[said], failure="read_timeout").attempt(1100, **DELIVERED)
+    assert ("names in the event", said) in facts_of(one(tale), judged(tale), T0 + HOUR)
+    assert as_json(one(tale), judged(tale))["near_names"] == [said]
+    assert all(
+        name != "names in the event"
+        for name, _ in facts_of(one(refused(Tale())), judged(refused(Tale())), T0)
+    )

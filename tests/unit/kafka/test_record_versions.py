@@ -98,6 +98,9 @@ UNREADABLE = ATTEMPT.model_copy(
 )
 """Says what was unreadable, from 0.2.0 on."""
 
+NEAR = ATTEMPT.model_copy(update={"near_names": ("notifyURL: not known, did you mean notifyUrl",)})
+"""Says which names in the event are nearly known, from 0.2.0 on."""
+
 
 def written_today():
     """Return one record of each form, as this version writes it, by the name of its file."""
@@ -114,6 +117,7 @@ def written_today():
         ),
         "dead-letter-of-an-event": OutRecord("", EVENT.key, EVENT.value, of_event + invalid),
         "attempt": OutRecord("", b"order-1", ATTEMPT.to_bytes()),
+        "attempt-near-names": OutRecord("", b"order-1", NEAR.to_bytes()),
         "attempt-unreadable": OutRecord("", b"order-1", UNREADABLE.to_bytes()),
     }
 
@@ -173,10 +177,13 @@ def test_attempts_records_of_every_version_are_read(version):
     assert AttemptRecord.model_validate_json(value) == ATTEMPT.model_copy(update=silent)
 
 
-def test_what_was_unreadable_is_read_back():
+@pytest.mark.parametrize(
+    ("name", "record"), [("attempt-unreadable", UNREADABLE), ("attempt-near-names", NEAR)]
+)
+def test_what_was_unreadable_or_misnamed_is_read_back(name, record):
     """From the first version that says it."""
-    value = from_json(RECORDS / "0.2.0" / "attempt-unreadable.json").value
-    assert AttemptRecord.model_validate_json(value) == UNREADABLE
+    value = from_json(RECORDS / "0.2.0" / f"{name}.json").value
+    assert AttemptRecord.model_validate_json(value) == record
 
 
 def test_a_later_version_may_add_headers():
