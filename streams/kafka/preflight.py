@@ -17,6 +17,7 @@ from streams.kafka.topics import (
     broker_count,
     create_topics,
     existing_topics,
+    most_copies,
     topic_differences,
     topic_specs,
 )
@@ -91,11 +92,14 @@ class Brokers:
 
     async def specs(self) -> tuple[TopicSpec, ...]:
         """Return what our topics must be like."""
-        settings = self._settings
-        copies = settings.topic_replication or min(_MOST_COPIES, await broker_count(self.admin))
-        return topic_specs(
-            TopicNames(settings.topic_prefix), TIERS, settings.topic_partitions, copies
-        )
+        settings, names = self._settings, TopicNames(self._settings.topic_prefix)
+        copies = settings.topic_replication
+        if copies is None:
+            # A broker that is down is not counted; that topics have a copy on it shows that it belongs there.
+            ours = (names.replay, names.dead_letter, names.attempts)
+            seen = max(await broker_count(self.admin), await most_copies(self.admin, ours))
+            copies = min(_MOST_COPIES, seen)
+        return topic_specs(names, TIERS, settings.topic_partitions, copies)
 
     async def create(self) -> list[str]:
         """Create what is missing of our topics; return the names."""

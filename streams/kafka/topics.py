@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     KafkaError,
+    NodeNotReadyError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     for_code,
@@ -129,8 +130,26 @@ def topic_specs(
 
 
 async def broker_count(admin: AIOKafkaAdminClient) -> int:
-    """Return how many brokers the cluster has."""
-    return len((await admin.describe_cluster())["brokers"])
+    """Return how many brokers of the cluster are in service now.
+
+    Raises:
+        NodeNotReadyError: none is, as after a start or a long pause of all.
+    """
+    count = len((await admin.describe_cluster())["brokers"])
+    if not count:
+        message = "no broker of the cluster is in service yet"
+        raise NodeNotReadyError(message)
+    return count
+
+
+async def most_copies(admin: AIOKafkaAdminClient, names: Iterable[str]) -> int:
+    """Return how many copies the topics of these names have at most; 0 where none exists."""
+    have = await existing_topics(admin)
+    present = [name for name in names if name in have]
+    found = await admin.describe_topics(present) if present else ()
+    return max(
+        (len(part["replicas"]) for topic in found for part in topic["partitions"]), default=0
+    )
 
 
 async def existing_topics(admin: AIOKafkaAdminClient) -> frozenset[str]:

@@ -72,7 +72,7 @@ async def test_a_worker_outlasts_the_absence_of_its_broker(
             await worker.ready(90)
             await deployment.delivered(orders, 60)
             said = worker.log.count("waiting for Kafka for ")
-            assert 2 <= said <= 5  # at a falling rate: at once, after 10 s, after 30 s
+            assert 2 <= said <= 8  # at once, after 10 s, after 30 s, and when it is another reason
             assert worker.log.count("Kafka was reached after ") == 1
             assert worker.unwanted == []
             assert await worker.stop() == 0

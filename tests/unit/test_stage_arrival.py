@@ -356,7 +356,7 @@ async def test_members_and_reasons_that_nobody_knows_are_counted(bench):
 
 async def test_names_that_are_nearly_known_are_said(bench, caplog):
     """In the log once a minute, in the attempts record of the first attempt, and counted each time; the rest goes on."""
-    payment = {"customerID": "canary-1", "paymentAmount": AMOUNT | {"curency": "canary-2"}}
+    payment = {"customerID": "canary-1", "paymentAmount": AMOUNT | {"Currency": "canary-2"}}
     for number in range(3):
         payment["paymentRequestId"] = f"order-{number}"
         misnamed = event(
@@ -365,7 +365,7 @@ async def test_names_that_are_nearly_known_are_said(bench, caplog):
         await bench.event(read(SOURCE, misnamed, offset=number))
     said = [
         "notifyURL: not known, did you mean notifyUrl",
-        "payment.paymentAmount.curency: not known, did you mean currency",
+        "payment.paymentAmount.Currency: not known, did you mean currency",
         "payment.customerID: not known, did you mean customerId",
     ]
     assert [line["near_names"] for line in bench.journal] == [said] * 3

@@ -28,7 +28,7 @@ NAMES = [*Event.table, *(name for name in WalletPayment.table if name != "paymen
         ("", None),
         ("?", None),
         ("paymentresult", None),
-        ("paymentAmount.curency", "currency"),
+        ("paymentAmount.Currency", "currency"),
         ("paymentAmount.Value", "value"),
         ("paymentAmount.note", None),
         ("paymentTimes.value", None),
