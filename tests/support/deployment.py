@@ -148,7 +148,7 @@ class Deployment:
 
     async def run(self, *arguments: str, **settings: object):
         """Run another command of `notifier` to its end."""
-        return await notifier(*arguments, settings=self.settings(**settings))
+        return await notifier(*arguments, settings=self.settings(**{"web_port": 0} | settings))
 
     def kill_workers(self) -> None:
         """End whatever still runs."""
