@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 PROGRAM_VERSION = version("payment-notifier")
 
 _SIGNING_THREADS = 2  # for long keys; more than the cores that one worker is given only queue
-_LOOKUP_THREADS = 16  # a resolver that hangs holds up names, not the loop
+_LOOKUP_THREADS = 64  # each partner has 4 of them at most; one that waits costs some kilobytes
 _RELOAD_SECONDS = 2.0
 _LOOK_SECONDS = 5.0
 

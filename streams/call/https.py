@@ -16,7 +16,8 @@ from streams.call.client import Exchange, PartnerClient
 from streams.call.connector import sources_of
 from streams.call.egress import DestinationBlocked, Guard
 from streams.call.failures import NETWORK_ERRORS, no_result_of
-from streams.call.resolver import CheckedResolver, Lookup, system_lookup
+from streams.call.lookups import Lookup, Lookups
+from streams.call.resolver import CheckedResolver, system_lookup
 from streams.call.response_time import is_stale
 from streams.call.retry_after import retry_after_seconds
 from streams.call.signing import request_time, sign, string_to_sign
@@ -90,7 +91,8 @@ class Caller:
         self._clock = clock
         self._guard = guard
         self._signing_threads = signing_threads
-        self._resolver = CheckedResolver(guard, lookup, lookup_threads)
+        self._lookup = lookup
+        self._lookup_threads = lookup_threads
         self._user_agent = user_agent
         self._sources = sources_of(source_addresses)
         self._clients: dict[str, tuple[Partner, PartnerClient]] = {}
@@ -221,7 +223,7 @@ class Caller:
         self.discard([partner.partner_id])
         client = PartnerClient(
             partner.tls or public_tls(),
-            self._resolver,
+            CheckedResolver(self._guard, Lookups(self._lookup, self._lookup_threads)),
             self._user_agent,
             proxy=partner.proxy,
             sources=self._sources,

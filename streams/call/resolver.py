@@ -1,19 +1,15 @@
 """Look-ups that hand out checked addresses only: the connection goes to exactly what was checked."""
 
-import asyncio
 import socket
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from streams.call.egress import Guard
+from streams.call.lookups import Lookups
 
 _KNOWN_HOSTS: Final = 4096
-
-Lookup = Callable[[str], Sequence[str]]
-"""Find the addresses of a host. Blocks; raises OSError when there are none."""
 
 
 def system_lookup(host: str) -> list[str]:
@@ -23,20 +19,18 @@ def system_lookup(host: str) -> list[str]:
 
 
 class CheckedResolver(AbstractResolver):
-    """A resolver for aiohttp's connector that refuses a name when any of its addresses is forbidden.
+    """A resolver for one partner's connector that refuses a name when any of its addresses is forbidden.
 
     aiohttp doesn't ask a resolver about literal addresses; `Guard.check_url` has checked those.
 
     Args:
         guard: the rules.
-        lookup: finds addresses.
-        threads: where it runs. Not the loop's own threads: a name server that hangs would take them all.
+        lookups: the partner's.
     """
 
-    def __init__(self, guard: Guard, lookup: Lookup, threads: Executor) -> None:
+    def __init__(self, guard: Guard, lookups: Lookups) -> None:
         self._guard = guard
-        self._lookup = lookup
-        self._threads = threads
+        self._lookups = lookups
         self._turns: dict[str, int] = {}
 
     async def resolve(
@@ -84,8 +78,7 @@ class CheckedResolver(AbstractResolver):
         Raises:
             OSError: there are none, or the look-up failed.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._lookup, host)
+        return await self._lookups.addresses(host)
 
     async def close(self) -> None:
         """Do nothing: the threads belong to whoever gave them."""

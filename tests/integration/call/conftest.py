@@ -213,9 +213,15 @@ def make_caller(threads):
         caller = Caller(
             clock=Clock(),
             guard=guard or Guard(allow=LOOPBACK),
-            lookup_threads=threads,
             user_agent="payment-notifier/test",
-            **({"lookup": lambda _host: ["127.0.0.1"], "signing_threads": threads} | options),
+            **(
+                {
+                    "lookup": lambda _host: ["127.0.0.1"],
+                    "lookup_threads": threads,
+                    "signing_threads": threads,
+                }
+                | options
+            ),
         )
         try:
             yield caller

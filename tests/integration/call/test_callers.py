@@ -1,6 +1,8 @@
 """Egress on real connections, and the life of the clients."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -192,3 +194,38 @@ async def test_a_fault_of_ours_is_an_exception(raw_server, make_caller, partner)
     async with raw_server() as server, make_caller(lookup=lookup) as caller:
         with pytest.raises(ZeroDivisionError):
             await caller.call(partner, server.url(), BODY, signed_answer=True)
+
+
+async def test_a_partner_whose_name_servers_hang_costs_no_other_its_first_call(
+    raw_server, make_caller, partner
+):
+    """A hundred hosts of one partner without an answer are called; the first calls of two dozen others succeed."""
+    ended = threading.Event()
+
+    def lookup(host):
+        if host.endswith(".broken.example"):
+            ended.wait(60)
+        return ["127.0.0.1"]
+
+    broken = replace(partner, partner_id="broken")
+    with ThreadPoolExecutor(16) as few:
+        async with raw_server() as server, make_caller(lookup=lookup, lookup_threads=few) as caller:
+            hanging = [
+                asyncio.create_task(
+                    caller.call(
+                        broken, server.url(host=f"h{n}.broken.example"), BODY, signed_answer=True
+                    )
+                )
+                for n in range(100)
+            ]
+            await asyncio.sleep(0.1)
+            url = server.url(host="partner.example")
+            told = [
+                await caller.call(
+                    replace(partner, partner_id=f"p{n}"), url, BODY, signed_answer=True
+                )
+                for n in range(24)
+            ]
+            ended.set()
+            await asyncio.gather(*hanging)
+    assert [call.outcome for call in told] == [SUCCESS] * 24

@@ -11,6 +11,7 @@ from yarl import URL
 
 from streams.call.addresses import why_not_public
 from streams.call.egress import DestinationBlocked, Guard
+from streams.call.lookups import Lookups
 from streams.call.resolver import CheckedResolver, system_lookup
 
 FORBIDDEN_ADDRESSES = [
@@ -424,7 +425,7 @@ async def test_a_name_with_one_forbidden_address_is_refused(threads):
         "scoped.example": ["fe80::1%lo"],
         "none.example": [],
     }
-    resolver = CheckedResolver(Guard(), answers.__getitem__, threads)
+    resolver = CheckedResolver(Guard(), Lookups(answers.__getitem__, threads))
     found = await resolver.resolve("good.example", 443)
     assert {(entry["host"], entry["port"]) for entry in found} == {
         ("8.8.8.8", 443),
@@ -443,7 +444,7 @@ async def test_the_systems_lookup_knows_localhost(threads):
     """The default look-up asks the machine, and what it finds is checked."""
     assert set(system_lookup("localhost")) <= {"127.0.0.1", "::1"}
     with pytest.raises(DestinationBlocked, match="loopback"):
-        await CheckedResolver(Guard(), system_lookup, threads).resolve("localhost", 443)
+        await CheckedResolver(Guard(), Lookups(system_lookup, threads)).resolve("localhost", 443)
 
 
 async def test_a_hanging_lookup_does_not_hold_the_loop(threads):
@@ -455,7 +456,9 @@ async def test_a_hanging_lookup_does_not_hold_the_loop(threads):
         asyncio.run_coroutine_threadsafe(answer.wait(), loop).result(10)
         return ["8.8.8.8"]
 
-    resolving = asyncio.create_task(CheckedResolver(Guard(), slow, threads).resolve("x.example"))
+    resolving = asyncio.create_task(
+        CheckedResolver(Guard(), Lookups(slow, threads)).resolve("x.example")
+    )
     await asyncio.sleep(0)
     assert not resolving.done()
     answer.set()
