@@ -15,33 +15,31 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 
-async def test_any_node_may_be_lost_and_regained(tmp_path):
-    """Each in turn is killed: the other two take records and lead; back again it has every copy. Nothing stays on disk."""
+async def test_a_node_may_be_lost_and_regained(tmp_path):
+    """While one is away the other two lead and take records; back again it has every copy. Nothing stays on disk."""
     with Cluster(tmp_path) as cluster:
         seen = cluster_seen(cluster.bootstrap)
         assert seen is not None
         assert seen.brokers == {1, 2, 3}
         await create_topic(cluster.bootstrap, "kept", 3, copies=cluster.copies)
-        written = 0
-        for node in cluster.nodes:
-            await asyncio.to_thread(node.kill)
-            assert node.pid is None
+        node = cluster.nodes[0]
+        await asyncio.to_thread(node.kill)
+        assert node.pid is None
 
-            async def led_by_others(lost=node.number):
-                try:
-                    leaders = await leaders_of(cluster.bootstrap, ["kept"])
-                except KafkaError:  # the first to be asked was the lost one
-                    return False
-                return lost not in leaders.values() and min(leaders.values()) > 0
+        async def led_by_others():
+            try:
+                leaders = await leaders_of(cluster.bootstrap, ["kept"])
+            except KafkaError:  # the first to be asked was the lost one
+                return False
+            return node.number not in leaders.values() and min(leaders.values()) > 0
 
-            await eventually(led_by_others, 60, what="other leaders", every_seconds=0.5)
-            records = [(b"%d" % number, b"v") for number in range(written, written + 20)]
-            await write_records(cluster.bootstrap, "kept", records)
-            written += len(records)
-            await asyncio.to_thread(node.start)
-            await in_sync(cluster.bootstrap)
+        await eventually(led_by_others, 60, what="other leaders", every_seconds=0.5)
+        written = {b"%d" % number for number in range(30)}
+        await write_records(cluster.bootstrap, "kept", [(key, b"v") for key in written])
+        await asyncio.to_thread(node.start)
+        await in_sync(cluster.bootstrap)
         kept = await read_topics(cluster.bootstrap, ["kept"])
-        assert sorted(int(record.key or b"") for record in kept) == list(range(written))
+        assert {record.key for record in kept} == written
         assert await controller_of(cluster.bootstrap) in {1, 2, 3}
         assert await move_leaders(cluster.bootstrap, ["kept"]) == 3
         assert {len(part["replicas"]) for part in await described(cluster.bootstrap)} == {3}
