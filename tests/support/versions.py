@@ -30,7 +30,7 @@ PROFILE = replace(
 )
 '''
 _CHANGES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "pyproject.toml": (('version = "0.1.0"', 'version = "0.2.0"'),),
+    "pyproject.toml": (('\nversion = "', '\nversion = "9.'),),
     "streams/notification/profiles/__init__.py": (
         ("    mpp_to_ant,\n)", "    mpp_to_ant,\n    mpp_to_mars,\n)"),
         ("            alipay_to_merchant,\n", "            alipay_to_merchant, mpp_to_mars,\n"),
