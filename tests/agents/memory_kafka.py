@@ -116,6 +116,9 @@ class MemoryConsumer:
         self._closed = False
         self._max_poll_records = 500
         self._fetcher = self
+        # What the transport wraps of aiokafka's fetcher; there is one broker here, and nobody asks.
+        self._proc_offset_request: Any = None
+        self._update_preferred_read_replica: Any = None
         self._subscriptions = SimpleNamespace(fetch_context=nullcontext)
         self._client = self
         self._coordination_task = self.loop.create_future()
