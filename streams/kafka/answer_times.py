@@ -38,6 +38,10 @@ ANSWER_SECONDS: Final[Mapping[int, float]] = {
 """By the number that Kafka gives to a request; any other has the client's own time-out."""
 
 
+class NotAnswering(KafkaConnectionError):  # type: ignore[misc]  # noqa: N818  # aiokafka ships no types; what it does
+    """Not called: it did not answer the last call, a moment ago."""
+
+
 def _by_request(send: Callable[..., Any]) -> Callable[..., Any]:
     """Return aiokafka's `send` with the time-out of the request."""
 
@@ -62,7 +66,7 @@ def _soon(connect: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
         now, address = asyncio.get_running_loop().time, (self.host, self.port)
         if now() < shunned.get(address, 0.0):
             message = f"the broker at {self.host}:{self.port} did not answer a call a moment ago"
-            raise KafkaConnectionError(message)
+            raise NotAnswering(message)
         whole = self._request_timeout
         self._request_timeout = min(whole, CONNECT_SECONDS)
         try:

@@ -15,6 +15,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
+from streams.kafka.answer_times import NotAnswering
 from streams.kafka.connection import Connection
 from streams.kafka.msk_iam import MskIam
 from streams.kafka.tokens import TokenError, TokenRefused
@@ -57,7 +58,8 @@ async def knock(connection: Connection, client_id: str) -> KeptOut | None:
             if not refused:  # a refusal is not forgotten over a server that is only away
                 refused = _is_refusal(error)
                 found = _in_words(error, server, connection) or found
-            network = str(error) or "it takes the connection and answers nothing"
+            silent = isinstance(error, NotAnswering) or not str(error)  # a time-out has no words
+            network = "it answers nothing" if silent else str(error)
         else:
             tried.close()
             return None
@@ -99,6 +101,8 @@ def _tls_error(error: Exception) -> ssl.SSLError | None:
 def _in_words(error: Exception, server: str, connection: Connection) -> str:  # noqa: PLR0911  # a table, one line for each reason
     tls = _tls_error(error)
     match error:
+        case NotAnswering():
+            return ""
         case TokenError():
             return str(error)
         case SaslAuthenticationFailed():

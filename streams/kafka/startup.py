@@ -25,14 +25,15 @@ class FallingRate:
     """Decides when to say again what was said before: after 10 s, then 20 s, 40 s, up to ten minutes."""
 
     def __init__(self) -> None:
-        self._said = ""
+        self._said: set[str] = set()
         self._next = 0.0
         self._silence = _FIRST_SILENCE_SECONDS
 
     def is_time(self, sentence: str, now_seconds: float) -> bool:
-        """Tell whether to say it now; another sentence than the last is said at once, and begins anew."""
-        if sentence != self._said:
-            self._said, self._silence = sentence, _FIRST_SILENCE_SECONDS
+        """Tell whether to say it now; a sentence that was never said is said at once, and begins anew."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._silence = _FIRST_SILENCE_SECONDS
         elif now_seconds < self._next:
             return False
         self._next = now_seconds + self._silence

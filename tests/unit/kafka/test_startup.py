@@ -14,6 +14,7 @@ from aiokafka.errors import (
 )
 
 from streams.kafka import preflight, startup
+from streams.kafka.answer_times import NotAnswering
 from streams.kafka.connection import Connection
 from streams.kafka.diagnosis import KeptOut, knock
 from streams.kafka.preflight import Brokers, Unreachable, Unusable, prepare_start
@@ -31,12 +32,14 @@ def settings(tmp_path):
 
 
 def test_the_same_is_said_at_a_falling_rate():
-    """At once, after 10, 20, 40 s and so on up to ten minutes; another sentence at once, and then anew."""
+    """At once, after 10, 20, 40 s and so on up to ten minutes; a new sentence at once, and then anew."""
     rate = FallingRate()
     said = [second for second in range(2600) if rate.is_time("nobody", second)]
     assert said == [0, 10, 30, 70, 150, 310, 630, 1230, 1830, 2430]
     said = [second for second in range(2600, 2650) if rate.is_time("no answer", second)]
     assert said == [2600, 2610, 2630]
+    said = [second for second in range(2650, 2710) if rate.is_time(f"{second % 2}", second)]
+    assert said == [2650, 2651, 2661, 2681]  # two that take turns are not said at each turn
 
 
 def test_a_worker_that_waits_lives_and_is_not_ready():
@@ -62,6 +65,7 @@ def _tls(kind, reason):
         (ConnectionRefusedError(111, "refused"), False),
         (OSError(-2, "Name or service not known"), False),
         (TimeoutError(), False),
+        (NotAnswering("a moment ago"), False),
         (ConnectionResetError(104, "reset"), False),
         (KafkaConnectionError("closed"), False),
         (_tls(ssl.SSLEOFError, "UNEXPECTED_EOF_WHILE_READING"), False),
