@@ -5,6 +5,7 @@ Such a member is left out like any other that is not known; that nobody meant th
 
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import Final, NamedTuple
 
 from schemas.tidying import Table
@@ -15,6 +16,8 @@ _OURS: Final = (
 )  # not payment core's to write, so it meant something else
 _MOST: Final = 8
 """How many of one event are named; the others are nothing new."""
+_MOST_LOOKED_AT: Final = 64
+"""Of how many it is asked: an event may have thousands."""
 
 
 class NearName(NamedTuple):
@@ -40,7 +43,7 @@ def near_names(unknown: Iterable[str], known: Table, prefix: str = "") -> tuple[
         known: the members that their object has.
         prefix: what stands before the paths, with a dot behind it, or empty.
     """
-    found = ((path, _meant(path, known)) for path in unknown)
+    found = ((path, _meant(path, known)) for path in islice(unknown, _MOST_LOOKED_AT))
     near = (NearName(prefix + path, meant) for path, meant in found if meant is not None)
     return tuple(name for name, _ in zip(near, range(_MOST), strict=False))
 

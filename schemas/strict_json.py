@@ -12,6 +12,13 @@ from typing import Any, Final
 MAX_DEPTH: Final = 32
 """Objects and arrays within each other; the deepest known message has five."""
 
+MAX_CONTAINERS: Final = 4096
+"""How many `{` and `[` a message may have, in texts too; the largest known one has some twenty."""
+
+MAX_COMMAS: Final = 16_384
+"""How many commas alike, a bound for members and elements. A megabyte of nothing else would take seconds of the event
+loop, which all partners share; counting takes 0.1 ms."""
+
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -24,8 +31,9 @@ def loads(raw: bytes) -> Any:  # noqa: ANN401  # whatever JSON holds; each calle
 
     Raises:
         MalformedJson: no UTF-8, a byte order mark, no JSON, a member named twice, NaN or infinity,
-            half a surrogate pair, or more than `MAX_DEPTH` levels.
+            half a surrogate pair, or more than `MAX_DEPTH` levels, `MAX_CONTAINERS` or `MAX_COMMAS`.
     """
+    containers = _bounded(raw)
     try:
         value = _DECODER.decode(raw.decode())
         if _SURROGATE_ESCAPE.search(raw):
@@ -46,9 +54,25 @@ def loads(raw: bytes) -> Any:  # noqa: ANN401  # whatever JSON holds; each calle
     except ValueError:  # the interpreter's limit on the digits of a whole number
         message = "a number with too many digits"
         raise MalformedJson(message) from None
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+    if containers > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
         raise MalformedJson(_TOO_DEEP)
     return value
+
+
+def _bounded(raw: bytes) -> int:
+    """Return how many objects and arrays these bytes have at most; refuse what takes long to understand.
+
+    Raises:
+        MalformedJson: there is too much of it.
+    """
+    containers = raw.count(b"{") + raw.count(b"[")
+    if containers > MAX_CONTAINERS:
+        message = f"{containers:,} of {{ and [, expected at most {MAX_CONTAINERS:,}"
+        raise MalformedJson(message)
+    if (commas := raw.count(b",")) > MAX_COMMAS:
+        message = f"{commas:,} commas, expected at most {MAX_COMMAS:,}"
+        raise MalformedJson(message)
+    return containers
 
 
 _TOO_DEEP: Final = f"more than {MAX_DEPTH} levels of objects and arrays"
@@ -72,8 +96,9 @@ def loads_marking(raw: bytes) -> Any:  # noqa: ANN401  # as above
     None. Where strings and members begin and end does not depend on any of that.
 
     Raises:
-        MalformedJson: no JSON even so, NaN or infinity, or more than `MAX_DEPTH` levels.
+        MalformedJson: no JSON even so, NaN or infinity, or more than `loads` takes.
     """
+    containers = _bounded(raw)
     text = raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
     try:
         value = _MARKING_DECODER.decode(text)
@@ -82,7 +107,7 @@ def loads_marking(raw: bytes) -> Any:  # noqa: ANN401  # as above
         raise MalformedJson(message) from None  # the cause holds the whole document
     except RecursionError:
         raise MalformedJson(_TOO_DEEP) from None
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+    if containers > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
         raise MalformedJson(_TOO_DEEP)
     return value
 

@@ -24,6 +24,7 @@ Faults = dict[str, str]
 """What is wrong, by path. Neither side quotes a value."""
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_MOST_FAULTS: Final = 256  # more than a dead letter's detail has room for
 _KINDS: Final = {bool: "true or false", int: "a number", float: "a number", type(None): "null"}
 
 
@@ -67,17 +68,20 @@ def _tidy_value(
         return tidy(value, table, f"{path}.", faults, unknown)
     if isinstance(value, list):
         return [
-            _tidy_element(element, f"{path}[{i}]", faults, unknown)
+            element
+            if type(element) is str and element
+            else _tidy_element(element, f"{path}[{i}]", faults, unknown)
             for i, element in enumerate(value)
         ]
-    faults[path] = (
-        f"{_KINDS[type(value)]}; only strings, objects and arrays are sent on as they came"
-    )
+    if len(faults) < _MOST_FAULTS:
+        faults[path] = (
+            f"{_KINDS[type(value)]}; only strings, objects and arrays are sent on as they came"
+        )
     return value
 
 
 def _tidy_element(element: object, path: str, faults: Faults, unknown: list[str]) -> object:
-    if element == "":
+    if element == "" and len(faults) < _MOST_FAULTS:
         faults[path] = "an empty string in an array"
     return (
         element if isinstance(element, str) else _tidy_value(element, None, path, faults, unknown)

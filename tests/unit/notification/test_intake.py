@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from schemas.fields import Body
+from schemas.tidying import tidy
 from streams.notification.body import check_body
 from streams.notification.decision import DeadLetterReason
 from streams.notification.intake import (
@@ -274,3 +276,22 @@ def test_only_the_status_decides_what_is_required():
         payment={"paymentTime": None, "paymentAmount": None, "paymentId": ""},
     )
     assert "payment.paymentTime" in refused(raw(payment={"paymentTime": None})).detail
+
+
+def test_the_faults_of_an_event_are_bounded():
+    """Thousands of numbers in an array are a few hundred faults, and names nobody knows are compared a few times only."""
+    event = EVENTS["mpp-to-ant"]
+    payment = event["payment"] | {"x": [0] * 16_000}
+    refused = read_event(json.dumps(event | {"payment": payment}).encode(), allow_http=False)
+    assert isinstance(refused, Refused)
+    assert "payment.x[0]: a number" in refused.detail
+    assert len(refused.detail.encode()) <= 4096
+    faults: dict[str, str] = {}
+    tidy({"x": [0, ""] * 8000}, Body.table, "", faults, [])
+    assert len(faults) == 256
+    many = {f"paymentIe{number}": "v" for number in range(8000)} | {"paymentIe": "v"}
+    read = read_event(
+        json.dumps(event | {"payment": event["payment"] | many}).encode(), allow_http=False
+    )
+    assert isinstance(read, ReadEvent)
+    assert len(read.unsent) == 8001

@@ -2,7 +2,15 @@
 
 import pytest
 
-from schemas.strict_json import MAX_DEPTH, MalformedJson, loads
+from schemas import strict_json
+from schemas.strict_json import (
+    MAX_COMMAS,
+    MAX_CONTAINERS,
+    MAX_DEPTH,
+    MalformedJson,
+    loads,
+    loads_marking,
+)
 
 VALUES = [
     (b'{"a":"b"}', {"a": "b"}),
@@ -34,8 +42,12 @@ REFUSED = [
     (rb'"\ud800"', "half a surrogate pair"),
     (rb'{"\uDFFF":1}', "half a surrogate pair"),
     (b"9" * 5000, "too many digits"),
-    (b"[" * 100_000, "no JSON|levels"),
-    (b"[" * 100_000 + b"]" * 100_000, "levels"),
+    (b"[" * 4000, "no JSON|levels"),
+    (b"[" * 4000 + b"]" * 4000, "levels"),
+    (b"[" * 100_000, r"100,000 of \{ and \[, expected at most 4,096"),
+    (b"[" + b"{}," * 4096 + b"0]", r"4,097 of \{ and \["),
+    (b"[" + b"0," * 16_385 + b"0]", "16,385 commas, expected at most 16,384"),
+    (b'{"a":"' + b"," * 16_385 + b'"}', "16,385 commas"),
 ]
 
 
@@ -74,3 +86,20 @@ def test_a_refusal_never_quotes(raw):
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_as_much_as_may_be_is_read():
+    """The bounds themselves are allowed, and long text is no matter."""
+    assert len(loads(b"[" + b"0," * MAX_COMMAS + b"0]")) == MAX_COMMAS + 1
+    assert len(loads(b"[" + b"{}," * (MAX_CONTAINERS - 2) + b"{}]")) == MAX_CONTAINERS - 1
+    assert len(loads(b'"' + b"x" * 1_000_000 + b'"')) == 1_000_000
+
+
+@pytest.mark.parametrize("read", [loads, loads_marking])
+def test_what_would_take_long_is_refused_before_it_is_understood(read, monkeypatch):
+    """A megabyte of empty objects makes none: neither decoder is asked."""
+    for decoder in (strict_json._DECODER, strict_json._MARKING_DECODER):
+        monkeypatch.setattr(decoder, "decode", None)
+    for raw in (b"[" + b"{}," * 350_000 + b"0]", b"[" + b"0," * 500_000 + b"0]"):
+        with pytest.raises(MalformedJson, match="expected at most"):
+            read(raw)
