@@ -15,6 +15,12 @@ from streams.call.fields import TOKEN, UnreadableResponse, read_fields
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_HEAD_BYTES: Final = 128 * 1024
 """Of all that is no body: the headers, those of interim responses (1xx), and trailers."""
+MAX_WIRE_BYTES: Final = 128 * 1024
+"""Of a whole response: a body and a head of 64 KiB each, or one header that long beside many."""
+MAX_INTERIM: Final = 8
+"""Interim responses before the one that counts; servers send one or two (100, 103)."""
+MAX_PIECES: Final = 4096
+"""In how many pieces a response may come. An ordinary one comes in one or two; each costs a turn of the event loop."""
 _MAX_CHUNK_LINE_BYTES: Final = 4096
 _MAX_FRAMING_BYTES: Final = 64 * 1024  # sizes and extensions of chunks: as much as a body
 _MOST_DIGITS: Final = 18
@@ -48,7 +54,7 @@ class ResponseReader:
         reusable: whether the connection may carry another exchange: the response allows it, and nothing came behind it.
     """
 
-    __slots__ = ("_at", "_chunks", "_framing_bytes", "_head_bytes", "_left", "_parts", "_pending", "_scanned", "_size", "_step", "body", "headers", "reusable", "status")  # fmt: skip
+    __slots__ = ("_at", "_chunks", "_framing_bytes", "_head_bytes", "_interim", "_left", "_parts", "_pending", "_pieces", "_scanned", "_size", "_step", "_wire_bytes", "body", "headers", "reusable", "status")  # fmt: skip
 
     def __init__(self) -> None:
         self.status: int | None = None
@@ -60,6 +66,7 @@ class ResponseReader:
         self._scanned = 0  # so far nothing ends a head in what is pending
         self._head_bytes = self._framing_bytes = 0
         self._left = self._chunks = self._size = 0
+        self._wire_bytes = self._pieces = self._interim = 0
         self._parts: list[bytes] = []
 
     def feed(self, data: bytes) -> bool:
@@ -73,7 +80,12 @@ class ResponseReader:
         self._at = 0
         while self._step is not None and self._step():
             pass
+        self._wire_bytes += len(data)
+        self._pieces += 1
         if self._step is not None:
+            if self._wire_bytes > MAX_WIRE_BYTES or self._pieces > MAX_PIECES:
+                message = f"more than {MAX_WIRE_BYTES:,} bytes, or than {MAX_PIECES:,} pieces of it"
+                raise UnreadableResponse(message)
             return False
         self.reusable = self.reusable and self._at == len(self._pending)
         return True
@@ -107,6 +119,10 @@ class ResponseReader:
         self._at = end + 4
         status = int(line[2])
         if status in _INFORMATIONAL and status != _SWITCHING_PROTOCOLS:
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                message = f"more than {MAX_INTERIM} interim responses (1xx)"
+                raise UnreadableResponse(message)
             return True
         self.status, self.headers = status, headers
         self._frame(status, headers, http_1_0=line[1] == b"0")

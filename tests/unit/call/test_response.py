@@ -11,6 +11,9 @@ from streams.call.fields import UnreadableResponse
 from streams.call.response import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
+    MAX_INTERIM,
+    MAX_PIECES,
+    MAX_WIRE_BYTES,
     OversizedBody,
     ResponseReader,
 )
@@ -135,8 +138,7 @@ def test_no_bytes_make_it_raise_anything_else(data):
 @pytest.mark.parametrize(
     "flood",
     [
-        b"\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"\r\n" * 64,
         b"HTTP/1.1 200 OK\r\nX: y",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y",
     ],
@@ -168,3 +170,42 @@ def test_a_body_may_be_as_long_as_its_bound():
     ):
         assert ours([wire], closes=True) == (200, ours([wire], closes=True)[1], body)
     assert ours([head + b"\r\n" + body + b" "], closes=True) is OversizedBody
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+FINAL = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def test_eight_interim_responses_may_come():
+    """The ninth ends it, in one piece or in many."""
+    assert ours([INTERIM * MAX_INTERIM + FINAL], closes=False)[0] == 200
+    assert ours([*[INTERIM] * MAX_INTERIM, FINAL], closes=False)[0] == 200
+    for pieces in ([INTERIM * (MAX_INTERIM + 1) + FINAL], [INTERIM] * (MAX_INTERIM + 1)):
+        reader = ResponseReader()
+        for piece in pieces[:-1]:
+            assert not reader.feed(piece)
+        with pytest.raises(UnreadableResponse, match=r"more than 8 interim responses \(1xx\)"):
+            reader.feed(pieces[-1])
+        assert reader.status is None
+
+
+def test_a_response_is_bounded_on_the_wire():
+    """Head, body and what is between chunks together, and in how many pieces it comes."""
+    head = b"HTTP/1.1 200 OK\r\nX: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % (b"x" * 65_000)
+    reader, fed = ResponseReader(), 0
+
+    def feed(pieces):
+        nonlocal fed
+        for piece in pieces:
+            fed += len(piece)
+            assert not reader.feed(piece)
+
+    with pytest.raises(UnreadableResponse, match="more than 131,072 bytes"):
+        feed(chain([head], repeat(b"8;%b\r\n%b\r\n" % (b"e" * 8, b" " * 8))))
+    assert fed <= MAX_WIRE_BYTES + 32
+    reader, fed = ResponseReader(), 0
+    with pytest.raises(UnreadableResponse, match="4,096 pieces"):
+        feed(chain([b"HTTP/1.1 200 OK\r\nX: "], repeat(b"x")))
+    assert fed < 2 * MAX_PIECES
+    whole = b"HTTP/1.1 200 OK\r\nX: %b\r\n\r\n" % (b"x" * 3000)
+    assert ours([whole[at : at + 1] for at in range(len(whole))], closes=True)[0] == 200
