@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from streams.arrival import Arrival
 from streams.call.destinations import Destinations
-from streams.call.egress import Guard
+from streams.call.egress import guard_of
 from streams.call.https import Caller
 from streams.clock import Clock
 from streams.kafka.app import NotifierApp, build_app
@@ -97,7 +97,7 @@ class Runtime:
         self._lookup_threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
         self._caller = Caller(
             clock=clock,
-            guard=Guard(allow=settings.egress_allow, allow_http=settings.allow_http),
+            guard=guard_of(settings),
             signing_threads=self._signing_threads,
             lookup_threads=self._lookup_threads,
             user_agent=f"payment-notifier/{PROGRAM_VERSION}",

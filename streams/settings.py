@@ -61,6 +61,9 @@ def _topic_name(name: str) -> str:
     return name
 
 
+_NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)  # RFC 6052, section 2.2
+
+
 def _brokers(text: str) -> str:
     for server in text.split(","):
         host, colon, port = server.strip().rpartition(":")
@@ -78,6 +81,20 @@ def _networks(text: object) -> object:
     except ValueError as error:
         message = f"expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated ({error})"
         raise ValueError(message) from error
+
+
+def _nat64_prefixes(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        found = [ipaddress.IPv6Network(part) for part in _names(text)]  # type: ignore[attr-defined]
+    except ValueError as error:
+        message = f"expected IPv6 prefixes like 2001:db8:64::/96, comma separated ({error})"
+        raise ValueError(message) from error
+    if any(prefix.prefixlen not in _NAT64_LENGTHS for prefix in found):
+        message = f"expected prefixes of {', '.join(map(str, _NAT64_LENGTHS))} bits (RFC 6052)"
+        raise ValueError(message)
+    return tuple(found)
 
 
 def _can_trace() -> bool:
@@ -172,6 +189,18 @@ class Settings(KafkaSettings):
     egress_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
         (),
         description="CIDRs that may be called although private, loopback, link-local or metadata",
+    )
+    egress_deny: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (),
+        description="CIDRs that may not be called although public, such as public ranges that are used inside;"
+        " wins over NOTIFIER_EGRESS_ALLOW",
+    )
+    egress_nat64: Annotated[
+        tuple[ipaddress.IPv6Network, ...], NoDecode, BeforeValidator(_nat64_prefixes)
+    ] = Field(
+        (),
+        description="the network's own NAT64 prefixes beside 64:ff9b::/96: an address in one is judged as the IPv4"
+        " address that it holds",
     )
     egress_source_address: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)] = (
         Field(

@@ -4,6 +4,7 @@ The standard library's `is_global` changed its mind between 3.11 and 3.13, so th
 """
 
 import ipaddress
+from dataclasses import dataclass
 from typing import Final
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -44,33 +45,58 @@ _NOT_PUBLIC: Final[tuple[tuple[Network, str], ...]] = tuple(
     )
 )
 _GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-_LOW_32_BITS: Final = (1 << 32) - 1
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_ALLOW_HINT: Final = "; NOTIFIER_EGRESS_ALLOW lists exceptions"
 
 
-def why_not_public(address: Address, allow: tuple[Network, ...] = ()) -> str | None:
-    """Say what kind of address this is, or None when it is public or allowed.
+@dataclass(frozen=True, slots=True)
+class EgressNetworks:
+    """What the settings say of addresses.
 
-    An IPv4 address inside an IPv6 one that the network turns back into it (mapped; NAT64, as on hosts
-    with IPv6 alone) is judged as the IPv4 address.
-
-    Args:
-        address: what a connection would go to.
-        allow: networks that may be called although they aren't public.
+    Attributes:
+        allow: may be called although they aren't public (`NOTIFIER_EGRESS_ALLOW`).
+        deny: may not be called although they are, whatever is allowed (`NOTIFIER_EGRESS_DENY`).
+        nat64: prefixes, beside the well-known one, that the network turns into IPv4 (`NOTIFIER_EGRESS_NAT64`).
     """
-    inner = _inner(address)
-    if any(address in network or inner in network for network in allow):
+
+    allow: tuple[Network, ...] = ()
+    deny: tuple[Network, ...] = ()
+    nat64: tuple[ipaddress.IPv6Network, ...] = ()
+
+    def why_not(self, address: Address) -> str | None:
+        """Say what kind of address this is and which setting decides, or None when it may be called.
+
+        An IPv4 address inside an IPv6 one that the network turns back into it (mapped; NAT64, as on hosts
+        with IPv6 alone) is judged as the IPv4 address.
+
+        Args:
+            address: what a connection would go to.
+        """
+        inner = self._inner(address)
+        if any(address in network or inner in network for network in self.deny):
+            return "an address that NOTIFIER_EGRESS_DENY names"
+        if any(address in network or inner in network for network in self.allow):
+            return None
+        for network, kind in _NOT_PUBLIC:
+            if inner in network:
+                return f"{kind} address{_ALLOW_HINT}"
+        if isinstance(inner, ipaddress.IPv6Address) and inner not in _GLOBAL_UNICAST:
+            return f"a reserved address{_ALLOW_HINT}"
         return None
-    for network, kind in _NOT_PUBLIC:
-        if inner in network:
-            return f"{kind} address"
-    return "a reserved address" if inner.version == 6 and inner not in _GLOBAL_UNICAST else None  # noqa: PLR2004
+
+    def _inner(self, address: Address) -> Address:
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.ipv4_mapped is not None:
+                return address.ipv4_mapped
+            for prefix in (_NAT64, *self.nat64):
+                if address in prefix:
+                    return _embedded(address, prefix.prefixlen)
+        return address
 
 
-def _inner(address: Address) -> Address:
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return address.ipv4_mapped
-        if address in _NAT64:
-            return ipaddress.IPv4Address(int(address) & _LOW_32_BITS)
-    return address
+def _embedded(address: ipaddress.IPv6Address, prefix_length: int) -> ipaddress.IPv4Address:
+    """Return the IPv4 address behind a NAT64 prefix; bits 64 to 71 are no part of it (RFC 6052, section 2.2)."""
+    raw = address.packed
+    start = prefix_length // 8
+    octets = raw[start:] if prefix_length == 96 else raw[start:8] + raw[9:]  # noqa: PLR2004  # the longest
+    return ipaddress.IPv4Address(octets[:4])

@@ -9,7 +9,10 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
 from schemas.notify_url import NotifyUrl, check_notify_url
-from streams.call.addresses import Network, why_not_public
+from streams.call.addresses import EgressNetworks
+from streams.settings import Settings
+
+_NONE = EgressNetworks()
 
 
 class DestinationBlocked(Exception):  # noqa: N818  # named after what happened to the destination
@@ -23,14 +26,14 @@ class Guard:
     """The egress rules of one worker.
 
     Args:
-        allow: networks that may be called although they aren't public (`NOTIFIER_EGRESS_ALLOW`).
+        networks: what the settings say of addresses.
         allow_http: whether plain http will do (`NOTIFIER_ALLOW_HTTP`).
     """
 
-    def __init__(self, *, allow: tuple[Network, ...] = (), allow_http: bool = False) -> None:
+    def __init__(self, networks: EgressNetworks = _NONE, *, allow_http: bool = False) -> None:
         self._allow_http = allow_http
         self._why_not = lru_cache(maxsize=4096)(
-            lambda address: why_not_public(ipaddress.ip_address(address), allow)
+            lambda address: networks.why_not(ipaddress.ip_address(address))
         )
 
     def check_url(self, url: str, allowed_hosts: AbstractSet[str] | None) -> NotifyUrl:
@@ -60,9 +63,15 @@ class Guard:
         """Check one address that a connection would go to.
 
         Raises:
-            DestinationBlocked: it is not public, and no network in `allow` holds it.
+            DestinationBlocked: it is not public and not allowed, or it is denied.
         """
         kind = self._why_not(address)
         if kind is not None:
-            message = f"the host is or resolves to {kind}; NOTIFIER_EGRESS_ALLOW lists exceptions"
+            message = f"the host is or resolves to {kind}"
             raise DestinationBlocked(message)
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Return the egress rules that the settings say."""
+    networks = EgressNetworks(settings.egress_allow, settings.egress_deny, settings.egress_nat64)
+    return Guard(networks, allow_http=settings.allow_http)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streams.call.egress import Guard
+from streams.call.egress import guard_of
 from streams.call.https import Call, Caller
 from streams.clock import Clock
 from streams.commands.common import FAULT, Json, fail, settings_or_fail
@@ -93,7 +93,7 @@ async def _call(
     with ThreadPoolExecutor(2) as threads:
         caller = Caller(
             clock=clock,
-            guard=Guard(allow=settings.egress_allow, allow_http=settings.allow_http),
+            guard=guard_of(settings),
             signing_threads=threads,
             lookup_threads=threads,
             user_agent="payment-notifier-test",

@@ -77,7 +77,7 @@ def test_make_targets_exist(page, root):
 
 def test_variables_exist(page):
     """Each NOTIFIER_ variable in a page is a setting; a star stands for several."""
-    for name in re.findall(rf"{PREFIX}[A-Z_]+\*?", page.text):
+    for name in re.findall(rf"{PREFIX}[A-Z0-9_]+\*?", page.text):
         if name.endswith("*"):
             assert any(variable.startswith(name[:-1]) for variable in VARIABLES), name
         else:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from streams.call.addresses import EgressNetworks
 from streams.call.answer import Expected, judge
 from streams.call.egress import Guard
 from streams.call.https import Caller
@@ -273,7 +274,9 @@ class WireAnswers:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self._caller = Caller(
             clock=Clock(),
-            guard=Guard(allow=(ipaddress.ip_network("127.0.0.0/8"),), allow_http=True),
+            guard=Guard(
+                EgressNetworks(allow=(ipaddress.ip_network("127.0.0.0/8"),)), allow_http=True
+            ),
             signing_threads=self._threads,
             lookup_threads=self._threads,
             user_agent="fuzz",

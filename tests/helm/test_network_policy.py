@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from streams.call.addresses import _NOT_PUBLIC, why_not_public
+from streams.call.addresses import _NOT_PUBLIC, EgressNetworks
 
 PUBLIC = (
     "1.1.1.1",
@@ -119,7 +119,7 @@ def test_policy_and_program_agree(workers, address):
     ip = ipaddress.ip_address(address)
     if ip.version == 6 and ip.ipv4_mapped:
         ip = ip.ipv4_mapped  # the kernel connects over IPv4, and that is what a network plugin sees
-    assert allows(workers[0], str(ip), 443) == (why_not_public(ip) is None)
+    assert allows(workers[0], str(ip), 443) == (EgressNetworks().why_not(ip) is None)
 
 
 def test_policy_names_what_the_program_names(workers):
@@ -152,13 +152,14 @@ def test_exceptions_lie_within_their_block(rendered, case):
 
 
 def test_values_open_and_close(rendered):
-    """`egressAllow` opens a private range, `deniedCidrs` closes public ones, `partners.ports` adds a port."""
+    """`egressAllow` opens a private range, `deniedCidrs` and `egressDeny` close public ones, `partners.ports` adds a port."""
     spec = policy(rendered("full"), "main")
     assert allows(spec, "10.20.3.4", 443)
     assert allows(spec, "fd00:1::1", 8443)
     assert not allows(spec, "10.21.0.1", 443)
     assert not allows(spec, "198.20.0.1", 443)
     assert not allows(spec, "2600:1f00::1", 443)
+    assert not allows(spec, "47.88.1.1", 443)
     assert allows(spec, "8.8.8.8", 8443)
     assert allows(spec, "10.9.9.9", 4317)
 

@@ -40,6 +40,8 @@ def by_role(helm):
     settings = {
         "egressSourceAddress": ["192.0.2.7"],
         "egressAllow": ["10.20.0.0/16"],
+        "egressDeny": ["198.18.7.0/24"],
+        "egressNat64": ["2001:db8:64::/96"],
         "kafkaRack": "euw1-az1",
     }
     objects = helm.objects(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from schemas.notify_url import NotifyUrl, host_of, origin_of
+from streams.call.addresses import EgressNetworks
 from streams.call.destinations import Destinations, Ticket
 from streams.call.egress import DestinationBlocked, Guard
 from tests.unit.call.desk import partner
@@ -117,7 +118,7 @@ def test_an_allowed_host_is_compared_in_its_one_spelling(data, server):
     """What stands in `allowed_hosts` lets every spelling of that host through, and no other host."""
     url, entry = data.draw(spellings(server)), host_of(data.draw(hosts(server[1])))
     everywhere = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
-    guard = Guard(allow=everywhere, allow_http=True)
+    guard = Guard(EgressNetworks(allow=everywhere), allow_http=True)
     assert guard.check_url(url, frozenset({entry})) == NotifyUrl.of(url)
     with pytest.raises(DestinationBlocked, match="allowed_hosts"):
         guard.check_url(url, frozenset({f"x{entry}"}))

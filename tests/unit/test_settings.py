@@ -30,6 +30,8 @@ DEFAULTS = [
     ("NOTIFIER_WEB_PORT", "web_port", 6066),
     ("NOTIFIER_WEB_BIND", "web_bind", "0.0.0.0"),  # noqa: S104  # the contract's
     ("NOTIFIER_EGRESS_ALLOW", "egress_allow", ()),
+    ("NOTIFIER_EGRESS_DENY", "egress_deny", ()),
+    ("NOTIFIER_EGRESS_NAT64", "egress_nat64", ()),
     ("NOTIFIER_EGRESS_SOURCE_ADDRESS", "egress_source_address", ()),
     ("NOTIFIER_ALLOW_HTTP", "allow_http", False),
     ("NOTIFIER_LADDER_SCALE", "ladder_scale", 1.0),
@@ -178,6 +180,9 @@ DURATION = "expected a number and one of ms, s, m, h, d, like 5s or 72h"
         ("WEB_PORT", "-1", "expected greater than or equal to 0"),
         ("EGRESS_ALLOW", "10.0.0.1/8", "expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated"),
         ("EGRESS_ALLOW", "example.com", "expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated"),
+        ("EGRESS_DENY", "bank.example", "expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated"),
+        ("EGRESS_NAT64", "192.0.2.0/24", "expected IPv6 prefixes like 2001:db8:64::/96"),
+        ("EGRESS_NAT64", "2001:db8:64::/80", "expected prefixes of 32, 40, 48, 56, 64, 96 bits"),
         ("EGRESS_SOURCE_ADDRESS", "bank.example", "expected IP addresses like 192.0.2.7,2001:db8::7"),
         ("EGRESS_SOURCE_ADDRESS", "192.0.2.7,192.0.2.8", "expected one IPv4 and one IPv6 address at most"),
         ("ALLOW_HTTP", "perhaps", "expected a valid boolean"),

@@ -16,6 +16,7 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from streams.call.addresses import EgressNetworks
 from streams.call.egress import Guard
 from streams.call.https import Caller
 from streams.call.signing import sign, string_to_sign
@@ -212,7 +213,7 @@ def make_caller(threads):
     async def make(guard=None, **options):
         caller = Caller(
             clock=Clock(),
-            guard=guard or Guard(allow=LOOPBACK),
+            guard=guard or Guard(EgressNetworks(allow=LOOPBACK)),
             user_agent="payment-notifier/test",
             **(
                 {

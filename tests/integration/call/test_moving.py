@@ -9,6 +9,7 @@ from ipaddress import ip_network
 import pytest
 
 from streams.call import connector, protocol
+from streams.call.addresses import EgressNetworks
 from streams.call.egress import Guard
 from streams.notification.outcome import Answered, RequestLeft, Status
 from tests.integration.call.conftest import LOOPBACK
@@ -141,7 +142,7 @@ async def test_one_dead_address_of_two_costs_no_attempt(raw_server, make_caller,
 async def test_ipv6_that_leads_nowhere_costs_no_attempt(raw_server, make_caller, partner):
     """A name with an AAAA record, where IPv6 can't be used: here an address that needs a zone and has none."""
     names = Names("fe80::1", OLD)
-    guard = Guard(allow=(*LOOPBACK, ip_network("fe80::/10")))
+    guard = Guard(EgressNetworks(allow=(*LOOPBACK, ip_network("fe80::/10"))))
     async with raw_server(host=OLD) as server, make_caller(guard, lookup=names) as caller:
         calls = [
             await caller.call(

@@ -10,6 +10,7 @@ import pytest
 import trustme
 import uvloop
 
+from streams.call.addresses import EgressNetworks
 from streams.call.egress import Guard
 from streams.notification.outcome import Answered, Blocked, Failure, NoResult, RequestLeft, Status
 from streams.partners import Proxy
@@ -261,7 +262,7 @@ async def test_ipv6(make_caller, partner, ca, wire):
 
     listening = await asyncio.start_server(answer, "::1", 0, ssl=context)
     port = listening.sockets[0].getsockname()[1]
-    allowed = Guard(allow=(ipaddress.ip_network("::1/128"),))
+    allowed = Guard(EgressNetworks(allow=(ipaddress.ip_network("::1/128"),)))
     async with listening:
         async with make_caller(allowed, lookup=lambda _host: ["::1"]) as caller:
             for host in ("[::1]", "localhost"):

@@ -12,6 +12,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from schemas.notify_url import host_of
+from streams.call.addresses import EgressNetworks
 from streams.call.egress import Guard
 from streams.call.signing import string_to_sign, verify
 from streams.notification.outcome import Answered, Failure, NoResult, RequestLeft, Status
@@ -227,7 +228,7 @@ async def test_plain_http_when_it_is_allowed(raw_server, make_caller, partner):
         call = await strict.call(partner, server.url(scheme="http"), BODY, signed_answer=True)
         assert call.outcome.why.startswith("the URL: plain http")
         assert call.request_left is RequestLeft.NO
-        lenient = Guard(allow=(ip_network("127.0.0.0/8"),), allow_http=True)
+        lenient = Guard(EgressNetworks(allow=(ip_network("127.0.0.0/8"),)), allow_http=True)
         async with make_caller(lenient) as caller:
             call = await caller.call(partner, server.url(scheme="http"), BODY, signed_answer=True)
     assert call.outcome == SUCCESS

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from streams.call.addresses import why_not_public
+from streams.call.addresses import EgressNetworks
 from streams.call.egress import DestinationBlocked, Guard
 from streams.call.lookups import Lookups
 from streams.call.resolver import CheckedResolver, system_lookup
@@ -291,6 +291,69 @@ def url_of(address):
     return f"https://[{address}]/x" if ":" in address else f"https://{address}/x"
 
 
+DENIED = EgressNetworks(
+    allow=(ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::/0")),
+    deny=(
+        ipaddress.ip_network("47.88.0.0/16"),
+        ipaddress.ip_network("10.1.0.0/16"),
+        ipaddress.ip_network("2400:3200::/32"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["47.88.1.1", "10.1.2.3", "2400:3200::1", "::ffff:47.88.1.1", "64:ff9b::2f58:101"],
+)
+def test_denied_addresses(address):
+    """Public or allowed, however they are spelt: what is denied is not called, and the setting is named."""
+    with pytest.raises(DestinationBlocked, match=r"that NOTIFIER_EGRESS_DENY names$"):
+        Guard(DENIED).check_address(address)
+
+
+def test_what_is_not_denied_is_called():
+    """The neighbours of a denied network go on as before."""
+    for address in ("47.89.1.1", "10.2.2.3", "2400:3201::1", "8.8.8.8"):
+        Guard(DENIED).check_address(address)
+
+
+# RFC 6052, section 2.4: 192.0.2.33 behind a prefix of each length.
+NAT64 = {
+    "2001:db8::/32": "2001:db8:c000:221::",
+    "2001:db8:100::/40": "2001:db8:1c0:2:21::",
+    "2001:db8:122::/48": "2001:db8:122:c000:2:2100::",
+    "2001:db8:122:300::/56": "2001:db8:122:3c0:0:221::",
+    "2001:db8:122:344::/64": "2001:db8:122:344:c0:2:2100::",
+    "2001:db8:122:344::/96": "2001:db8:122:344::192.0.2.33",
+}
+
+
+@pytest.mark.parametrize(("prefix", "address"), NAT64.items())
+def test_an_address_behind_our_own_nat64_is_the_ipv4_address(prefix, address):
+    """By the examples of RFC 6052: the address inside decides, in every length of prefix."""
+    prefix = ipaddress.IPv6Network(prefix)
+    inside = Guard(EgressNetworks(nat64=(prefix,)))
+    with pytest.raises(DestinationBlocked, match="a documentation address"):
+        inside.check_address(address)
+    behind = EgressNetworks((ipaddress.ip_network("192.0.2.33/32"),), nat64=(prefix,))
+    Guard(behind).check_address(address)
+    denied = EgressNetworks(deny=(ipaddress.ip_network("192.0.2.32/31"),), nat64=(prefix,))
+    with pytest.raises(DestinationBlocked, match="NOTIFIER_EGRESS_DENY"):
+        Guard(denied).check_address(address)
+
+
+def test_a_private_address_behind_our_own_nat64_is_private():
+    """A prefix out of public space would else be a way into the network."""
+    prefix = ipaddress.IPv6Network("2600:1f64::/96")
+    for address, kind in (
+        ("2600:1f64::10.0.0.1", "a private"),
+        ("2600:1f64::169.254.169.254", "a link-local"),
+    ):
+        Guard().check_address(address)
+        with pytest.raises(DestinationBlocked, match=kind):
+            Guard(EgressNetworks(nat64=(prefix,))).check_address(address)
+
+
 @pytest.mark.parametrize("address", FORBIDDEN_ADDRESSES)
 def test_forbidden_addresses(address):
     """Nothing but public addresses is called, in whatever IPv6 disguise."""
@@ -354,7 +417,7 @@ def test_messages_name_the_rule_and_not_the_url():
 def test_allowed_networks_open_themselves_only():
     """An operator's CIDR lets its own addresses through, also in their mapped form."""
     allow = (ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fd00::/64"))
-    guard = Guard(allow=allow)
+    guard = Guard(EgressNetworks(allow=allow))
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "fd00::1"):
         guard.check_address(address)
     for address in ("10.2.0.1", "127.0.0.1", "fd00:0:0:1::1", "2002:a01:203::1"):
@@ -397,16 +460,16 @@ def test_allowed_hosts_are_exact():
 @given(st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address))
 def test_the_table_is_at_least_as_strict_as_the_standard_library(address):
     """Nothing that Python calls not global is called public here."""
-    if why_not_public(address) is None:
+    if EgressNetworks().why_not(address) is None:
         assert address.is_global
     mapped = ipaddress.IPv6Address(f"::ffff:{address}")
-    assert why_not_public(mapped) == why_not_public(address)
+    assert EgressNetworks().why_not(mapped) == EgressNetworks().why_not(address)
 
 
 @given(st.integers(0, 2**128 - 1).map(ipaddress.IPv6Address))
 def test_the_ipv6_table_is_at_least_as_strict_as_the_standard_library(address):
     """The same for IPv6."""
-    if why_not_public(address) is None:
+    if EgressNetworks().why_not(address) is None:
         assert address.is_global
 
 
