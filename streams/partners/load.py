@@ -16,6 +16,7 @@ from streams.partners.files import Files, Signature, shown, signature_of
 from streams.partners.partner import Partner, SigningKey
 from streams.partners.values import Context, is_null
 from streams.partners.yaml_text import InvalidYaml, read_yaml
+from streams.secret_files import why_others_write
 
 _LONGEST_ID: Final = 64
 
@@ -119,6 +120,9 @@ def load_partners(
 
 def _entries(path: Path, watched: Mapping[Path, Signature]) -> dict[str, Any]:
     try:
+        exposed = why_others_write(path)
+        if exposed is not None:  # whoever writes it decides who is called, and whose answers count
+            raise PartnersFileError([f"{path}: {exposed}"], watched)
         content = read_yaml(path.read_bytes())
     except OSError as exc:
         fault = f"{path}: expected a file that can be read ({exc.strerror})"

@@ -587,6 +587,18 @@ def test_a_key_that_others_can_read_or_its_group_can_write_is_warned_about(
         assert "expected 0600, 0640 or less" in warning
 
 
+def test_a_partners_file_that_everybody_may_write_is_refused(entry):
+    """Whoever can write it decides who is called and whose answers count; to be read by others does no harm."""
+    path = entry()
+    path.chmod(0o666)
+    with pytest.raises(
+        PartnersFileError, match="mode 0666 lets every user of the machine write it"
+    ):
+        load_partners(path, NOW)
+    path.chmod(0o644)
+    assert load_partners(path, NOW).keys() == {"one"}
+
+
 @pytest.mark.parametrize(
     "options",
     [
