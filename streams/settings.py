@@ -16,7 +16,7 @@ from pydantic_settings import NoDecode
 
 from schemas.iso8601 import typed_moment
 from streams.kafka_settings import KAFKA_SECRETS, PREFIX, KafkaSettings
-from streams.secret_files import why_exposed
+from streams.secret_files import shown_path, why_exposed
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
@@ -291,7 +291,7 @@ class Settings(KafkaSettings):
             path: Path | None = getattr(self, name)
             if path is not None and not os.access(path, os.R_OK):
                 faults.append(
-                    f"{PREFIX}{name.upper()}: seen {str(path)!r}, expected a file that can be read"
+                    f"{PREFIX}{name.upper()}: seen {shown_path(path)}, expected a file that can be read"
                 )
         return faults
 

@@ -430,3 +430,36 @@ def test_no_durations(text):
     """Without a unit nobody knows what was meant."""
     with pytest.raises(ValueError, match=re.escape(DURATION)):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "hunter2",
+        "correct horse battery staple",
+        "c2VjcmV0+/IHNlY3JldA==",
+        "-----BEGIN PRIVATE KEY-----",
+    ],
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "KAFKA_PASSWORD_FILE",
+        "KAFKA_KEY_FILE",
+        "CONSOLE_TOKENS_FILE",
+        "KAFKA_OAUTH_CLIENT_SECRET_FILE",
+    ],
+)
+def test_a_secret_put_where_its_file_was_meant_is_not_quoted(monkeypatch, tmp_path, name, secret):
+    """The message says how long it is and what is expected; a path that is misspelt is shown."""
+    monkeypatch.setenv("NOTIFIER_PARTNERS_FILE", str(tmp_path / "partners.yaml"))
+    monkeypatch.setenv(f"NOTIFIER_{name}", secret)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    (fault,) = [f for f in caught.value.faults if f.startswith(f"NOTIFIER_{name}: seen")]
+    assert secret not in str(caught.value)
+    assert f"{len(str(Path(secret)))} characters that are no path" in fault
+    for path in ("/run/secrets/kafka/password", "no/such", "password.txt", "./a.b/c-d_e"):
+        monkeypatch.setenv(f"NOTIFIER_{name}", path)
+        with pytest.raises(SettingsError, match=f"seen '{Path(path)}', expected a file"):
+            load_settings()
