@@ -93,6 +93,7 @@ class Caller:
         self._signing_threads = signing_threads
         self._lookup = lookup
         self._lookup_threads = lookup_threads
+        self._turns: dict[str, int] = {}
         self._user_agent = user_agent
         self._sources = sources_of(source_addresses)
         self._clients: dict[str, tuple[Partner, PartnerClient]] = {}
@@ -223,7 +224,7 @@ class Caller:
         self.discard([partner.partner_id])
         client = PartnerClient(
             partner.tls or public_tls(),
-            CheckedResolver(self._guard, Lookups(self._lookup, self._lookup_threads)),
+            CheckedResolver(self._guard, Lookups(self._lookup, self._lookup_threads), self._turns),
             self._user_agent,
             proxy=partner.proxy,
             sources=self._sources,

@@ -26,12 +26,13 @@ class CheckedResolver(AbstractResolver):
     Args:
         guard: the rules.
         lookups: the partner's.
+        turns: how often each host was looked up, by all partners of the worker.
     """
 
-    def __init__(self, guard: Guard, lookups: Lookups) -> None:
+    def __init__(self, guard: Guard, lookups: Lookups, turns: dict[str, int]) -> None:
         self._guard = guard
         self._lookups = lookups
-        self._turns: dict[str, int] = {}
+        self._turns = turns
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC

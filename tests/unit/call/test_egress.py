@@ -488,7 +488,7 @@ async def test_a_name_with_one_forbidden_address_is_refused(threads):
         "scoped.example": ["fe80::1%lo"],
         "none.example": [],
     }
-    resolver = CheckedResolver(Guard(), Lookups(answers.__getitem__, threads))
+    resolver = CheckedResolver(Guard(), Lookups(answers.__getitem__, threads), {})
     found = await resolver.resolve("good.example", 443)
     assert {(entry["host"], entry["port"]) for entry in found} == {
         ("8.8.8.8", 443),
@@ -507,7 +507,9 @@ async def test_the_systems_lookup_knows_localhost(threads):
     """The default look-up asks the machine, and what it finds is checked."""
     assert set(system_lookup("localhost")) <= {"127.0.0.1", "::1"}
     with pytest.raises(DestinationBlocked, match="loopback"):
-        await CheckedResolver(Guard(), Lookups(system_lookup, threads)).resolve("localhost", 443)
+        await CheckedResolver(Guard(), Lookups(system_lookup, threads), {}).resolve(
+            "localhost", 443
+        )
 
 
 async def test_a_hanging_lookup_does_not_hold_the_loop(threads):
@@ -520,7 +522,7 @@ async def test_a_hanging_lookup_does_not_hold_the_loop(threads):
         return ["8.8.8.8"]
 
     resolving = asyncio.create_task(
-        CheckedResolver(Guard(), Lookups(slow, threads)).resolve("x.example")
+        CheckedResolver(Guard(), Lookups(slow, threads), {}).resolve("x.example")
     )
     await asyncio.sleep(0)
     assert not resolving.done()
