@@ -71,13 +71,18 @@ async def test_without_any_one_right_the_check_names_it(make_guarded, role):
             others = {guarded.deployment.names.tier(wait) for wait in TIERS[1:]}
             for right in (right for right in rights if right.name not in others):
                 await revoke(admin, role, [right])
-                named = await _when(brokers.faults, bool)
+                named = await _when(brokers.faults, _only_rights)
                 assert [text.split(", expected")[0] for text in named] == [
                     f"rights: user {role} may not {right}"
                 ]
                 await grant(admin, role, [right])
                 await _when(brokers.faults, lambda found: not found)
             assert first_tier in {right.name for right in rights}
+
+
+def _only_rights(found):
+    """Tell whether rights are what is wrong: a rule that goes in the middle of a check shows as a missing topic."""
+    return found and all(fault.startswith("rights: ") for fault in found)
 
 
 async def _when(look, good):
