@@ -268,7 +268,10 @@ def _again(
     made = commits.get((topic, int(partition)), ())
     for commit in made:
         if commit.at_ms < second.began_ms and commit.covers(int(offset)):
-            return f"{place} was taken up again, although its offset was committed"
+            return (
+                f"{place} was taken up again, although its offset was committed: by {first.entry.worker} at"
+                f" {first.began_ms}, committed at {commit.at_ms}, by {second.entry.worker} at {second.began_ms}"
+            )
     between = [
         what
         for what in breaks
