@@ -38,6 +38,28 @@ ANSWER_SECONDS: Final[Mapping[int, float]] = {
 """By the number that Kafka gives to a request; any other has the client's own time-out."""
 
 
+class _Cluster:
+    """What is known of the cluster.
+
+    Attributes:
+        brokers: how many it has; 0 before that is known.
+    """
+
+    brokers = 0
+
+
+_cluster: Final = _Cluster()
+
+
+def know_brokers(count: int) -> None:
+    """Note how many brokers there are.
+
+    Where there is one alone, nobody else can be asked, and hanging up costs more than waiting: when it goes on, it
+    answers what lies in its connections, heartbeats too, and the members are still in their groups.
+    """
+    _cluster.brokers = count
+
+
 class NotAnswering(KafkaConnectionError):  # type: ignore[misc]  # noqa: N818  # aiokafka ships no types; what it does
     """Not called: it did not answer the last call, a moment ago."""
 
@@ -47,6 +69,8 @@ def _by_request(send: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(send)
     def send_with_limit(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # aiokafka's own
+        if _cluster.brokers == 1:
+            return send(self, request, *args, **kwargs)
         whole = self._request_timeout
         self._request_timeout = min(whole, ANSWER_SECONDS.get(request.API_KEY, whole))
         try:
@@ -63,6 +87,8 @@ def _soon(connect: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
 
     @wraps(connect)
     async def connect_soon(self: Any) -> Any:  # noqa: ANN401  # aiokafka's own
+        if _cluster.brokers == 1:
+            return await connect(self)
         now, address = asyncio.get_running_loop().time, (self.host, self.port)
         if now() < shunned.get(address, 0.0):
             message = f"the broker at {self.host}:{self.port} did not answer a call a moment ago"

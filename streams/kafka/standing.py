@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from streams.kafka.answer_times import know_brokers
 from streams.kafka.lanes import Lanes
 from streams.kafka.progress import Progress, short_name
 from streams.kafka.records import Tag
@@ -103,6 +104,7 @@ class Standing:
         topics = consumer.subscription()
         if not topics:
             return
+        self._know_brokers()
         seen = await asyncio.wait_for(self.ask(topics), ANSWER_SECONDS)
         if (
             seen is None
@@ -131,6 +133,9 @@ class Standing:
                 self._gone(topic),
             )
         self._report.on_missing(self._watch.missing)
+
+    def _know_brokers(self) -> None:
+        know_brokers(len(self._consumer()._client.cluster.brokers()))  # noqa: SLF001  # aiokafka has no public word for it
 
     def _known(self, topic: str) -> int:
         return len(self._consumer().partitions_for_topic(topic) or ())
@@ -179,6 +184,7 @@ class Standing:
             KafkaError: the brokers can't say.
         """
         self._sought = False
+        self._know_brokers()
         coordinator = self._consumer()._coordinator  # noqa: SLF001  # aiokafka has no public word for it
         leads = coordinator._group_subscription is not None  # noqa: SLF001
         self._shared = dict(coordinator._metadata_snapshot) if leads else None  # noqa: SLF001

@@ -121,6 +121,7 @@ class MemoryConsumer:
         self._update_preferred_read_replica: Any = None
         self._subscriptions = SimpleNamespace(fetch_context=nullcontext)
         self._client = self
+        self.cluster = SimpleNamespace(brokers=lambda: {"the one"})
         self._coordination_task = self.loop.create_future()
         self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=None))
         self._coordinator = SimpleNamespace(

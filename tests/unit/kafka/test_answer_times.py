@@ -11,7 +11,7 @@ from aiokafka.protocol.admin import ListGroupsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from streams.kafka import answer_times
-from streams.kafka.answer_times import limit_waits
+from streams.kafka.answer_times import know_brokers, limit_waits
 from streams.kafka.closed_connections import translate_closed_connections
 
 _API_VERSIONS = 18
@@ -50,6 +50,7 @@ def limited(monkeypatch):
         monkeypatch.setattr(AIOKafkaConnection, name, getattr(AIOKafkaConnection, name))
     monkeypatch.setattr(AIOKafkaConnection, "waits_are_limited", True, raising=False)
     monkeypatch.delattr(AIOKafkaConnection, "waits_are_limited")
+    monkeypatch.setattr(answer_times._cluster, "brokers", 0)
     monkeypatch.setattr(answer_times, "CONNECT_SECONDS", 0.1)
     monkeypatch.setattr(
         answer_times, "ANSWER_SECONDS", dict.fromkeys(answer_times.ANSWER_SECONDS, 0.1)
@@ -107,3 +108,21 @@ def test_both_ways_around_a_write_are_in_force():
     translate_closed_connections()
     assert hasattr(AIOKafkaConnection.send, "closed_is_told")
     assert AIOKafkaConnection.send.__wrapped__ is not None
+
+
+@pytest.mark.usefixtures("limited")
+async def test_the_only_broker_is_waited_for():
+    """Where no other can be asked nobody hangs up: the client's own time-out counts, and the broker is called again at once."""
+    know_brokers(1)
+    async with _broker(answers_versions=False) as port:
+        for _ in range(2):
+            connection = AIOKafkaConnection("127.0.0.1", port, request_timeout_ms=500)
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(TimeoutError):
+                await connection.connect()
+            assert asyncio.get_running_loop().time() - began > 0.4
+    know_brokers(3)
+    async with _broker(answers_versions=False) as port:
+        connection = AIOKafkaConnection("127.0.0.1", port, request_timeout_ms=_AN_HOUR_MS)
+        with pytest.raises(TimeoutError):
+            await connection.connect()

@@ -31,7 +31,10 @@ class Brokers:
         self.begun: list[TopicPartition] = []
         self.given_up: list[tuple[str, int]] = []
         self.told: list[tuple[object, ...]] = []
-        self._client = SimpleNamespace(force_metadata_update=self._refresh)
+        self._client = SimpleNamespace(
+            force_metadata_update=self._refresh,
+            cluster=SimpleNamespace(brokers=lambda: {"one", "another"}),
+        )
         self._coordinator = SimpleNamespace(
             _group_subscription={TOPIC},
             _metadata_snapshot={TOPIC: 1},
