@@ -1,6 +1,5 @@
 """`notifier check` and `notifier ladder`: what is set up, and what it means."""
 
-import asyncio
 import json
 import os
 from pathlib import Path
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from streams.clock import Clock
 from streams.commands.common import Json, report
+from streams.interruptible import run_until_interrupted
 from streams.notification.profiles import PROFILES
 from streams.partners import PartnersFileError, load_partners
 from streams.settings import Settings, SettingsError, load_settings, unknown_variables
@@ -47,7 +47,7 @@ def check(as_json: Json = False) -> None:
                 return found, [] if found else await brokers.warnings()
 
         try:
-            found, surprises = asyncio.run(topics(settings))
+            found, surprises = run_until_interrupted(topics(settings))
         except Unusable as error:
             faults += error.faults
         else:

@@ -1,6 +1,5 @@
 """How the operator's commands print: tables for people, tabs for pipes, talk on standard error."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from rich.text import Text
 from schemas.iso8601 import typed_ms
 from streams.clock import Clock
 from streams.commands.common import fail
+from streams.interruptible import run_until_interrupted
 from streams.kafka.reader import OnProgress, ReadFailed
 from streams.kafka.reader import Progress as Passed
 from streams.printable import printable
@@ -88,7 +88,7 @@ _EVERY_SECONDS = 10.0
 def finish(work: Coroutine[Any, Any, T], *, as_json: bool) -> T:
     """Run it to its end; say what went wrong at the brokers and exit with 1."""
     try:
-        return asyncio.run(work)
+        return run_until_interrupted(work)
     except ReadFailed as error:
         fail([str(error)], as_json=as_json)
 

@@ -1,6 +1,5 @@
 """`notifier send-test`: one signed call that proves address, network, TLS, keys and signatures before going live."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from streams.commands.mending import Report, report_of
 from streams.commands.output import print_json, print_table, say, shown
 from streams.commands.replay import partners_or_fail
 from streams.history.words import duration
+from streams.interruptible import run_until_interrupted
 from streams.notification.intake import Refused, prepare, read_event
 from streams.notification.notification import Notification
 from streams.notification.profile import Profile
@@ -51,7 +51,7 @@ def send_test(
     clock = Clock()
     notification = _notification(settings, entry, spoken, clock, as_json=as_json)
     url = notification.notify_url or entry.terms.notify_url or ""
-    call = asyncio.run(_call(settings, entry, spoken, url, notification.body, clock))
+    call = run_until_interrupted(_call(settings, entry, spoken, url, notification.body, clock))
     report = report_of(entry, spoken, url, notification, call)
     if as_json:
         print_json(asdict(report))

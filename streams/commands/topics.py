@@ -1,12 +1,12 @@
 """`notifier topics`."""
 
-import asyncio
 import json
 import sys
 
 import typer
 
 from streams.commands.common import FAULT, Json, fail, report, settings_or_fail
+from streams.interruptible import run_until_interrupted
 
 topics_app = typer.Typer(help="The topics the notifier owns.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ def topics_create(as_json: Json = False) -> None:
 
     settings = settings_or_fail(as_json=as_json)
     try:
-        created, faults, unknown = asyncio.run(create())
+        created, faults, unknown = run_until_interrupted(create())
     except Unusable as error:
         fail(error.faults, as_json=as_json)
     own = [fault for fault in faults if fault.startswith(f"{settings.topic_prefix}-")]
@@ -54,7 +54,7 @@ def topics_check(as_json: Json = False) -> None:
 
     settings = settings_or_fail(as_json=as_json)
     try:
-        faults, warnings = asyncio.run(check())
+        faults, warnings = run_until_interrupted(check())
     except Unusable as error:
         fail(error.faults, as_json=as_json)
     report(faults, warnings, "the topics are as they must be", as_json=as_json)

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import asyncio
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from streams.clock import Clock
+from streams.interruptible import run_until_interrupted
 from streams.notification.profiles import PROFILES
 from streams.sandbox.broker import Broker
 from streams.sandbox.client import create_topic
@@ -122,7 +122,7 @@ def _set_up(stack: ExitStack, scale: float, console: Console) -> tuple[Parts, Pa
         web_bind="127.0.0.1",
     )
     step("notifier topics create")
-    asyncio.run(create_topic(brokers, SOURCE, _PARTITIONS))
+    run_until_interrupted(create_topic(brokers, SOURCE, _PARTITIONS))
     run_command(["topics", "create"], environment, directory / "topics.log")
     step("notifier worker")
     worker = stack.enter_context(Worker(environment, directory / "worker.log", port))
@@ -140,10 +140,10 @@ def _run(  # noqa: PLR0913  # the options that matter here
     *,
     keep: bool,
 ) -> int:
-    produced, complete = asyncio.run(work(parts, events, time_limit_seconds, console))
+    produced, complete = run_until_interrupted(work(parts, events, time_limit_seconds, console))
     if not keep:
         parts.worker.stop()
-    report = asyncio.run(account(parts, produced, scale, running=keep))
+    report = run_until_interrupted(account(parts, produced, scale, running=keep))
     console.print(result_tables(report))
     if not complete:
         say(console, f"\nThe end of the worker's log:\n{parts.worker.log_tail()}")

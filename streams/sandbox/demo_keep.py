@@ -1,6 +1,5 @@
 """What goes on after the demo with `--keep`: the console, and a payment a second, so that there is something to look at."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ import yaml
 from rich.console import Console
 
 from streams.clock import Clock
+from streams.interruptible import run_until_interrupted
 from streams.sandbox.client import encode
 from streams.sandbox.demo_script import SILENT, moment
 from streams.sandbox.demo_work import SOURCE, Parts, say
@@ -109,4 +109,4 @@ def _payments(parts: Parts, rng: Random) -> list[Event]:
 
 def _write(parts: Parts, events: list[Event]) -> None:
     records = [(order_id(event).encode(), encode(event)) for event in events]
-    asyncio.run(write_records(parts.brokers, SOURCE, records))
+    run_until_interrupted(write_records(parts.brokers, SOURCE, records))

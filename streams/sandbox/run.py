@@ -1,6 +1,5 @@
 """What `notifier sandbox` runs: a broker, a partner and a stream of payments, together or each alone."""
 
-import asyncio
 import shlex
 import signal
 import tempfile
@@ -13,6 +12,7 @@ from random import Random  # noqa: TID251  # seeded by the caller
 from typing import NoReturn
 
 from streams.clock import Clock
+from streams.interruptible import run_until_interrupted
 from streams.sandbox.broker import Broker
 from streams.sandbox.client import create_topic, produce
 from streams.sandbox.interrupts import no_interrupt_is_lost
@@ -78,7 +78,7 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
                 say("starting Apache Kafka …")
                 brokers = stack.enter_context(Broker()).bootstrap
                 environment["NOTIFIER_BROKERS"] = brokers
-                asyncio.run(create_topic(brokers, topic, _PARTITIONS))
+                run_until_interrupted(create_topic(brokers, topic, _PARTITIONS))
             server = None
             if partner:
                 home = directory or Path(
@@ -101,7 +101,7 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
                 say(f"the partner listens on {server.url}")
             _explain(environment, say)
             if events is None or events > 0:
-                asyncio.run(
+                run_until_interrupted(
                     _produce(brokers, topic, payments(events, rng, now=_now), rate_per_second, say)
                 )
             _report(server, say)

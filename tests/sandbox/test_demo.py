@@ -5,13 +5,13 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -33,13 +33,17 @@ def _demo(temporary, *arguments):
         ],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(temporary)},
+        env={**os.environ, "TMPDIR": str(temporary), "PYTHONFAULTHANDLER": "1"},
         start_new_session=True,
     )
     with process:
         try:
             yield process
         finally:
+            if process.poll() is None:  # only a failed test: show where every thread stands
+                process.send_signal(signal.SIGABRT)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(10)
             process.kill()
 
 
@@ -96,7 +100,7 @@ def test_accounts_for_every_event(temporary):
     """Twelve payments and seven invalid events: all in their places, exit code 0, progress in plain lines, no file left."""
     with _demo(temporary) as process:
         text = process.stdout.read()
-        assert process.wait(60) == 0, text
+        assert process.wait(180) == 0, text
     assert "19 events in" in text
     assert "All 19 events of 5 profiles are accounted for" in text
     assert re.search(r"all profiles +│ dead letter: invalid-event +│ +6 │ +0 │", text)
@@ -110,7 +114,7 @@ def test_ends_with_one_when_the_time_is_over(temporary):
     """Events that still wait are told as such, with what to do, and the exit code is 1."""
     with _demo(temporary, "--scale", "1", "--time-limit", "4") as process:
         text = process.stdout.read()
-        assert process.wait(60) == 1, text
+        assert process.wait(180) == 1, text
     assert "waiting on payment-notification-retry-" in text
     assert "--time-limit" in text
     assert re.search(r"in no place +│ +0 │", text)
@@ -131,7 +135,7 @@ def test_keeps_running_until_ctrl_c(temporary):
         for part in ("kafka.Kafka", "partner_process", "from streams.cli import main"):
             assert any(part in command for command in found.values()), part
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(180) == 130
         assert _alive(found) == set()
     assert _rests(temporary) == []
 
@@ -145,7 +149,7 @@ def test_ctrl_c_at_the_terminal_leaves_nothing(temporary, moment):
         found = _descendants(process.pid)
         assert any("kafka.Kafka" in command for command in found.values())
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(180) == 130
         assert _alive(found) == set()
         assert "nothing is left running" in process.stdout.read()
     assert _rests(temporary) == []
