@@ -45,7 +45,7 @@ async def read_form(request: web.Request, most_bytes: int, most_fields: int = 32
     Raises:
         HTTPUnsupportedMediaType: it is no URL-encoded form in UTF-8, or it is compressed.
         HTTPRequestEntityTooLarge: it is longer.
-        HTTPBadRequest: it can't be read as one.
+        HTTPBadRequest: it can't be read as one, or the browser hung up before its end.
     """
     charset = request.charset
     if (
@@ -63,10 +63,14 @@ async def read_form(request: web.Request, most_bytes: int, most_fields: int = 32
     if (request.content_length or 0) > most_bytes:
         raise too_large
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > most_bytes:
-            raise too_large
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > most_bytes:
+                raise too_large
+    except (ConnectionError, web.RequestPayloadError) as error:
+        message = "The form did not come whole. Nothing was changed."
+        raise web.HTTPBadRequest(text=message) from error
     try:
         fields = parse_qs(
             body.decode(),

@@ -3,32 +3,26 @@
 Every case is a sequence of bytes, so that a find can be kept as a file. `try_one` raises when something is wrong.
 """
 
-import asyncio
-import ipaddress
 import json
-import socket
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from random import Random  # noqa: TID251  # passed in, seeded
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from streams.call.addresses import EgressNetworks
 from streams.call.answer import Expected, judge
-from streams.call.egress import Guard
-from streams.call.https import Caller
 from streams.call.response_time import is_stale
 from streams.call.retry_after import retry_after_seconds
 from streams.call.signing import sign, string_to_sign
-from streams.clock import Clock
 from streams.kafka.memory import SettledMemory
 from streams.kafka.records import InRecord, OutRecord
 from streams.notification.outcome import Answered, Failure, NoResult
 from streams.notification.profiles import PROFILES
 from streams.partners import Partner, PartnersFileError, SigningKey, load_partners
-from tests.unit.bench import Bench, partner
+from tests.fuzz.mutator import Mutator
+from tests.unit.bench import Bench
 from tests.unit.kit import EVENTS, NOW_MS, read
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -43,6 +37,9 @@ class Target(Protocol):
     async def seeds(self) -> list[bytes]:
         """Return good inputs."""
 
+    def mutator(self, rng: Random, seeds: Sequence[bytes]) -> Mutator:
+        """Return what makes variants of them."""
+
     async def try_one(self, case: bytes) -> None:
         """Feed one case."""
 
@@ -50,7 +47,15 @@ class Target(Protocol):
         """Let go of what it holds."""
 
 
-class Events:
+class Bytes:
+    """A kind whose variants are made byte by byte."""
+
+    def mutator(self, rng: Random, seeds: Sequence[bytes]) -> Mutator:
+        """Return what makes variants."""
+        return Mutator(rng, seeds)
+
+
+class Events(Bytes):
     """Records of a source topic: each ends as exactly one call that tells what the event says, or as one dead letter."""
 
     def __init__(self) -> None:
@@ -91,7 +96,7 @@ class Events:
         """Hold nothing."""
 
 
-class TierRecords:
+class TierRecords(Bytes):
     """Records of a tier: each ends as one call with its own bytes, as one dead letter that is the record, or, where a newer
     version could have written it, on a tier as it is."""
 
@@ -186,7 +191,7 @@ class Replays(TierRecords):
             assert partner_id.encode() == dict(record.headers)["partner-id"]
 
 
-class Answers:
+class Answers(Bytes):
     """Answers as the verifier gets them: only the very bytes that the partner signed count."""
 
     def __init__(self) -> None:
@@ -225,79 +230,7 @@ class Answers:
         return signed_answer(self._key, body)
 
 
-class WireAnswers:
-    """The same over a real connection: whatever comes, a call ends with an outcome and tells no lie."""
-
-    def __init__(self) -> None:
-        self._key, public = vector_keys("receiver")
-        self._threads = ThreadPoolExecutor(1)
-        self._answers = Answers()
-        self._server: asyncio.Server | None = None
-        self._next = b""
-        ours, _ = vector_keys("sender")
-        self._partner = partner(
-            client_id=CLIENT,
-            signing_keys=(ours,),
-            peer_keys={"1": public},
-            attempt_timeout_seconds=10.0,
-        )
-        self._caller: Caller | None = None
-
-    async def seeds(self) -> list[bytes]:
-        """Return the same answers, one of them in chunks."""
-        plain = await self._answers.seeds()
-        head, _, body = plain[0].partition(b"\r\n\r\n")
-        lines = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")]
-        chunks = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (9, body[:9], len(body) - 9, body[9:])
-        return [*plain, b"\r\n".join([*lines, b"Transfer-Encoding: chunked", b"", chunks])]
-
-    async def try_one(self, case: bytes) -> None:
-        """Call a server that answers with exactly these bytes and hangs up."""
-        if self._caller is None:
-            await self._open()
-        assert self._caller is not None
-        assert self._server is not None
-        self._next = case
-        url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}{PATH}"
-        call = await self._caller.call(self._partner, url, b"{}", signed_answer=True)
-        check_answered(call.outcome, case)
-
-    async def close(self) -> None:
-        """Stop the server."""
-        if self._caller is not None:
-            await self._caller.aclose()
-        if self._server is not None:
-            self._server.close()
-        self._threads.shutdown()
-
-    async def _open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self._caller = Caller(
-            clock=Clock(),
-            guard=Guard(
-                EgressNetworks(allow=(ipaddress.ip_network("127.0.0.0/8"),)), allow_http=True
-            ),
-            signing_threads=self._threads,
-            lookup_threads=self._threads,
-            user_agent="fuzz",
-        )
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(2)
-            writer.write(self._next)
-            raw: socket.socket = writer.get_extra_info("socket")
-            await writer.drain()
-            raw.shutdown(socket.SHUT_WR)
-            await reader.read()
-        except (asyncio.IncompleteReadError, OSError):
-            pass
-        finally:
-            writer.transport.abort()
-
-
-class PartnersFiles:
+class PartnersFiles(Bytes):
     """Partners files: each is read as a whole, or refused with sentences."""
 
     def __init__(self, directory: Path) -> None:

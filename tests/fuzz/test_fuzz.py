@@ -15,16 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.mutator import Mutator
-from tests.fuzz.targets import (
-    Answers,
-    Events,
-    PartnersFiles,
-    Replays,
-    Target,
-    TierRecords,
-    WireAnswers,
-)
+from tests.fuzz.exchanges import Exchanges
+from tests.fuzz.forms import Forms
+from tests.fuzz.targets import Answers, Events, PartnersFiles, Replays, Target, TierRecords
 from tests.unit.kit import EVENTS
 
 SEEDS = Path(__file__).parent / "seeds"
@@ -36,10 +29,11 @@ SHARES = {
     "tier-records": 0.2,
     "replays": 0.1,
     "answers": 0.2,
-    "wire-answers": 0.05,
+    "exchanges": 0.05,
+    "forms": 0.02,
     "partners": 0.1,
 }
-"""How the cases are shared out: an answer over a connection and a partners file cost ten times as much."""
+"""How the cases are shared out: exchanges over a connection, forms and partners files cost ten times as much."""
 
 pytestmark = pytest.mark.timeout(max(60, CASES // 20))
 
@@ -52,7 +46,8 @@ async def target(request, tmp_path):
         "tier-records": TierRecords,
         "replays": Replays,
         "answers": Answers,
-        "wire-answers": WireAnswers,
+        "exchanges": Exchanges,
+        "forms": lambda: Forms(tmp_path),
         "partners": lambda: PartnersFiles(tmp_path),
     }
     made = kinds[request.param]()
@@ -78,7 +73,7 @@ async def test_mutated_input(target):
     """Thousands of variants; one that breaks something is kept as a file and named."""
     name, feed = target
     rng = Random(f"{SEED} {name}")  # noqa: S311  # no secret; the same number, the same cases
-    mutator = Mutator(rng, await feed.seeds())
+    mutator = feed.mutator(rng, await feed.seeds())
     try:
         for number in range(int(CASES * SHARES[name])):
             if number % 100 == 0:

@@ -411,6 +411,30 @@ async def test_a_form_that_cannot_be_read_is_400(browse, body):
         assert (await browser.get("/login"))[0] == 200
 
 
+async def test_a_browser_that_hangs_up_within_a_form_is_no_fault_of_the_console(
+    topics, settings, clock, caplog
+):
+    """Otherwise a stranger could fill the log with tracebacks. As it is served: aiohttp's test server cancels handlers."""
+    changed = settings.model_copy(update={"console_port": 0, "console_bind": "127.0.0.1"})
+    console = Console(changed, Tokens(changed.console_tokens_file), clock, lambda: topics)
+    await console.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", console.port)
+        head = f"POST /login HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Type: {FORM}"
+        writer.write(f"{head}\r\nContent-Length: 100\r\n\r\ntoken=".encode())
+        async with ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{console.port}/login") as answer:
+                assert answer.status == 200
+            writer.write_eof()
+            assert not await reader.read()  # the server is through with it
+            async with session.get(f"http://127.0.0.1:{console.port}/login") as answer:
+                assert answer.status == 200
+        writer.close()
+    finally:
+        await console.stop()
+    assert not caplog.records
+
+
 async def test_no_answer_names_a_version(browse):
     """Neither a page nor what the server says of bytes that are no HTTP."""
     hide_versions()

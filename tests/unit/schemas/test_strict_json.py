@@ -7,6 +7,7 @@ from schemas.strict_json import (
     MAX_COMMAS,
     MAX_CONTAINERS,
     MAX_DEPTH,
+    MAX_DIGITS,
     MalformedJson,
     loads,
     loads_marking,
@@ -41,7 +42,8 @@ REFUSED = [
     (b"1e999", "NaN and infinity"),
     (rb'"\ud800"', "half a surrogate pair"),
     (rb'{"\uDFFF":1}', "half a surrogate pair"),
-    (b"9" * 5000, "too many digits"),
+    (b"9" * 5000, "a whole number of 5,000 digits, expected at most 400"),
+    (b"[1,-" + b"9" * 400 + b"]", "a whole number of 401 digits"),
     (b"[" * 4000, "no JSON|levels"),
     (b"[" * 4000 + b"]" * 4000, "levels"),
     (b"[" * 100_000, r"100,000 of \{ and \[, expected at most 4,096"),
@@ -93,6 +95,7 @@ def test_as_much_as_may_be_is_read():
     assert len(loads(b"[" + b"0," * MAX_COMMAS + b"0]")) == MAX_COMMAS + 1
     assert len(loads(b"[" + b"{}," * (MAX_CONTAINERS - 2) + b"{}]")) == MAX_CONTAINERS - 1
     assert len(loads(b'"' + b"x" * 1_000_000 + b'"')) == 1_000_000
+    assert loads(b"9" * MAX_DIGITS) == 10**MAX_DIGITS - 1
 
 
 @pytest.mark.parametrize("read", [loads, loads_marking])
