@@ -17,6 +17,9 @@ Milliseconds = Annotated[int, Field(ge=0)]
 Trigger = Literal["event", "ladder", "park", "replay"]
 """What made an attempt due."""
 
+RecordedDecision = Literal["delivered", "retry", "dead-letter", "parked", "replayed", "absorbed"]
+"""What follows; `streams.notification.status` says how the notification stands after it."""
+
 
 class AttemptRecord(BaseModel):
     """One attempt, decision, park or replay.
@@ -66,9 +69,7 @@ class AttemptRecord(BaseModel):
     )
     result_code: str | None = Field(None, description="of the partner's answer")
     outcome: str | None = Field(None, description="the outcome in one token")
-    decision: (
-        Literal["delivered", "retry", "dead-letter", "parked", "replayed", "absorbed"] | None
-    ) = None
+    decision: RecordedDecision | None = None
     dead_letter_reason: str | None = None
     next_due_at_ms: Milliseconds | None = None
     next_topic: str | None = Field(None, description="where the notification went")

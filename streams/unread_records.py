@@ -7,7 +7,7 @@ import logging
 
 from schemas.attempt_record import Trigger
 from streams.history.facts import Fact, read_fact
-from streams.history.words import NEWER_VERSION
+from streams.history.text import NEWER_VERSION
 from streams.kafka.raw import RawRecord
 from streams.kafka.records import InRecord, OutRecord, replace_headers
 from streams.notification.decision import DeadLetter

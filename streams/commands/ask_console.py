@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from streams.history.facts import Fact
-from streams.history.search import Found
+from streams.history.search import OrderRecords
 
 _SECONDS: Final = 5.0
 _MOST_BYTES: Final = 64 * 1024 * 1024
@@ -83,7 +83,7 @@ class _NoRedirects(HTTPRedirectHandler):
         """Refuse."""
 
 
-def ask_console(address: ConsoleAddress, order_id: str) -> Found:
+def ask_console(address: ConsoleAddress, order_id: str) -> OrderRecords:
     """Return what a console has read of an order.
 
     Raises:
@@ -98,7 +98,7 @@ def ask_console(address: ConsoleAddress, order_id: str) -> Found:
     opener = build_opener(proxies, _NoRedirects, HTTPSHandler(context=ssl.create_default_context()))
     try:
         with opener.open(request, timeout=_SECONDS) as answer:
-            said: dict[str, Any] = json.loads(answer.read(_MOST_BYTES))
+            body: dict[str, Any] = json.loads(answer.read(_MOST_BYTES))
     except HTTPError as error:
         error.close()  # it holds the connection
         why = {401: "it does not know the token", 404: "it knows nothing of the order"}
@@ -107,11 +107,11 @@ def ask_console(address: ConsoleAddress, order_id: str) -> Found:
         message = f"it can't be reached: {error}"
         raise CannotAsk(message) from error
     try:
-        if said["as_of"]["rebuilding"] or said["as_of"]["fault"]:
+        if body["as_of"]["rebuilding"] or body["as_of"]["fault"]:
             message = "it has not read everything yet"
             raise CannotAsk(message)
-        facts = [Fact.from_dict(members) for members in said["facts"]]
-        return Found(facts, len(facts), said["oldest_ms"])
+        facts = [Fact.from_dict(members) for members in body["facts"]]
+        return OrderRecords(facts, len(facts), body["oldest_ms"])
     except (KeyError, TypeError, ValueError) as error:
         message = "its answer is of another version"
         raise CannotAsk(message) from error

@@ -27,7 +27,7 @@ from streams.commands.selecting import (
     selection_of,
 )
 from streams.history.facts import Fact
-from streams.history.words import duration, rfc3339
+from streams.history.text import duration, rfc3339
 from streams.kafka.connection import connection_of
 from streams.kafka.raw import RawRecord
 from streams.kafka.reader import RecordReader

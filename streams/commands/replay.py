@@ -20,7 +20,7 @@ from streams.commands.selecting import (
     Until,
     selection_of,
 )
-from streams.history.words import duration
+from streams.history.text import duration
 from streams.kafka.connection import connection_of
 from streams.kafka.reader import Progress, RecordReader
 from streams.kafka.topics import TopicNames

@@ -8,7 +8,7 @@ from streams.clock import Clock
 from streams.commands.common import Json, fail, settings_or_fail
 from streams.commands.output import confirm, finish, print_json, reading, say, shown
 from streams.commands.replay import Who, Why, Yes, partners_or_fail, warrant_of
-from streams.history.life import Life, lives_of
+from streams.history.notification_history import NotificationHistory, histories_of
 from streams.history.search import search_order
 from streams.kafka.connection import connection_of
 from streams.kafka.reader import RecordReader
@@ -44,7 +44,7 @@ def resend(
         lives = [life for life in lives if life.notification_id == notification]
     if not lives:
         fail([f"nothing is known of order {shown(order_id)}; see `notifier why`"], as_json=as_json)
-    delivered = [life for life in lives if life.standing == "delivered"] or lives
+    delivered = [life for life in lives if life.status == "delivered"] or lives
     if len(delivered) > 1:
         ids = ", ".join(shown(life.notification_id) for life in delivered)
         fail(
@@ -69,14 +69,16 @@ def resend(
         say(f"Sent to the replay topic, run {warrant.run}. See: notifier why {shown(order_id)}")
 
 
-async def _lives(settings: Settings, order_id: str) -> list[Life]:
+async def _lives(settings: Settings, order_id: str) -> list[NotificationHistory]:
     with reading("reading the attempts") as on_progress:
         async with RecordReader(connection_of(settings), f"{settings.group_id}-resend") as reader:
             found = await search_order(settings, reader, order_id, on_progress=on_progress)
-            return list(lives_of(found.facts))
+            return list(histories_of(found.facts))
 
 
-async def _resend(settings: Settings, partners: Partners, life: Life, warrant: Warrant) -> None:
+async def _resend(
+    settings: Settings, partners: Partners, life: NotificationHistory, warrant: Warrant
+) -> None:
     clock = Clock()
     async with open_tools(settings, partners.get, clock) as tools:
         decision, effect = await records_to_resend(

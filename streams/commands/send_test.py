@@ -14,7 +14,7 @@ from streams.commands.common import FAULT, Json, fail, settings_or_fail
 from streams.commands.mending import Report, report_of
 from streams.commands.output import print_json, print_table, say, shown
 from streams.commands.replay import partners_or_fail
-from streams.history.words import duration
+from streams.history.text import duration
 from streams.interruptible import run_until_interrupted
 from streams.notification.intake import Refused, prepare, read_event
 from streams.notification.notification import Notification

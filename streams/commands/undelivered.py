@@ -9,10 +9,10 @@ import typer
 from streams.clock import Clock
 from streams.commands.common import Json, settings_or_fail
 from streams.commands.output import finish, moment, print_json, print_table, reading, say, shown
-from streams.history.life import Life
+from streams.history.assessment import Limits, assess
+from streams.history.notification_history import NotificationHistory
+from streams.history.text import rfc3339, short_answer
 from streams.history.undelivered import Undelivered, find_undelivered
-from streams.history.verdict import Limits, verdict_on
-from streams.history.words import rfc3339, short_answer
 from streams.kafka.connection import connection_of
 from streams.kafka.reader import RecordReader
 from streams.kafka.topics import TopicNames
@@ -52,15 +52,16 @@ def undelivered(
     settings = settings_or_fail(as_json=as_json)
     now_ms = Clock().now_ms()
     since_ms = moment(since, now_ms, "--since") or 0
-    found = finish(_find(settings, partner, since_ms), as_json=as_json)
-    rows = [_row(life, now_ms, settings) for life in found.lives]
+    result = finish(_find(settings, partner, since_ms), as_json=as_json)
+    limits = Limits.of(settings)
+    rows = [_row(history, now_ms, limits) for history in result.histories]
     if as_json:
         print_json(
             {
                 "partner_id": partner,
                 "since": rfc3339(since_ms),
                 "as_of": rfc3339(now_ms),
-                "records_read": found.records,
+                "records_read": result.read,
                 "count": len(rows),
                 "notifications": rows,
             }
@@ -91,24 +92,20 @@ async def _find(settings: Settings, partner: str, since_ms: int) -> Undelivered:
             return await find_undelivered(reader, names, partner, since_ms, on_progress)
 
 
-def _row(life: Life, now_ms: int, settings: Settings) -> dict[str, Any]:
-    limits = Limits(
-        overdue_after=int(settings.overdue_after * 1000),
-        give_up_after=int(settings.give_up_after * 1000),
-    )
-    verdict = verdict_on(life, now_ms, limits)
-    last = life.calls[-1] if life.calls else None
+def _row(history: NotificationHistory, now_ms: int, limits: Limits) -> dict[str, Any]:
+    assessment = assess(history, now_ms, limits)
+    last = history.last_attempt
     return {
-        "order_id": life.order_id,
-        "notification_id": life.notification_id,
-        "profile": life.profile,
-        "result": life.result,
-        "told": verdict.told,
-        "state": verdict.state,
-        "reason": life.reason,
-        "attempts": life.attempts,
+        "order_id": history.order_id,
+        "notification_id": history.notification_id,
+        "profile": history.profile,
+        "result": history.result,
+        "told": assessment.told,
+        "state": assessment.state,
+        "reason": history.reason,
+        "attempts": history.attempts,
         "last_answer": short_answer(last) if last else None,
-        "last_at": rfc3339(life.since_ms),
-        "due_at": None if life.due_at_ms is None else rfc3339(life.due_at_ms),
-        "occurred_at": None if life.occurred_at_ms is None else rfc3339(life.occurred_at_ms),
+        "last_at": rfc3339(history.since_ms),
+        "due_at": None if history.due_at_ms is None else rfc3339(history.due_at_ms),
+        "occurred_at": None if history.occurred_at_ms is None else rfc3339(history.occurred_at_ms),
     }

@@ -11,7 +11,7 @@ from streams.clock import Clock
 from streams.commands.common import Json, fail, settings_or_fail
 from streams.commands.output import confirm, finish, print_json, print_table, say, shown
 from streams.commands.replay import Who, Why, Yes, warrant_of
-from streams.history.words import rfc3339
+from streams.history.text import rfc3339
 from streams.kafka.connection import connection_of
 from streams.kafka.pass_over import CannotPass, StoppedGroup
 from streams.kafka.producer import RecordProducer

@@ -9,12 +9,12 @@ from streams.clock import Clock
 from streams.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
 from streams.commands.common import FAULT, Json, settings_or_fail
 from streams.commands.output import finish, moment, print_json, print_table, reading, say, shown
-from streams.history.life import Life, lives_of
-from streams.history.report import as_json as life_as_json
-from streams.history.report import facts_of, spent_words, timeline
-from streams.history.search import Found, search_order
-from streams.history.verdict import Limits, Verdict, verdict_on
-from streams.history.words import rfc3339
+from streams.history.assessment import Limits
+from streams.history.notification_history import NotificationHistory, histories_of
+from streams.history.report import NotificationReport, details, report_on
+from streams.history.report import as_json as report_as_json
+from streams.history.search import OrderRecords, search_order
+from streams.history.text import rfc3339
 from streams.kafka.connection import connection_of
 from streams.kafka.reader import RecordReader
 from streams.partners import PartnersFileError, load_partners
@@ -58,26 +58,27 @@ def why(
     clock = Clock()
     since_ms = moment(since, clock.now_ms(), "--since")
     address = None if console is None else _address(console, token_file, allow_http=allow_http)
-    found = None if address is None else _ask(address, order_id)
-    if found is None:
-        found = finish(_search(settings, order_id, since_ms), as_json=as_json)
-    lives, now_ms = lives_of(found.facts), clock.now_ms()
-    limits = _limits(settings, lives, clock)
-    judged = [
-        (life, verdict_on(life, now_ms, limits, known_since_ms=found.oldest_ms)) for life in lives
+    records = None if address is None else _ask(address, order_id)
+    if records is None:
+        records = finish(_search(settings, order_id, since_ms), as_json=as_json)
+    histories, now_ms = histories_of(records.facts), clock.now_ms()
+    limits = _limits(settings, histories, clock)
+    explained = [
+        (history, report_on(history, now_ms, limits, known_since_ms=records.oldest_ms))
+        for history in histories
     ]
     if as_json:
-        _print_json(order_id, judged, found, since_ms, now_ms)
-    elif not judged:
-        say(_not_found(order_id, found, since_ms))
+        _print_json(order_id, explained, records, since_ms, now_ms)
+    elif not explained:
+        say(_not_found(order_id, records, since_ms))
     else:
-        for number, (life, verdict) in enumerate(judged):
+        for number, (history, report) in enumerate(explained):
             if number:
                 print()
-            _print(life, verdict, now_ms)
+            _print(history, report, now_ms)
         if since_ms is not None:
             say(f"Only what was written since {rfc3339(since_ms)} was looked at.")
-    if not judged:
+    if not explained:
         raise typer.Exit(FAULT)
 
 
@@ -88,7 +89,7 @@ def _address(url: str, token_file: Path | None, *, allow_http: bool) -> ConsoleA
         raise typer.BadParameter(str(error)) from error
 
 
-def _ask(address: ConsoleAddress, order_id: str) -> Found | None:
+def _ask(address: ConsoleAddress, order_id: str) -> OrderRecords | None:
     """Return what the console knows, or None where Kafka must be read."""
     try:
         return ask_console(address, order_id)
@@ -97,7 +98,7 @@ def _ask(address: ConsoleAddress, order_id: str) -> Found | None:
         return None
 
 
-async def _search(settings: Settings, order_id: str, since_ms: int | None) -> Found:
+async def _search(settings: Settings, order_id: str, since_ms: int | None) -> OrderRecords:
     with reading("reading the attempts") as on_progress:
         async with RecordReader(connection_of(settings), f"{settings.group_id}-why") as reader:
             return await search_order(
@@ -105,63 +106,56 @@ async def _search(settings: Settings, order_id: str, since_ms: int | None) -> Fo
             )
 
 
-def _limits(settings: Settings, lives: tuple[Life, ...], clock: Clock) -> Limits:
-    longest = 10.0  # what an entry of the partners file may say at most
+def _limits(settings: Settings, histories: tuple[NotificationHistory, ...], clock: Clock) -> Limits:
     try:
         partners = load_partners(
             settings.partners_file, clock.now_seconds(), allow_http=settings.allow_http
         )
     except PartnersFileError:
-        pass  # an operator's machine may have none
-    else:
-        known = [partners.get(life.partner_id or "") for life in lives]
-        longest = max((p.attempt_timeout_seconds for p in known if p), default=longest)
-    return Limits(
-        overdue_after=int(settings.overdue_after * 1000),
-        attempt_timeout=int(longest * 1000),
-        give_up_after=int(settings.give_up_after * 1000),
-    )
+        return Limits.of(settings)  # an operator's machine may have none
+    named = [partners.get(history.partner_id or "") for history in histories]
+    timeouts = [partner.attempt_timeout_seconds for partner in named if partner]
+    return Limits.of(settings, max(timeouts)) if timeouts else Limits.of(settings)
 
 
-def _not_found(order_id: str, found: Found, since_ms: int | None) -> str:
-    oldest = since_ms if since_ms is not None else found.oldest_ms
+def _not_found(order_id: str, records: OrderRecords, since_ms: int | None) -> str:
+    oldest = since_ms if since_ms is not None else records.oldest_ms
     since = f" since {rfc3339(oldest)}, the oldest that was looked at" if oldest is not None else ""
-    event = ", and no event that waits to be read" if found.looked_for_event else ""
-    return f"Nothing is known of order {shown(order_id)}: no record{since}{event} ({found.records:,} records passed)."
+    event = ", and no event that waits to be read" if records.looked_for_event else ""
+    return f"Nothing is known of order {shown(order_id)}: no record{since}{event} ({records.read:,} records passed)."
 
 
-def _print(life: Life, verdict: Verdict, now_ms: int) -> None:
-    print(shown(verdict.sentence))
-    print(shown(verdict.next))
+def _print(history: NotificationHistory, report: NotificationReport, now_ms: int) -> None:
+    print(shown(report.sentence))
+    print(shown(report.next))
     print()
-    print_table(("", ""), facts_of(life, verdict, now_ms))
+    print_table(("", ""), details(history, report, now_ms))
     print()
     rows = [
-        (rfc3339(row.at_ms), row.what, row.answer, row.late, row.then)
-        for row in timeline(life, verdict, now_ms)
+        (rfc3339(row.at_ms), row.what, row.answer, row.late, row.then) for row in report.timeline
     ]
     print_table(("time", "what", "answer", "late", "then"), rows)
-    if spent := spent_words(verdict.spent):
+    if spent := report.spent.text():
         print()
         print(spent)
 
 
 def _print_json(
     order_id: str,
-    judged: list[tuple[Life, Verdict]],
-    found: Found,
+    explained: list[tuple[NotificationHistory, NotificationReport]],
+    records: OrderRecords,
     since_ms: int | None,
     now_ms: int,
 ) -> None:
     print_json(
         {
             "order_id": order_id,
-            "found": bool(judged),
+            "found": bool(explained),
             "as_of": rfc3339(now_ms),
             "complete": since_ms is None,
             "since": None if since_ms is None else rfc3339(since_ms),
-            "oldest": None if found.oldest_ms is None else rfc3339(found.oldest_ms),
-            "records_read": found.records,
-            "notifications": [life_as_json(life, verdict) for life, verdict in judged],
+            "oldest": None if records.oldest_ms is None else rfc3339(records.oldest_ms),
+            "records_read": records.read,
+            "notifications": [report_as_json(*pair) for pair in explained],
         }
     )

@@ -28,12 +28,11 @@ from streams.console.sessions import Sessions
 from streams.console.sign_in import SignIn
 from streams.console.store import Store
 from streams.console.tokens import Tokens
-from streams.history.facts import Kind, kind_of
-from streams.history.verdict import Limits
+from streams.history.assessment import Limits
+from streams.history.facts import topic_kinds
 from streams.kafka.connection import connection_of
 from streams.kafka.tail import Tail
 from streams.kafka.topics import TopicNames
-from streams.notification.profiles import TIERS
 from streams.operate.server_header import hide_versions
 from streams.replay.tools import Tools, open_tools
 from streams.settings import Settings
@@ -84,16 +83,14 @@ class Console:
         ingest = Ingest(
             store=store,
             open_source=self.source or self._tail,
-            kinds=_kinds(settings, names),
+            kinds=topic_kinds(names, settings.source_topics),
             groups=(settings.group_id, settings.retry_group_id),
             attempts_topic=names.attempts,
             now_ms=self.clock.now_ms,
         )
-        limits = Limits(
-            overdue_after=int(settings.overdue_after * 1000),
-            give_up_after=int(settings.give_up_after * 1000),
+        self.scene = Scene(
+            store, ingest, names, settings.source_topics, Limits.of(settings), self.clock.now_ms
         )
-        self.scene = Scene(store, ingest, names, settings.source_topics, limits, self.clock.now_ms)
         self.replays = Replays(self.scene, self.tools or self._tools)
         self.metrics = Metrics()
 
@@ -150,9 +147,9 @@ class Console:
         await self._stack.aclose()
 
     def _tail(self) -> Tail:
-        settings, names = self.settings, self.scene.names
+        settings = self.settings
         return Tail(
-            connection_of(settings), f"{settings.group_id}-console", _kinds(settings, names)
+            connection_of(settings), f"{settings.group_id}-console", list(self.scene.ingest.kinds)
         )
 
     def _tools(self) -> AbstractAsyncContextManager[Tools]:
@@ -183,13 +180,6 @@ class Console:
 
 def _identity(settings: Settings) -> str:
     return " ".join([settings.brokers, settings.topic_prefix, *settings.source_topics])
-
-
-def _kinds(settings: Settings, names: TopicNames) -> dict[str, Kind]:
-    topics = [*settings.source_topics, *(names.tier(wait) for wait in TIERS)]
-    topics += [names.replay, names.dead_letter, names.attempts]
-    found = {topic: kind_of(topic, names, settings.source_topics) for topic in topics}
-    return {topic: kind for topic, kind in found.items() if kind is not None}
 
 
 async def _static(request: web.Request) -> web.Response:

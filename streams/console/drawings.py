@@ -1,19 +1,20 @@
 """Small drawings as SVG. They take numbers only, so nothing in them needs escaping; each says its numbers in words too."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from markupsafe import Markup
 
-from streams.history.words import duration
+from streams.history.time_breakdown import Part, TimeBreakdown
 
-_PARTS = (
-    ("agreed", "fill-wait", "agreed waits"),
-    ("partner", "fill-them", "the partner"),
-    ("us", "fill-ours", "us"),
-    ("parked", "fill-park", "parked"),
-    ("upstream", "fill-due", "before its event"),
-    ("set_aside", "fill-wait", "dead letter, until put back"),
-)
+_STYLES: Final[dict[Part, str]] = {
+    "upstream": "fill-due",
+    "agreed": "fill-wait",
+    "partner": "fill-them",
+    "parked": "fill-park",
+    "us": "fill-ours",
+    "set_aside": "fill-wait",
+}
 
 
 def trend(percents: Sequence[int | None]) -> Markup:
@@ -40,25 +41,21 @@ def trend(percents: Sequence[int | None]) -> Markup:
     )
 
 
-def spent_parts(spent: object) -> list[tuple[str, str, int]]:
-    """Return the parts that are not nothing: class, words, milliseconds."""
-    parts = [(style, words, int(getattr(spent, name))) for name, style, words in _PARTS]
-    return [part for part in parts if part[2] > 0]
+def spent_parts(spent: TimeBreakdown) -> list[tuple[str, str, int]]:
+    """Return the parts that took any time: class, text, milliseconds."""
+    return [(_STYLES[part], text, ms) for part, text, ms in spent.parts()]
 
 
-def spent_bar(spent: object) -> Markup:
+def spent_bar(spent: TimeBreakdown) -> Markup:
     """Draw where the time went."""
-    parts = spent_parts(spent)
-    whole = sum(milliseconds for _, _, milliseconds in parts) or 1
-    said = ", ".join(f"{duration(milliseconds)} {words}" for _, words, milliseconds in parts)
     rects, x = [], 0.0
-    for style, _, milliseconds in parts:
-        width = milliseconds * 1000 / whole
+    for style, _, milliseconds in spent_parts(spent):
+        width = milliseconds * 1000 / spent.total
         rects.append(f'<rect class="{style}" x="{x:.1f}" y="0" width="{width:.1f}" height="20"/>')
         x += width
-    return Markup(  # noqa: S704  # numbers, and words of this file
+    return Markup(  # noqa: S704  # numbers, and text of ours
         f'<svg class="bar-chart" viewBox="0 0 1000 20" preserveAspectRatio="none" role="img"'
-        f' aria-label="Of {duration(whole)}: {said}">{"".join(rects)}</svg>'
+        f' aria-label="{spent.text()}">{"".join(rects)}</svg>'
     )
 
 

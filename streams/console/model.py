@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from streams.history.report import NotificationReport
+
 Whose = Literal["nobody", "partner", "us", "unknown"]
-Tone = Literal["", "good", "warn", "bad", "us", "next"]
 PartnerState = Literal["answering", "struggling", "failing", "parked", "idle"]
 
 
@@ -167,62 +168,11 @@ class LetterPage(Shown):
     accepted_at_ms: int | None
 
 
-class Moment(Shown):
-    """A line of a timeline."""
-
-    at_ms: int
-    kind: str
-    what: str
-    answer: str
-    late: str
-    then: str
-    tone: Tone
-
-
-class Spent(Shown):
-    """Where the time went, in milliseconds; the parts add up to the whole."""
-
-    total: int
-    agreed: int = Field(description="waits of the ladder")
-    partner: int = Field(description="calls: what the partner took to answer, or not to")
-    us: int = Field(description="late starts")
-    parked: int = Field(description="waits for room at the destination")
-    upstream: int = Field(description="from the payment's end to its event")
-    set_aside: int = Field(description="dead letter until put back")
-
-
-class Notification(Shown):
-    """One notification of an order, from its event to now."""
-
-    notification_id: str | None
-    profile: str | None
-    partner_id: str | None
-    url_origin: str | None
-    result: str | None
-    state: str
-    told: str
-    turn: str
-    overdue: bool
-    sentence: str
-    next: str
-    attempts: int
-    attempts_in_all: int | None
-    parks: int
-    replays: int
-    due_at_ms: int | None
-    gives_up_at_ms: int | None
-    rests: str | None = Field(description="TOPIC:PARTITION:OFFSET")
-    letter: str | None = Field(description="its dead letter, where it is one now")
-    spent: Spent
-    others_waiting: int = Field(description="other notifications of this partner that wait")
-    timeline: tuple[Moment, ...]
-
-
 class Order(Shown):
     """Everything about an order."""
 
     order_id: str
-    notifications: tuple[Notification, ...]
+    notifications: tuple[NotificationReport, ...]
 
 
 class Facts(Shown):

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, from the table of operations."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from streams.console.model import Fault
 
 _TEMPLATE: Final = "#/components/schemas/{model}"
+_REFERENCE = re.compile(r"(?<=#/components/schemas/)\w+")
 _IN_PATH = re.compile(r"\{(\w+)\}")
 
 
@@ -40,7 +42,7 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     """Return the document."""
     models = [operation.result for operation in operations] + [Fault]
     _, definitions = models_json_schema(
-        [(one, "serialization") for one in dict.fromkeys(models)], ref_template=_TEMPLATE
+        [(model, "serialization") for model in dict.fromkeys(models)], ref_template=_TEMPLATE
     )
     return {
         "openapi": "3.1.0",
@@ -52,13 +54,20 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
         "security": [{"token": []}, {"session": []}],
         "paths": {operation.path: {"get": _described(operation)} for operation in operations},
         "components": {
-            "schemas": definitions["$defs"],
+            "schemas": _by_title(definitions["$defs"]),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "console"},
             },
         },
     }
+
+
+def _by_title(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Name each schema by its title: what a client calls it is not what the class is called here."""
+    titles = {name: schema.get("title", name) for name, schema in schemas.items()}
+    text = _REFERENCE.sub(lambda name: titles[name[0]], json.dumps(schemas))
+    return {titles[name]: schema for name, schema in json.loads(text).items()}
 
 
 def _described(operation: Operation) -> dict[str, Any]:
@@ -80,7 +89,11 @@ def _described(operation: Operation) -> dict[str, Any]:
 
 
 def _content(result: type[BaseModel]) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": _TEMPLATE.format(model=result.__name__)}}}
+    return {
+        "application/json": {
+            "schema": {"$ref": _TEMPLATE.format(model=result.model_json_schema()["title"])}
+        }
+    }
 
 
 def _in_path(path: str) -> list[dict[str, Any]]:

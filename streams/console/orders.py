@@ -1,25 +1,20 @@
-"""One order: what became of each of its notifications, in the words of `notifier why`."""
+"""One order: what became of each of its notifications."""
 
-from streams.console.model import Facts, Moment, Notification, Order, Spent, Tone
+from streams.console.model import Facts, Order
 from streams.console.scene import Scene
-from streams.history.life import Life, lives_of
-from streams.history.report import timeline
-from streams.history.timeline import Entry
-from streams.history.verdict import Verdict, verdict_on
-from streams.history.words import duration
+from streams.history.notification_history import NotificationHistory, histories_of
+from streams.history.report import NotificationReport, report_on
 
 _LIKE = 5
 
 
 def order(scene: Scene, order_id: str) -> Order | None:
     """Return all about an order, or None where nothing that was read names it."""
-    lives = lives_of(scene.store.facts_of(order_id))
-    if not lives:
+    histories = histories_of(scene.store.facts_of(order_id))
+    if not histories:
         return None
-    return Order(
-        order_id=order_id,
-        notifications=tuple(_notification(scene, life) for life in reversed(lives)),
-    )
+    reports = tuple(_report(scene, history) for history in reversed(histories))
+    return Order(order_id=order_id, notifications=reports)
 
 
 def facts(scene: Scene, order_id: str) -> Facts | None:
@@ -67,90 +62,14 @@ def oldest_known_ms(scene: Scene) -> int | None:
     return None if found is None or found[0] is None else int(found[0])
 
 
-def _notification(scene: Scene, life: Life) -> Notification:
-    now = scene.now_ms()
-    verdict = verdict_on(life, now, scene.limits)
+def _report(scene: Scene, history: NotificationHistory) -> NotificationReport:
     others = 0
-    if life.partner_id is not None and verdict.state in {"waiting", "due", "parked"}:
+    if history.partner_id is not None and not history.has_ended:
         (others,) = scene.store.row(
-            "SELECT count(*) - 1 FROM lives WHERE partner_id = ? AND NOT ended", (life.partner_id,)
+            "SELECT count(*) - 1 FROM lives WHERE partner_id = ? AND NOT ended",
+            (history.partner_id,),
         )
-    spent = verdict.spent
-    return Notification(
-        notification_id=life.notification_id,
-        profile=life.profile,
-        partner_id=life.partner_id,
-        url_origin=life.url_origin,
-        result=life.result,
-        state=verdict.state,
-        told=verdict.told,
-        turn=verdict.turn,
-        overdue=verdict.overdue,
-        sentence=verdict.sentence,
-        next=verdict.next,
-        attempts=life.attempts,
-        attempts_in_all=life.attempts_in_all,
-        parks=life.parks,
-        replays=life.replays,
-        due_at_ms=life.due_at_ms,
-        gives_up_at_ms=verdict.gives_up_at_ms,
-        rests=str(life.rests) if life.rests is not None else life.rests_on,
-        letter=str(life.letter) if life.letter is not None else None,
-        spent=Spent(
-            total=spent.total,
-            agreed=spent.agreed,
-            partner=spent.partner,
-            us=spent.us,
-            parked=spent.parked,
-            upstream=spent.upstream,
-            set_aside=spent.set_aside,
-        ),
-        others_waiting=max(0, others),
-        timeline=_timeline(life, verdict, now),
-    )
-
-
-def _timeline(life: Life, verdict: Verdict, now_ms: int) -> tuple[Moment, ...]:
-    """Return the rows of `notifier why`, each with its kind and tone."""
-    rows = timeline(life, verdict, now_ms)
-    tones: list[tuple[str, Tone]] = [(entry.kind, _tone(entry)) for entry in life.entries]
-    tones += [("next", "next")] * (len(rows) - len(tones))
-    moments: list[Moment] = []
-    parks = 1
-    for row, (kind, tone) in zip(rows, tones, strict=True):
-        again = kind == "park" and bool(moments) and moments[-1].kind == "park"
-        parks = parks + 1 if again else 1
-        moment = Moment(
-            at_ms=row.at_ms,
-            kind=kind,
-            what=row.what,
-            answer=row.answer,
-            late=row.late,
-            then=row.then,
-            tone=tone,
-        )
-        if again:  # a silent destination is looked at every second: one line for all of that
-            first = moments.pop()
-            lasted = duration(row.at_ms - first.at_ms)
-            what = f"parked {parks} times within {lasted}, no attempt used"
-            moment = moment.model_copy(update={"at_ms": first.at_ms, "what": what})
-        moments.append(moment)
-    return tuple(moments)
-
-
-def _tone(entry: Entry) -> Tone:
-    said = entry.record
-    match entry.kind:
-        case "attempt" if said is not None:
-            if said.decision == "delivered":
-                return "good"
-            return "bad" if said.result_status == "F" and said.failure is None else "warn"
-        case "park" | "replay":
-            return "us"
-        case "dead-letter":
-            return "bad"
-        case _:
-            return ""
+    return report_on(history, scene.now_ms(), scene.limits, others_waiting=max(0, others))
 
 
 def is_known(scene: Scene, order_id: str) -> bool:

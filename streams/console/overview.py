@@ -7,8 +7,7 @@ from streams.console.model import Figures, Overview, Partner, Sentence, Tier
 from streams.console.partners import HOUR_MS, partners
 from streams.console.scene import Scene
 from streams.console.tiers import tiers, verdict_on_tiers
-from streams.console.words import some, verb
-from streams.history.words import clock_time, distance, duration
+from streams.history.text import clock_time, distance, duration, plural, verb
 
 _NOT_REACHED = ("no connection", "host name not found", "TLS failed")
 _SHOWN = 8
@@ -80,7 +79,7 @@ def _nobody_reads(scene: Scene) -> Sentence | None:
     age = duration(scene.now_ms() - made.oldest_arriving_ms)
     return Sentence(
         whose="us",
-        title=f"{some(made.arriving, 'event')} {verb(made.arriving, 'waits', 'wait')} for a worker. This is ours.",
+        title=f"{plural(made.arriving, 'event')} {verb(made.arriving, 'waits', 'wait')} for a worker. This is ours.",
         text=f"The first was written {age} ago on {', '.join(scene.source_topics)} or the replay topic."
         " Look whether workers with role main or all are running, and at their logs.",
     )
@@ -92,7 +91,7 @@ def _missing(scene: Scene) -> Sentence | None:
         return None
     return Sentence(
         whose="us",
-        title=f"{some(abs(made.difference), 'notification')} {verb(abs(made.difference), 'is', 'are')}"
+        title=f"{plural(abs(made.difference), 'notification')} {verb(abs(made.difference), 'is', 'are')}"
         " not accounted for. This is ours.",
         text=f"Accepted {made.accepted:,}, ended {made.ended:,}, waiting {made.waiting:,}."
         f" {'The first: ' + ', '.join(made.missing[:_NAMED]) + '.' if made.missing else ''}".rstrip(),
@@ -122,7 +121,7 @@ def _partners(
         )
     others = len(active) - len(failing)
     contrast = (
-        f" {some(others, 'other partner')} {verb(others, 'answers', 'answer')} the same workers."
+        f" {plural(others, 'other partner')} {verb(others, 'answers', 'answer')} the same workers."
         if others
         else " No other partner was called in the last hour, so it may be us all the same."
     )
@@ -132,7 +131,7 @@ def _partners(
         f" Nothing is overdue on our side.",
         text=" ".join(parts)
         + contrast
-        + f" In all {some(figures.waiting, 'notification')} {verb(figures.waiting, 'waits', 'wait')}.",
+        + f" In all {plural(figures.waiting, 'notification')} {verb(figures.waiting, 'waits', 'wait')}.",
     )
 
 
@@ -142,20 +141,20 @@ def _all_well(scene: Scene, figures: Figures) -> Sentence:
     if figures.waiting:
         title = "Nothing is late."
         waits = verb(figures.waiting, "waits", "wait")
-        when = f"{some(figures.waiting, 'notification')} {waits} for the next attempt. {when}"
+        when = f"{plural(figures.waiting, 'notification')} {waits} for the next attempt. {when}"
     elif figures.dead_letters:
         title = "Nothing waits, and nothing is late."
     else:
         title = "Everyone is told."
     if figures.dead_letters:
         need = verb(figures.dead_letters, "needs", "need")
-        when += f" {some(figures.dead_letters, 'dead letter')} {need} somebody to look."
+        when += f" {plural(figures.dead_letters, 'dead letter')} {need} somebody to look."
     return Sentence(whose="nobody", title=title, text=when.strip() or "No payment has come yet.")
 
 
-def _names(some: Sequence[Partner]) -> str:
-    names = [one.partner_id for one in some[:_NAMED]]
-    more = len(some) - len(names)
+def _names(partners: Sequence[Partner]) -> str:
+    names = [one.partner_id for one in partners[:_NAMED]]
+    more = len(partners) - len(names)
     if more:
         return f"{', '.join(names)} and {more} more"
     return (

@@ -14,7 +14,7 @@ from streams.console.protection import PERSON
 from streams.console.render import page_path, respond
 from streams.console.scene import Scene
 from streams.console.tokens import Tokens
-from streams.history.words import clock_time, duration
+from streams.history.text import clock_time, duration
 from streams.kafka.raw import Place
 
 PER_PAGE: Final = 50

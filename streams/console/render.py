@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from streams.console.drawings import due_chart, spent_bar, spent_parts, trend
-from streams.history.words import clock_time, distance, duration, rfc3339
+from streams.history.text import clock_time, distance, duration, rfc3339
 from streams.printable import printable
 
 TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.attempt_record import AttemptRecord
+from streams.history.assessment import told_by
 from streams.history.facts import Fact
-from streams.history.life import ENDED, Life
-from streams.history.verdict import Limits, verdict_on
-from streams.history.words import short_answer
+from streams.history.notification_history import NotificationHistory
+from streams.history.text import short_answer
 
 Row = tuple[Any, ...]
 
@@ -88,27 +88,27 @@ def unit_of(fact: Fact) -> str:
     return f"{origin}#{fact.replays}" if fact.replays else origin
 
 
-def life_row(order_id: str, life: Life) -> Row:
+def history_row(order_id: str, history: NotificationHistory) -> Row:
     """Return the row of a notification."""
-    calls = life.calls
+    last = history.last_attempt
     return (
         order_id,
-        life.notification_id or (life.event.header if life.event else ""),
-        life.notification_id,
-        life.profile,
-        life.partner_id,
-        life.standing,
-        life.reason,
-        verdict_on(life, life.since_ms, Limits()).told,
-        life.attempts,
-        life.parks,
-        life.replays,
-        life.due_at_ms,
-        life.rests_on,
-        short_answer(calls[-1]) if calls else None,
-        life.since_ms,
-        life.accepted_at_ms,
-        life.standing in ENDED,
+        history.notification_id or (history.event.header if history.event else ""),
+        history.notification_id,
+        history.profile,
+        history.partner_id,
+        history.status,
+        history.reason,
+        told_by(history),
+        history.attempts,
+        history.parks,
+        history.replays,
+        history.due_at_ms,
+        history.rests_on,
+        short_answer(last) if last else None,
+        history.since_ms,
+        history.accepted_at_ms,
+        history.has_ended,
     )
 
 

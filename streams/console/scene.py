@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from streams.console.ingest import STALE_SECONDS, Ingest
 from streams.console.model import AsOf, Sum
 from streams.console.store import Store
-from streams.history.verdict import Limits
+from streams.history.assessment import Limits
 from streams.kafka.topics import TopicNames
 
 

@@ -21,7 +21,7 @@ CREATE INDEX facts_by_letter ON facts (replay_of) WHERE replay_of IS NOT NULL;
 -- Orders of which something new was read: their lives are to be told anew.
 CREATE TABLE touched (order_id TEXT PRIMARY KEY) WITHOUT ROWID;
 
--- One row for each notification: what its facts come to (streams.history.life).
+-- One row for each notification: what its facts come to (streams.history.notification_history).
 CREATE TABLE lives (
   order_id TEXT, life TEXT, notification_id TEXT, profile TEXT, partner_id TEXT, standing TEXT NOT NULL, reason TEXT, told TEXT NOT NULL,
   attempts INTEGER NOT NULL, parks INTEGER NOT NULL, replays INTEGER NOT NULL, due_at_ms INTEGER, rests_on TEXT,

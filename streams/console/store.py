@@ -14,9 +14,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from streams.console.rows import Rows, life_row, rows_of
+from streams.console.rows import Rows, history_row, rows_of
 from streams.history.facts import Fact
-from streams.history.life import lives_of
+from streams.history.notification_history import histories_of
 from streams.kafka.raw import Place
 from streams.kafka.records import Tag
 
@@ -193,8 +193,7 @@ class Store:
         writer = self._writer
         facts = _facts(writer.execute(_OF_ORDER, (order_id, _MOST_FACTS)))
         writer.execute("DELETE FROM lives WHERE order_id = ?", (order_id,))
-        lives = lives_of(facts)
-        rows = [life_row(order_id, life) for life in lives]
+        rows = [history_row(order_id, history) for history in histories_of(facts)]
         if rows:
             marks = ", ".join("?" * len(rows[0]))
             writer.executemany(f"INSERT OR REPLACE INTO lives VALUES ({marks})", rows)  # noqa: S608  # marks only

@@ -2,8 +2,7 @@
 
 from streams.console.model import Sentence, Tier, Waiting
 from streams.console.scene import Scene
-from streams.console.words import some, verb
-from streams.history.words import duration
+from streams.history.text import duration, plural, verb
 from streams.notification.profiles import TIERS
 
 _SOON_MS = 60_000
@@ -85,7 +84,7 @@ def verdict_on_tiers(shown: tuple[Tier, ...], now_ms: int) -> Sentence:
         count = sum(tier.overdue for tier in late)
         return Sentence(
             whose="us",
-            title=f"{some(count, 'notification')} {verb(count, 'is', 'are')} overdue. This is ours.",
+            title=f"{plural(count, 'notification')} {verb(count, 'is', 'are')} overdue. This is ours.",
             text=f"Due on {names}, the first for {age}, and not attempted by any worker."
             " Look whether workers with role retry or all are running, and at their logs.",
         )
@@ -93,6 +92,6 @@ def verdict_on_tiers(shown: tuple[Tier, ...], now_ms: int) -> Sentence:
         return Sentence(
             whose="nobody",
             title="Nothing is overdue.",
-            text=f"{some(waiting, 'notification')} {verb(waiting, 'waits', 'wait')} for the time agreed with the partner.",
+            text=f"{plural(waiting, 'notification')} {verb(waiting, 'waits', 'wait')} for the time agreed with the partner.",
         )
     return Sentence(whose="nobody", title="Nothing waits.", text="No notification is on a tier.")

@@ -17,10 +17,10 @@ from schemas.notify_url import origin_of
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.topics import TopicNames
 from streams.notification.notification import Headers
-from streams.notification.profiles import PROFILES
+from streams.notification.profiles import PROFILES, TIERS
+from streams.notification.status import TopicKind
 
-Kind = Literal["event", "tier", "replay", "dead-letter", "attempts"]
-"""What kind of topic a record stands on; `event` is a source topic."""
+Kind = TopicKind | Literal["attempts"]
 
 _LONGEST_TEXT: Final = 4096
 _LONGEST_NUMBER: Final = 15
@@ -114,18 +114,16 @@ class Fact:
         )
 
 
-def kind_of(topic: str, names: TopicNames, source_topics: Iterable[str]) -> Kind | None:
-    """Return what kind of topic this is, or None where it is none of ours."""
-    ours: dict[str, Kind] = {
-        names.attempts: "attempts",
-        names.dead_letter: "dead-letter",
+def topic_kinds(names: TopicNames, source_topics: Iterable[str] = ()) -> dict[str, Kind]:
+    """Return our topics, and payment core's where they are given, each with its kind."""
+    kinds: dict[str, Kind] = dict.fromkeys(source_topics, "event")
+    kinds |= {names.tier(wait): "tier" for wait in TIERS}
+    kinds |= {
         names.replay: "replay",
+        names.dead_letter: "dead-letter",
+        names.attempts: "attempts",
     }
-    if topic in ours:
-        return ours[topic]
-    if topic.startswith(f"{names.prefix}-retry-"):
-        return "tier"
-    return "event" if topic in source_topics else None
+    return kinds
 
 
 def read_fact(kind: Kind, record: RawRecord) -> Fact:

@@ -1,199 +1,153 @@
-"""A life and its verdict laid out: the rows of the timeline, the facts beside it, and the same for a program."""
+"""All that is said of a notification, once: `notifier why`, its JSON, the API and the pages only choose a form for it."""
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
-from streams.history.life import Life
-from streams.history.spent import Spent
-from streams.history.timeline import Entry
-from streams.history.verdict import Verdict
-from streams.history.words import (
-    answer,
-    clock_time,
-    distance,
-    duration,
-    park_reason,
-    rfc3339,
-    times,
-)
+from pydantic import BaseModel, ConfigDict, Field
+
+from streams.history.assessment import Limits, assess
+from streams.history.notification_history import NotificationHistory
+from streams.history.sentences import current_state, next_step
+from streams.history.text import clock_time, plural, rfc3339
+from streams.history.time_breakdown import TimeBreakdown, time_breakdown
+from streams.history.timeline_rows import TimelineRow, timeline_rows
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the timeline, in words.
+class NotificationReport(BaseModel):
+    """One notification of an order, from its event to now."""
 
-    Attributes:
-        at_ms: when, milliseconds since the epoch, UTC.
-        what: what happened.
-        answer: what came of it.
-        late: how late it began; empty where that means nothing.
-        then: what was done next.
-        ahead: it has not happened yet.
+    model_config = ConfigDict(frozen=True, title="Notification")
+
+    notification_id: str | None
+    profile: str | None
+    partner_id: str | None
+    url_origin: str | None
+    result: str | None
+    state: str
+    told: str
+    turn: str
+    overdue: bool
+    sentence: str
+    next: str
+    attempts: int
+    attempts_in_all: int | None
+    parks: int
+    replays: int
+    due_at_ms: int | None
+    gives_up_at_ms: int | None
+    rests: str | None = Field(description="TOPIC:PARTITION:OFFSET")
+    letter: str | None = Field(description="its dead letter, where it is one now")
+    spent: TimeBreakdown
+    others_waiting: int = Field(description="other notifications of this partner that wait")
+    timeline: tuple[TimelineRow, ...]
+
+
+def report_on(
+    history: NotificationHistory,
+    now_ms: int,
+    limits: Limits,
+    *,
+    known_since_ms: int | None = None,
+    others_waiting: int = 0,
+) -> NotificationReport:
+    """Return the report on a notification.
+
+    Args:
+        history: what is known of it.
+        now_ms: the present, milliseconds since the epoch.
+        limits: from the settings.
+        known_since_ms: of when the oldest attempts record is that was looked at.
+        others_waiting: other notifications of its partner that wait, where that is known.
     """
-
-    at_ms: int
-    what: str
-    answer: str = ""
-    late: str = ""
-    then: str = ""
-    ahead: bool = False
-
-
-def timeline(life: Life, verdict: Verdict, now_ms: int) -> list[Row]:
-    """Return the timeline, oldest first; what is due next stands last."""
-    rows = [_row(life, entry) for entry in life.entries]
-    if life.due_at_ms is not None and verdict.gives_up_at_ms is not None:
-        ahead = life.due_at_ms > now_ms
-        what = (
-            "looked at again"
-            if verdict.state == "parked"
-            else f"attempt {_of(life, life.attempts + 1)}"
-        )
-        since = "overdue since" if verdict.overdue else "due"
-        said = (
-            f"due {distance(life.due_at_ms, now_ms)}"
-            if ahead
-            else f"{since} {duration(now_ms - life.due_at_ms)}"
-        )
-        rows.append(Row(life.due_at_ms, what, said, ahead=True))
-    return rows
-
-
-def _of(life: Life, number: int) -> str:
-    return f"{number} of {life.attempts_in_all}" if life.attempts_in_all else str(number)
-
-
-def _row(life: Life, entry: Entry) -> Row:  # noqa: PLR0911  # one for each kind
-    said = entry.record
-    match entry.kind:
-        case "final":
-            return Row(entry.at_ms, "payment became final", life.result or "")
-        case "event":
-            return Row(entry.at_ms, "event written", str(entry.place or ""))
-        case "replay":
-            by = f" by {entry.by}" if entry.by else ""
-            run = f"run {entry.run}" if entry.run else ""
-            return Row(entry.at_ms, f"put back{by}", entry.detail or "", "", run)
-        case "park":
-            until = (
-                f"looked at again after {duration(said.next_due_at_ms - entry.at_ms)}"
-                if said is not None and said.next_due_at_ms is not None
-                else ""
-            )
-            return Row(entry.at_ms, "parked, no attempt used", park_reason(entry.detail), "", until)
-        case "dead-letter":
-            return Row(
-                entry.at_ms,
-                f"dead letter: {entry.reason}",
-                entry.detail or "",
-                "",
-                str(entry.place or ""),
-            )
-        case "absorbed":
-            return Row(
-                entry.at_ms, "second copy, not sent", "", "", said.origin or "" if said else ""
-            )
-        case "attempt":
-            return _attempt_row(life, entry)
-
-
-def _attempt_row(life: Life, entry: Entry) -> Row:
-    said = entry.record
-    if said is None:
-        return Row(entry.at_ms, "attempt")
-    then: str = "given up" if said.decision == "dead-letter" else said.decision or ""
-    if (
-        said.decision == "retry"
-        and said.next_due_at_ms is not None
-        and said.ended_at_ms is not None
-    ):
-        then = f"again after {duration(said.next_due_at_ms - said.ended_at_ms)}"
-    late = "" if said.lateness_ms is None else f"{duration(said.lateness_ms)} late"
-    return Row(entry.at_ms, f"attempt {_of(life, said.attempt or 0)}", answer(said), late, then)
-
-
-def spent_words(spent: Spent) -> str:
-    """Return where the time went: `Of 15 min 2 s: agreed waits 14 min 34 s, acme 27 s, us 400 ms`."""
-    parts = (
-        ("before the event was written", spent.upstream),
-        ("agreed waits", spent.agreed),
-        ("the partner", spent.partner),
-        ("parked", spent.parked),
-        ("us", spent.us),
-        ("set aside as a dead letter", spent.set_aside),
+    assessment = assess(history, now_ms, limits, known_since_ms=known_since_ms)
+    return NotificationReport(
+        notification_id=history.notification_id,
+        profile=history.profile,
+        partner_id=history.partner_id,
+        url_origin=history.url_origin,
+        result=history.result,
+        state=assessment.state,
+        told=assessment.told,
+        turn=assessment.turn,
+        overdue=assessment.overdue,
+        sentence=current_state(history, assessment, now_ms),
+        next=next_step(history, assessment, now_ms, limits),
+        attempts=history.attempts,
+        attempts_in_all=history.attempts_in_all,
+        parks=history.parks,
+        replays=history.replays,
+        due_at_ms=history.due_at_ms,
+        gives_up_at_ms=assessment.gives_up_at_ms,
+        rests=_text(history.rests_at) or history.rests_on,
+        letter=_text(history.dead_letter),
+        spent=time_breakdown(history, now_ms),
+        others_waiting=others_waiting,
+        timeline=timeline_rows(history, assessment, now_ms),
     )
-    said = ", ".join(f"{name} {duration(ms)}" for name, ms in parts if ms)
-    return f"Of {duration(spent.total)}: {said}" if said else ""
 
 
-def facts_of(life: Life, verdict: Verdict, now_ms: int) -> list[tuple[str, str]]:
-    """Return what else is known, as pairs of a name and its value."""
-    rests = str(life.rests) if life.rests else life.rests_on
+def details(
+    history: NotificationHistory, report: NotificationReport, now_ms: int
+) -> list[tuple[str, str]]:
+    """Return what `notifier why` lists beside the timeline, as pairs of a name and its value."""
+    gives_up = report.gives_up_at_ms
     pairs = (
-        ("told", verdict.told),
-        ("whose turn", verdict.turn),
-        ("state", f"{verdict.state}, overdue" if verdict.overdue else verdict.state),
-        ("result", life.result),
-        ("names in the event", "; ".join(_near_names(life)) or None),
-        ("profile", life.profile),
-        ("partner", life.partner_id),
-        ("address", life.url_origin),
-        ("notification", life.notification_id),
-        ("event", str(life.event) if life.event else None),
-        ("at rest on", rests),
-        (
-            "gives up at",
-            clock_time(verdict.gives_up_at_ms, now_ms) if verdict.gives_up_at_ms else None,
-        ),
-        ("put back", times(life.replays) if life.replays else None),
-        ("parked", times(life.parks) if life.parks else None),
-        (
-            "attempts without a record",
-            str(life.attempts_missing) if life.attempts_missing else None,
-        ),
+        ("told", report.told),
+        ("whose turn", report.turn),
+        ("state", f"{report.state}, overdue" if report.overdue else report.state),
+        ("result", report.result),
+        ("names in the event", "; ".join(_near_names(history))),
+        ("profile", report.profile),
+        ("partner", report.partner_id),
+        ("address", report.url_origin),
+        ("notification", report.notification_id),
+        ("event", _text(history.event)),
+        ("at rest on", report.rests),
+        ("gives up at", clock_time(gives_up, now_ms) if gives_up else None),
+        ("put back", plural(report.replays) if report.replays else None),
+        ("parked", plural(report.parks) if report.parks else None),
+        ("attempts without a record", str(history.attempts_missing or "")),
     )
     return [(name, value) for name, value in pairs if value]
 
 
-def _near_names(life: Life) -> list[str]:
-    """Return what the event named wrong, perhaps."""
-    said = (entry.record.near_names for entry in life.entries if entry.record is not None)
-    return list(dict.fromkeys(name for names in said for name in names or ()))
+_SAME_IN_JSON = {
+    "notification_id",
+    "told",
+    "turn",
+    "state",
+    "overdue",
+    "sentence",
+    "next",
+    "profile",
+    "partner_id",
+    "url_origin",
+    "result",
+    "attempts",
+    "attempts_in_all",
+    "parks",
+    "replays",
+}
 
 
-def as_json(life: Life, verdict: Verdict) -> dict[str, Any]:
-    """Return a notification's life and verdict for a program. Times are RFC 3339, durations milliseconds."""
+def as_json(history: NotificationHistory, report: NotificationReport) -> dict[str, Any]:
+    """Return what `notifier why --json` says of a notification. Times are RFC 3339, durations milliseconds."""
     return {
-        "notification_id": life.notification_id,
-        "told": verdict.told,
-        "turn": verdict.turn,
-        "state": verdict.state,
-        "overdue": verdict.overdue,
-        "sentence": verdict.sentence,
-        "next": verdict.next,
-        "profile": life.profile,
-        "partner_id": life.partner_id,
-        "url_origin": life.url_origin,
-        "result": life.result,
-        "event": str(life.event) if life.event else None,
-        "near_names": _near_names(life),
-        "rests_on": life.rests_on,
-        "rests_at": str(life.rests) if life.rests else None,
-        "due_at": _time(life.due_at_ms),
-        "gives_up_at": _time(verdict.gives_up_at_ms),
-        "occurred_at": _time(life.occurred_at_ms),
-        "accepted_at": _time(life.accepted_at_ms),
-        "delivered_at": _time(life.delivered_at_ms),
-        "since": _time(life.since_ms),
-        "attempts": life.attempts,
-        "attempts_in_all": life.attempts_in_all,
-        "attempts_without_record": life.attempts_missing,
-        "parks": life.parks,
-        "replays": life.replays,
-        "reason": life.reason,
-        "detail": life.detail,
-        "dead_letter": str(life.letter) if life.letter else None,
-        "spent_ms": asdict(verdict.spent),
+        **report.model_dump(include=_SAME_IN_JSON),
+        "event": _text(history.event),
+        "near_names": _near_names(history),
+        "rests_on": history.rests_on,
+        "rests_at": _text(history.rests_at),
+        "due_at": _time(history.due_at_ms),
+        "gives_up_at": _time(report.gives_up_at_ms),
+        "occurred_at": _time(history.occurred_at_ms),
+        "accepted_at": _time(history.accepted_at_ms),
+        "delivered_at": _time(history.delivered_at_ms),
+        "since": _time(history.since_ms),
+        "attempts_without_record": history.attempts_missing,
+        "reason": history.reason,
+        "detail": history.detail,
+        "dead_letter": _text(history.dead_letter),
+        "spent_ms": report.spent.model_dump(exclude={"total"}),
         "timeline": [
             {
                 "at": _time(entry.at_ms),
@@ -202,12 +156,22 @@ def as_json(life: Life, verdict: Verdict) -> dict[str, Any]:
                 "detail": entry.detail,
                 "by": entry.by,
                 "run": entry.run,
-                "place": str(entry.place) if entry.place else None,
+                "place": _text(entry.place),
                 "record": entry.record and entry.record.model_dump(exclude_none=True),
             }
-            for entry in life.entries
+            for entry in history.entries
         ],
     }
+
+
+def _near_names(history: NotificationHistory) -> list[str]:
+    """Return what the event named wrong, perhaps."""
+    records = (entry.record for entry in history.entries if entry.record is not None)
+    return list(dict.fromkeys(name for record in records for name in record.near_names or ()))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _time(at_ms: int | None) -> str | None:

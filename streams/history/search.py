@@ -8,28 +8,26 @@ name, and only where we have no record it is looked for, in all partitions.
 
 from dataclasses import dataclass, field
 
-from streams.history.facts import Fact, Kind, kind_of, read_fact
+from streams.history.facts import Fact, read_fact, topic_kinds
 from streams.kafka.raw import Place
 from streams.kafka.reader import OnProgress, RecordReader, Span
 from streams.kafka.topics import TopicNames
 from streams.kafka.unread import unread_spans
-from streams.notification.profiles import TIERS
 from streams.settings import Settings
 
 
 @dataclass(slots=True)
-class Found:
-    """What was found, and how far the search went.
+class OrderRecords:
+    """What the records about an order say, and how far the search went.
 
     Attributes:
-        facts: of the order.
-        records: how many records were passed over in the search.
+        read: how many records were read for it.
         oldest_ms: of when the oldest attempts record is that was seen; None where there is none.
         looked_for_event: whether the source topics were searched too, as nothing was found elsewhere.
     """
 
     facts: list[Fact] = field(default_factory=list)
-    records: int = 0
+    read: int = 0
     oldest_ms: int | None = None
     looked_for_event: bool = False
 
@@ -45,7 +43,7 @@ async def search_order(
     *,
     since_ms: int | None = None,
     on_progress: OnProgress | None = None,
-) -> Found:
+) -> OrderRecords:
     """Return all that is known of an order.
 
     Args:
@@ -58,66 +56,60 @@ async def search_order(
     Raises:
         ReadFailed: the brokers can't be read.
     """
-    names, found = TopicNames(settings.topic_prefix), Found()
+    names, order = TopicNames(settings.topic_prefix), OrderRecords()
     key = order_id.encode()
-    topics: dict[str, Kind] = {
-        names.attempts: "attempts",
-        names.dead_letter: "dead-letter",
-        names.replay: "replay",
-        **{names.tier(wait): "tier" for wait in TIERS},
-    }
+    topics = topic_kinds(names)
     of_key = await reader.key_spans(*topics, key=key, since_ms=since_ms)
     for spans in (of_key.likely, of_key.rest):
         async for batch in reader.read(spans, on_progress):
-            found.records += len(batch)
+            order.read += len(batch)
             if batch[0].topic == names.attempts:
-                found.saw(batch[0].timestamp_ms)
-            found.facts += [read_fact(topics[r.topic], r) for r in batch if r.key == key]
-        if found.facts:
+                order.saw(batch[0].timestamp_ms)
+            order.facts += [read_fact(topics[r.topic], r) for r in batch if r.key == key]
+        if order.facts:
             break
-    if found.facts:
-        await _add_events(settings, reader, found)
+    if order.facts:
+        await _add_events(settings, reader, order)
     else:
         # Without a time: what no worker has settled yet; all the rest has left a record with us.
         if since_ms is None:
             spans = await unread_spans(settings, reader)
         else:
             spans = await reader.spans(*settings.source_topics, since_ms=since_ms)
-        await _look_for_event(reader, spans, order_id, found, on_progress)
-    return found
+        await _look_for_event(reader, spans, order_id, order, on_progress)
+    return order
 
 
-async def _add_events(settings: Settings, reader: RecordReader, found: Found) -> None:
+async def _add_events(settings: Settings, reader: RecordReader, order: OrderRecords) -> None:
     """Fetch the events that the facts name."""
-    names = TopicNames(settings.topic_prefix)
-    for origin in sorted({fact.origin for fact in found.facts if fact.origin}):
+    for origin in sorted({fact.origin for fact in order.facts if fact.origin}):
         try:
             place = Place.parse(origin)
         except ValueError:
             continue
-        if kind_of(place.topic, names, settings.source_topics) != "event":
+        if place.topic not in settings.source_topics:
             continue
         record = await reader.at(place)
         if record is not None:
             event = read_fact("event", record)
             # A topic that was created anew has other events at the old places.
-            if event.order_id in {fact.order_id for fact in found.facts}:
-                found.facts.append(event)
+            if event.order_id in {fact.order_id for fact in order.facts}:
+                order.facts.append(event)
 
 
 async def _look_for_event(
     reader: RecordReader,
     spans: list[Span],
     order_id: str,
-    found: Found,
+    order: OrderRecords,
     on_progress: OnProgress | None,
 ) -> None:
-    found.looked_for_event = True
+    order.looked_for_event = True
     key = order_id.encode()
     async for batch in reader.read(spans, on_progress):
-        found.records += len(batch)
+        order.read += len(batch)
         for record in batch:
             if key in (record.value or b""):  # most are not; reading JSON is slow
                 fact = read_fact("event", record)
                 if fact.order_id == order_id:
-                    found.facts.append(fact)
+                    order.facts.append(fact)

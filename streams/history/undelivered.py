@@ -4,19 +4,18 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 
-from streams.history.facts import Fact, Kind, read_fact
-from streams.history.life import Life, lives_of
+from streams.history.facts import Fact, read_fact, topic_kinds
+from streams.history.notification_history import NotificationHistory, histories_of
 from streams.kafka.reader import OnProgress, RecordReader, Span
 from streams.kafka.topics import TopicNames
-from streams.notification.profiles import TIERS
 
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """Lives without an acknowledgement, and how many records were read for them."""
+    """Notifications without an acknowledgement, and how many records were read for them."""
 
-    lives: tuple[Life, ...]
-    records: int
+    histories: tuple[NotificationHistory, ...]
+    read: int
 
 
 async def find_undelivered(
@@ -36,46 +35,43 @@ async def find_undelivered(
     """
     # The attempts say which are open; only of those are the other topics' records kept.
     attempts = await reader.spans(names.attempts, since_ms=since_ms)
-    facts, passed = await _open(reader, attempts, partner_id, on_progress)
-    topics: dict[str, Kind] = {
-        names.dead_letter: "dead-letter",
-        names.replay: "replay",
-        **{names.tier(wait): "tier" for wait in TIERS},
-    }
-    keys = {(mine[0].order_id or "").encode() for mine in facts.values()}
-    async for batch in reader.read(await reader.spans(*topics, since_ms=since_ms), on_progress):
-        passed += len(batch)
+    facts, read = await _open_notifications(reader, attempts, partner_id, on_progress)
+    kinds = topic_kinds(names)
+    del kinds[names.attempts]
+    keys = {(group[0].order_id or "").encode() for group in facts.values()}
+    async for batch in reader.read(await reader.spans(*kinds, since_ms=since_ms), on_progress):
+        read += len(batch)
         for record in batch:
             if record.key in keys:
-                fact = read_fact(topics[record.topic], record)
-                if (name := _name(fact)) in facts:
-                    facts[name].append(fact)
-    lives = (life for mine in facts.values() for life in lives_of(mine))
-    undelivered = [life for life in lives if life.standing != "delivered"]
-    return Undelivered(tuple(sorted(undelivered, key=lambda life: life.entries[0].at_ms)), passed)
+                fact = read_fact(kinds[record.topic], record)
+                if (notification := _notification_of(fact)) in facts:
+                    facts[notification].append(fact)
+    histories = [history for group in facts.values() for history in histories_of(group)]
+    undelivered = [history for history in histories if history.status != "delivered"]
+    undelivered.sort(key=lambda history: history.entries[0].at_ms)
+    return Undelivered(tuple(undelivered), read)
 
 
-async def _open(
+async def _open_notifications(
     reader: RecordReader, spans: list[Span], partner_id: str, on_progress: OnProgress | None
 ) -> tuple[dict[str, list[Fact]], int]:
-    """Return the attempts records of what is open, by notification, and how many records were passed."""
+    """Return the attempts records of what is open, by notification, and how many records were read."""
     facts: dict[str, list[Fact]] = defaultdict(list)
-    passed, needle = 0, json.dumps(partner_id, ensure_ascii=False).encode()
+    read, needle = 0, json.dumps(partner_id, ensure_ascii=False).encode()
     async for batch in reader.read(spans, on_progress):
-        passed += len(batch)
+        read += len(batch)
         for record in batch:
             if needle not in (record.value or b""):  # reading every record's JSON is slow
                 continue
             fact = read_fact("attempts", record)
-            said = fact.record
-            if said is None or fact.partner_id != partner_id or fact.order_id is None:
+            if fact.record is None or fact.partner_id != partner_id or fact.order_id is None:
                 continue
-            if said.decision == "delivered":
-                facts.pop(_name(fact), None)  # forgotten, or memory would grow with the traffic
-            elif said.decision != "absorbed":
-                facts[_name(fact)].append(fact)
-    return facts, passed
+            if fact.record.decision == "delivered":
+                facts.pop(_notification_of(fact), None)  # or memory would grow with the traffic
+            elif fact.record.decision != "absorbed":
+                facts[_notification_of(fact)].append(fact)
+    return facts, read
 
 
-def _name(fact: Fact) -> str:
+def _notification_of(fact: Fact) -> str:
     return fact.notification_id or fact.origin or fact.order_id or ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams.history.facts import Fact, Kind, read_fact
-from streams.history.words import rfc3339
+from streams.history.text import rfc3339
 from streams.kafka.raw import Place
 from streams.kafka.reader import OnProgress, RecordReader
 from streams.kafka.topics import TopicNames

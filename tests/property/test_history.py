@@ -1,4 +1,4 @@
-"""Whatever mixture of facts there is, it has lives, each life a verdict, and the time adds up."""
+"""Whatever mixture of facts there is, there are histories, each with a report, and the time adds up."""
 
 import json
 
@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.attempt_record import AttemptRecord
+from streams.history.assessment import Limits
 from streams.history.facts import Fact
-from streams.history.life import lives_of
-from streams.history.report import as_json, timeline
-from streams.history.verdict import Limits, verdict_on
+from streams.history.notification_history import histories_of
+from streams.history.report import as_json, details, report_on
 from streams.notification.decision import DeadLetterReason
 from streams.notification.outcome import Failure
 from streams.notification.profiles import PROFILES
@@ -83,28 +83,27 @@ def facts(draw):
     st.builds(Limits, st.integers(1, 10**5), st.integers(1, 10**4), st.integers(1, 10**6)),
     st.randoms(use_true_random=False),
 )
-def test_every_mixture_of_facts_has_lives_and_verdicts(given_facts, now, known_since, limits, rng):
+def test_every_mixture_of_facts_has_histories_and_reports(
+    given_facts, now, known_since, limits, rng
+):
     """No exception; no fact counts twice; the order of reading means nothing; the parts of the time are the whole."""
-    lives = lives_of(given_facts)
+    histories = histories_of(given_facts)
     unique = list({fact.place: fact for fact in given_facts}.values())
     rng.shuffle(unique)
-    assert lives_of(unique) == lives
-    for life in lives:
-        verdict = verdict_on(life, now, limits, known_since_ms=known_since)
-        spent = verdict.spent
-        parts = (
-            spent.upstream,
-            spent.us,
-            spent.partner,
-            spent.agreed,
-            spent.parked,
-            spent.set_aside,
-        )
+    assert histories_of(unique) == histories
+    for history in histories:
+        report = report_on(history, now, limits, known_since_ms=known_since)
+        parts = report.spent.model_dump(exclude={"total"}).values()
         assert min(parts) >= 0
-        assert sum(parts) == spent.total
-        assert [entry.at_ms for entry in life.entries] == sorted(e.at_ms for e in life.entries)
-        assert len(timeline(life, verdict, now)) >= len(life.entries)
-        assert verdict.sentence
-        assert verdict.next
-        assert not (verdict.overdue and verdict.state != "due")
-        json.dumps(as_json(life, verdict))
+        assert sum(parts) == report.spent.total
+        assert [entry.at_ms for entry in history.entries] == sorted(
+            entry.at_ms for entry in history.entries
+        )
+        parks = sum(entry.kind == "park" for entry in history.entries)
+        assert len(report.timeline) >= len(history.entries) - max(0, parks - 1)
+        assert report.sentence
+        assert report.next
+        assert not (report.overdue and report.state != "due")
+        json.dumps(as_json(history, report))
+        report.model_dump_json()
+        details(history, report, now)

@@ -5,11 +5,11 @@ import sqlite3
 from streams.console.ingest import Ingest
 from streams.console.reconcile import reconcile
 from streams.console.store import Store
-from streams.history.facts import kind_of
+from streams.history.facts import topic_kinds
 from streams.kafka.progress import Progress
-from tests.support.topics import NAMES, SOURCE, T0, TAGS, Payment, Topics
+from tests.support.topics import NAMES, SOURCE, T0, Payment, Topics
 
-KINDS = {topic: kind for topic, _ in TAGS if (kind := kind_of(topic, NAMES, (SOURCE,)))}
+KINDS = topic_kinds(NAMES, (SOURCE,))
 ATTEMPTS = (NAMES.attempts, 0)
 
 

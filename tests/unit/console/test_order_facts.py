@@ -7,7 +7,7 @@ import typer
 
 from streams.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
 from streams.commands.why import _address
-from streams.history.life import lives_of
+from streams.history.notification_history import histories_of
 from tests.support.topics import Payment
 
 
@@ -25,9 +25,9 @@ async def test_the_console_gives_every_fact_of_an_order(browse, topics):
     Payment(topics, "other").unanswered(100)
     async with browse(name=None) as browser:
         found = await ask(browser, "told")
-        (life,) = lives_of(found.facts)
-        assert (life.order_id, life.standing) == ("told", "delivered")
-        assert lives_of(browser.console.scene.store.facts_of("told")) == (life,)
+        (history,) = histories_of(found.facts)
+        assert (history.order_id, history.status) == ("told", "delivered")
+        assert histories_of(browser.console.scene.store.facts_of("told")) == (history,)
         assert found.oldest_ms is not None
 
 

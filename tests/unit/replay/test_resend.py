@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from schemas.attempt_record import AttemptRecord
-from streams.history.life import lives_of
+from streams.history.notification_history import histories_of
 from streams.kafka.decoding import decode_notification
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.records import header_text
@@ -37,8 +37,8 @@ def rebuild_from(*events):
 
 
 def life_of(tale):
-    (life,) = lives_of(tale.facts)
-    return replace(life, order_id=ORDER)
+    (history,) = histories_of(tale.facts)
+    return replace(history, order_id=ORDER)
 
 
 async def test_it_goes_back_as_its_event_has_it():

@@ -1,4 +1,4 @@
-"""Times, durations and answers in the words that command line and console share. No wall clock: `now` is passed in."""
+"""Times, durations, counts and answers as the command line and the console write them. `now` is passed in."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -50,9 +50,14 @@ def park_reason(why: str | None) -> str:
     return _PARKS.get(why or "", why or "its destination has no room")
 
 
-def times(count: int, what: str = "time") -> str:
-    """Return a number of things: `1 attempt`, `1,200 attempts`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str = "time") -> str:
+    """Return `1 attempt`, `1,200 attempts`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def verb(count: int, singular: str, form_for_many: str) -> str:
+    """Return the form of a verb that goes with so many."""
+    return singular if count == 1 else form_for_many
 
 
 def duration(ms: int) -> str:
@@ -117,8 +122,8 @@ def short_answer(record: AttemptRecord) -> str:
         return f"HTTP {record.http_status}"
     if record.failure is not None:
         claimed = f" ({record.result_status} {record.result_code or ''}".rstrip()
-        words = _FAILURES.get(record.failure, record.failure)
-        return f"{words}{claimed})" if record.result_status else words
+        text = _FAILURES.get(record.failure, record.failure)
+        return f"{text}{claimed})" if record.result_status else text
     if record.result_status is not None:
         return f"{record.result_status} {record.result_code or ''}".rstrip()
     return record.outcome or "no end recorded"

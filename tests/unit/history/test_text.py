@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.history.words import clock_time, distance, duration, park_reason, rfc3339, times
+from streams.history.text import clock_time, distance, duration, park_reason, plural, rfc3339
 
 NOW = 1_795_342_530_160  # 2026-11-22T10:15:30.160Z
 
@@ -29,7 +29,7 @@ def test_durations(ms, text):
 
 def test_numbers_and_reasons():
     """One thing or several; a reason that we have no words for is said as it stands."""
-    assert (times(1, "attempt"), times(1200)) == ("1 attempt", "1,200 times")
+    assert (plural(1, "attempt"), plural(1200)) == ("1 attempt", "1,200 times")
     assert park_reason("paused") == "the partner is paused in the partners file"
     assert (park_reason("other"), park_reason(None)) == ("other", "its destination has no room")
 
