@@ -4,8 +4,10 @@ Such a page holds a pair of comments, `<!-- table: NAME -->` and `<!-- end of ta
 """
 
 import json
+import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ import yaml
 
 from streams.capacity import Load, plan
 from streams.commands.capacity import size
+from streams.kafka import patches
 from streams.kafka.rights import RIGHTS
 from streams.notification.profiles import PROFILES
 
@@ -29,13 +32,15 @@ _PLACES: Final = {
 }
 
 
-def with_table(path: str, name: str, head: str, rows: Iterator[str] | list[str]) -> str:
-    """Return a page with one table anew.
+def with_table(
+    path: str, name: str, head: str, rows: Iterator[str] | list[str], text: str | None = None
+) -> str:
+    """Return a page with one table anew; of several on a page, each is given the text that the last returned.
 
     Raises:
         ValueError: the page has no place for it.
     """
-    text = (ROOT / path).read_text(encoding="utf-8")
+    text = (ROOT / path).read_text(encoding="utf-8") if text is None else text
     rule = " | ".join("---" for _ in head.split(" | "))
     lines = "\n".join(f"| {row} |" for row in (head, rule, *rows))
     between = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -107,6 +112,35 @@ def rights_rows() -> Iterator[str]:
         yield " | ".join([words, *cells])
 
 
+def patch_rows(*, of_process: bool) -> Iterator[str]:
+    """Return a row for each patch of a library, from its docstring."""
+    for found in pkgutil.iter_modules(patches.__path__):
+        module = import_module(f"{patches.__name__}.{found.name}")
+        if hasattr(module, "apply") == of_process:
+            title, *paragraphs = [
+                " ".join(text.split()) for text in (module.__doc__ or "").split("\n\n")
+            ]
+            upstream, removal = (
+                next(text for text in paragraphs if text.startswith(word)).removeprefix(word)
+                for word in ("Upstream: ", "Remove when: ")
+            )
+            replaced = ", ".join(f"`{name}`" for name in module.REPLACES)
+            name = module.__name__.rpartition(".")[2]
+            yield f"[`{name}`](../streams/kafka/patches/{name}.py) | {title} | {replaced} | {upstream} | {removal}"
+
+
+_PATCHES_PAGE: Final = "docs/library-patches.md"
+_PATCH_HEAD: Final = "File | What it does | Replaces | Upstream | Remove when"
+
+
+def patches_page() -> str:
+    """Return the page of patches with its two tables."""
+    page = with_table(_PATCHES_PAGE, "process patches", _PATCH_HEAD, patch_rows(of_process=True))
+    return with_table(
+        _PATCHES_PAGE, "object patches", _PATCH_HEAD, patch_rows(of_process=False), page
+    )
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "helm/payment-notifier/README.md": lambda: with_table(
         "helm/payment-notifier/README.md", "values", "Key | Default | Meaning", value_rows()
@@ -124,5 +158,6 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
         " | ".join(["Where", *(f"`{role}`" for role in RIGHTS)]),
         rights_rows(),
     ),
+    _PATCHES_PAGE: patches_page,
 }
 """The pages with a table of ours: the path from the root, and what returns the page's text."""

@@ -1,11 +1,15 @@
 """For `faust -A streams.app worker`: the application of role `main` or `retry`, by Faust's own command.
 
-Role `all` needs two applications in one process, which is what `notifier worker` runs.
+Role `all` needs two applications in one process, which is what `notifier worker` runs. The application is built when it is
+asked for: importing this module does nothing.
 """
 
 import sys
+from functools import cache
 
 from streams.clock import Clock
+from streams.kafka.app import NotifierApp
+from streams.kafka.patches import patch_workers
 from streams.partners import PartnersFile, PartnersFileError
 from streams.runtime import Runtime
 from streams.settings import SettingsError, load_settings
@@ -14,7 +18,16 @@ from streams.starting import check_brokers, refuse
 _USAGE = 2
 
 
-def _runtime() -> Runtime:
+def __getattr__(name: str) -> NotifierApp:
+    if name == "app":
+        return _application()
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+@cache
+def _application() -> NotifierApp:
+    patch_workers()
     try:
         settings = load_settings()
         if settings.role == "all":
@@ -29,7 +42,5 @@ def _runtime() -> Runtime:
         )
     except (SettingsError, PartnersFileError) as error:
         refuse(error.faults)
-    return Runtime(settings, partners, before_start=check_brokers)
-
-
-(app,) = _runtime().apps
+    (app,) = Runtime(settings, partners, before_start=check_brokers).apps
+    return app

@@ -1,6 +1,7 @@
 """The command `notifier`."""
 
 import sys
+from typing import Final
 
 import typer
 
@@ -19,6 +20,9 @@ from streams.commands.unreadable import unreadable_app
 from streams.commands.why import why
 from streams.commands.worker import worker
 
+_WITHOUT_KAFKA: Final = {"capacity", "demo", "keys", "ladder", "sandbox", "send-test"}
+"""Commands that make no client of aiokafka, or, as the rehearsal kit, one that shall be as others' are."""
+
 app = typer.Typer(
     name="notifier",
     help="Tells partners the result of a payment, signed, until they acknowledge it.",
@@ -26,6 +30,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def prepare(context: typer.Context) -> None:
+    """Patch aiokafka for every command that may make a client of it."""
+    if context.invoked_subcommand not in _WITHOUT_KAFKA:
+        from streams.kafka.patches import patch_clients  # noqa: PLC0415  # `--help` and the others need no aiokafka
+
+        patch_clients()
+
+
 app.command()(worker)
 app.add_typer(topics_app, name="topics")
 app.command()(check)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from streams.kafka.patches import patch_clients
 from streams.sandbox.broker import Broker
 from streams.sandbox.keys import make_keys
 from streams.sandbox.partner_process import PartnerProcess
@@ -12,6 +13,12 @@ from tests.support.deployment import Deployment
 
 # A shell that runs the tests in the background makes Ctrl-C ignored, for every child too; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patched_libraries():
+    """aiokafka as every program of ours has it; workers that tests start patch it themselves."""
+    patch_clients()
 
 
 @pytest.fixture(scope="session")

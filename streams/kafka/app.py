@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import faust
 from aiokafka.errors import KafkaError
-from faust.app.base import BootStrategy
 from faust.sensors import Monitor
 from faust.types import ConsumerMessage, StreamT
 
@@ -99,12 +98,6 @@ class Group:
     sources: frozenset[str] = frozenset()
 
 
-class _Boot(BootStrategy):
-    """What a worker starts."""
-
-    enable_web = False  # the runtime has the web port, once for both applications
-
-
 class _QuietMonitor(Monitor):
     """Faust's statistics without those of each record: ours are `streams.operate.metrics`."""
 
@@ -124,8 +117,6 @@ class _QuietMonitor(Monitor):
 
 class NotifierApp(faust.App):
     """A Faust application over the hardened transport."""
-
-    BootStrategy = _Boot
 
     connection: Connection
     between_fetches_seconds: float
@@ -291,6 +282,8 @@ def build_app(
         worker_redirect_stdouts=False,
         Monitor=_QuietMonitor,
     )
+    # The runtime has the web port, once for both applications; Faust's own command would start one whatever the setting.
+    app.boot_strategy.enable_web = False
     app.connection = connection
     app.between_fetches_seconds = group.between_fetches_seconds
     app.gives_way = group.gives_way

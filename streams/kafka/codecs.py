@@ -1,17 +1,14 @@
 """Decompresses batches, each to at most `MOST_BYTES`: a few kilobytes may hold gigabytes of zeros.
 
-aiokafka decompresses whatever comes, and a worker that runs out of memory is started again and reads the same batch.
-The brokers limit a batch's size on the wire only (`message.max.bytes`).
+`streams.kafka.patches.bounded_decompression` puts it in force. The brokers limit a batch's size on the wire only (`message.max.bytes`).
 """
 
 import struct
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import cramjam
-from aiokafka.record import default_records, legacy_records
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """A batch of Kafka's default size (1 MiB) may be compressed to a sixty-fourth; JSON comes to a tenth or so."""
@@ -159,17 +156,3 @@ _PRIMES: Final = (2654435761, 2246822519, 3266489917, 668265263, 374761393)
 _WORD: Final = struct.Struct("<I")
 _LZ4_FLAGS_AT: Final = 4  # behind the magic number
 _LZ4_HAS_SIZE: Final = 8
-
-
-def bound_decompression() -> None:
-    """Make aiokafka decompress so, in its C code as well."""
-    modules: list[Any] = [default_records, legacy_records]
-    with suppress(ImportError):  # where aiokafka runs without
-        from aiokafka.record._crecords import default_records as in_c  # noqa: PLC0415
-
-        modules.append(in_c)
-    for module in modules:
-        module.gzip_decode = gunzip
-        module.snappy_decode = unsnappy
-        module.lz4_decode = unlz4
-        module.zstd_decode = unzstd

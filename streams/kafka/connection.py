@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from streams.kafka.msk_iam import MskIam
 from streams.kafka.oauth import TokenFile, TokenServer
+from streams.kafka.patches import require_patches
 from streams.kafka.renewed import Renewed
-from streams.kafka.sessions import use_our_connections
 from streams.kafka.tokens import Tokens
 from streams.partners import Certificates, certificates_in, use_chain_rules
 from streams.partners.certificates import Kind
@@ -55,7 +55,7 @@ class Connection:
     """The `NOTIFIER_BROKERS` and `NOTIFIER_KAFKA_*` settings.
 
     Files are read again when they change, and tokens are renewed, once for the whole process: a new connection uses what
-    is in force then, and so does the renewal of a session (`streams.kafka.sessions`).
+    is in force then, and so does the renewal of a session (`streams.kafka.patches.sasl_sessions`).
 
     Attributes:
         brokers: bootstrap servers, `host:port`, comma separated.
@@ -89,7 +89,9 @@ class Connection:
         Raises:
             OSError: a file can't be read.
             ssl.SSLError: a file holds no certificate or key.
+            RuntimeError: the program has not patched aiokafka.
         """
+        require_patches()
         options: dict[str, Any] = {
             "bootstrap_servers": self.brokers,
             "client_id": client_id,
@@ -106,7 +108,6 @@ class Connection:
                 options["sasl_plain_password"] = password.present()
             # Of the other mechanisms aiokafka only hands it on, to a connection of ours.
             options["sasl_oauth_token_provider"] = password if tokens is None else tokens
-        use_our_connections()
         return options
 
     def certificates(self) -> list[Certificates]:

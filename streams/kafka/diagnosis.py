@@ -15,9 +15,9 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from streams.kafka.answer_times import NotAnswering
 from streams.kafka.connection import Connection
 from streams.kafka.msk_iam import MskIam
+from streams.kafka.patches.answer_times import NotAnswering
 from streams.kafka.tokens import TokenError, TokenRefused
 
 _PATIENCE_MS: Final = 5_000

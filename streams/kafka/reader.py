@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from streams.kafka.connection import Connection
 from streams.kafka.partitioning import where_written
 from streams.kafka.raw import Place, RawRecord
-from streams.kafka.unreadable import leave_out, read_every_batch
+from streams.kafka.unreadable import leave_out
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _STALLED_SECONDS: Final = 20.0
@@ -84,7 +84,6 @@ class RecordReader:
         self._started: AIOKafkaConsumer | None = None
 
     async def __aenter__(self) -> Self:
-        read_every_batch()
         try:
             consumer = AIOKafkaConsumer(
                 **self._connection.options(self._client_id),

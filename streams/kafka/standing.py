@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from streams.kafka.answer_times import know_brokers
 from streams.kafka.lanes import Lanes
+from streams.kafka.patches.answer_times import know_brokers
 from streams.kafka.progress import Progress, short_name
 from streams.kafka.records import Tag
 from streams.kafka.topic_ids import Topics, look_at_topics

@@ -17,7 +17,7 @@ from streams.kafka.progress import Progress
 from streams.kafka.raw import RawRecord
 from streams.kafka.reader import ReadFailed, _cannot, _raw
 from streams.kafka.records import Tag
-from streams.kafka.unreadable import leave_out, read_every_batch
+from streams.kafka.unreadable import leave_out
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _MOST_RECORDS: Final = 2000
@@ -54,7 +54,6 @@ class Tail:
         self._admin: AIOKafkaAdminClient = None
 
     async def __aenter__(self) -> Self:
-        read_every_batch()
         options = self._connection.options(self._client_id)
         try:
             self._consumer = AIOKafkaConsumer(

@@ -14,8 +14,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -31,19 +30,19 @@ from mode.threads import WorkerThread
 from mode.utils.futures import maybe_async
 
 from streams.kafka.connection import Connection
-from streams.kafka.fetches import PacedFetches
 from streams.kafka.lanes import Lanes
-from streams.kafka.moved_leaders import learn_of_moved_leaders
-from streams.kafka.nearby_copies import learn_of_nearby_copies
+from streams.kafka.patches.late_commits import hear_late_commits
+from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
+from streams.kafka.patches.nearby_copies import learn_of_nearby_copies
+from streams.kafka.patches.paced_fetches import pace_fetches
+from streams.kafka.patches.quick_close import close_quickly
 from streams.kafka.progress import Progress
 from streams.kafka.reading import Reading
 from streams.kafka.records import Tag
 from streams.kafka.standing import Report
-from streams.kafka.unreadable import Unreadable, read_every_batch, unreadable_of
+from streams.kafka.unreadable import Unreadable, unreadable_of
 
 log = logging.getLogger(__name__)
-
-read_every_batch()
 
 _FETCH_WAIT_MS = (
     250  # Faust: 1500. How long a partition that flows again may wait for a fetch already under way
@@ -53,7 +52,6 @@ _COMMIT_TIMEOUT_SECONDS = 5.0
 _BEGIN_TIMEOUT_SECONDS = (
     10.0  # two answers of brokers, and a busy machine; a rebalance may take 60 s
 )
-_CLOSE_SECONDS = 1.0
 _LEAST_PAUSE_SECONDS = 0.02  # between two commits, however long the first took
 _HANDED_OVER_IN_A_TURN = 16  # records, each some 0.1 ms
 _POLL_PATIENCE_SECONDS = 10.0  # a poll returns at least once a second
@@ -93,24 +91,6 @@ class _Task(WorkerThread):
 
     def stop(self) -> None:
         """Join nothing."""
-
-
-async def _close_soon(close: Callable[[], Awaitable[None]]) -> None:
-    """Close connections, and don't wait for long: over TLS both sides end one, and uvloop waits 30 s for the broker's."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(close(), _CLOSE_SECONDS)
-
-
-def _heard(commit: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> asyncio.Task[None]:
-    """Begin a commit that may end after everybody has stopped waiting for it: its error is not news then."""
-
-    def hear(task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            task.exception()
-
-    begun = asyncio.get_running_loop().create_task(commit(*args))
-    begun.add_done_callback(hear)
-    return begun
 
 
 class _Rest:
@@ -195,20 +175,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Start the consumer."""
         await super().on_start()
         consumer = self._ensure_consumer()
-        coordinator = consumer._coordinator  # noqa: SLF001  # aiokafka has no word for it
-        coordinator._do_commit_offsets = partial(_heard, coordinator._do_commit_offsets)  # noqa: SLF001
+        hear_late_commits(consumer)
         learn_of_moved_leaders(consumer)
         learn_of_nearby_copies(consumer)
         if pause := _ours(self.app).between_fetches_seconds:
-            fetcher = consumer._fetcher  # noqa: SLF001
-            fetch = fetcher._proc_fetch_request  # noqa: SLF001
-            fetcher._proc_fetch_request = PacedFetches(fetch, pause)  # noqa: SLF001
+            pace_fetches(consumer, pause)
 
     async def on_thread_stop(self) -> None:
         """Stop the consumer."""
         if self._consumer is not None:
-            client = self._consumer._client  # noqa: SLF001
-            client.close = partial(_close_soon, client.close)
+            close_quickly(self._consumer)
         try:
             await super().on_thread_stop()
         except asyncio.CancelledError:
@@ -259,9 +235,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return sum(
             len(consumer.partitions_for_topic(topic) or ()) for topic in consumer.subscription()
         )
-
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Do nothing: Faust's livelock detector watches acknowledgements that we don't make."""
 
 
 class Consumer(driver.Consumer):
@@ -416,7 +389,7 @@ class Consumer(driver.Consumer):
         """Do nothing: the lanes know what is unacknowledged."""
 
     async def verify_all_partitions_active(self) -> None:
-        """Do nothing, see `ConsumerThread.verify_event_path`."""
+        """Do nothing: Faust's livelock detector watches acknowledgements that we don't make."""
 
     async def _wait_next_records(self, timeout: float) -> Any:
         # With every partition held back Faust sleeps for a second, during which none can flow again.
@@ -432,9 +405,6 @@ class _NoProducer(base.Producer):
 
     async def on_start(self) -> None:
         """Connect to nothing."""
-
-    async def flush(self) -> None:
-        """Have nothing to flush."""
 
 
 class Transport(driver.Transport):

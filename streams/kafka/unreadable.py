@@ -2,7 +2,8 @@
 
 aiokafka raises such a batch's error from whichever poll comes to it. That ends a worker, again after each start, and
 takes with it the records of other partitions that the same poll had read already. Here the partition stands still, and
-is looked at again after a while: the next broker may have the batch whole.
+is looked at again after a while: the next broker may have the batch whole. `streams.kafka.patches.batch_reading` puts
+this in force.
 
 An operator lets a group pass with `notifier unreadable pass`, see docs/runbooks/NotifierUnreadable.md.
 """
@@ -21,8 +22,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 
 from streams.kafka.batches import RecordSet, offset_behind
-from streams.kafka.codecs import BatchTooLarge, bound_decompression
-from streams.kafka.fetches import fetch_fast
+from streams.kafka.codecs import BatchTooLarge
 from streams.kafka.raw import Place
 
 log = logging.getLogger(__name__)
@@ -212,12 +212,3 @@ def leave_out(consumer: AIOKafkaConsumer) -> list[Unreadable]:
                 *(at.place.offset, at.behind - 1, at.place.topic, at.place.partition),
             )
     return still
-
-
-def read_every_batch() -> None:
-    """Make every consumer of this process read so."""
-    fetch_fast()
-    bound_decompression()
-    fetcher.MemoryRecords = RecordSet
-    fetcher.PartitionRecords = PartitionRecords
-    fetcher.FetchResult = FetchResult

@@ -9,9 +9,8 @@ import faust
 import uvloop
 from mode.types import ServiceT
 
-from streams.kafka.answer_times import limit_waits
 from streams.kafka.app import NotifierApp
-from streams.kafka.closed_connections import translate_closed_connections
+from streams.kafka.patches import patch_workers
 
 _CTRL_C = 130
 
@@ -35,8 +34,7 @@ class NotifierWorker(faust.Worker):
 def run_worker(apps: Sequence[NotifierApp], logging_config: Mapping[str, Any]) -> NoReturn:
     """Run until a signal or a crash. Exits with 0, with 130 after Ctrl-C, with 1 after a crash."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    translate_closed_connections()
-    limit_waits()
+    patch_workers()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     first, *others = apps

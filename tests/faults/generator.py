@@ -16,13 +16,13 @@ from typing import Any, TextIO
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from streams.kafka.answer_times import limit_waits
+from streams.kafka.patches import answer_times
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id
 from tests.faults.mix import Planned, mix
 
 logging.disable(logging.CRITICAL)  # a broker that is away is what these tests are about
-limit_waits()  # aiokafka's own would hold up the load for all of them when one broker hangs
+answer_times.apply()  # aiokafka's own would hold up the load for all of them when one broker hangs
 
 _PATIENCE_MS = 90_000  # an outage of the broker shall delay events, not drop them
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka.moved_leaders import learn_of_moved_leaders
+from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
 from streams.sandbox.client import create_topic
 from streams.sandbox.cluster import Cluster
 from streams.sandbox.ledger_evidence import write_records

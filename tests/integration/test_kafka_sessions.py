@@ -10,7 +10,7 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError
 
 from streams.kafka.connection import connection_of
-from streams.kafka.sessions import OurConnection
+from streams.kafka.patches.sasl_sessions import OurConnection
 from streams.sandbox.payments import payment_event
 from tests.support.guarded import SESSION_SECONDS
 from tests.support.waiting import eventually

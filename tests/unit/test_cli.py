@@ -262,10 +262,10 @@ def test_a_worker_says_loudly_that_its_waits_are_shortened(environment):
     ],
 )
 def test_fausts_own_command_runs_one_role(environment, variables, code, told):
-    """`faust -A streams.app` imports the module; role all is two applications and needs `notifier worker`."""
+    """`faust -A streams.app` asks the module for its application; role all is two applications and needs `notifier worker`."""
     for name, value in variables.items():
         environment.setenv(name, value)
-    result = process("import streams.app")
+    result = process("from streams.app import app")
     assert result.returncode == code
     assert told in result.stderr
     assert "Traceback" not in result.stderr

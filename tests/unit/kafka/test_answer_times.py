@@ -10,9 +10,8 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import ListGroupsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from streams.kafka import answer_times
-from streams.kafka.answer_times import know_brokers, limit_waits
-from streams.kafka.closed_connections import translate_closed_connections
+from streams.kafka.patches import answer_times, closed_connections
+from streams.kafka.patches.answer_times import know_brokers
 
 _API_VERSIONS = 18
 _AN_HOUR_MS = 3_600_000
@@ -48,15 +47,13 @@ def limited(monkeypatch):
     """Put the limits in force for this test, and make them short."""
     for name in ("send", "connect", "_send_sasl_token"):
         monkeypatch.setattr(AIOKafkaConnection, name, getattr(AIOKafkaConnection, name))
-    monkeypatch.setattr(AIOKafkaConnection, "waits_are_limited", True, raising=False)
-    monkeypatch.delattr(AIOKafkaConnection, "waits_are_limited")
     monkeypatch.setattr(answer_times._cluster, "brokers", 0)
     monkeypatch.setattr(answer_times, "CONNECT_SECONDS", 0.1)
     monkeypatch.setattr(
         answer_times, "ANSWER_SECONDS", dict.fromkeys(answer_times.ANSWER_SECONDS, 0.1)
     )
-    limit_waits()
-    limit_waits()
+    answer_times.apply()
+    answer_times.apply()
 
 
 @pytest.mark.usefixtures("limited")
@@ -105,7 +102,7 @@ def test_a_wait_is_never_made_longer():
 @pytest.mark.usefixtures("limited")
 def test_both_ways_around_a_write_are_in_force():
     """That a closed connection is told as such does not depend on which of the two was put in force first."""
-    translate_closed_connections()
+    closed_connections.apply()
     assert hasattr(AIOKafkaConnection.send, "closed_is_told")
     assert AIOKafkaConnection.send.__wrapped__ is not None
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streams.kafka import codecs
 from streams.kafka.batches import NotGiven, RecordSet
-from streams.kafka.unreadable import PartitionRecords, read_every_batch
+from streams.kafka.unreadable import PartitionRecords
 from tests.support.batches import (
     CODECS,
     GZIP,
@@ -35,8 +35,6 @@ from tests.support.batches import (
 )
 
 CHECKED = True
-
-read_every_batch()
 
 
 def read(raw, position=0, aborted=None):

@@ -8,7 +8,7 @@ import uvloop
 from aiokafka.conn import CloseReason
 from aiokafka.errors import KafkaConnectionError
 
-from streams.kafka.closed_connections import translated
+from streams.kafka.patches.closed_connections import translated
 
 
 class Connection:

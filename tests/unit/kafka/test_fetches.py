@@ -1,7 +1,6 @@
-"""What a consumer asks of a broker, and its answers: `streams.kafka.fetches`."""
+"""What a consumer asks of a broker, and its answers: `streams.kafka.patches`."""
 
 import asyncio
-from importlib import import_module
 
 import pytest
 from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
@@ -10,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.kafka.batches import NotGiven
-from streams.kafka.fetches import FetchAnswer, PacedFetches, encode
+from streams.kafka.patches.fetch_encoding import FetchAnswer, encode
+from streams.kafka.patches.paced_fetches import PacedFetches
 from tests.unit.call.virtual_time import in_virtual_time
 
 i16, i32, i64 = (st.integers(-(2**bits), 2**bits - 1) for bits in (15, 31, 63))
@@ -41,8 +41,7 @@ def test_it_asks_what_aiokafka_asks(request_):
 
 
 def test_every_consumer_asks_so():
-    """Whoever imports the transport has aiokafka's fetcher go the short way."""
-    import_module("streams.kafka.transport")
+    """Once aiokafka was patched, as it is for all tests, its fetcher goes the short way."""
     assert FetchRequest_v11.encode is encode
     assert FetchRequest_v11.RESPONSE_TYPE is FetchAnswer
 

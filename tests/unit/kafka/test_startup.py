@@ -14,9 +14,9 @@ from aiokafka.errors import (
 )
 
 from streams.kafka import preflight, startup
-from streams.kafka.answer_times import NotAnswering
 from streams.kafka.connection import Connection
 from streams.kafka.diagnosis import KeptOut, knock
+from streams.kafka.patches.answer_times import NotAnswering
 from streams.kafka.preflight import Brokers, Unreachable, Unusable, prepare_start
 from streams.kafka.startup import FallingRate, reach_kafka
 from streams.kafka.tokens import TokenError, TokenRefused

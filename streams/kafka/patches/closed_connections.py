@@ -1,17 +1,25 @@
 """Makes aiokafka see a connection that uvloop has closed for what it is.
 
-Writing to a closed transport is an OSError with asyncio, or nothing; with uvloop it is a RuntimeError, which aiokafka
+Upstream: aiokafka's issue 1038; uvloop's issue 506.
+
+Why: writing to a closed transport is an OSError with asyncio, or nothing; with uvloop it is a RuntimeError, which aiokafka
 0.14 expects nowhere. It then ends tasks that must never end, the one that learns which brokers there are among them:
 after a broker's restart nobody finds the group's coordinator, and commits, heartbeats and the end of the consumer wait
 for ever; or it ends the worker.
+
+Remove when: aiokafka takes a RuntimeError of a closed transport for a closed connection, or uvloop raises an OSError.
 """
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError
+
+REPLACES: Final = tuple(
+    f"aiokafka.conn.AIOKafkaConnection.{name}" for name in ("send", "_send_sasl_token")
+)
 
 
 def translated(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,8 +40,8 @@ def translated(write: Callable[..., Any]) -> Callable[..., Any]:
     return write_or_close
 
 
-def translate_closed_connections() -> None:
-    """Put that in force, for every aiokafka client of this process. Once is enough; more does no harm."""
+def apply() -> None:
+    """Put the translation in force, for every aiokafka client of this process. Once is enough; more does no harm."""
     for name in ("send", "_send_sasl_token"):
         method = getattr(AIOKafkaConnection, name)
         if not hasattr(method, "closed_is_told"):

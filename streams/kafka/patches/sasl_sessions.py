@@ -1,16 +1,20 @@
 """Connections of ours: they use what is in force when they connect, and renew their SASL session before it ends.
 
-Credentials are renewed on disk while we run; aiokafka's clients keep those that they were made with.
+Upstream: aiokafka's issues 1015 and 1080, pull request 1105.
+
+Why: credentials are renewed on disk while we run; aiokafka's clients keep those that they were made with.
 
 A broker with `connections.max.reauth.ms` gives every connection a session, whatever its mechanism: at most so long, and
 never longer than the token that was shown. It closes a connection that asks for anything but a new authentication
-afterwards (KIP-368). aiokafka 0.14 reads how long a session lasts and does nothing about it (its issues 1015 and 1080,
-pull request 1105). It also takes an OAUTHBEARER token that the broker refuses for accepted, since it does not look at
+afterwards (KIP-368). aiokafka 0.14 reads how long a session lasts and does nothing about it. It also
+takes an OAUTHBEARER token that the broker refuses for accepted, since it does not look at
 the broker's reason, and fails at the next request with "connection closed".
 
 So every connection of this process is one of ours, which authenticates again on the same connection: with the first
 request after most of the session is over, once what is under way is answered; requests wait for it meanwhile. Nothing
-runs for a connection that nobody uses. When aiokafka does both, remove all but `connect` and the password.
+runs for a connection that nobody uses.
+
+Remove when: aiokafka renews sessions and looks at the reason of a refused token: all but `connect` and the password.
 """
 
 import asyncio
@@ -24,6 +28,8 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import SaslAuthenticateRequest, SaslHandShakeRequest
 
 from streams.kafka.renewed import Renewed
+
+REPLACES: Final = ("aiokafka.conn.AIOKafkaConnection",)
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +111,11 @@ class OurConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka ships
         return answer
 
 
-def use_our_connections() -> None:
-    """Put that in force, for every aiokafka client of this process. Once is enough; more does no harm."""
+def is_applied() -> bool:
+    """Tell whether every new connection of this process is one of ours."""
+    return aiokafka.conn.AIOKafkaConnection is OurConnection
+
+
+def apply() -> None:
+    """Make every new connection of this process one of ours. Once is enough; more does no harm."""
     aiokafka.conn.AIOKafkaConnection = OurConnection

@@ -1,22 +1,29 @@
-"""Makes fetches cheap: fewer of them, and both requests and answers at a tenth of the price.
+"""Makes both a fetch's request and its answer at a tenth of the price.
 
-aiokafka's consumer names all its partitions in each fetch; its general encoder makes some 20 calls for each of them, and
+Upstream: none filed known; aiokafka's issue 943 is another cost that grows with topics.
+
+Why: aiokafka's consumer names all its partitions in each fetch; its general encoder makes some 20 calls for each of them, and
 its decoder some 50. At a few hundred events a second, when an answer brings one or two records, the decoder alone was
-half of all the functions that a worker called.
+half of all the functions that a worker called. An error of the broker about single batches is also passed on as such,
+where aiokafka asks again at once, for ever.
+
+Remove when: aiokafka encodes and decodes fetches in C, or keeps incremental fetch sessions (KIP-227).
 """
 
-import asyncio
 import struct
-from collections.abc import Awaitable, Callable
 from io import BytesIO
 from struct import Struct
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.errors import CorruptRecordException, UnknownError
 from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
 from aiokafka.protocol.struct import Struct as AnyRequest
 
 from streams.kafka.batches import NotGiven
+
+REPLACES: Final = tuple(
+    f"aiokafka.protocol.fetch.FetchRequest_v11.{name}" for name in ("encode", "RESPONSE_TYPE")
+)
 
 _WANTED = Struct(
     ">iiiibiii"
@@ -113,33 +120,7 @@ class FetchAnswer(FetchResponse_v11):  # type: ignore[misc]  # aiokafka ships no
             raise ValueError(message) from exc
 
 
-def fetch_fast() -> None:
+def apply() -> None:
     """Make every consumer of this process write requests and read answers so."""
     FetchRequest_v11.encode = encode
     FetchRequest_v11.RESPONSE_TYPE = FetchAnswer
-
-
-class PacedFetches:
-    """Makes fetches with a pause between them, for each broker.
-
-    Each fetch names every partition of its group: to fetch single records from many partitions costs more than all the
-    rest that is done with them.
-
-    Args:
-        fetch: makes one, as aiokafka's fetcher does.
-        seconds: from one to the next, at least.
-    """
-
-    def __init__(self, fetch: Callable[[Any, int, Any], Awaitable[bool]], seconds: float) -> None:
-        self._fetch, self._seconds = fetch, seconds
-        self._next: dict[int, float] = {}
-
-    async def __call__(self, assignment: Any, node_id: int, request: Any) -> bool:  # noqa: ANN401  # aiokafka ships no types
-        """Make one when its time has come. Returns whether records came."""
-        loop = asyncio.get_running_loop()
-        try:
-            await asyncio.sleep(max(self._next.get(node_id, 0.0) - loop.time(), 0.0))
-        except asyncio.CancelledError:
-            return False  # what aiokafka's says when it is cancelled
-        self._next[node_id] = loop.time() + self._seconds
-        return await self._fetch(assignment, node_id, request)

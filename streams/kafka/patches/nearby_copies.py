@@ -1,11 +1,19 @@
-"""Follower fetching (KIP-392): what aiokafka 0.14 leaves out.
+"""Finds the copy of a partition nearby that a leader names (follower fetching, KIP-392).
 
-A leader that sends a reader to a copy nearby gives it no records. Where aiokafka does not know the copy's broker, because
+Upstream: none filed known; aiokafka's pull request 1159 brought follower fetching.
+
+Why: a leader that sends a reader to a copy nearby gives it no records. Where aiokafka does not know the copy's broker, because
 that was away when it looked last, it goes to the leader again and is sent away again, until it looks in five minutes:
 nothing is read of the partition meanwhile.
+
+Remove when: aiokafka asks for new metadata when it is sent to a broker that it does not know.
 """
 
+from typing import Final
+
 from aiokafka import AIOKafkaConsumer, TopicPartition
+
+REPLACES: Final = ("aiokafka.consumer.fetcher.Fetcher._update_preferred_read_replica",)
 
 
 def learn_of_nearby_copies(consumer: AIOKafkaConsumer) -> None:

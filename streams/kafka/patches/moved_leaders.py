@@ -1,14 +1,20 @@
-"""What aiokafka 0.14 leaves out when the leader of a partition has moved.
+"""Finds the leader of a partition that has moved since a consumer looked.
 
-Where a partition begins and ends is asked of its leader. One that leads no longer says so; aiokafka asks it again, and
+Upstream: none filed known in aiokafka; the Java client had the like of it (KAFKA-9535).
+
+Why: where a partition begins and ends is asked of its leader. One that leads no longer says so; aiokafka asks it again, and
 again, until it looks who leads in five minutes. A fetch would have it look at once, but none is made from a broker that
 a partition's beginning is asked of. A group that begins on a partition without offsets would stand still for so long.
+
+Remove when: aiokafka's `_proc_offset_request` asks for new metadata when a broker says that it leads no more.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
+
+REPLACES: Final = ("aiokafka.consumer.fetcher.Fetcher._proc_offset_request",)
 
 
 def learn_of_moved_leaders(consumer: AIOKafkaConsumer) -> None:

@@ -1,10 +1,14 @@
 """How long a worker waits for a broker's answer: by what was asked, and not one time-out for all.
 
-aiokafka has a single time-out, for connecting as well, and joining a group needs a long one: the answer comes when the
-slowest member has let go of its partitions. A broker whose machine is gone without a word (no power, cut off) would
+Upstream: aiokafka's issues 576 (closed; the first connection only) and 876.
+
+Why: aiokafka has a single time-out, for connecting as well, and joining a group needs a long one: the answer comes when
+the slowest member has let go of its partitions. A broker whose machine is gone without a word (no power, cut off) would
 hold up everything for as long: aiokafka makes one connection after the other, also those to brokers that are well, and
 asks any broker who leads what. The controller lets others lead after `broker.session.timeout.ms`, 9 s by default; not
 much longer may a client wait for the old leader.
+
+Remove when: aiokafka has time-outs for connecting and for short questions, and connects to several brokers at once.
 """
 
 import asyncio
@@ -64,6 +68,9 @@ class NotAnswering(KafkaConnectionError):  # type: ignore[misc]  # noqa: N818  #
     """Not called: it did not answer the last call, a moment ago."""
 
 
+REPLACES: Final = tuple(f"aiokafka.conn.AIOKafkaConnection.{name}" for name in ("send", "connect"))
+
+
 def _by_request(send: Callable[..., Any]) -> Callable[..., Any]:
     """Return aiokafka's `send` with the time-out of the request."""
 
@@ -78,6 +85,7 @@ def _by_request(send: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             self._request_timeout = whole
 
+    send_with_limit.limits_waits = True  # type: ignore[attr-defined]  # our own mark; other wrappers copy it
     return send_with_limit
 
 
@@ -108,9 +116,8 @@ def _soon(connect: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
     return connect_soon
 
 
-def limit_waits() -> None:
-    """Put that in force, for every aiokafka client of this process. Once is enough; more does no harm."""
-    if not hasattr(AIOKafkaConnection, "waits_are_limited"):
-        AIOKafkaConnection.waits_are_limited = True
+def apply() -> None:
+    """Put the limits in force, for every aiokafka client of this process. Once is enough; more does no harm."""
+    if not hasattr(AIOKafkaConnection.send, "limits_waits"):
         AIOKafkaConnection.send = _by_request(AIOKafkaConnection.send)
         AIOKafkaConnection.connect = _soon(AIOKafkaConnection.connect)
