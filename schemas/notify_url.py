@@ -7,6 +7,7 @@ its own script. `NotifyUrl.of` brings them to one. What is signed and sent, path
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -25,6 +26,7 @@ _FORM: Final = re.compile(
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_WITH_PORT: Final = re.compile(r"(?P<host>[^:\[\]]+|\[[^\[\]]*\]):(?P<port>0*[0-9]{1,5})", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER: Final = re.compile(
     r"[0-9]+|0x[0-9a-f]*"
@@ -56,12 +58,16 @@ class NotifyUrl:
         host: as it is compared, looked up, and named to the server: no final dot, lower case, ASCII; an IPv6 address
             without brackets.
         is_address: whether the host is an IP address.
+        port: where the server listens.
+        server: host and port, always with the port; an IPv6 address in brackets.
         path: path and query to the byte as the URL has them; what is signed and put on the wire.
     """
 
     origin: str
     host: str
     is_address: bool
+    port: int
+    server: str
     path: str
 
     @classmethod
@@ -72,6 +78,14 @@ class NotifyUrl:
             ValueError: it is no notify URL, or its host none that two programs would read alike.
         """
         return _taken_apart(url)
+
+    def is_among(self, allowed_hosts: AbstractSet[str]) -> bool:
+        """Tell whether a list names this server: its host, or the host with this port.
+
+        Args:
+            allowed_hosts: each as `allowed_host` returns it.
+        """
+        return self.host in allowed_hosts or self.server in allowed_hosts
 
 
 def origin_of(url: str) -> str:
@@ -96,6 +110,36 @@ def host_of(name: str) -> str:
     return _host_of(name)[0]
 
 
+def allowed_host(text: str) -> str:
+    """Return the one spelling of `host` or `host:port`; an IPv6 address with a port has brackets.
+
+    Raises:
+        ValueError: as `host_of`, or the port is none.
+    """
+    found = _WITH_PORT.fullmatch(text)
+    if found is None:
+        return host_of(text)
+    return server_of(host_of(found["host"]), _port(found["port"]))
+
+
+def server_of(host: str, port: int) -> str:
+    """Return the one spelling of a server: `host:port`, an IPv6 address in brackets.
+
+    Args:
+        host: as `host_of` returns it.
+        port: where it listens.
+    """
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65535:  # noqa: PLR2004  # RFC 6335
+        message = "the port is not between 1 and 65535"
+        raise ValueError(message)
+    return port
+
+
 def _form(url: str) -> re.Match[str]:
     if len(url) > MAX_LENGTH:
         message = f"{len(url)} characters; a notify URL has at most {MAX_LENGTH}"
@@ -104,9 +148,8 @@ def _form(url: str) -> re.Match[str]:
     if form is None:
         message = "expected an absolute https URL, path and query in ASCII, without user, password and fragment"
         raise ValueError(message)
-    if form["port"] is not None and not 1 <= int(form["port"]) <= 65535:  # noqa: PLR2004  # RFC 6335
-        message = "the port is not between 1 and 65535"
-        raise ValueError(message)
+    if form["port"] is not None:
+        _port(form["port"])
     if not form["host"].isascii():
         _ascii(form["host"].removesuffix("."))
     return form
@@ -118,12 +161,15 @@ def _taken_apart(url: str) -> NotifyUrl:
     scheme = form["scheme"].lower()
     host, is_address = _host_of(form["host"])
     port = int(form["port"] or _DEFAULT_PORTS[scheme])
-    shown = f"[{host}]" if ":" in host else host
+    server = server_of(host, port)
     path = form["path"]
+    shown = server.removesuffix(f":{port}") if port == _DEFAULT_PORTS[scheme] else server
     return NotifyUrl(
-        origin=f"{scheme}://{shown}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}"),
+        origin=f"{scheme}://{shown}",
         host=host,
         is_address=is_address,
+        port=port,
+        server=server,
         path=path if path.startswith("/") else f"/{path}",
     )
 

@@ -188,7 +188,8 @@ class Settings(KafkaSettings):
     )
     egress_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
         (),
-        description="CIDRs that may be called although private, loopback, link-local or metadata",
+        description="CIDRs that may be called although private, loopback, link-local or metadata, and on every"
+        " port",
     )
     egress_deny: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
         (),

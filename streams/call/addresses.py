@@ -75,7 +75,7 @@ class EgressNetworks:
         inner = self._inner(address)
         if any(address in network or inner in network for network in self.deny):
             return "an address that NOTIFIER_EGRESS_DENY names"
-        if any(address in network or inner in network for network in self.allow):
+        if self.allows(address):
             return None
         for network, kind in _NOT_PUBLIC:
             if inner in network:
@@ -83,6 +83,11 @@ class EgressNetworks:
         if isinstance(inner, ipaddress.IPv6Address) and inner not in _GLOBAL_UNICAST:
             return f"a reserved address{_ALLOW_HINT}"
         return None
+
+    def allows(self, address: Address) -> bool:
+        """Tell whether `NOTIFIER_EGRESS_ALLOW` names this address; `NOTIFIER_EGRESS_DENY` may name it too."""
+        inner = self._inner(address)
+        return any(address in network or inner in network for network in self.allow)
 
     def _inner(self, address: Address) -> Address:
         if isinstance(address, ipaddress.IPv6Address):

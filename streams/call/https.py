@@ -123,7 +123,12 @@ class Caller:
         """
         started_at_ms = self._clock.now_ms()
         try:
-            target = self._guard.check_url(url, partner.allowed_hosts)
+            target = self._guard.check_url(
+                url,
+                partner.allowed_hosts,
+                partner.named_servers,
+                by_proxy=partner.proxy is not None,
+            )
         except DestinationBlocked as exc:
             return self._blocked(exc, started_at_ms, url_origin="", signing_seconds=0.0)
         now = request_time(started_at_ms, partner.request_time_format)
@@ -224,7 +229,12 @@ class Caller:
         self.discard([partner.partner_id])
         client = PartnerClient(
             partner.tls or public_tls(),
-            CheckedResolver(self._guard, Lookups(self._lookup, self._lookup_threads), self._turns),
+            CheckedResolver(
+                self._guard,
+                Lookups(self._lookup, self._lookup_threads),
+                self._turns,
+                partner.named_servers,
+            ),
             self._user_agent,
             proxy=partner.proxy,
             sources=self._sources,

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -27,12 +28,20 @@ class CheckedResolver(AbstractResolver):
         guard: the rules.
         lookups: the partner's.
         turns: how often each host was looked up, by all partners of the worker.
+        named_servers: those that the partner's entry names with their port.
     """
 
-    def __init__(self, guard: Guard, lookups: Lookups, turns: dict[str, int]) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        lookups: Lookups,
+        turns: dict[str, int],
+        named_servers: AbstractSet[str] = frozenset(),
+    ) -> None:
         self._guard = guard
         self._lookups = lookups
         self._turns = turns
+        self._named_servers = named_servers
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -44,13 +53,14 @@ class CheckedResolver(AbstractResolver):
 
         Raises:
             OSError: there are none, or the look-up failed.
-            DestinationBlocked: one of them is forbidden.
+            DestinationBlocked: one of them is forbidden, or forbidden on this port.
         """
         addresses = await self.unchecked(host)
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "no addresses")
+        port_is_open = self._guard.port_is_open(host, port, self._named_servers)
         for address in addresses:
-            self._guard.check_address(address)
+            self._guard.check_address(address, port_is_open=port_is_open)
         if len(addresses) > 1:
             addresses = self._in_turn(host, addresses)
         return [

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from schemas.notify_url import NotifyUrl
 from streams.notification.intake import PartnerTerms
 from streams.partners.certificates import expiry_warnings
 from streams.partners.entry import Entry
@@ -104,6 +105,7 @@ def load_partners(
             before = (known or {}).get(partner_id)
             same = before is not None and before.fingerprint == partner.fingerprint
             partners[partner_id] = before if same and before is not None else partner
+            warnings += [f"{where}.{warning}" for warning in _unreachable(partner)]
         soon = expiry_warnings(iter(files.certificates.values()), now_seconds)
         warnings += [f"{where}: {warning}" for warning in soon]
         warnings += [f"{where}: {shown(name)}: {why}" for name, why in files.exposed.items()]
@@ -149,12 +151,24 @@ def _fingerprint(raw: object, files: Files) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _unreachable(partner: Partner) -> Iterator[str]:
+    """Yield why no call to its own notify_url will be made. Its host's addresses are not known here."""
+    url, hosts = partner.terms.notify_url, partner.allowed_hosts
+    if url is not None and hosts is not None and not NotifyUrl.of(url).is_among(hosts):
+        yield (
+            "notify_url: seen a host (with its port) that is not in allowed_hosts, so that every notification to it is dead-lettered"
+            " blocked-destination; expected one of allowed_hosts"
+        )
+
+
 def _partner(partner_id: str, entry: Entry, files: Files, fingerprint: str) -> Partner:
     if entry.signing_keys is not None:
         keys = [(key.version, key.file, key.from_seconds) for key in entry.signing_keys]
     else:
         assert entry.private_key_file is not None  # noqa: S101  # the entry's own check
         keys = [(entry.key_version or "1", entry.private_key_file, float("-inf"))]
+    hosts = frozenset(entry.allowed_hosts or ())
+    own = () if entry.notify_url is None else (NotifyUrl.of(entry.notify_url).server,)
     return Partner(
         partner_id=partner_id,
         client_id=entry.client_id,
@@ -163,7 +177,8 @@ def _partner(partner_id: str, entry: Entry, files: Files, fingerprint: str) -> P
         ),
         peer_keys=MappingProxyType(entry.peer_public_key_files),
         require_signed_response=entry.require_signed_response,
-        allowed_hosts=None if entry.allowed_hosts is None else frozenset(entry.allowed_hosts),
+        allowed_hosts=hosts or None,
+        named_servers=hosts.union(own),
         max_in_flight=entry.max_in_flight,
         rate_limit_per_second=entry.rate_limit_per_second,
         request_time_format=entry.request_time_format,

@@ -40,7 +40,9 @@ class Partner:
         signing_keys: ours; the newest that is in force signs.
         peer_keys: the partner's, by version.
         require_signed_response: for all its profiles, or None for each profile's own rule.
-        allowed_hosts: the only hosts that its URLs may name, each in its one spelling; None for any.
+        allowed_hosts: the only hosts (`host`) and servers (`host:port`) that its URLs may name, each in its one spelling;
+            None for any.
+        named_servers: what its entry names with a port, `host:port`: servers of `allowed_hosts`, and its notify_url's.
         max_in_flight: calls at once for a destination, in the whole deployment.
         rate_limit_per_second: calls for a destination, in the whole deployment; None for no limit.
         request_time_format: of Request-Time.
@@ -70,6 +72,7 @@ class Partner:
     tls: ssl.SSLContext | None
     terms: PartnerTerms
     fingerprint: str
+    named_servers: frozenset[str] = frozenset()
     refuse_stale_responses: bool = False
     agent_token: str | None = field(default=None, repr=False)
     proxy: Proxy | None = None

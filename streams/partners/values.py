@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from pydantic import ValidationInfo
 
 from schemas.iso8601 import typed_ms
-from schemas.notify_url import check_notify_url, host_of, origin_of
+from schemas.notify_url import allowed_host, check_notify_url, origin_of
 from streams.notification.profiles import PROFILES
 from streams.partners.files import Files
 from streams.partners.yaml_text import Written
@@ -141,12 +141,13 @@ def profile(name: str) -> str:
 
 
 def host(name: str) -> str:
-    """Return a host as it is compared: in its one spelling."""
+    """Return a host, or a host with a port, as it is compared: in its one spelling."""
     try:
-        return host_of(name)
+        return allowed_host(name)
     except ValueError as exc:
         message = (
-            f"expected a host name like open-sea.example.com, without scheme, port and path ({exc})"
+            "expected a host name like open-sea.example.com, or with a port open-sea.example.com:8443,"
+            f" without scheme and path ({exc})"
         )
         raise ValueError(message) from exc
 

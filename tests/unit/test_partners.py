@@ -159,6 +159,29 @@ def test_the_contracts_example_loads(write, rsa_key):
     assert partner.terms.notify_url == "https://open-sea.example.com/notify"
 
 
+def test_allowed_hosts_may_name_ports(entry):
+    """Each in its one spelling; its own notify_url's server is named too, without being a host that events may name."""
+    hosts = "[A.example., 'B.example:08443', '::1', '[0::1]:9443', '8.8.8.8:444']"
+    url = "https://a.example:7443/x"
+    partner = load_partners(entry(allowed_hosts=hosts, notify_url=url), NOW)["one"]
+    listed = frozenset({"a.example", "b.example:8443", "::1", "[::1]:9443", "8.8.8.8:444"})
+    assert partner.allowed_hosts == listed
+    assert partner.named_servers == listed | {"a.example:7443"}
+    alone = load_partners(entry(notify_url=url), NOW)["one"]
+    assert alone.allowed_hosts is None
+    assert alone.named_servers == frozenset({"a.example:7443"})
+
+
+@pytest.mark.parametrize("hosts", ["[b.example]", "['a.example:8443']", "['a.example:443']"])
+def test_a_notify_url_that_is_not_allowed_is_warned_about(entry, hosts):
+    """What `allowed_hosts` does not name is never called: that is known before the first notification."""
+    loaded = load_partners(entry(allowed_hosts=hosts, notify_url="https://a.example:7443/x"), NOW)
+    (warning,) = loaded.warnings
+    assert warning.startswith("partners.one.notify_url: ")
+    assert "allowed_hosts" in warning
+    assert "blocked-destination" in warning
+
+
 def test_defaults(entry):
     """What an entry leaves out has the contract's default."""
     partner = load_partners(entry(), NOW)["one"]
@@ -365,7 +388,10 @@ def test_pkcs1_and_several_signing_keys(entry):
         ({"notify_url": "https://x.example/#f"}, "notify_url", "fragment"),
         ({"allowed_hosts": "[]"}, "allowed_hosts", "at least 1 item"),
         ({"allowed_hosts": "['https://x.example']"}, "allowed_hosts.0", "expected a host name"),
-        ({"allowed_hosts": "['x.example:443']"}, "allowed_hosts.0", "expected a host name"),
+        ({"allowed_hosts": "['x.example:0']"}, "allowed_hosts.0", "between 1 and 65535"),
+        ({"allowed_hosts": "['x.example:65536']"}, "allowed_hosts.0", "between 1 and 65535"),
+        ({"allowed_hosts": "['x.example:https']"}, "allowed_hosts.0", "or with a port"),
+        ({"allowed_hosts": "['x.example:443/x']"}, "allowed_hosts.0", "expected a host name"),
         ({"allowed_hosts": "['*.example']"}, "allowed_hosts.0", "expected a host name"),
         ({"allowed_hosts": "['\u00fc\u3002\u3002x']"}, "allowed_hosts.0", "expected a host name"),
         (

@@ -50,6 +50,22 @@ async def test_hosts_outside_the_partners_list_are_blocked(raw_server, caller, p
     assert server.requests[0].headers["host"] == f"partner.example:{server.port}"
 
 
+async def test_a_port_that_nobody_named_is_not_called(raw_server, make_caller, partner):
+    """A public address is called on 443 and on what the entry names; an operator's own address on every port."""
+    async with raw_server() as server:
+        async with make_caller(lookup=lambda _host: ["8.8.8.8"]) as caller:
+            call = await caller.call(partner, server.url(), BODY, signed_answer=True)
+        assert isinstance(call.outcome, Blocked)
+        assert call.outcome.why.startswith("the port is not 443")
+        assert (call.request_left, call.url_origin) == (
+            RequestLeft.NO,
+            f"https://localhost:{server.port}",
+        )
+        async with make_caller() as caller:
+            call = await caller.call(partner, server.url(), BODY, signed_answer=True)
+        assert call.outcome == SUCCESS
+
+
 class Rebinding:
     """A name server that says something else each time."""
 

@@ -88,14 +88,16 @@ def through(raw_server, make_caller, partner):
     """Call a partner twice through a proxy; return the calls, and the partner."""
 
     async def through(proxy, tls=None, authorization=None, partner_tls=None):
-        behind = replace(
-            partner,
-            proxy=Proxy("proxy.example", proxy.port, tls, authorization),
-            allowed_hosts=frozenset({"localhost"}),
-            tls=partner_tls or partner.tls,
-        )
         # the guard allows nothing private: through a proxy no address of the partner is looked up here
         async with raw_server() as server, make_caller(Guard()) as caller:
+            named = frozenset({f"localhost:{server.port}"})
+            behind = replace(
+                partner,
+                proxy=Proxy("proxy.example", proxy.port, tls, authorization),
+                allowed_hosts=named,
+                named_servers=named,
+                tls=partner_tls or partner.tls,
+            )
             calls = [
                 await caller.call(behind, server.url("/tell?x=1"), BODY, signed_answer=True)
                 for _ in range(2)
@@ -194,7 +196,10 @@ async def test_a_silent_proxy_costs_no_more_than_the_attempts_time(make_caller, 
     listening = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     behind = replace(
-        partner, proxy=Proxy("p.example", port, None, None), attempt_timeout_seconds=1.0
+        partner,
+        proxy=Proxy("p.example", port, None, None),
+        named_servers=frozenset({"localhost:9"}),
+        attempt_timeout_seconds=1.0,
     )
     async with listening, make_caller() as caller:
         call = await caller.call(behind, "https://localhost:9/", BODY, signed_answer=True)
@@ -206,14 +211,14 @@ async def test_a_silent_proxy_costs_no_more_than_the_attempts_time(make_caller, 
 
 
 async def test_a_proxy_is_no_way_round_the_egress_rules(forward_proxy, make_caller, partner):
-    """A literal private address and a host that is not listed are refused before the proxy is asked."""
+    """A private address, a host that is not listed and a port that nobody named are refused before the proxy is asked."""
     async with forward_proxy() as proxy, make_caller(Guard()) as caller:
         behind = replace(
             partner,
             proxy=Proxy("proxy.example", proxy.port, None, None),
             allowed_hosts=frozenset({"listed.example", "10.0.0.1"}),
         )
-        for url in ("https://10.0.0.1/", "https://other.example/"):
+        for url in ("https://10.0.0.1/", "https://other.example/", "https://listed.example:22/"):
             call = await caller.call(behind, url, BODY, signed_answer=True)
             assert isinstance(call.outcome, Blocked)
     assert proxy.asked == []

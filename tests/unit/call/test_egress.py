@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
+from schemas.notify_url import NotifyUrl
 from streams.call.addresses import EgressNetworks
 from streams.call.egress import DestinationBlocked, Guard
 from streams.call.lookups import Lookups
@@ -380,7 +381,7 @@ def test_odd_urls(url):
 @pytest.mark.parametrize(("url", "parts"), GOOD_URLS.items())
 def test_good_urls_keep_path_and_query_to_the_byte(url, parts):
     """Path and query stay as they are, and both who connects and who names the host read the origin that was checked."""
-    target = Guard().check_url(url, None)
+    target = Guard().check_url(url, None, {NotifyUrl.of(url).server})
     assert (target.origin, target.path) == parts
     assert str(URL(target.origin).origin()) == target.origin
     assert httpx.URL(target.origin).netloc.decode() == target.origin.partition("://")[2]
@@ -442,7 +443,7 @@ def test_plain_http_only_when_allowed():
 def test_allowed_hosts_are_exact():
     """A partner's list names hosts whole; a name that ends or starts alike is another."""
     hosts = frozenset({"open.example", "8.8.8.8"})
-    for url in ("https://open.example/", "https://OPEN.Example:8443/x", "https://8.8.8.8/"):
+    for url in ("https://open.example/", "https://OPEN.Example:443/x", "https://8.8.8.8/"):
         Guard().check_url(url, hosts)
     for url in (
         "https://evil.example/",
@@ -455,6 +456,104 @@ def test_allowed_hosts_are_exact():
             Guard().check_url(url, hosts)
     with pytest.raises(DestinationBlocked, match="loopback"):
         Guard().check_url("https://127.0.0.1/", frozenset({"127.0.0.1"}))
+
+
+OWN = frozenset({"own.example:9443", "8.8.8.8:9443", "[2606:4700:4700::1111]:9443"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://8.8.8.8:22/",
+        "https://8.8.8.8:80/",
+        "https://8.8.8.8:8443/",
+        "https://1.1.1.1:9443/",
+        "https://[2606:4700:4700::1111]:25/",
+        "https://[64:ff9b::8.8.8.8]:5432/",
+    ],
+)
+def test_a_port_that_nobody_named_is_closed_at_public_addresses(url):
+    """443 is called, and what the partner's entry names with its host; the message says what to do."""
+    with pytest.raises(
+        DestinationBlocked, match=r"not 443, .*add the host with its port .* to allowed_hosts"
+    ):
+        Guard().check_url(url, None, OWN)
+
+
+@pytest.mark.parametrize(
+    ("url", "allow_http"),
+    [
+        ("https://8.8.8.8/", False),
+        ("https://8.8.8.8:0443/", False),
+        ("https://8.8.8.8:9443/", False),
+        ("https://[2606:4700:4700:0::1111]:9443/", False),
+        ("http://8.8.8.8/", True),
+        ("http://8.8.8.8:443/", True),
+    ],
+)
+def test_a_port_that_is_open(url, allow_http):
+    """443 at any public address, 80 too where plain http is allowed, and the servers that the entry names."""
+    Guard(allow_http=allow_http).check_url(url, None, OWN)
+
+
+def test_a_port_is_closed_where_plain_http_is_allowed_too():
+    """NOTIFIER_ALLOW_HTTP opens 80 beside 443, nothing else."""
+    with pytest.raises(DestinationBlocked, match="not 80 or 443"):
+        Guard(allow_http=True).check_url("http://8.8.8.8:8080/", None)
+
+
+def test_addresses_that_the_operator_allows_keep_every_port():
+    """What NOTIFIER_EGRESS_ALLOW names is called on any port; NOTIFIER_EGRESS_DENY still wins."""
+    networks = EgressNetworks(
+        allow=(ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("8.8.8.8/32")),
+        deny=(ipaddress.ip_network("127.0.0.9/32"),),
+    )
+    for url in ("https://127.0.0.1:31999/", "https://[::ffff:127.0.0.1]:5/", "https://8.8.8.8:22/"):
+        Guard(networks).check_url(url, None)
+    for url in ("https://8.8.4.4:22/", "https://127.0.0.9:22/"):
+        with pytest.raises(DestinationBlocked):
+            Guard(networks).check_url(url, None)
+
+
+def test_an_allowed_host_with_a_port_is_that_port_only():
+    """`host:port` lets no other port of the host through, 443 neither, unless the host stands there too."""
+    hosts = frozenset({"8.8.8.8:8443", "both.example", "both.example:8443"})
+    for url in ("https://8.8.8.8:8443/", "https://both.example/", "https://both.example:8443/"):
+        Guard().check_url(url, hosts, hosts)
+    for url in ("https://8.8.8.8/", "https://8.8.8.8:8444/"):
+        with pytest.raises(DestinationBlocked, match="the host with this port"):
+            Guard().check_url(url, hosts, hosts)
+
+
+async def test_a_name_is_judged_with_its_port(threads):
+    """A public address of a name is called on ports that are open only, one that the operator allows on any."""
+    answers = {
+        "own.example": ["8.8.8.8"],
+        "other.example": ["8.8.8.8"],
+        "inside.example": ["10.0.0.1"],
+        "mixed.example": ["10.0.0.1", "8.8.8.8"],
+    }
+    guard = Guard(EgressNetworks(allow=(ipaddress.ip_network("10.0.0.0/8"),)))
+    resolver = CheckedResolver(guard, Lookups(answers.__getitem__, threads), {}, OWN)
+    for host, port in (
+        ("own.example", 9443),
+        ("other.example", 443),
+        ("inside.example", 9443),
+        ("mixed.example", 443),
+    ):
+        assert {found["port"] for found in await resolver.resolve(host, port)} == {port}
+    for host, port in (("own.example", 22), ("other.example", 9443), ("mixed.example", 9443)):
+        with pytest.raises(DestinationBlocked, match="the port is not 443"):
+            await resolver.resolve(host, port)
+
+
+def test_behind_a_proxy_a_port_must_be_named():
+    """There no address is looked up here, so that only the entry can open a port."""
+    hosts = frozenset({"listed.example", "own.example", "own.example:9443"})
+    for url in ("https://listed.example/", "https://own.example:9443/"):
+        Guard().check_url(url, hosts, OWN, by_proxy=True)
+    with pytest.raises(DestinationBlocked, match="the port is not 443"):
+        Guard().check_url("https://listed.example:9443/", hosts, OWN, by_proxy=True)
 
 
 @given(st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address))
@@ -522,7 +621,7 @@ async def test_a_hanging_lookup_does_not_hold_the_loop(threads):
         return ["8.8.8.8"]
 
     resolving = asyncio.create_task(
-        CheckedResolver(Guard(), Lookups(slow, threads), {}).resolve("x.example")
+        CheckedResolver(Guard(), Lookups(slow, threads), {}).resolve("x.example", 443)
     )
     await asyncio.sleep(0)
     assert not resolving.done()
