@@ -16,6 +16,8 @@ MEASURE_ARGS ?=
 # make demo KEEP=1 leaves it all running
 KEEP ?=
 TEST_ARGS ?=
+# In how many processes the tests run: make test TEST_PROCESSES=0 runs them in one, as -s and --pdb want it
+TEST_PROCESSES ?= auto
 IMAGE ?= payment-notifier:dev
 
 BIN := .venv/bin
@@ -63,7 +65,7 @@ demo: $(STAMP) ## run the main job once: a real broker, a partner, some hundred 
 
 test: $(STAMP) ## run every test but the faults, then hold the coverage
 	@rm -f .coverage .coverage.*
-	@$(PY) -m coverage run -m pytest -m 'not faults and not image' $(TEST_ARGS)
+	@$(PY) -m coverage run -m pytest -n $(TEST_PROCESSES) -m 'not faults and not image' $(TEST_ARGS)
 	@$(PY) -m coverage combine --quiet
 	@status=0; \
 	echo "[test] coverage of everything, asked is what pyproject.toml says"; \
@@ -72,8 +74,8 @@ test: $(STAMP) ## run every test but the faults, then hold the coverage
 	$(PY) -m coverage report --include 'streams/notification/*,schemas/*' --fail-under 100 || status=1; \
 	exit $$status
 
-test-unit: $(STAMP) ## run the tests that need neither a broker nor processes of their own
-	@$(PY) -m pytest -q -m 'not kafka and not e2e' $(TEST_ARGS)
+test-unit: $(STAMP) ## run the rules, the wire models and every other part by itself, in memory; less than a minute
+	@$(PY) -m pytest -q -n 2 -m 'not kafka and not e2e' tests/unit tests/property tests/agents $(TEST_ARGS)
 
 test-image: $(STAMP) ## build the container image and run it; needs root, buildah, debootstrap and runc
 	@$(PY) -m pytest -q tests/image $(TEST_ARGS)

@@ -1,6 +1,8 @@
 """What tests with real parts share: one broker and one partner for all, an installation of its own for each."""
 
+import os
 import signal
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,9 +12,51 @@ from streams.sandbox.broker import Broker
 from streams.sandbox.keys import make_keys
 from streams.sandbox.partner_process import PartnerProcess
 from tests.support.deployment import Deployment
+from tests.support.order import Scheduler, arrange
 
 # A shell that runs the tests in the background makes Ctrl-C ignored, for every child too; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_UNIT = ("tests/unit/", "tests/property/", "tests/agents/")
+_STARTS = ("subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system")
+_alone: list[str] = []
+
+
+def _refuse_processes(event, _arguments):
+    if _alone and event in _STARTS:
+        message = f"{_alone[0]} is a unit test and starts a process ({event}): mark it e2e"
+        raise AssertionError(message)
+
+
+sys.addaudithook(_refuse_processes)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Let no unit test start a process: `make test-unit` is quick, and needs nothing but Python."""
+    if item.nodeid.startswith(_UNIT) and not item.get_closest_marker("e2e"):
+        _alone[:] = [item.nodeid]
+    try:
+        return (yield)
+    finally:
+        _alone.clear()
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the rules, and then with what takes longest."""
+    arrange(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Take three processes of pytest a core, since most of a run is waiting; each may hold a broker of 400 MB."""
+    return min(3 * (os.cpu_count() or 1), 8)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Hand out the tests as `tests.support.order` says."""
+    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

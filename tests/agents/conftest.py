@@ -6,7 +6,8 @@ import pytest
 from streams.kafka.app import Group, build_app
 from streams.kafka.connection import Connection
 from streams.kafka.lanes import LaneLimits, Route
-from tests.agents.memory_kafka import PATIENCE_SECONDS, MemoryKafka, put_in_memory
+from tests.agents.memory_kafka import MemoryKafka, put_in_memory
+from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import ManualClock
 
 
@@ -45,7 +46,7 @@ class Work:
             self._changed.notify_all()
 
     async def until(self, predicate):
-        async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
+        async with asyncio.timeout(TIMEOUT_SECONDS), self._changed:
             await self._changed.wait_for(predicate)
 
     async def until_finished(self, count):
@@ -125,7 +126,7 @@ class Member:
         await starting
 
     async def stop(self):
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await self.app.stop()
 
 

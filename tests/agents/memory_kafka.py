@@ -16,8 +16,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from streams.kafka.app import NotifierApp
 from streams.kafka.transport import Consumer, ConsumerThread, Transport
-
-PATIENCE_SECONDS = 20.0
+from tests.support.waiting import TIMEOUT_SECONDS
 
 
 class MemoryKafka:
@@ -86,7 +85,7 @@ class MemoryKafka:
 
     async def until(self, predicate: Callable[[], object]) -> None:
         """Wait until something is so; looked at after every fetch, commit and change of the group."""
-        async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
+        async with asyncio.timeout(TIMEOUT_SECONDS), self._changed:
             await self._changed.wait_for(predicate)
 
     async def rebalance(self, *partitions: tuple[str, int]) -> None:

@@ -12,7 +12,7 @@ from streams.kafka import app as app_module
 from streams.kafka import transport
 from streams.kafka.lanes import LaneLimits
 from streams.kafka.progress import Progress
-from tests.agents.memory_kafka import PATIENCE_SECONDS
+from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import NOW_MS
 
 A, B = ("a", 0), ("b", 0)
@@ -284,7 +284,7 @@ async def test_records_that_come_together_are_taken_together(
     monkeypatch.setattr(member.app.lanes, "admit", admit)
     loop.call_soon(turn)
     member.kafka.put("a", *values("r", 50))
-    await asyncio.wait_for(all_admitted.wait(), PATIENCE_SECONDS)
+    await asyncio.wait_for(all_admitted.wait(), TIMEOUT_SECONDS)
     assert [value for _, value in admitted] == values("r", 50)
     assert least <= len({seen for seen, _ in admitted}) <= most
 
@@ -330,7 +330,7 @@ async def test_handing_over_ends_when_the_flow_stops(new_member):
     suspended = asyncio.Event()
     asyncio.get_running_loop().call_later(0.01, suspended.set)
     await consumer.wait_first(hand_over(), suspended.wait())
-    await asyncio.wait_for(given_up.wait(), PATIENCE_SECONDS)
+    await asyncio.wait_for(given_up.wait(), TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), AssertionError("broken")])
@@ -341,7 +341,7 @@ async def test_a_handler_that_raises_crashes_the_worker_and_its_record_is_read_a
     member = await new_member(A)
     member.work.raises[b"r5"] = error
     member.kafka.put("a", *values("r", 10))
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await member.app._crashed.wait()
     assert "a handler raised" in caplog.text
     await member.stop()
@@ -406,7 +406,7 @@ async def test_a_stop_finishes_what_is_in_flight_and_commits_it(new_member):
     member.kafka.put("a", *records)
     await member.work.until_finished(29)
     stopping = asyncio.create_task(member.stop())
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await member.host.stopping.wait()
     member.kafka.put("a", b"too late")
     member.work.let_go()

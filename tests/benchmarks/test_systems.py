@@ -11,7 +11,7 @@ from benchmarks.run import OpenLoad, Window
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.systems import NAMES, System
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 BRIEFLY = Window(0.0, 15.0)  # it ends when the backlog has been delivered
 

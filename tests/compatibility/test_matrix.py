@@ -22,7 +22,7 @@ from tests.compatibility.work import CLIENTS, HERE, Cell, Header, Record, cells,
 from tests.support.waiting import eventually
 
 PAYMENTS = int(os.environ.get("COMPATIBILITY_PAYMENTS", "20"))
-MOST_SECONDS = 120 + PAYMENTS
+MOST_SECONDS = 300 + PAYMENTS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(2 * MOST_SECONDS + 300)]
 

@@ -15,6 +15,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import TIMEOUT_SECONDS
+
 HERE = Path(__file__).parent
 CLIENTS = ("java", "librdkafka", "franz-go", "aiokafka")
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -155,7 +157,7 @@ def command_of(client: str, build: Path) -> list[str] | None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=TIMEOUT_SECONDS,
     )
     if any(reason in built.stderr for reason in _NOT_TO_BE_HAD):
         return None

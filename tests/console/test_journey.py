@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestServer
 from tests.console.conftest import PAGES, sign_in
 from tests.support.notifier import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 
 async def test_why_is_it_late_and_who_is_failing(stand, visit, shows):

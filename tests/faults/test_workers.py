@@ -10,6 +10,7 @@ from streams.notification.profiles import PROFILES
 from streams.sandbox.payments import order_id, payment_event
 from tests.faults.rehearsal import inside
 from tests.support.kafka import partitions_of
+from tests.support.notifier import STOP_SECONDS
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -84,7 +85,7 @@ async def test_a_kill_between_a_retry_and_its_commit(make_deployment, partner, t
         second = await deployment.ready_worker()
         journal = await deployment.delivered([order_id(event)], 120)
         await deployment.all_committed(60)
-        assert await second.stop() == 0
+        assert await second.stop(STOP_SECONDS) == 0
         assert len(await retries()) == 2
     done = [(entry["attempt"], entry["decision"]) for entry in journal]
     assert sorted(done) == [
@@ -103,7 +104,7 @@ async def test_workers_are_ended(rehearse, broker):
         for round_ in range(1, 3):
             for worker in workers:
                 await asyncio.sleep(rehearsal.rng.uniform(0, 1))
-                assert await worker.stop() == 0
+                assert await worker.stop(STOP_SECONDS) == 0
             workers = [rehearsal.worker() for _ in workers]
             await asyncio.gather(*(worker.ready(90) for worker in workers))
             await rehearsal.delivering()
@@ -123,7 +124,7 @@ async def test_workers_join_and_leave(rehearse, broker):
                 await workers[-1].said("listening on ", 90)
             else:
                 leaving = workers.pop(rehearsal.rng.randrange(len(workers)))
-                assert await leaving.stop() == 0
+                assert await leaving.stop(STOP_SECONDS) == 0
             rehearsal.say(f"change {change + 1}: {len(workers)} workers")
         await asyncio.gather(*(worker.ready(90) for worker in workers))
         rehearsal.counts["joined or left"] = 10
@@ -138,7 +139,7 @@ async def test_roles_change(rehearse, broker):
             joining = [rehearsal.worker(role=role) for role in roles]
             await asyncio.gather(*(worker.ready(90) for worker in joining))
             for worker in workers:
-                assert await worker.stop() == 0
+                assert await worker.stop(STOP_SECONDS) == 0
             workers = joining
             await rehearsal.delivering(600)
             rehearsal.say(f"roles are {', '.join(roles)}")

@@ -35,7 +35,7 @@ SHARES = {
 }
 """How the cases are shared out: exchanges over a connection, forms and partners files cost ten times as much."""
 
-pytestmark = pytest.mark.timeout(max(60, CASES // 20))
+pytestmark = pytest.mark.timeout(max(900, CASES // 20))
 
 
 @pytest.fixture(params=SHARES)

@@ -12,13 +12,6 @@ MATRIX = tuple(
 """Names of the sets of values that the chart is rendered with."""
 
 
-def pytest_collection_modifyitems(items):
-    """Fetching Helm may take a slow line more than the usual minute."""
-    for item in items:
-        if "tests/helm/" in item.nodeid:
-            item.add_marker(pytest.mark.timeout(300))
-
-
 def pytest_generate_tests(metafunc):
     """A test that asks for `case` runs with each set of values."""
     if "case" in metafunc.fixturenames:

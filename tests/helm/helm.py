@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from streams.sandbox.kafka_jars import cache_directory
+from tests.support.waiting import TIMEOUT_SECONDS
 
 CHART = Path(__file__).parents[2] / "helm" / "payment-notifier"
 
@@ -158,5 +159,5 @@ class Helm:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=TIMEOUT_SECONDS,
         ).stdout

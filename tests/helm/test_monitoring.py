@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.helm.helm import CHART
+from tests.support.waiting import TIMEOUT_SECONDS
 
 RULES = sorted(CHART.glob("files/rules/*.yaml"))
 DASHBOARDS = sorted(CHART.glob("files/dashboards/*.json"))
@@ -44,7 +45,7 @@ def test_promtool_accepts_the_rendered_rules(rendered, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=TIMEOUT_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     count = sum(len(group["rules"]) for group in groups)

@@ -12,7 +12,7 @@ from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import administration
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 PROFILE = "mpp-to-alipay-plus"
 SIZES = (2, 3, 5)

@@ -24,7 +24,7 @@ from tests.support.bad_records import (
 )
 from tests.support.kafka import header_texts, producer, write_header_name
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 KEPT = 64 * 1024
 FIRST = TIERS[0]

@@ -8,7 +8,7 @@ from streams.notification.profiles import PROFILES
 from streams.sandbox.payments import payment_event
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 EVENTS = 300
 

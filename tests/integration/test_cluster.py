@@ -13,7 +13,7 @@ from streams.sandbox.partner_process import PartnerProcess
 from tests.faults.rehearsal import Rehearsal
 from tests.support.cluster import controller_of, coordinators_of, in_sync, leaders_of, move_leaders
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 RATE = 60.0
 """Events a second: enough to have some in flight whenever something breaks."""

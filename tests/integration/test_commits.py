@@ -9,7 +9,7 @@ from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import administration, offsets_of, producer
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 PARTITIONS, EACH = 4, 50
 HELD, MIDDLE = 0, 25

@@ -17,7 +17,7 @@ from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import administration
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 

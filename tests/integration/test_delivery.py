@@ -10,7 +10,7 @@ from streams.sandbox.keys import CLIENT_ID, PARTNERS
 from streams.sandbox.payments import Outcome, order_id, payment_event
 from tests.support.kafka import by_order, header_texts
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 SCALE = 0.002
 OUTCOMES: tuple[Outcome, ...] = ("SUCCESS", "FAILED", "CANCELLED")

@@ -9,7 +9,7 @@ from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import by_order, header_texts
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 SCALE = 0.0001
 LONG = [1, 3, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600]
@@ -89,7 +89,7 @@ async def endings(make_deployment, cases):
         async def ended():
             return await worker.metric("notifier_notifications_total") >= len(cases)
 
-        await eventually(ended, 90, what="the end of every notification")
+        await eventually(ended, what="the end of every notification")
         letters = by_order(await deployment.dead_letters())
         attempts: dict[str, list[dict[str, object]]] = {}
         for record in await deployment.attempts():

@@ -18,7 +18,7 @@ from tests.support.guarded import USERS
 from tests.support.kafka import administration
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 PROFILE = "mpp-to-ant"
 

@@ -15,7 +15,7 @@ from streams.sandbox.payments import payment_event
 from tests.support.guarded import SESSION_SECONDS
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 PROFILE = "mpp-to-ant"
 LIFE_SECONDS = 20
@@ -93,7 +93,7 @@ async def test_nothing_happens_to_a_worker_whose_sessions_end(make_guarded, shor
             for worker in workers:
                 assert (await worker.get("/health/ready")).is_success
             await asyncio.sleep(1)
-        attempts = await deployment.delivered(await sending, 120)
+        attempts = await deployment.delivered(await sending)
         retries = [
             item
             for item in attempts
@@ -133,7 +133,7 @@ async def test_a_token_server_that_is_away_for_a_while(make_guarded, short_lived
         await asyncio.sleep(LIFE_SECONDS + 5)  # how long the outage lasts
         assert (await worker.get("/health/live")).is_success
         short_lived.refuses = None
-        await deployment.delivered(during, 90)
-        await deployment.all_committed(60)
+        await deployment.delivered(during)
+        await deployment.all_committed()
         assert await deployment.dead_letters() == []
         assert await worker.stop() == 0

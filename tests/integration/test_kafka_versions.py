@@ -14,7 +14,7 @@ from streams.sandbox.payments import order_id, payment_event
 from tests.support.deployment import Deployment
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 PROFILE = "mpp-to-alipay-plus"
 VERSIONS = os.environ.get("KAFKA_VERSIONS", "3.9.2 4.0.2 4.4.0").split()

@@ -22,7 +22,7 @@ from tests.support.kafka import producer, read_topic
 from tests.support.notifier import WorkerProcess
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 PROFILE = "mpp-to-alipay-plus"
 MARK = "CANARY"

@@ -7,7 +7,7 @@ from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import header_texts
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 PROFILE = "mpp-to-ant"
 IN_FORCE = "notifier_config_last_reload_successful"

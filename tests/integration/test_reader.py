@@ -10,7 +10,7 @@ from streams.kafka.raw import Place
 from streams.kafka.reader import Progress, ReadFailed, RecordReader, Span
 from tests.support.kafka import administration, producer, write_header_name
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture

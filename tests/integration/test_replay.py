@@ -8,7 +8,7 @@ from streams.sandbox.payments import order_id, payment_event
 from tests.support.bad_records import notification_headers, success_body
 from tests.support.kafka import header_texts
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 PROFILE = "mpp-to-alipay-plus"
 

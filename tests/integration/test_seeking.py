@@ -10,7 +10,7 @@ from streams.kafka.standing import Standing
 from streams.sandbox.client import create_topic
 from streams.sandbox.ledger_evidence import write_records
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.kafka
 
 
 @pytest.mark.parametrize("committed", [None, 0, 2])

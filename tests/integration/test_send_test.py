@@ -9,7 +9,7 @@ from streams.notification.profiles import PROFILES
 from streams.sandbox.keys import PARTNERS, KeyPair, make_key_pair, write_partners_file
 from tests.support.notifier import notifier
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 ACQUIRER = "alipay-plus-to-acquirer"
 

@@ -12,9 +12,10 @@ from streams.notification.profiles import PROFILES
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import ends_of, producer
+from tests.support.notifier import STOP_SECONDS
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 RATE = 100.0
 ENOUGH = 100
@@ -54,7 +55,7 @@ class Load:
     async def finished(self):
         """Wait until every payment is delivered, and every record committed."""
         deployment = self._deployment
-        await deployment.delivered(self.expected, 60)
+        await deployment.delivered(self.expected)
         await deployment.all_committed()
         assert await deployment.dead_letters() == []
 
@@ -88,7 +89,7 @@ async def test_sigterm_under_load(make_deployment):
         first = await deployment.ready_worker()
         async with _load(deployment) as load:
             await load.received()
-            assert await first.stop() == 0
+            assert await first.stop(STOP_SECONDS) == 0
             assert sum(load.counts().values()) < sum(load.expected.values())
         second = await deployment.ready_worker()
         await load.finished()

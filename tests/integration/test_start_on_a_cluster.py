@@ -9,7 +9,7 @@ from streams.sandbox.client import create_topic
 from streams.sandbox.cluster import Cluster
 from streams.settings import Settings
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture

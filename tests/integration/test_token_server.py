@@ -108,7 +108,7 @@ async def test_a_token_is_shared_and_renewed_ahead_of_its_end(server, source):
         assert left > 0
         return {await tokens.token()} != first
 
-    await eventually(renewed, 30, what="another token")
+    await eventually(renewed, what="another token")
     assert len(server.asked) == 2
 
 
@@ -126,7 +126,7 @@ async def test_a_secret_that_was_changed_is_used_for_the_next_token(server, sour
             return "401 invalid_client" in str(error)
         return False
 
-    await eventually(refused, 20, what="a refusal")
+    await eventually(refused, what="a refusal")
     assert tokens.fault is not None
     source.secret_file.write_text("another")
 
@@ -136,7 +136,7 @@ async def test_a_secret_that_was_changed_is_used_for_the_next_token(server, sour
         except TokenError:
             return ""
 
-    await eventually(taken, 40, what="a token by the new secret")
+    await eventually(taken, what="a token by the new secret")
     assert tokens.fault is None
 
 
@@ -185,6 +185,6 @@ def test_tokens_outlive_an_event_loop(server, source):
         async def renewed():
             return await tokens.token() != first
 
-        await eventually(renewed, 30, what="another token")
+        await eventually(renewed, what="another token")
 
     asyncio.run(in_another())

@@ -14,7 +14,7 @@ from streams.sandbox.client import create_topic
 from tests.support.kafka import administration
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.kafka
 
 
 async def look(bootstrap: str, *topics: str) -> Topics:

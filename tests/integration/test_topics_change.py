@@ -19,9 +19,8 @@ from tests.support.deployment import Deployment
 from tests.support.kafka import administration, offsets_of
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.kafka
 
-PATIENCE_SECONDS = 60
 OTHER_ID = "A" * 22
 """Of a topic that nobody has."""
 
@@ -62,7 +61,7 @@ async def delete_source(deployment: Deployment) -> None:
         async def gone() -> bool:
             return deployment.source not in await admin.list_topics()
 
-        await eventually(gone, PATIENCE_SECONDS, what="deletion", every_seconds=0.1)
+        await eventually(gone, what="deletion", every_seconds=0.1)
 
 
 async def commit(deployment: Deployment, offsets: dict[int, OffsetAndMetadata]) -> None:
@@ -90,7 +89,7 @@ async def nothing_pending(worker) -> None:
     async def none() -> bool:
         return await pending(worker) == 0
 
-    await eventually(none, PATIENCE_SECONDS, what="nothing pending", every_seconds=0.5)
+    await eventually(none, what="nothing pending", every_seconds=0.5)
 
 
 async def counted(worker, name: str, value: float, **labels: str) -> None:
@@ -100,7 +99,7 @@ async def counted(worker, name: str, value: float, **labels: str) -> None:
         found: float = await worker.metric(name, **labels)
         return found == value
 
-    await eventually(so, PATIENCE_SECONDS, what=f"{name} {value}", every_seconds=0.5)
+    await eventually(so, what=f"{name} {value}", every_seconds=0.5)
 
 
 async def test_partitions_that_come_while_a_worker_runs_are_read(make_deployment):
@@ -109,7 +108,7 @@ async def test_partitions_that_come_while_a_worker_runs_are_read(make_deployment
         await deployment.ready_worker()
         await add_partitions(deployment, 5)
         orders = await write(deployment, range(5), 2)
-        await deployment.delivered(orders, PATIENCE_SECONDS)
+        await deployment.delivered(orders)
 
 
 async def test_partitions_that_come_while_none_runs_begin_at_their_beginning(make_deployment):
@@ -118,12 +117,12 @@ async def test_partitions_that_come_while_none_runs_begin_at_their_beginning(mak
         passed = await write(deployment, [0], 1)
         worker = await deployment.ready_worker()
         first = await write(deployment, [0], 1)
-        await deployment.delivered(first, PATIENCE_SECONDS)
+        await deployment.delivered(first)
         assert await worker.stop() == 0
         await add_partitions(deployment, 4)
         orders = await write(deployment, range(4), 2)
         worker = await deployment.ready_worker()
-        await deployment.delivered(orders, PATIENCE_SECONDS)
+        await deployment.delivered(orders)
         assert not any(deployment.requests(order) for order in passed)
         assert await worker.metric("notifier_topic_resets_total") == 0
 
@@ -133,7 +132,7 @@ async def test_a_topic_made_again_under_a_worker_is_read_from_its_beginning(make
     """As many new events as the old log had held were passed over, or all of them for five minutes; what is gone is said."""
     async with make_deployment(settings={"role": "main"}) as deployment:
         worker = await deployment.ready_worker()
-        await deployment.delivered(await write(deployment, [0, 1], 4), PATIENCE_SECONDS)
+        await deployment.delivered(await write(deployment, [0, 1], 4))
         await nothing_pending(worker)
         await delete_source(deployment)
         if away:
@@ -143,8 +142,8 @@ async def test_a_topic_made_again_under_a_worker_is_read_from_its_beginning(make
             assert (await worker.get("/health/live")).status_code == 200
         await create_topic(deployment.bootstrap, deployment.source, deployment.partitions)
         orders = await write(deployment, [0, 1], 6)
-        await deployment.delivered(orders, PATIENCE_SECONDS)
-        await worker.said("is not the log any more that was read before", PATIENCE_SECONDS)
+        await deployment.delivered(orders)
+        await worker.said("is not the log any more that was read before")
         resets = "notifier_topic_resets_total"
         await counted(worker, resets, 1, topic=deployment.source)
         await counted(worker, "notifier_missing_topics", 0)
@@ -156,14 +155,14 @@ async def test_a_topic_made_again_while_none_runs_is_read_from_its_beginning(mak
     """Its brokers have deleted the group's offsets with it; `latest` would pass over all of the new one."""
     async with make_deployment(settings={"role": "main", "start_from": "latest"}) as deployment:
         worker = await deployment.ready_worker()
-        await deployment.delivered(await write(deployment, [0, 1], 2), PATIENCE_SECONDS)
+        await deployment.delivered(await write(deployment, [0, 1], 2))
         await deployment.all_committed()
         assert await worker.stop() == 0
         await delete_source(deployment)
         await create_topic(deployment.bootstrap, deployment.source, deployment.partitions)
         orders = await write(deployment, [0, 1], 2)
         worker = await deployment.ready_worker()
-        await deployment.delivered(orders, PATIENCE_SECONDS)
+        await deployment.delivered(orders)
         await worker.said("is not the log any more that was read before")
 
 
@@ -175,14 +174,14 @@ async def test_a_tier_made_again_is_read_from_its_beginning(make_deployment):
         async def told_twice() -> None:
             url = deployment.partner.notify_url("mpp-to-ant", "U,S")
             event = payment_event("mpp-to-ant", rng=deployment.rng, notify_url=url)
-            await deployment.delivered(await deployment.send([event]), PATIENCE_SECONDS)
+            await deployment.delivered(await deployment.send([event]))
 
         await told_twice()
         await deployment.all_committed()
         tier = deployment.names.tier(TIERS[0])
         async with administration(deployment.bootstrap) as admin:
             await admin.delete_topics([tier])
-        await worker.said(f"topic {tier} does not exist any more", PATIENCE_SECONDS)
+        await worker.said(f"topic {tier} does not exist any more")
         assert (await deployment.run("topics", "create")).returncode == 0
         await told_twice()
         await counted(worker, "notifier_topic_resets_total", 1, topic=tier)
@@ -195,7 +194,7 @@ async def test_offsets_of_another_topic_of_the_same_name_count_for_nothing(make_
         other = Progress(2, topic_id=f"{OTHER_ID}@{await cluster_of(deployment)}").metadata()
         await commit(deployment, {0: OffsetAndMetadata(2, other), 1: OffsetAndMetadata(2, "")})
         worker = await deployment.ready_worker()
-        await deployment.delivered([*orders[:3], orders[5]], PATIENCE_SECONDS)
+        await deployment.delivered([*orders[:3], orders[5]])
         await worker.said("is not the log any more that was read before")
         await deployment.all_committed()
         assert not any(deployment.requests(order) for order in orders[3:5])
@@ -208,7 +207,7 @@ async def test_offsets_that_a_mirror_brought_hold(make_deployment):
         mirrored = Progress(2, frozenset({3}), topic_id=f"{OTHER_ID}@00000000").metadata()
         await commit(deployment, {0: OffsetAndMetadata(2, mirrored)})
         worker = await deployment.ready_worker()
-        await deployment.delivered(orders[2:], PATIENCE_SECONDS)
+        await deployment.delivered(orders[2:])
         await deployment.all_committed()
         assert not any(deployment.requests(order) for order in orders[:2])
         assert await worker.metric("notifier_topic_resets_total") == 0
@@ -220,7 +219,7 @@ async def test_a_log_that_ends_before_what_was_read_is_read_again(make_deploymen
         orders = await write(deployment, [0, 1], 3)
         await commit(deployment, {0: OffsetAndMetadata(1000, ""), 1: OffsetAndMetadata(0, "")})
         worker = await deployment.ready_worker()
-        await deployment.delivered(orders, PATIENCE_SECONDS)
+        await deployment.delivered(orders)
         await worker.said("is not the log any more that was read before")
         await deployment.all_committed()
 
@@ -235,7 +234,7 @@ async def test_offsets_that_retention_passed_are_counted_as_lost(make_deployment
         async with administration(deployment.bootstrap) as admin:
             await admin.delete_records({source: RecordsToDelete(5)})
         worker = await deployment.ready_worker()
-        await deployment.delivered(orders[5:], PATIENCE_SECONDS)
+        await deployment.delivered(orders[5:])
         said = "the offsets from 1 to 4 are gone before anybody settled them, 3 in all"
         await worker.said(said)
         await counted(worker, "notifier_lost_offsets_total", 3, topic=deployment.source)
@@ -266,7 +265,7 @@ async def test_markers_of_transactions_do_not_wait(make_deployment):
         events = [payment_event("mpp-to-ant", rng=deployment.rng) for _ in range(3)]
         pairs = [(order_id(event), encode(event)) for event in events]
         await asyncio.to_thread(transactions, deployment.bootstrap, deployment.source, pairs)
-        await deployment.delivered([order for order, _ in pairs], PATIENCE_SECONDS)
+        await deployment.delivered([order for order, _ in pairs])
         await deployment.all_committed()  # to the end of the log, markers included
         await nothing_pending(worker)
         async with administration(deployment.bootstrap) as admin:
@@ -293,7 +292,7 @@ async def test_an_open_transaction_holds_back_and_is_seen(make_deployment):
         assert await pending(worker) == 0
         assert not deployment.requests(key)
         await asyncio.to_thread(client.commit_transaction, 30)
-        await deployment.delivered([order_id(inside), key], PATIENCE_SECONDS)
+        await deployment.delivered([order_id(inside), key])
         await counted(worker, "notifier_undecided_offsets", 0, tier="source")
         await deployment.all_committed()
 
@@ -302,16 +301,16 @@ async def test_two_workers_share_what_comes_and_what_is_made_again(make_deployme
     """Each minds its own partitions, and one of them shares out the new ones."""
     async with make_deployment(settings={"role": "main"}) as deployment:
         workers = [await deployment.ready_worker() for _ in range(2)]
-        await deployment.delivered(await write(deployment, [0, 1], 3), PATIENCE_SECONDS)
+        await deployment.delivered(await write(deployment, [0, 1], 3))
         await add_partitions(deployment, 6)
-        await deployment.delivered(await write(deployment, range(6), 2), PATIENCE_SECONDS)
+        await deployment.delivered(await write(deployment, range(6), 2))
         await delete_source(deployment)
         await create_topic(deployment.bootstrap, deployment.source, 3)
-        await deployment.delivered(await write(deployment, range(3), 6), PATIENCE_SECONDS)
+        await deployment.delivered(await write(deployment, range(3), 6))
         await deployment.all_committed()
 
         async def said() -> bool:
             counts = [await one.metric("notifier_topic_resets_total") for one in workers]
             return any(counts)
 
-        await eventually(said, PATIENCE_SECONDS, what="resets", every_seconds=0.5)
+        await eventually(said, what="resets", every_seconds=0.5)

@@ -13,7 +13,7 @@ from streams.sandbox.payments import payment_event
 from tests.support.kafka import administration
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 DAY = 86_400
 LABELS = [

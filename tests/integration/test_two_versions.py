@@ -15,9 +15,9 @@ from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import producer
 from tests.support.notifier import environment
 from tests.support.versions import HEADER, PROFILE, WAIT, build_newer, build_wheel, install
-from tests.support.waiting import eventually
+from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 SCALE = 0.05
 """Of the waits: 45s are 2.25 s, and a record of the newer version that is parked again and again waits 45 s at most."""
@@ -58,7 +58,7 @@ class Rollout:
             env=environment(self.deployment.settings()),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
 
@@ -89,12 +89,12 @@ class Rollout:
         async def all_called():
             return all(self.deployment.requests(order) for order in orders)
 
-        await eventually(all_called, 60, what="first attempts", every_seconds=0.02)
+        await eventually(all_called, what="first attempts", every_seconds=0.02)
 
     async def check_ends(self, orders, calls):
         """Each was told to its end with the same body and every attempt counted, and none is a dead letter."""
         deployment = self.deployment
-        records = await deployment.delivered(orders, 120)
+        records = await deployment.delivered(orders)
         assert await deployment.dead_letters() == []
         for order in orders:
             assert len({request.body for request in deployment.requests(order)}) == 1
@@ -134,7 +134,7 @@ async def test_a_rollout_a_rollback_and_forward_again(make_deployment, older, ne
         async def some_parked():
             return await parked_by(first_old)
 
-        await eventually(some_parked, 60, what="records of the newer version at the older one")
+        await eventually(some_parked, what="records of the newer version at the older one")
         assert await first_old.metric("notifier_attempts_total") > 0
         for wait in ("1s", "3s", "30s"):
             for record in await deployment.records(f"{deployment.names.prefix}-retry-{wait}"):
@@ -154,12 +154,12 @@ async def test_a_rollout_a_rollback_and_forward_again(make_deployment, older, ne
         async def parked_more():
             return await parked_by(first_old, second_old) > before
 
-        await eventually(parked_more, 60, what="more parks", every_seconds=0.2)
+        await eventually(parked_more, what="more parks", every_seconds=0.2)
         assert await second_old.stop() == 0
         # Nobody reads what waits there: no further old pod, and what a rollback runs before them still works.
         third_old = rollout.start_older()
         assert rollout.command(older, "topics", "create").returncode == 0
-        assert await third_old.ended(90) == 1
+        assert await third_old.ended() == 1
         assert f"{tier}: unknown to this version, is read by no member" in third_old.log
         assert await deployment.dead_letters() == []
         assert first_old.alive

@@ -15,7 +15,7 @@ from streams.sandbox.payments import payment_event
 from streams.settings import load_settings
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 WAITING = 3
 PROFILE = "mpp-to-ant"
@@ -79,7 +79,7 @@ async def test_no_worker_starts_over_records_that_nobody_reads(deployment):
     """Neither role all nor role retry: it ends with 1 and says what to do; once they are settled it starts."""
     workers = [deployment.worker(), deployment.worker(role="retry")]
     for worker in workers:
-        assert await worker.ended(60) == 1
+        assert await worker.ended() == 1
         assert f"{unknown(deployment)}: unknown to this version" in worker.log
         assert "let a worker of it run until they are" in worker.log
     await settle(deployment)

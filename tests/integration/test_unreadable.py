@@ -25,7 +25,7 @@ from tests.support.deployment import Deployment
 from tests.support.kafka import header_texts, producer
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 PROFILE = "mpp-to-alipay-plus"
 

@@ -9,7 +9,7 @@ import pytest
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 ACQUIRER, MPP = "alipay-plus-to-acquirer", "mpp-to-alipay-plus"
 FATES = {"delivered": "S", "waiting": "http:503", "rejected": "F:RISK_REJECT", "silent": "refuse"}

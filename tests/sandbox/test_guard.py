@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from streams.sandbox.guard import Guarded
+from tests.support.waiting import TIMEOUT_SECONDS
 
 SLEEPER = [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"]
 
@@ -33,7 +34,7 @@ def test_gives_the_exit_code_and_keeps_the_output(output, code):
         f"import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit({code})",
     ]
     with Guarded(argv, output=output) as child:
-        assert child.wait(30) == code
+        assert child.wait(TIMEOUT_SECONDS) == code
         assert child.poll() == child.wait(0) == code
     assert output.read_text() == "out\nerr\n"
 
@@ -45,7 +46,7 @@ def test_passes_signals_on(output):
         with pytest.raises(TimeoutError, match=f"process {child.pid} is still running"):
             child.wait(0.01)
         child.send(signal.SIGTERM)
-        assert child.wait(30) == -signal.SIGTERM
+        assert child.wait(TIMEOUT_SECONDS) == -signal.SIGTERM
         child.send(signal.SIGTERM)
 
 
@@ -63,7 +64,7 @@ def test_a_stopped_child_stands_still(output):
             child.send(signal.SIGCONT)
         child.send(signal.SIGSTOP)
         child.send(signal.SIGKILL)
-        assert child.wait(30) == -signal.SIGKILL
+        assert child.wait(TIMEOUT_SECONDS) == -signal.SIGKILL
 
 
 def test_leaving_the_block_kills(output):
@@ -81,7 +82,7 @@ def test_takes_environment_and_directory(output, tmp_path):
         "import os; print(os.getcwd(), os.environ.get('HOME'), os.environ['MINE'])",
     ]
     with Guarded(argv, output=output, environment={"MINE": "1"}, directory=tmp_path) as child:
-        assert child.wait(30) == 0
+        assert child.wait(TIMEOUT_SECONDS) == 0
     assert output.read_text() == f"{tmp_path} None 1\n"
 
 
@@ -112,7 +113,7 @@ def test_a_fork_of_the_parent_keeps_nothing_alive(output, tmp_path):
         child, guard, fork = (int(pid) for pid in _first_line(parent).split())
         handles = [os.pidfd_open(child), os.pidfd_open(guard)]
         parent.kill()
-        parent.wait(30)
+        parent.wait(TIMEOUT_SECONDS)
         try:
             for handle in handles:
                 assert select.select([handle], [], [], 30)[0], "a process is still running"

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from streams.sandbox.interrupts import ended_by_signals, no_interrupt_is_lost
+from tests.support.waiting import TIMEOUT_SECONDS
 
 
 class Finalized:
@@ -83,4 +84,4 @@ def test_sighup_under_nohup_stays_ignored():
         "with ended_by_signals():\n"
         "    signal.raise_signal(signal.SIGHUP)\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)  # noqa: S603  # our own interpreter
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=TIMEOUT_SECONDS)  # noqa: S603  # our own interpreter

@@ -13,7 +13,7 @@ from streams.sandbox.ledger_evidence import (
     write_records,
 )
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.kafka
 
 
 async def test_reads_all_that_was_written(broker):

@@ -17,6 +17,7 @@ from streams.clock import Clock
 from streams.notification.profiles import PROFILES
 from streams.partners.load import load_partners
 from streams.sandbox.keys import PARTNERS
+from tests.support.waiting import TIMEOUT_SECONDS
 
 
 @contextmanager
@@ -65,7 +66,6 @@ def temporary(tmp_path):
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(180)
 async def test_runs_all_parts_until_ctrl_c(temporary):
     """Payments of all profiles are on the source topic; after Ctrl-C (130) no file is left."""
     with _sandbox("events=12, rate_per_second=None", temporary) as process:
@@ -83,7 +83,7 @@ async def test_runs_all_parts_until_ctrl_c(temporary):
             await consumer.stop()
         assert {json.loads(record.value)["profile"] for record in records} == set(PROFILES)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(TIMEOUT_SECONDS) == 130
     assert list(temporary.iterdir()) == []
 
 
@@ -109,7 +109,7 @@ def test_runs_the_partner_alone(temporary):
             answer = httpx.post(entry["notify_url"], content=b"{}", trust_env=False)
             assert answer.json()["result"]["resultCode"] == "INVALID_SIGNATURE"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(TIMEOUT_SECONDS) == 0
     assert list(temporary.iterdir()) == []
 
 
@@ -123,7 +123,7 @@ def test_keeps_keys_in_a_given_directory(tmp_path, temporary):
         ) as process:
             _until(process, "Ctrl-C")
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 130
+            assert process.wait(TIMEOUT_SECONDS) == 130
         seen.append((tmp_path / "keys" / "sender-private.pem").read_bytes())
     assert seen[0] == seen[1]
     assert (tmp_path / "keys" / "sender-private.pem").stat().st_mode & 0o077 == 0

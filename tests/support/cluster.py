@@ -21,7 +21,7 @@ from aiokafka.protocol.types import (
 )
 
 from tests.support.kafka import administration
-from tests.support.waiting import eventually
+from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 OFFSETS = "__consumer_offsets"
 _TIMEOUT_MS = 30_000
@@ -69,7 +69,7 @@ async def move_leaders(bootstrap: str, topics: Iterable[str] | None = None) -> i
     async def all_moved() -> bool:
         return await leaders_of(bootstrap, wanted) == asked
 
-    await eventually(all_moved, 60, what="other leaders", every_seconds=0.2)
+    await eventually(all_moved, what="other leaders", every_seconds=0.2)
     return len(before)
 
 
@@ -79,7 +79,7 @@ async def coordinators_of(bootstrap: str, groups: Iterable[str]) -> set[int]:
         return {await admin.find_coordinator(group) for group in groups}
 
 
-async def in_sync(bootstrap: str, timeout_seconds: float = 120) -> None:
+async def in_sync(bootstrap: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
     """Wait until every copy of every partition is in sync."""
 
     async def all_of_them() -> bool:

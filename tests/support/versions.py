@@ -8,6 +8,8 @@ import venv
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support.waiting import TIMEOUT_SECONDS
+
 PROFILE = "mpp-to-mars"
 """The newer version's own profile: as `mpp-to-alipay-plus`, but for its ladder."""
 
@@ -97,7 +99,7 @@ def _run(*command: str | Path, cwd: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout

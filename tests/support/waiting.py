@@ -7,10 +7,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+TIMEOUT_SECONDS = 180.0
+"""How long a test waits for what must come: no measure of speed, only an end for what never comes.
+
+On a machine that does much else at the same time everything takes many times as long, and is right all the same.
+"""
+
 
 async def eventually(
     look: Callable[[], Awaitable[T]],
-    timeout_seconds: float = 30,
+    timeout_seconds: float = TIMEOUT_SECONDS,
     *,
     what: str = "the condition",
     every_seconds: float = 0.05,

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from streams import cli
 from streams.commands import check
 from streams.notification.profiles import PROFILES
+from tests.support.waiting import TIMEOUT_SECONDS
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 NOBODY = "127.0.0.1:1"
@@ -53,7 +54,7 @@ def process(code, *arguments):
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
 
@@ -207,6 +208,7 @@ def test_topics_with_bad_settings(environment, command):
     assert json.loads(result.stdout)["faults"][0].startswith("NOTIFIER_ROLE: seen 'both'")
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("variables", "faults"),
     [
@@ -227,6 +229,7 @@ def test_a_worker_does_not_start_on_a_fault(environment, variables, faults):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.e2e
 def test_a_worker_says_loudly_that_its_waits_are_shortened(environment):
     """A rehearsal's setting in production is a partner called fifteen times in a minute."""
     environment.setenv("NOTIFIER_LADDER_SCALE", "0.001")
@@ -249,6 +252,7 @@ def test_a_worker_says_loudly_that_its_waits_are_shortened(environment):
     assert "NOTIFIER_COLOUR: there is no such setting; it is ignored" in log
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("variables", "code", "told"),
     [
@@ -271,6 +275,7 @@ def test_fausts_own_command_runs_one_role(environment, variables, code, told):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("role", ["main", "retry"])
 def test_fausts_own_command_finds_the_application(environment, role):
     """Named like its consumer group."""

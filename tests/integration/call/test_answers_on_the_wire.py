@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from streams.call.signing import string_to_sign
 from streams.notification.outcome import Answered, Failure, NoResult, RequestLeft, Status
 from tests.integration.call.conftest import THEIRS, Request
+from tests.support.waiting import TIMEOUT_SECONDS
 
 BODY = b'{"paymentRequestId":"1"}'
 SUCCESS = Answered(Status.SUCCESS, "SUCCESS")
@@ -405,7 +406,7 @@ async def test_an_answer_that_comes_while_nobody_asks_is_dropped(raw_server, cal
 
     async with raw_server(respond) as server:
         first = await caller.call(partner, server.url(), BODY, signed_answer=True)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await server.closed.wait()
         second = await caller.call(partner, server.url(), BODY, signed_answer=True)
     assert [first.outcome, second.outcome] == [SUCCESS, SUCCESS]

@@ -9,6 +9,7 @@ import pytest
 
 from streams.call.egress import Guard
 from streams.notification.outcome import Answered, Blocked, Failure, NoResult, RequestLeft, Status
+from tests.support.waiting import TIMEOUT_SECONDS
 
 BODY = b"{}"
 SUCCESS = Answered(Status.SUCCESS, "SUCCESS")
@@ -139,7 +140,7 @@ async def test_a_replaced_client_lives_until_its_calls_have_ended(
             await release.wait()
         writer.write(wire.signed_answer(request))
 
-    async with raw_server(respond) as server, asyncio.timeout(20):
+    async with raw_server(respond) as server, asyncio.timeout(TIMEOUT_SECONDS):
         held = asyncio.create_task(
             caller.call(partner, server.url("/held"), BODY, signed_answer=True)
         )
@@ -156,7 +157,7 @@ async def test_a_replaced_client_lives_until_its_calls_have_ended(
 
 async def test_discarded_partners_lose_their_connections(raw_server, caller, partner):
     """A partner that left the file holds nothing open; unknown ids do no harm."""
-    async with raw_server() as server, asyncio.timeout(20):
+    async with raw_server() as server, asyncio.timeout(TIMEOUT_SECONDS):
         await caller.call(partner, server.url(), BODY, signed_answer=True)
         assert server.open_now == 1
         caller.discard(["stranger", partner.partner_id])
@@ -172,7 +173,11 @@ async def test_closing_ends_running_calls(raw_server, make_caller, partner):
         arrived.set()
         await stop.wait()
 
-    async with raw_server(respond) as server, make_caller() as caller, asyncio.timeout(20):
+    async with (
+        raw_server(respond) as server,
+        make_caller() as caller,
+        asyncio.timeout(TIMEOUT_SECONDS),
+    ):
         running = asyncio.create_task(caller.call(partner, server.url(), BODY, signed_answer=True))
         await arrived.wait()
         await caller.aclose()
@@ -191,7 +196,7 @@ async def test_cancellation_passes_and_frees_the_connection(raw_server, caller, 
     async def respond(_request, _writer):
         arrived.set()
 
-    async with raw_server(respond) as server, asyncio.timeout(20):
+    async with raw_server(respond) as server, asyncio.timeout(TIMEOUT_SECONDS):
         running = asyncio.create_task(caller.call(partner, server.url(), BODY, signed_answer=True))
         await arrived.wait()
         running.cancel()
@@ -220,7 +225,7 @@ async def test_a_partner_whose_name_servers_hang_costs_no_other_its_first_call(
 
     def lookup(host):
         if host.endswith(".broken.example"):
-            ended.wait(60)
+            ended.wait(TIMEOUT_SECONDS)
         return ["127.0.0.1"]
 
     broken = replace(partner, partner_id="broken")

@@ -15,6 +15,7 @@ import trustme
 from streams.call.response import MAX_BODY_BYTES
 from streams.notification.outcome import Answered, Failure, NoResult, RequestLeft, Status
 from streams.partners import public_tls
+from tests.support.waiting import TIMEOUT_SECONDS
 
 BODY = b'{"paymentRequestId":"1"}'
 NO, PERHAPS, YES = RequestLeft.NO, RequestLeft.PERHAPS, RequestLeft.YES
@@ -245,7 +246,7 @@ async def test_a_kept_connection_that_the_partner_closes_is_replaced(
             server.closed.clear()
             call = await caller.call(partner, server.url(), BODY, signed_answer=True)
             assert call.outcome == Answered(Status.SUCCESS, "SUCCESS")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 await server.closed.wait()
                 while kept(caller, partner):  # noqa: ASYNC110  # aiohttp has no event for it
                     await asyncio.sleep(0)
@@ -461,7 +462,7 @@ async def test_a_refused_client_certificate(  # noqa: PLR0913, PLR0917  # fixtur
         """Shake hands with a blocking socket, which sends the alert before it gives up."""
         connection, _ = listening.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(TIMEOUT_SECONDS)
             raw = connection.dup()
             with raw:
                 with pytest.raises(ssl.SSLError):
@@ -473,7 +474,7 @@ async def test_a_refused_client_certificate(  # noqa: PLR0913, PLR0917  # fixtur
             return True
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(10)
+        listening.settimeout(TIMEOUT_SECONDS)
         refused = asyncio.get_running_loop().run_in_executor(threads, refuse, listening)
         url = f"https://localhost:{listening.getsockname()[1]}/"
         call = await caller.call(partner, url, BODY, signed_answer=True)

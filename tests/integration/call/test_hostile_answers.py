@@ -10,6 +10,7 @@ import pytest
 from streams.call.response import MAX_BODY_BYTES
 from streams.clock import Clock
 from streams.notification.outcome import Answered, Failure, NoResult, Status
+from tests.support.waiting import TIMEOUT_SECONDS
 
 BODY = b'{"paymentRequestId":"1"}'
 SUCCESS = Answered(Status.SUCCESS, "SUCCESS")
@@ -124,7 +125,7 @@ async def test_a_flood_is_cut_off(raw_server, caller, partner, kind):
         call = await caller.call(impatient, server.url(), BODY, signed_answer=True)
         assert isinstance(call.outcome, NoResult)
         assert call.outcome.failure is BOUNDED_BY.get(kind, Failure.UNREADABLE_ANSWER)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await server.closed.wait()
 
 

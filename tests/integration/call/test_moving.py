@@ -13,6 +13,7 @@ from streams.call.addresses import EgressNetworks
 from streams.call.egress import Guard
 from streams.notification.outcome import Answered, RequestLeft, Status
 from tests.integration.call.conftest import LOOPBACK
+from tests.support.waiting import TIMEOUT_SECONDS
 
 BODY = b"{}"
 SUCCESS = Answered(Status.SUCCESS, "SUCCESS")
@@ -51,7 +52,7 @@ async def test_a_name_that_moves_is_followed_while_the_old_address_still_answers
         raw_server(host=OLD) as old,
         raw_server(host=NEW, port=old.port) as new,
         make_caller(lookup=names) as caller,
-        asyncio.timeout(60),
+        asyncio.timeout(TIMEOUT_SECONDS),
     ):
 
         async def load(until):

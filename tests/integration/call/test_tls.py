@@ -20,6 +20,7 @@ from streams.notification.outcome import Answered, Failure, NoResult, RequestLef
 from streams.partners.files import Files
 from streams.partners.tls import partner_tls
 from tests.support.authority import DAY, Authority, today
+from tests.support.waiting import TIMEOUT_SECONDS
 
 BODY = b"{}"
 SUCCESS = Answered(Status.SUCCESS, "SUCCESS")
@@ -172,19 +173,19 @@ async def test_a_revoked_certificate_of_ours(  # noqa: PLR0913, PLR0917  # fixtu
         """Shake hands with a blocking socket, which sends the alert before it gives up."""
         connection, _ = listening.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(TIMEOUT_SECONDS)
             raw = connection.dup()
             with raw:
                 with pytest.raises(ssl.SSLError) as refused:
                     demanding.wrap_socket(connection, server_side=True)
-                raw.settimeout(10)
+                raw.settimeout(TIMEOUT_SECONDS)
                 with suppress(ConnectionError):  # unread bytes would make the close a reset
                     while raw.recv(65_536):
                         pass
             return refused.value.reason
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(10)
+        listening.settimeout(TIMEOUT_SECONDS)
         reason = asyncio.get_running_loop().run_in_executor(threads, refuse, listening)
         url = f"https://localhost:{listening.getsockname()[1]}/"
         call = await caller.call(trusting(client), url, BODY, signed_answer=True)

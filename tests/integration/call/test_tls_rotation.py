@@ -15,6 +15,7 @@ from streams.clock import Clock
 from streams.notification.outcome import Answered, Failure, NoResult, Status
 from streams.partners import PartnersFile, Rejected, Reloaded, Unchanged
 from tests.support.authority import DAY, Authority, today
+from tests.support.waiting import TIMEOUT_SECONDS
 
 BODY = b"{}"
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -239,7 +240,7 @@ async def test_a_connection_from_before_pins_no_old_certificate(
             mutual.folder / "server.pem", begin=today() - 2 * DAY, end=today() - DAY
         )
         mutual.context.load_cert_chain(mutual.folder / "server.pem")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while (outcome := await call()) == SUCCESS:
                 assert len(server.requests) < protocol.MOST_CALLS
         assert outcome == NoResult(Failure.TLS_ERROR)

@@ -16,6 +16,7 @@ from streams.call.addresses import EgressNetworks
 from streams.call.egress import Guard
 from streams.call.signing import string_to_sign, verify
 from streams.notification.outcome import Answered, Failure, NoResult, RequestLeft, Status
+from tests.support.waiting import TIMEOUT_SECONDS
 
 BODY = b'{"paymentResult":{"resultCode":"SUCCESS","resultStatus":"S"},"x":"\xc3\xbc"}'
 SUCCESS = Answered(Status.SUCCESS, "SUCCESS")
@@ -170,12 +171,12 @@ async def test_256_calls_at_once_on_one_client(raw_server, caller, partner):
     everyone = asyncio.Barrier(256)
 
     async def respond(request, writer):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await everyone.wait()
         writer.write(answer_of(request))
 
     async with raw_server(respond) as server:
-        patient = replace(partner, attempt_timeout_seconds=10.0)
+        patient = replace(partner, attempt_timeout_seconds=TIMEOUT_SECONDS)
         calls = await asyncio.gather(
             *(
                 caller.call(patient, server.url(f"/{number}"), BODY, signed_answer=False)

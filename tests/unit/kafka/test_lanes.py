@@ -10,10 +10,10 @@ from streams.kafka.lanes import Lane, LaneLimits, Lanes, Route
 from streams.kafka.progress import Progress
 from streams.kafka.records import InRecord
 from streams.kafka.window import Window
+from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import ManualClock, turns
 
 TAG = ("topic", 0)
-PATIENCE = 10.0
 
 
 def limits(span=1000, waiting=1000):
@@ -56,7 +56,7 @@ class Work:
         future.set_exception(error) if error else future.set_result(None)
 
     async def until_started(self, *offsets):
-        async with asyncio.timeout(PATIENCE), self._changed:
+        async with asyncio.timeout(TIMEOUT_SECONDS), self._changed:
             await self._changed.wait_for(lambda: set(offsets) <= set(self.started))
 
 
@@ -277,7 +277,7 @@ async def test_a_timer_that_fires_early_only_sets_another(new_desk):
     clock = CountingClock(times=4)  # once at the admission, then by three timers
     desk = new_desk(clock=clock)
     desk.lane.admit(record(0, due=1002))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await clock.asked.wait()
     await turns()
     assert desk.work.started == []
@@ -399,7 +399,7 @@ async def test_a_drain_drops_what_waits_and_finishes_what_is_in_flight(new_desk)
     for offset in range(5):
         desk.lanes.admit(record(offset), 1)
     await turns()
-    drain = asyncio.create_task(desk.lanes.drain(PATIENCE))
+    drain = asyncio.create_task(desk.lanes.drain(TIMEOUT_SECONDS))
     await turns()
     desk.lanes.admit(record(5), 1)
     await desk.end(0, 1)
@@ -439,7 +439,7 @@ async def test_a_draining_member_starts_nothing_in_a_partition_that_it_has_not_m
     desk.lanes.open(1, {})
     desk.lanes.admit(record(0), 1)
     await turns()
-    drain = asyncio.create_task(desk.lanes.drain(PATIENCE))
+    drain = asyncio.create_task(desk.lanes.drain(TIMEOUT_SECONDS))
     await turns()
     desk.lanes.admit(record(7, partition=1), 1)
     await turns()
@@ -456,7 +456,7 @@ async def test_a_new_generation_takes_records_again_after_a_drain(new_desk):
     desk.lanes.admit(record(0), 1)
     await turns()
     await desk.end(0)
-    await desk.lanes.drain(PATIENCE)
+    await desk.lanes.drain(TIMEOUT_SECONDS)
     desk.lanes.close()
     desk.lanes.open(2, {})
     desk.lanes.admit(record(1), 2)
@@ -633,7 +633,7 @@ async def test_a_partition_that_is_given_up_commits_nothing_more(new_desk):
     desk.lanes.admit(record(3), 1)
     desk.lanes.pass_to({TAG: (4, None)})
     assert desk.lanes.progress() == {("other", 0): Progress(0)}
-    drain = asyncio.create_task(desk.lanes.drain(PATIENCE))
+    drain = asyncio.create_task(desk.lanes.drain(TIMEOUT_SECONDS))
     await turns()
     assert not drain.done()
     await desk.end(0)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.kafka.memory import KEEP_MS, SettledMemory, digest
+from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import ManualClock, turns
 
 
@@ -95,7 +96,7 @@ async def test_a_turn_ends_with_its_body_however_that_ends(clock):
 
     with pytest.raises(ValueError, match=r"^broken$"):
         await broken()
-    async with asyncio.timeout(5), memory.turn(b"1"):
+    async with asyncio.timeout(TIMEOUT_SECONDS), memory.turn(b"1"):
         pass
 
 
@@ -161,7 +162,7 @@ def test_no_interleaving_shares_a_key_or_gets_stuck(held, cancelled, after):
         tasks = [asyncio.create_task(work(n, keys, long)) for n, (keys, long) in enumerate(held)]
         await turns(after)
         stopped = {n for n in cancelled if n < len(tasks) and tasks[n].cancel()}
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             results = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(r is None or isinstance(r, asyncio.CancelledError) for r in results), results
         assert set(done) >= set(range(len(tasks))) - stopped

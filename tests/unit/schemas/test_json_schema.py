@@ -97,6 +97,7 @@ def test_the_attempt_records_schema():
     assert not schema.is_valid({"v": 1, "at_ms": 5})
 
 
+@pytest.mark.e2e
 def test_no_generated_file_is_stale():
     """What stands in the repository is what the code says."""
     done = subprocess.run(  # noqa: S603  # our own script
