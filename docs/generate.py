@@ -23,7 +23,7 @@ from schemas.attempt_record import AttemptRecord  # noqa: E402
 from schemas.event import Event  # noqa: E402
 from schemas.iso8601 import PATTERN  # noqa: E402
 from schemas.json_schema import json_schema  # noqa: E402
-from streams.console.metrics import Metrics as ConsoleMetrics  # noqa: E402
+from streams.console.metrics import ConsoleMetrics  # noqa: E402
 from streams.kafka.topics import TopicNames, topic_specs  # noqa: E402
 from streams.kafka_settings import PREFIX  # noqa: E402
 from streams.notification.ladder import Wait  # noqa: E402

@@ -40,7 +40,7 @@ def console(context: typer.Context) -> None:
                 f"{error.name} is not installed; the console needs the extra: payment-notifier[console]"
             ]
         )
-    from streams.console.tokens import Tokens, TokensError
+    from streams.console.tokens import AccessTokens, TokensError
 
     if settings.console_tokens_file is None:
         message = (
@@ -49,7 +49,7 @@ def console(context: typer.Context) -> None:
         )
         fail([message])
     try:
-        tokens = Tokens(settings.console_tokens_file)
+        tokens = AccessTokens(settings.console_tokens_file)
     except TokensError as error:
         fail([str(error)])
     try:
@@ -82,10 +82,10 @@ def token(
     ] = "read",
 ) -> None:
     """Make an access token: print it, and the line for NOTIFIER_CONSOLE_TOKENS_FILE."""
-    from streams.console.tokens import Right, entry_of, new_token
+    from streams.console.tokens import TokenRight, entry_of, new_token
 
     made = new_token()
-    print(f"tokens:\n{entry_of(name, made, Right(right))}")
+    print(f"tokens:\n{entry_of(name, made, TokenRight(right))}")
     print(f"The token, shown this once: {made}", file=sys.stderr)
     print(
         "The lines on standard output go into the file that NOTIFIER_CONSOLE_TOKENS_FILE names.",

@@ -1,25 +1,25 @@
 """Whether the console can be trusted: how far each topic is read, and the sum."""
 
-from streams.console.model import About, TopicState
 from streams.console.orders import oldest_known_ms
-from streams.console.scene import Scene
+from streams.console.read_model import ReadModel
+from streams.console.views import About, TopicState
 
 
-def about(scene: Scene, version: str) -> About:
+def about(read_model: ReadModel, version: str) -> About:
     """Return what there is to say of the console itself."""
-    store = scene.store
+    store = read_model.store
     positions = store.positions()
     by_topic: dict[str, list[int]] = {}
-    for (topic, partition), edge in sorted(scene.ingest.edges.items()):
+    for (topic, partition), edge in sorted(read_model.ingest.edges.items()):
         behind = max(0, edge.end - max(positions.get((topic, partition), 0), edge.begin))
         shown = by_topic.setdefault(topic, [0, 0, 0])
         shown[0] += 1
         shown[1] += edge.end - edge.begin
         shown[2] += behind
     return About(
-        as_of=scene.as_of(),
+        as_of=read_model.as_of(),
         version=version,
-        sum=scene.sum(),
+        sum=read_model.sum(),
         topics=tuple(
             TopicState(topic=topic, partitions=shown[0], kept=shown[1], behind=shown[2])
             for topic, shown in by_topic.items()
@@ -29,5 +29,5 @@ def about(scene: Scene, version: str) -> About:
         database_bytes=sum(
             part.stat().st_size for part in store.path.parent.glob(f"{store.path.name}*")
         ),
-        oldest_ms=oldest_known_ms(scene),
+        oldest_ms=oldest_known_ms(read_model),
     )

@@ -8,11 +8,11 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streams.console import about, letters, model, orders, overview, partners, tiers
+from streams.console import about, letters, orders, overview, partners, tiers, views
 from streams.console.openapi import Operation, document
 from streams.console.pages import Pages
+from streams.console.read_model import ReadModel
 from streams.console.replays import Replays
-from streams.console.scene import Scene
 from streams.kafka.raw import Place
 
 MOST_ROWS: Final = 500
@@ -51,7 +51,7 @@ class LettersQuery(RowsQuery):
     all: bool = Field(default=False, description="also those that were dealt with")
 
 
-Answer = Callable[[Scene, Mapping[str, str], Any], model.Shown | None]
+Answer = Callable[[ReadModel, Mapping[str, str], Any], views.Shown | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Api:
     """The handlers.
 
     Attributes:
-        pages: knows the scene, and shows the list of routes to people.
+        pages: know the read model, and shows the list of routes to people.
         replays: of this console.
     """
 
@@ -70,30 +70,31 @@ class Api:
     def __post_init__(self) -> None:
         self._operations.extend(
             [
-                (_get("/api/overview", "Is anyone not being told now, and is it us?", model.Overview), lambda scene, _path, _query: overview.overview(scene)),
-                (_get("/api/orders/{order_id}", "Was this partner told; if not, why, whose is it, when next?", model.Order), lambda scene, path, _query: orders.order(scene, path["order_id"])),
-                (_get("/api/orders/{order_id}/facts", "What every record about it says, for `notifier why`.", model.Facts), lambda scene, path, _query: orders.facts(scene, path["order_id"])),
-                (_get("/api/tiers", "What is due when, and is anything late?", model.TierList), lambda scene, _path, _query: _tiers(scene)),
-                (_get("/api/tiers/{wait}", "What rests on one tier, by due time.", model.WaitingList, RowsQuery), lambda scene, path, query: _tier(scene, path["wait"], query)),
-                (_get("/api/partners", "Who fails, since when, in what way?", model.PartnerList, PartnersQuery), lambda scene, _path, query: _partners(scene, query)),
-                (_get("/api/partners/{partner_id}", "What does this partner answer, and since when is it wrong?", model.PartnerPage), lambda scene, path, _query: partners.partner_page(scene, path["partner_id"])),
-                (_get("/api/dead-letters", "What did we give up on, and why?", model.Letters, LettersQuery), lambda scene, _path, query: _letters(scene, query)),
-                (_get("/api/dead-letters/{place}", "What exactly is in this one? Never its body.", model.LetterPage), lambda scene, path, _query: _letter(scene, path["place"])),
-                (_get("/api/replays", "What was put back, by whom, and did it help?", model.RunList), lambda scene, _path, _query: model.RunList(as_of=scene.as_of(), replays=self.replays.runs())),
-                (_get("/api/replays/{run}", "How far is this one?", model.Run), lambda _scene, path, _query: self.replays.run(path["run"])),
-                (_get("/api/about", "Can I trust these answers?", model.About), lambda scene, _path, _query: about.about(scene, self.pages.version)),
+                (_get("/api/overview", "Is anyone not being told now, and is it us?", views.Overview), lambda model, _path, _query: overview.overview(model)),
+                (_get("/api/orders/{order_id}", "Was this partner told; if not, why, whose is it, when next?", views.Order), lambda model, path, _query: orders.order(model, path["order_id"])),
+                (_get("/api/orders/{order_id}/facts", "What every record about it says, for `notifier why`.", views.Facts), lambda model, path, _query: orders.facts(model, path["order_id"])),
+                (_get("/api/tiers", "What is due when, and is anything late?", views.TierList), lambda model, _path, _query: tiers.tier_list(model)),
+                (_get("/api/tiers/{wait}", "What rests on one tier, by due time.", views.WaitingList, RowsQuery), lambda model, path, query: tiers.waiting_list(model, path["wait"], query.limit, query.after)),
+                (_get("/api/partners", "Who fails, since when, in what way?", views.PartnerList, PartnersQuery), lambda model, _path, query: _partners(model, query)),
+                (_get("/api/partners/{partner_id}", "What does this partner answer, and since when is it wrong?", views.PartnerPage), lambda model, path, _query: partners.partner_page(model, path["partner_id"])),
+                (_get("/api/dead-letters", "What did we give up on, and why?", views.Letters, LettersQuery), lambda model, _path, query: _letters(model, query)),
+                (_get("/api/dead-letters/{place}", "What exactly is in this one? Never its body.", views.LetterPage), lambda model, path, _query: _letter(model, path["place"])),
+                (_get("/api/replays", "What was put back, by whom, and did it help?", views.RunList), lambda model, _path, _query: views.RunList(as_of=model.as_of(), replays=self.replays.runs())),
+                (_get("/api/replays/{run}", "How far is this one?", views.Run), lambda _model, path, _query: self.replays.run(path["run"])),
+                (_get("/api/about", "Can I trust these answers?", views.About), lambda model, _path, _query: about.about(model, self.pages.version)),
             ]
         )  # fmt: skip
 
     def routes(self) -> list[web.RouteDef]:
         """Return what is answered where."""
-        found = [
-            web.get("/api", self.list),
-            web.get("/api/openapi.json", self.openapi),
-        ]
-        return found + [
+        handlers = [
             web.get(operation.path, self._handler(operation, answer))
             for operation, answer in self._operations
+        ]
+        return [
+            web.get("/api", self.list),
+            web.get("/api/openapi.json", self.openapi),
+            *handlers,
         ]
 
     async def list(self, request: web.Request) -> web.Response:
@@ -113,64 +114,50 @@ class Api:
             try:
                 query = operation.query.model_validate(dict(request.query))
             except ValidationError as error:
-                return _fault(400, _words(error))
-            found = await asyncio.to_thread(
-                answer, self.pages.scene, dict(request.match_info), query
+                return _fault(400, _text_of(error))
+            result = await asyncio.to_thread(
+                answer, self.pages.read_model, dict(request.match_info), query
             )
-            if found is None:
+            if result is None:
                 return _fault(404, "nothing is known of it")
-            return web.Response(text=found.model_dump_json(), content_type="application/json")
+            return web.Response(text=result.model_dump_json(), content_type="application/json")
 
         return handle
 
 
 def _get(
-    path: str, summary: str, result: type[model.Shown], query: type[_Query] = NoQuery
+    path: str, summary: str, result: type[views.Shown], query: type[_Query] = NoQuery
 ) -> Operation:
     return Operation(path, summary, query, result)
 
 
 def _fault(status: int, why: str) -> web.Response:
-    text = model.Fault(error=why).model_dump_json()
+    text = views.FaultView(error=why).model_dump_json()
     return web.Response(status=status, text=text, content_type="application/json")
 
 
-def _words(error: ValidationError) -> str:
+def _text_of(error: ValidationError) -> str:
     return "; ".join(
         f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
         for item in error.errors(include_input=False, include_url=False)
     )
 
 
-def _tiers(scene: Scene) -> model.TierList:
-    shown = tiers.tiers(scene)
-    verdict = tiers.verdict_on_tiers(shown, scene.now_ms())
-    return model.TierList(as_of=scene.as_of(), verdict=verdict, tiers=shown)
+def _partners(read_model: ReadModel, query: PartnersQuery) -> views.PartnerList:
+    shown = partners.partners(read_model, query.text, query.state)
+    return views.PartnerList(as_of=read_model.as_of(), partners=shown[:MOST_ROWS])
 
 
-def _tier(scene: Scene, wait: str, query: RowsQuery) -> model.WaitingList | None:
-    found = [tier for tier in tiers.tiers(scene) if tier.wait == wait]
-    if not found:
-        return None
-    rows = tiers.waiting_on(scene, found[0].topic, query.limit, query.after)
-    return model.WaitingList(as_of=scene.as_of(), tier=found[0], waiting=rows)
-
-
-def _partners(scene: Scene, query: PartnersQuery) -> model.PartnerList:
-    shown = partners.partners(scene, query.text, query.state)
-    return model.PartnerList(as_of=scene.as_of(), partners=shown[:MOST_ROWS])
-
-
-def _letters(scene: Scene, query: LettersQuery) -> model.Letters:
+def _letters(read_model: ReadModel, query: LettersQuery) -> views.Letters:
     chosen = letters.Filter(
         query.reason, query.partner, query.answer, query.profile, everything=query.all
     )
-    return letters.letters(scene, chosen, query.limit, query.after)
+    return letters.letters(read_model, chosen, query.limit, query.after)
 
 
-def _letter(scene: Scene, text: str) -> model.LetterPage | None:
+def _letter(read_model: ReadModel, text: str) -> views.LetterPage | None:
     try:
         place = Place.parse(text)
     except ValueError:
         return None
-    return letters.letter_page(scene, place)
+    return letters.letter_page(read_model, place)

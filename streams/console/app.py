@@ -17,17 +17,17 @@ from prometheus_client.exposition import choose_encoder
 from streams.clock import Clock
 from streams.console.api import Api
 from streams.console.ingest import Ingest, Source
-from streams.console.metrics import Metrics
+from streams.console.metrics import ConsoleMetrics
 from streams.console.pages import Pages
 from streams.console.protection import Handler, Protection
-from streams.console.render import environment, static_response
+from streams.console.read_model import ReadModel
+from streams.console.render import make_environment, static_response
 from streams.console.replay_pages import ReplayPages
 from streams.console.replays import Replays
-from streams.console.scene import Scene
 from streams.console.sessions import Sessions
 from streams.console.sign_in import SignIn
-from streams.console.store import Store
-from streams.console.tokens import Tokens
+from streams.console.store import ReadModelStore
+from streams.console.tokens import AccessTokens
 from streams.history.assessment import Limits
 from streams.history.facts import topic_kinds
 from streams.kafka.connection import connection_of
@@ -59,14 +59,14 @@ class Console:
     """
 
     settings: Settings
-    tokens: Tokens
+    tokens: AccessTokens
     clock: Clock = field(default_factory=Clock)
     source: Callable[[], AbstractAsyncContextManager[Source]] | None = None
     tools: Callable[[], AbstractAsyncContextManager[Tools]] | None = None
     port: int = field(default=0, init=False)
-    scene: Scene = field(init=False)
+    read_model: ReadModel = field(init=False)
     replays: Replays = field(init=False)
-    metrics: Metrics = field(init=False)
+    metrics: ConsoleMetrics = field(init=False)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class Console:
         if path is None:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="console-"))
             path = Path(folder) / "console.sqlite"
-        store = Store(path, _identity(settings))
+        store = ReadModelStore(path, _identity(settings))
         self._stack.callback(store.close)
         if store.anew is not None and settings.console_database is not None:
             log.info("the read model at %s is made anew: %s", path, store.anew)
@@ -88,11 +88,11 @@ class Console:
             attempts_topic=names.attempts,
             now_ms=self.clock.now_ms,
         )
-        self.scene = Scene(
+        self.read_model = ReadModel(
             store, ingest, names, settings.source_topics, Limits.of(settings), self.clock.now_ms
         )
-        self.replays = Replays(self.scene, self.tools or self._tools)
-        self.metrics = Metrics()
+        self.replays = Replays(self.read_model, self.tools or self._tools)
+        self.metrics = ConsoleMetrics()
 
     def application(self) -> web.Application:
         """Return the web application."""
@@ -101,7 +101,9 @@ class Console:
             Sessions(self.tokens, self.clock.now_seconds),
             self.settings.console_url,
         )
-        pages = Pages(self.scene, self.tokens, environment(self.clock.now_ms), PROGRAM_VERSION)
+        pages = Pages(
+            self.read_model, self.tokens, make_environment(self.clock.now_ms), PROGRAM_VERSION
+        )
         app = web.Application(middlewares=[*protection.middlewares(), _faults(pages)])
         app.add_routes([*pages.routes(), *SignIn(pages, protection, self.metrics).routes()])
         app.add_routes(ReplayPages(pages, self.replays, self.metrics).routes())
@@ -128,7 +130,7 @@ class Console:
             metrics = web.Application()
             metrics.add_routes([self._metrics_route()])
             await self._serve(metrics, self.settings.console_metrics_port)
-        reading = asyncio.create_task(self.scene.ingest.run())
+        reading = asyncio.create_task(self.read_model.ingest.run())
         self._stack.push_async_callback(_end, reading)
         self._stack.push_async_callback(self.replays.close)
 
@@ -149,7 +151,9 @@ class Console:
     def _tail(self) -> Tail:
         settings = self.settings
         return Tail(
-            connection_of(settings), f"{settings.group_id}-console", list(self.scene.ingest.kinds)
+            connection_of(settings),
+            f"{settings.group_id}-console",
+            list(self.read_model.ingest.kinds),
         )
 
     def _tools(self) -> AbstractAsyncContextManager[Tools]:
@@ -157,7 +161,7 @@ class Console:
         return open_tools(self.settings, lambda _: None, self.clock)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
-        await asyncio.to_thread(self.metrics.refresh, self.scene, self.tokens)
+        await asyncio.to_thread(self.metrics.refresh, self.read_model, self.tokens)
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(
             body=encode(self.metrics.registry), headers={"Content-Type": content_type}
@@ -170,8 +174,8 @@ class Console:
     async def _ready(self, request: web.Request) -> web.Response:
         """Ready to answer, also while it is rebuilt: the pages say how true they are. Not ready without a Kafka at all."""
         del request
-        fault = self.scene.ingest.freshness.fault
-        never = fault is not None and not self.scene.ingest.edges
+        fault = self.read_model.ingest.freshness.fault
+        never = fault is not None and not self.read_model.ingest.edges
         reasons = [fault] if never and fault else []
         return web.json_response(
             {"ok": not reasons, "reasons": reasons}, status=503 if reasons else 200

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from streams.console.reconcile import Reconciliation, reconcile
-from streams.console.store import Store
+from streams.console.store import ReadModelStore
 from streams.history.facts import Kind, read_fact
 from streams.kafka.progress import Progress
 from streams.kafka.raw import RawRecord
@@ -23,7 +23,7 @@ STALE_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 2.0
 _FORGET_SECONDS: Final = 600.0
 _AGAIN_SECONDS: Final = 2.0
-_FAR_BEHIND: Final = 5_000  # records: so far back the lives are folded once, at the end
+_FAR_BEHIND: Final = 5_000  # records: so far back histories are folded once, at the end
 _RECONCILE_SHARE: Final = 20  # a sum that takes a second is made every twenty
 
 
@@ -51,7 +51,7 @@ Open = Callable[[], AbstractAsyncContextManager[Source]]
 
 @dataclass(slots=True)
 class Freshness:
-    """How true the model is now.
+    """How fresh the model is now.
 
     Attributes:
         rebuilding: whether it is being read from the start, or has much to catch up.
@@ -85,12 +85,12 @@ class Ingest:
         groups: the worker's consumer groups.
         attempts_topic: whose oldest record says from when on all is known.
         now_ms: the clock.
-        freshness: how true the model is.
+        freshness: how fresh the model is.
         edges: what each partition holds, as last looked at.
         reconciliation: the newest sum, or None before the first.
     """
 
-    store: Store
+    store: ReadModelStore
     open_source: Open
     kinds: Mapping[str, Kind]
     groups: tuple[str, ...]
@@ -161,7 +161,7 @@ class Ingest:
         )
 
     async def _catch_up(self, positions: Mapping[Tag, int], *, got: int) -> None:
-        """Tell the lives of what was read, and note how far behind the model is."""
+        """Fold what was read, and note how far behind the model is."""
         fresh = self.freshness
         unread = sum(max(0, edge.end - positions.get(tag, 0)) for tag, edge in self.edges.items())
         fresh.read += got

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from streams.console.model import Letter, LetterCount, LetterPage, Letters
-from streams.console.scene import Scene
+from streams.console.read_model import ReadModel
+from streams.console.views import Letter, LetterCount, LetterPage, Letters
 from streams.kafka.raw import Place
 
 _KINDS = 200
@@ -56,7 +56,7 @@ class Filter:
         return " AND ".join(parts), tuple(value for _, value in given if value)
 
 
-def letters(scene: Scene, chosen: Filter, limit: int, after: int = 0) -> Letters:
+def letters(scene: ReadModel, chosen: Filter, limit: int, after: int = 0) -> Letters:
     """Return counts of all kinds that match, and some dead letters, the newest first."""
     where, values = chosen.where()
     counts = scene.store.rows(
@@ -76,12 +76,12 @@ def letters(scene: Scene, chosen: Filter, limit: int, after: int = 0) -> Letters
     )
 
 
-def open_letters(scene: Scene) -> int:
+def open_letters(scene: ReadModel) -> int:
     """Return how many dead letters nobody has dealt with."""
     return int(scene.store.row("SELECT count(*) FROM letters WHERE open")[0])
 
 
-def places(scene: Scene, chosen: Filter, limit: int) -> tuple[Place, ...]:
+def places(scene: ReadModel, chosen: Filter, limit: int) -> tuple[Place, ...]:
     """Return where the dead letters stand that match, the oldest first."""
     where, values = chosen.where()
     found = scene.store.rows(
@@ -91,7 +91,7 @@ def places(scene: Scene, chosen: Filter, limit: int) -> tuple[Place, ...]:
     return tuple(Place(*row) for row in found)
 
 
-def choices(scene: Scene) -> dict[str, tuple[str, ...]]:
+def choices(scene: ReadModel) -> dict[str, tuple[str, ...]]:
     """Return what can be chosen in each filter."""
     found: dict[str, tuple[str, ...]] = {}
     for name, column in (
@@ -108,7 +108,7 @@ def choices(scene: Scene) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def letter_page(scene: Scene, place: Place) -> LetterPage | None:
+def letter_page(scene: ReadModel, place: Place) -> LetterPage | None:
     """Return one dead letter in full, or None where there is none."""
     row = scene.store.row("SELECT * FROM letters WHERE place = ?", (place.header,))
     fact = scene.store.fact_at(*place)

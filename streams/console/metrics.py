@@ -5,9 +5,9 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from streams.console.letters import open_letters
-from streams.console.scene import Scene
+from streams.console.read_model import ReadModel
 from streams.console.tiers import tiers
-from streams.console.tokens import Tokens
+from streams.console.tokens import AccessTokens
 from streams.notification.profiles import TIERS
 from streams.operate.families import Catalogue, Label, Many, Single
 
@@ -19,7 +19,7 @@ PART = Label(
 REST = Label("tier", ("replay", *(wait.label for wait in TIERS)), "the replay topic, or a wait")
 
 
-class Metrics(Catalogue):
+class ConsoleMetrics(Catalogue):
     """The console's metrics."""
 
     # fmt: off
@@ -42,19 +42,19 @@ class Metrics(Catalogue):
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def refresh(self, scene: Scene, tokens: Tokens) -> None:
+    def refresh(self, read_model: ReadModel, tokens: AccessTokens) -> None:
         """Bring the gauges up to date."""
         tokens.refresh()
         self.tokens_valid.set(tokens.fault is None)
-        fresh, made = scene.ingest.freshness, scene.ingest.reconciliation
+        fresh, reconciliation = read_model.ingest.freshness, read_model.ingest.reconciliation
         self.caught_up.set(fresh.caught_up_ms / 1000)
         self.behind.set(fresh.behind)
-        if made is not None:
-            self.difference.set(made.difference)
-            self.made.set(made.at_ms / 1000)
+        if reconciliation is not None:
+            self.difference.set(reconciliation.difference)
+            self.made.set(reconciliation.at_ms / 1000)
             for part in PART.values:
-                self.units.labels(part).set(getattr(made, part))
-        for tier in tiers(scene):
+                self.units.labels(part).set(getattr(reconciliation, part))
+        for tier in tiers(read_model):
             self.pending.labels(tier.wait).set(tier.waiting)
             self.overdue.labels(tier.wait).set(tier.overdue)
-        self.letters.set(open_letters(scene))
+        self.letters.set(open_letters(read_model))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from streams.console.model import Fault
+from streams.console.views import FaultView
 
 _TEMPLATE: Final = "#/components/schemas/{model}"
 _REFERENCE = re.compile(r"(?<=#/components/schemas/)\w+")
@@ -40,7 +40,7 @@ class Operation:
 
 def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     """Return the document."""
-    models = [operation.result for operation in operations] + [Fault]
+    models = [operation.result for operation in operations] + [FaultView]
     _, definitions = models_json_schema(
         [(model, "serialization") for model in dict.fromkeys(models)], ref_template=_TEMPLATE
     )
@@ -81,7 +81,7 @@ def _described(operation: Operation) -> dict[str, Any]:
         "responses": {
             "200": {"description": "the answer", "content": _content(operation.result)},
             **{
-                code: {"description": what, "content": _content(Fault)}
+                code: {"description": what, "content": _content(FaultView)}
                 for code, what in faults.items()
             },
         },

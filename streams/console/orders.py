@@ -1,77 +1,76 @@
 """One order: what became of each of its notifications."""
 
-from streams.console.model import Facts, Order
-from streams.console.scene import Scene
+from streams.console.read_model import ReadModel
+from streams.console.views import Facts, Order
 from streams.history.notification_history import NotificationHistory, histories_of
 from streams.history.report import NotificationReport, report_on
 
 _LIKE = 5
 
 
-def order(scene: Scene, order_id: str) -> Order | None:
+def order(read_model: ReadModel, order_id: str) -> Order | None:
     """Return all about an order, or None where nothing that was read names it."""
-    histories = histories_of(scene.store.facts_of(order_id))
+    histories = histories_of(read_model.store.facts_of(order_id))
     if not histories:
         return None
-    reports = tuple(_report(scene, history) for history in reversed(histories))
+    reports = tuple(_report(read_model, history) for history in reversed(histories))
     return Order(order_id=order_id, notifications=reports)
 
 
-def facts(scene: Scene, order_id: str) -> Facts | None:
+def facts(read_model: ReadModel, order_id: str) -> Facts | None:
     """Return what was read of an order, or None where nothing that was read names it: `notifier why` asks for it."""
-    found = scene.store.facts_of(order_id)
-    if not found:
+    known = read_model.store.facts_of(order_id)
+    if not known:
         return None
     return Facts(
-        as_of=scene.as_of(),
+        as_of=read_model.as_of(),
         order_id=order_id,
-        oldest_ms=oldest_known_ms(scene),
-        facts=tuple(fact.to_dict() for fact in found),
+        oldest_ms=oldest_known_ms(read_model),
+        facts=tuple(fact.to_dict() for fact in known),
     )
 
 
-def order_of_notification(scene: Scene, notification_id: str) -> str | None:
+def order_of_notification(read_model: ReadModel, notification_id: str) -> str | None:
     """Return the order that a notification id belongs to: people search with what they have."""
-    found = scene.store.row(
+    row = read_model.store.row(
         "SELECT order_id FROM lives WHERE notification_id = ?", (notification_id,)
     )
-    return None if found is None else str(found[0])
+    return None if row is None else str(row[0])
 
 
-def like(scene: Scene, text: str) -> tuple[str, ...]:
+def like(read_model: ReadModel, text: str) -> tuple[str, ...]:
     """Return the first known order ids that begin like this one: of a mistyped or cut id the start is right."""
     for length in (len(text), len(text) * 3 // 4, len(text) // 2):
         start = text[:length]
         if len(start) < _LIKE:
             break
-        found = scene.store.rows(
+        rows = read_model.store.rows(
             "SELECT DISTINCT order_id FROM lives WHERE order_id >= ? AND order_id < ? LIMIT ?",
             (start, start + "\U0010ffff", _LIKE),
         )
-        if found:
-            return tuple(row[0] for row in found)
+        if rows:
+            return tuple(row[0] for row in rows)
     return ()
 
 
-def oldest_known_ms(scene: Scene) -> int | None:
+def oldest_known_ms(read_model: ReadModel) -> int | None:
     """Return when the first record that was read was written."""
-    found = scene.store.row(
+    row = read_model.store.row(
         "SELECT min(at_ms) FROM (SELECT at_ms FROM facts AS f JOIN positions AS p USING (topic, partition)"
         " WHERE f.offset = (SELECT min(offset) FROM facts WHERE topic = p.topic AND partition = p.partition))"
     )
-    return None if found is None or found[0] is None else int(found[0])
+    return None if row is None or row[0] is None else int(row[0])
 
 
-def _report(scene: Scene, history: NotificationHistory) -> NotificationReport:
+def _report(read_model: ReadModel, history: NotificationHistory) -> NotificationReport:
     others = 0
     if history.partner_id is not None and not history.has_ended:
-        (others,) = scene.store.row(
-            "SELECT count(*) - 1 FROM lives WHERE partner_id = ? AND NOT ended",
-            (history.partner_id,),
+        others = read_model.count(
+            "SELECT count(*) - 1 FROM lives WHERE partner_id = ? AND NOT ended", history.partner_id
         )
-    return report_on(history, scene.now_ms(), scene.limits, others_waiting=max(0, others))
+    return report_on(history, read_model.now_ms(), read_model.limits, others_waiting=max(0, others))
 
 
-def is_known(scene: Scene, order_id: str) -> bool:
+def is_known(read_model: ReadModel, order_id: str) -> bool:
     """Tell whether anything that was read names this order."""
-    return scene.store.row("SELECT 1 FROM facts WHERE order_id = ?", (order_id,)) is not None
+    return read_model.store.row("SELECT 1 FROM facts WHERE order_id = ?", (order_id,)) is not None

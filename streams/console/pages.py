@@ -9,11 +9,11 @@ from aiohttp import web
 from jinja2 import Environment
 
 from streams.console import about, letters, orders, overview, partners, tiers
-from streams.console.model import AsOf
 from streams.console.protection import PERSON
+from streams.console.read_model import ReadModel
 from streams.console.render import page_path, respond
-from streams.console.scene import Scene
-from streams.console.tokens import Tokens
+from streams.console.tokens import AccessTokens
+from streams.console.views import AsOf
 from streams.history.text import clock_time, duration
 from streams.kafka.raw import Place
 
@@ -28,14 +28,14 @@ class Pages:
     """The handlers.
 
     Attributes:
-        scene: what is known.
+        read_model: what is known.
         tokens: who may come in; whether their file is sound stands on every page.
         templates: of `streams.console.render`.
         version: of this program.
     """
 
-    scene: Scene
-    tokens: Tokens
+    read_model: ReadModel
+    tokens: AccessTokens
     templates: Environment
     version: str
 
@@ -58,11 +58,11 @@ class Pages:
         self, request: web.Request, template: str, status: int = 200, **values: object
     ) -> web.Response:
         """Return a page."""
-        as_of = self.scene.as_of()
+        as_of = self.read_model.as_of()
         text = self.templates.get_template(template).render(
             path=request.path,
             person=request.get(PERSON),
-            freshness=freshness(as_of, stale=self.scene.is_stale()),
+            freshness=freshness(as_of, stale=self.read_model.is_stale()),
             version=self.version,
             tokens_fault=self.tokens.fault,
             **values,
@@ -71,12 +71,12 @@ class Pages:
 
     async def ask(
         self,
-        question: Callable[Concatenate[Scene, Asked], Answer],
+        question: Callable[Concatenate[ReadModel, Asked], Answer],
         *values: Asked.args,
         **more: Asked.kwargs,
     ) -> Answer:
         """Return the answer of the read model, asked in a thread."""
-        return await asyncio.to_thread(question, self.scene, *values, **more)
+        return await asyncio.to_thread(question, self.read_model, *values, **more)
 
     async def overview(self, request: web.Request) -> web.Response:
         """Is anyone not being told now, and is it us?"""
@@ -98,9 +98,9 @@ class Pages:
     async def order(self, request: web.Request) -> web.Response:
         """Was this partner told; if not, why, whose is it, when next?"""
         order_id = named(request, "order_id")[:_LONGEST]
-        found = await self.ask(orders.order, order_id)
-        if found is not None:
-            return self.show(request, "order.html", order=found, asked=order_id)
+        order = await self.ask(orders.order, order_id)
+        if order is not None:
+            return self.show(request, "order.html", order=order, asked=order_id)
         return self.show(
             request,
             "order_missing.html",
@@ -113,26 +113,21 @@ class Pages:
 
     async def tiers(self, request: web.Request) -> web.Response:
         """What is due when, and is anything late?"""
-        shown = await self.ask(tiers.tiers)
         return self.show(
             request,
             "tiers.html",
-            tiers=shown,
-            verdict=tiers.verdict_on_tiers(shown, self.scene.now_ms()),
+            page=await self.ask(tiers.tier_list),
             chart=await self.ask(tiers.due_in_the_next_hour),
-            tolerance=self.scene.now_ms() - self.scene.overdue_before_ms,
+            tolerance=self.read_model.now_ms() - self.read_model.overdue_before_ms,
         )
 
     async def tier(self, request: web.Request) -> web.Response:
         """Show what rests on one tier, by due time."""
         wait, after = request.match_info["wait"], offset_of(request)
-        found = [tier for tier in await self.ask(tiers.tiers) if tier.wait == wait]
-        if not found:
+        page = await self.ask(tiers.waiting_list, wait, PER_PAGE, after)
+        if page is None:
             raise web.HTTPNotFound
-        rows = await self.ask(tiers.waiting_on, found[0].topic, PER_PAGE, after)
-        return self.show(
-            request, "tier.html", tier=found[0], rows=rows, after=after, limit=PER_PAGE
-        )
+        return self.show(request, "tier.html", page=page, after=after, limit=PER_PAGE)
 
     async def partners(self, request: web.Request) -> web.Response:
         """Who fails, since when, in what way?"""
@@ -176,7 +171,7 @@ class Pages:
             request,
             "about.html",
             page=await self.ask(about.about, self.version),
-            stale=self.scene.is_stale(),
+            stale=self.read_model.is_stale(),
         )
 
 
@@ -213,27 +208,27 @@ def offset_of(request: web.Request) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Freshness:
-    """What every page says of how true it is."""
+class FreshnessText:
+    """What every page says of how fresh it is."""
 
     as_of: str
     title: str
     warning: str
 
 
-def freshness(as_of: AsOf, *, stale: bool) -> Freshness:
-    """Return the words for how true the model is."""
+def freshness(as_of: AsOf, *, stale: bool) -> FreshnessText:
+    """Return the text on how fresh the model is."""
     now = as_of.at_ms
     behind = f"{duration(now - as_of.caught_up_ms)} behind Kafka"
-    said = f"As of {clock_time(as_of.caught_up_ms or now, now)}, {behind}."
+    text = f"As of {clock_time(as_of.caught_up_ms or now, now)}, {behind}."
     if as_of.rebuilding:
-        said = f"Rebuilding from Kafka: {as_of.percent} %, {as_of.behind:,} records to go."
-        return Freshness(
-            said,
+        text = f"Rebuilding from Kafka: {as_of.percent} %, {as_of.behind:,} records to go."
+        return FreshnessText(
+            text,
             "Rebuilding from Kafka.",
             f"{as_of.percent} % read. Answers may be incomplete, and numbers too low.",
         )
     if stale:
         why = as_of.fault or f"{as_of.behind:,} records are not read yet."
-        return Freshness(said, f"This page is {duration(now - as_of.caught_up_ms)} old.", why)
-    return Freshness(said, "", "")
+        return FreshnessText(text, f"This page is {duration(now - as_of.caught_up_ms)} old.", why)
+    return FreshnessText(text, "", "")

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from streams.console.model import Destination, Outcome, Partner, PartnerPage, PartnerState
-from streams.console.scene import Scene
+from streams.console.read_model import ReadModel
 from streams.console.tiers import waiting_for
+from streams.console.views import DestinationView, Outcome, PartnerPage, PartnerState, PartnerView
 
 HOUR_MS = 3_600_000
 _TWELFTH_MS = HOUR_MS // 12
@@ -15,40 +15,40 @@ _WELL = 0.9  # of the last attempts are answered: answering
 _SHOWN = 50
 
 
-def partners(scene: Scene, text: str = "", state: str = "") -> tuple[Partner, ...]:
+def partners(read_model: ReadModel, text: str = "", state: str = "") -> tuple[PartnerView, ...]:
     """Return the partners, those that don't answer first."""
-    names = scene.store.rows(
+    names = read_model.store.rows(
         "SELECT partner_id FROM partners WHERE instr(lower(partner_id), lower(?)) ORDER BY partner_id",
         (text,),
     )
-    found = [partner(scene, name) for (name,) in names]
+    views = [partner(read_model, name) for (name,) in names]
     order: Sequence[PartnerState] = ("failing", "struggling", "parked", "answering", "idle")
-    found.sort(key=lambda one: (order.index(one.state), -one.undelivered, one.partner_id))
-    return tuple(one for one in found if state in {"", one.state})
+    views.sort(key=lambda view: (order.index(view.state), -view.undelivered, view.partner_id))
+    return tuple(view for view in views if state in {"", view.state})
 
 
-def partner(scene: Scene, partner_id: str) -> Partner:
+def partner(read_model: ReadModel, partner_id: str) -> PartnerView:
     """Return one partner; of an unknown one nothing but zeros."""
-    now = scene.now_ms()
-    calls = scene.store.rows(
+    now = read_model.now_ms()
+    calls = read_model.store.rows(
         "SELECT ended_ms, answered, answer, took_ms FROM attempts"
         " WHERE partner_id = ? AND ended_ms > ? ORDER BY ended_ms DESC LIMIT ?",
         (partner_id, now - HOUR_MS, _LOOKED_AT),
     )
-    undelivered, oldest, parked = scene.store.row(
+    undelivered, oldest, parked = read_model.store.row(
         "SELECT count(*), min(accepted_at_ms), coalesce(sum(standing = 'parked'), 0) FROM lives"
         " WHERE partner_id = ? AND NOT ended",
         (partner_id,),
     )
-    (letters,) = scene.store.row(
-        "SELECT count(*) FROM letters WHERE partner_id = ? AND open", (partner_id,)
+    dead_letters = read_model.count(
+        "SELECT count(*) FROM letters WHERE partner_id = ? AND open", partner_id
     )
     state = _state(calls, undelivered, parked)
     took = sorted(call["took_ms"] for call in calls)
-    return Partner(
+    return PartnerView(
         partner_id=partner_id,
         state=state,
-        since_ms=_since(scene, partner_id, state, calls),
+        since_ms=_since(read_model, partner_id, state, calls),
         attempts_hour=len(calls),
         acknowledged_hour=sum(call["answered"] == "S" for call in calls),
         answered_hour=sum(_knows(call) for call in calls),
@@ -58,33 +58,33 @@ def partner(scene: Scene, partner_id: str) -> Partner:
         last_ms=calls[0]["ended_ms"] if calls else None,
         undelivered=undelivered,
         oldest_accepted_ms=oldest,
-        dead_letters=letters,
+        dead_letters=dead_letters,
         trend=_trend(calls, now),
     )
 
 
-def partner_page(scene: Scene, partner_id: str) -> PartnerPage | None:
+def partner_page(read_model: ReadModel, partner_id: str) -> PartnerPage | None:
     """Return all about a partner, or None where nothing was ever sent to it."""
-    if scene.store.row("SELECT 1 FROM partners WHERE partner_id = ?", (partner_id,)) is None:
+    if read_model.store.row("SELECT 1 FROM partners WHERE partner_id = ?", (partner_id,)) is None:
         return None
-    since = scene.now_ms() - HOUR_MS
+    since = read_model.now_ms() - HOUR_MS
     # With max() SQLite takes the bare columns from the row that has the maximum.
-    outcomes = scene.store.rows(
+    outcomes = read_model.store.rows(
         "SELECT answer, count(*) AS count, max(ended_ms) AS last_ms, order_id FROM attempts"
         " WHERE partner_id = ? AND ended_ms > ? GROUP BY answer ORDER BY count DESC LIMIT ?",
         (partner_id, since, _SHOWN),
     )
-    origins = scene.store.rows(
+    origins = read_model.store.rows(
         "SELECT url_origin, count(*) AS attempts, sum(answered = 'S') AS acknowledged, answer AS last_answer,"
         " max(ended_ms) AS last_ms FROM attempts WHERE partner_id = ? AND ended_ms > ? AND url_origin NOTNULL"
         " GROUP BY url_origin ORDER BY attempts DESC LIMIT ?",
         (partner_id, since, _SHOWN),
     )
     return PartnerPage(
-        partner=partner(scene, partner_id),
+        partner=partner(read_model, partner_id),
         outcomes=tuple(Outcome(**dict(row)) for row in outcomes),
-        destinations=tuple(Destination(**dict(row)) for row in origins),
-        waiting=waiting_for(scene, partner_id, _SHOWN),
+        destinations=tuple(DestinationView(**dict(row)) for row in origins),
+        waiting=waiting_for(read_model, partner_id, _SHOWN),
     )
 
 
@@ -104,12 +104,14 @@ def _state(calls: Sequence[Any], undelivered: int, parked: int) -> PartnerState:
     return "parked" if undelivered and parked == undelivered else "answering"
 
 
-def _since(scene: Scene, partner_id: str, state: PartnerState, calls: Sequence[Any]) -> int | None:
+def _since(
+    read_model: ReadModel, partner_id: str, state: PartnerState, calls: Sequence[Any]
+) -> int | None:
     """Return the end of the first attempt after the last one that says otherwise."""
     if state not in {"answering", "failing"} or not calls:
         return None
     if state == "failing":
-        first = scene.store.row(
+        first = read_model.store.row(
             "SELECT min(ended_ms) FROM attempts WHERE partner_id = ?1 AND ended_ms > coalesce("
             " (SELECT max(ended_ms) FROM attempts WHERE partner_id = ?1 AND answered IN ('S', 'F')), 0)",
             (partner_id,),

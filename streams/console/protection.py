@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from streams.console.sessions import LIFE_SECONDS, Sessions
-from streams.console.tokens import Person, Tokens
+from streams.console.tokens import AccessTokens, Person
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Protection:
         url: the console's address as browsers see it, or None where it is the one that it listens on.
     """
 
-    tokens: Tokens
+    tokens: AccessTokens
     sessions: Sessions
     url: str | None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from streams.console.store import Store
+from streams.console.store import ReadModelStore
 from streams.kafka.progress import Progress
 from streams.kafka.records import Tag
 
@@ -46,7 +46,7 @@ class Reconciliation:
 
 
 def reconcile(
-    store: Store, settled: Mapping[Tag, Progress], begins: Mapping[Tag, int], at_ms: int
+    store: ReadModelStore, settled: Mapping[Tag, Progress], begins: Mapping[Tag, int], at_ms: int
 ) -> Reconciliation:
     """Make the sum.
 
@@ -84,7 +84,7 @@ def reconcile(
     )
 
 
-def _is_waiting(store: Store, settled: Mapping[Tag, Progress], unit: str) -> bool:
+def _is_waiting(store: ReadModelStore, settled: Mapping[Tag, Progress], unit: str) -> bool:
     """Tell whether some record of a unit on a tier is not settled."""
     rests = store.rows("SELECT topic, partition, offset FROM rests WHERE unit = ?", (unit,))
     return any(
@@ -93,13 +93,13 @@ def _is_waiting(store: Store, settled: Mapping[Tag, Progress], unit: str) -> boo
     )
 
 
-def _was_absorbed(store: Store, place: str) -> bool:
+def _was_absorbed(store: ReadModelStore, place: str) -> bool:
     """Tell whether an event that was put back came to nothing as a second copy: that is said of its new place."""
     return store.row("SELECT 1 FROM units WHERE unit = ? AND stage = 2", (place,)) is not None
 
 
 def _counts(
-    store: Store, tag: Tag, progress: Progress, since_ms: int, first: int | None
+    store: ReadModelStore, tag: Tag, progress: Progress, since_ms: int, first: int | None
 ) -> tuple[int, int]:
     """Return how many arrivals of a partition are settled, and how many of these have ended."""
     if first is None:
@@ -119,21 +119,21 @@ def _counts(
     return int(taken), int(done)
 
 
-def _first_handled(store: Store, tag: Tag) -> int | None:
+def _first_handled(store: ReadModelStore, tag: Tag) -> int | None:
     """Return the first offset of a partition of arrivals about which the attempts topic says anything.
 
     A group may have begun in the middle of a topic (`NOTIFIER_START_FROM`); what stood there before was never accepted.
     """
-    found = store.row(
+    row = store.row(
         "SELECT offset FROM units WHERE topic = ? AND partition = ? AND stage > 0 ORDER BY offset LIMIT 1",
         tag,
     )
-    return None if found is None else int(found[0])
+    return None if row is None else int(row[0])
 
 
-def _known_since(store: Store, begins: Mapping[Tag, int]) -> int:
+def _known_since(store: ReadModelStore, begins: Mapping[Tag, int]) -> int:
     """Return from when on every attempts record is kept: the latest first record of a partition that lost some."""
-    found: Iterable[int | None] = (
+    firsts: Iterable[int | None] = (
         store.row(
             "SELECT at_ms FROM facts WHERE topic = ? AND partition = ? ORDER BY offset LIMIT 1", tag
         )[0]
@@ -141,7 +141,7 @@ def _known_since(store: Store, begins: Mapping[Tag, int]) -> int:
         if begin > 0
         and store.row("SELECT 1 FROM facts WHERE topic = ? AND partition = ? LIMIT 1", tag)
     )
-    return max((at for at in found if at is not None), default=0)
+    return max((at for at in firsts if at is not None), default=0)
 
 
 def _is_settled(progress: Progress | None, offset: int) -> bool:

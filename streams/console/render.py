@@ -1,7 +1,7 @@
-"""Templates, and the words that they use for numbers, times and states."""
+"""Templates, and how they show numbers, times and states."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
@@ -77,13 +77,13 @@ def page_path(folder: str, name: str) -> str:
 
 
 def lasting(milliseconds: int | None) -> str:
-    """Return a duration in words, or a dash where it is not known."""
+    """Return a duration, or a dash where it is not known."""
     return _DASH if milliseconds is None else duration(milliseconds)
 
 
-def environment(now_ms: Callable[[], int]) -> Environment:
+def make_environment(now_ms: Callable[[], int]) -> Environment:
     """Return the templates' environment."""
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("streams.console"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -111,19 +111,7 @@ def environment(now_ms: Callable[[], int]) -> Environment:
             rfc3339(at_ms), distance(at_ms, now_ms())
         )
 
-    def badge(state: str) -> Markup:
-        shape, word, tone = _STATES.get(state, ("?", state, ""))
-        return Markup('<span class="state {}"><span aria-hidden="true">{}</span> {}</span>').format(
-            tone, shape, word
-        )
-
-    def told(value: str) -> Markup:
-        shape, word, tone = _TOLD[value]
-        return Markup('<span class="state {}"><span aria-hidden="true">{}</span> {}</span>').format(
-            tone, shape, word
-        )
-
-    made.filters |= {
+    environment.filters |= {
         "number": "{:,}".format,
         "duration": lasting,
         "visible": visible,
@@ -132,18 +120,25 @@ def environment(now_ms: Callable[[], int]) -> Environment:
         "partner_path": partial(page_path, "partners"),
         "replay_path": partial(page_path, "replays"),
     }
-    made.globals |= {
+    environment.globals |= {
         "asset": asset,
         "when": when,
         "ago": ago,
-        "badge": badge,
-        "told_badge": told,
+        "badge": partial(_badge, _STATES),
+        "told_badge": partial(_badge, _TOLD),
         "trend": trend,
         "spent_bar": spent_bar,
         "spent_parts": spent_parts,
         "due_chart": due_chart,
     }
-    return made
+    return environment
+
+
+def _badge(table: Mapping[str, tuple[str, str, str]], value: str) -> Markup:
+    shape, word, tone = table.get(value, ("?", value, ""))
+    return Markup('<span class="state {}"><span aria-hidden="true">{}</span> {}</span>').format(
+        tone, shape, word
+    )
 
 
 def respond(text: str, status: int = 200) -> web.Response:

@@ -8,14 +8,14 @@ from aiohttp import web
 
 from streams.console import letters, partners
 from streams.console.forms import FORM_BYTES, SELECTION_BYTES, read_form
-from streams.console.metrics import Metrics
-from streams.console.model import Partner
+from streams.console.metrics import ConsoleMetrics
 from streams.console.pages import PER_PAGE, Pages, filter_of, named, place_of
 from streams.console.protection import PERSON
+from streams.console.read_model import ReadModel
 from streams.console.render import page_path
 from streams.console.replays import FASTEST, MOST_LETTERS, Refusal, Replays, Selection
-from streams.console.scene import Scene
 from streams.console.tokens import Person
+from streams.console.views import PartnerView
 from streams.replay.plan import DEFAULT_RATE, ReplayPlan
 
 _TYPE_OVER: Final = 100
@@ -35,7 +35,7 @@ class ReplayPages:
 
     pages: Pages
     replays: Replays
-    metrics: Metrics
+    metrics: ConsoleMetrics
 
     def routes(self) -> list[web.RouteDef]:
         """Return what is answered where."""
@@ -163,7 +163,7 @@ def may_replay(request: web.Request) -> Person:
     return person
 
 
-def _partners_of(scene: Scene, plan: ReplayPlan) -> list[tuple[Partner, int]]:
+def _partners_of(scene: ReadModel, plan: ReplayPlan) -> list[tuple[PartnerView, int]]:
     return [(partners.partner(scene, name), count) for name, count in plan.partners]
 
 

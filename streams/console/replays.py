@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from streams.console.model import Run
-from streams.console.scene import Scene
+from streams.console.read_model import ReadModel
+from streams.console.views import Run
 from streams.history.facts import Fact
 from streams.kafka.raw import Place
 from streams.kafka.reader import ReadFailed
@@ -81,7 +81,7 @@ class Replays:
         tools: makes what a run works with, for as long as it lasts.
     """
 
-    scene: Scene
+    scene: ReadModel
     tools: Callable[[], AbstractAsyncContextManager[Tools]]
     _selections: dict[str, Selection] = field(default_factory=dict, init=False)
     _runs: dict[str, Going] = field(default_factory=dict, init=False)

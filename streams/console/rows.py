@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from schemas.attempt_record import AttemptRecord
@@ -10,17 +11,22 @@ from streams.history.assessment import told_by
 from streams.history.facts import Fact
 from streams.history.notification_history import NotificationHistory
 from streams.history.text import short_answer
+from streams.notification.status import ENDED, STATUS_AFTER
 
 Row = tuple[Any, ...]
 
 _HANDLED, _ENDED = 1, 2
 _LARGEST = 1 << 53  # what JSON's readers agree on
-_FINAL = frozenset({"delivered", "dead-letter", "absorbed"})
+_NUMBERS_OF_FACT = attrgetter("attempt", "parks", "replays", "due_at_ms")
+_NUMBERS_OF_RECORD = attrgetter(
+    *("at_ms", "started_at_ms", "ended_at_ms", "lateness_ms", "attempt", "parks", "replays"),
+    *("due_at_ms", "next_due_at_ms", "http_status"),
+)
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows by table, in the order of their columns in `schema.sql`; and places of letters that were put back."""
+    """Rows by table, in the order of their columns in `schema.sql`; and the places of dead letters that were put back."""
 
     facts: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
@@ -60,22 +66,9 @@ def rows_of(facts: Iterable[Fact]) -> Rows:
 
 def _bounded(fact: Fact) -> Fact:
     """Return a fact that SQLite can hold: JSON knows numbers of any size, and one such record must not stop the reading."""
-    said = fact.record
-    numbers = (
-        (fact.attempt, fact.parks, fact.replays, fact.due_at_ms)
-        if said is None
-        else (
-            said.at_ms,
-            said.started_at_ms,
-            said.ended_at_ms,
-            said.lateness_ms,
-            said.attempt,
-            said.parks,
-            said.replays,
-            said.due_at_ms,
-            said.next_due_at_ms,
-            said.http_status,
-        )
+    record = fact.record
+    numbers: tuple[int | None, ...] = (
+        _NUMBERS_OF_FACT(fact) if record is None else _NUMBERS_OF_RECORD(record)
     )
     if all(number is None or abs(number) < _LARGEST for number in numbers):
         return fact
@@ -113,20 +106,21 @@ def history_row(order_id: str, history: NotificationHistory) -> Row:
 
 
 def _add_attempt(rows: Rows, fact: Fact) -> None:
-    said = fact.record
-    if said is None:
+    record = fact.record
+    if record is None:
         return
     # A second copy of a tier record that is absorbed ends nothing: what it is a copy of goes on.
-    final = said.decision in _FINAL and not (
-        said.decision == "absorbed" and said.trigger != "event"
+    ended = (
+        record.trigger == "event"
+        if record.decision == "absorbed"
+        else record.decision is not None and STATUS_AFTER[record.decision] in ENDED
     )
-    if (
-        said.decision != "replayed"
-    ):  # of what is put back the effect is the arrival, not the intention
-        rows.handled.append((unit_of(fact), _ENDED if final else _HANDLED))
-    if said.kind == "attempt" and said.partner_id is not None:
-        rows.attempts.append((*fact.place, *_attempt_row(said)))
-        rows.partners.append((said.partner_id,))
+    # Of what is put back the effect is the arrival, not the decision.
+    if record.decision != "replayed":
+        rows.handled.append((unit_of(fact), _ENDED if ended else _HANDLED))
+    if record.kind == "attempt" and record.partner_id is not None:
+        rows.attempts.append((*fact.place, *_attempt_row(record)))
+        rows.partners.append((record.partner_id,))
 
 
 def _fact_row(fact: Fact) -> Row:
@@ -142,17 +136,17 @@ def _fact_row(fact: Fact) -> Row:
     )
 
 
-def _attempt_row(said: AttemptRecord) -> Row:
-    started, ended = said.started_at_ms, said.ended_at_ms
+def _attempt_row(record: AttemptRecord) -> Row:
+    started, ended = record.started_at_ms, record.ended_at_ms
     return (
-        said.partner_id,
-        said.at_ms if ended is None else ended,
-        "" if said.failure is not None else said.result_status or "",
-        short_answer(said),
+        record.partner_id,
+        record.at_ms if ended is None else ended,
+        "" if record.failure is not None else record.result_status or "",
+        short_answer(record),
         0 if ended is None or started is None else ended - started,
-        said.lateness_ms or 0,
-        said.order_id,
-        said.url_origin,
+        record.lateness_ms or 0,
+        record.order_id,
+        record.url_origin,
     )
 
 

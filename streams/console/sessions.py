@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streams.console.tokens import Person, Tokens
+from streams.console.tokens import AccessTokens, Person
 
 LIFE_SECONDS = 8 * 3600
 _MOST = 1000  # more people than will ever look at once; the oldest session goes first
@@ -26,7 +26,7 @@ class Sessions:
         now_seconds: the clock.
     """
 
-    tokens: Tokens
+    tokens: AccessTokens
     now_seconds: Callable[[], float]
     _open: dict[str, _Session] = field(default_factory=dict, init=False)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from streams.console.forms import SIGN_IN_BYTES, read_form
-from streams.console.metrics import Metrics
+from streams.console.metrics import ConsoleMetrics
 from streams.console.pages import Pages
 from streams.console.protection import Protection, is_loopback, safe_path
 
@@ -24,7 +24,7 @@ class SignIn:
 
     pages: Pages
     protection: Protection
-    metrics: Metrics
+    metrics: ConsoleMetrics
 
     def routes(self) -> list[web.RouteDef]:
         """Return what is answered where."""

@@ -30,7 +30,7 @@ _PLACED: Final = ("facts", "attempts", "letters", "rests")  # tables with a row 
 
 
 @dataclass(slots=True)
-class Store:
+class ReadModelStore:
     """The read model's file.
 
     Attributes:
@@ -106,15 +106,15 @@ class Store:
 
     def row(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> Any:  # noqa: ANN401  # of SQLite
         """Return the first row that a question brings, or None."""
-        found = self.rows(sql, values)
-        return found[0] if found else None
+        rows = self.rows(sql, values)
+        return rows[0] if rows else None
 
     # --- what was read ----------------------------------------------------------------------------
 
     def positions(self) -> dict[Tag, int]:
         """Return the offset that is to be read next, by partition."""
-        found = self.rows("SELECT topic, partition, next_offset FROM positions")
-        return {(topic, partition): offset for topic, partition, offset in found}
+        rows = self.rows("SELECT topic, partition, next_offset FROM positions")
+        return {(topic, partition): offset for topic, partition, offset in rows}
 
     def put(self, facts: Iterable[Fact], positions: Mapping[Tag, int]) -> None:
         """Keep what records say, and how far was read: both or neither."""
@@ -178,7 +178,7 @@ class Store:
     # --- what it comes to ---------------------------------------------------------------------------
 
     def fold(self) -> int:
-        """Tell the lives of some orders anew of which something new was read; return how many orders are left."""
+        """Fold the histories of some orders anew of which something new was read; return how many orders are left."""
         with self._writing() as writer:
             orders = writer.execute(
                 "SELECT order_id FROM touched LIMIT ?", (_FOLDED_AT_ONCE,)
@@ -197,7 +197,7 @@ class Store:
         if rows:
             marks = ", ".join("?" * len(rows[0]))
             writer.executemany(f"INSERT OR REPLACE INTO lives VALUES ({marks})", rows)  # noqa: S608  # marks only
-        closed = _closed_letters(facts)
+        closed = _closed_dead_letters(facts)
         writer.executemany("UPDATE letters SET open = 0 WHERE place = ?", closed)
 
     def facts_of(self, order_id: str) -> list[Fact]:
@@ -206,15 +206,17 @@ class Store:
 
     def fact_at(self, topic: str, partition: int, offset: int) -> Fact | None:
         """Return what the record at a place says, or None where it was not read or is gone."""
-        found = self.row(
+        row = self.row(
             "SELECT said FROM facts WHERE topic = ? AND partition = ? AND offset = ?",
             (topic, partition, offset),
         )
-        return None if found is None else Fact.from_dict(json.loads(found["said"]))
+        return None if row is None else Fact.from_dict(json.loads(row["said"]))
 
-    def facts_about(self, letter: Place) -> list[Fact]:
+    def facts_about(self, dead_letter: Place) -> list[Fact]:
         """Return the records that put a dead letter back."""
-        return _facts(self.rows("SELECT said FROM facts WHERE replay_of = ?", (letter.header,)))
+        return _facts(
+            self.rows("SELECT said FROM facts WHERE replay_of = ?", (dead_letter.header,))
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -243,10 +245,10 @@ class Store:
             return "it was not there"
         if self._writer.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             return "the file is damaged"
-        found = dict(self._writer.execute("SELECT name, value FROM meta").fetchall())
-        if found.get("schema") != SCHEMA:
-            return f"it has version {found.get('schema')}, expected {SCHEMA}"
-        if found.get("identity") != self.identity:
+        meta = dict(self._writer.execute("SELECT name, value FROM meta").fetchall())
+        if meta.get("schema") != SCHEMA:
+            return f"it has version {meta.get('schema')}, expected {SCHEMA}"
+        if meta.get("identity") != self.identity:
             return "it is of other brokers or topics"
         return None
 
@@ -255,16 +257,16 @@ def _facts(rows: Iterable[Any]) -> list[Fact]:
     return [Fact.from_dict(json.loads(said)) for (said,) in rows]
 
 
-def _closed_letters(facts: Sequence[Fact]) -> list[tuple[str]]:
+def _closed_dead_letters(facts: Sequence[Fact]) -> list[tuple[str]]:
     """Return the dead letters of an order that need nobody any more: put back, or delivered some other way."""
     put_back = {fact.replay_of for fact in facts if fact.kind == "replay"}
     rounds: dict[str | None, int] = {}
     delivered: set[str | None] = set()
     for fact in facts:
-        said = fact.record
-        if said is None or said.kind != "replay":  # a decision alone had no effect yet
+        record = fact.record
+        if record is None or record.kind != "replay":  # a decision alone had no effect yet
             rounds[fact.origin] = max(rounds.get(fact.origin, 0), fact.replays or 0)
-        if said is not None and said.decision == "delivered":
+        if record is not None and record.decision == "delivered":
             delivered.add(fact.origin)
     return [
         (fact.place.header,)

@@ -23,7 +23,7 @@ _NAMED: Final = re.compile(r"""^[ {]*["']?([A-Za-z0-9._@-]{1,64})["']?[ ]*:""", 
 _PREFIX = "notifier_"  # so that a scanner for leaked secrets can know one
 
 
-class Right(StrEnum):
+class TokenRight(StrEnum):
     """What a token allows. `replay` includes `read`."""
 
     READ = "read"
@@ -33,7 +33,7 @@ class Right(StrEnum):
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    right: Right
+    right: TokenRight
 
 
 class TokensError(ValueError):
@@ -45,12 +45,12 @@ class Person:
     """Who signed in: the name of a token and its right. The name is the "by whom" of a replay."""
 
     name: str
-    right: Right
+    right: TokenRight
 
     @property
     def may_replay(self) -> bool:
         """Whether dead letters may be put back."""
-        return self.right is Right.REPLAY
+        return self.right is TokenRight.REPLAY
 
 
 def new_token() -> str:
@@ -58,7 +58,7 @@ def new_token() -> str:
     return _PREFIX + secrets.token_urlsafe(32)
 
 
-def entry_of(name: str, token: str, right: Right) -> str:
+def entry_of(name: str, token: str, right: TokenRight) -> str:
     """Return the token's line in the file."""
     return f"  {name}: {{sha256: {_digest(token)}, right: {right.value}}}"
 
@@ -83,7 +83,7 @@ class _Reading:
 
 
 @dataclass(slots=True)
-class Tokens:
+class AccessTokens:
     """The tokens file, looked at on each request and read again when it changes.
 
     A name that the file no longer has is out at once, whatever else is wrong with the file: taking a token away must

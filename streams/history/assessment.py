@@ -1,7 +1,7 @@
 """The assessment of a notification: was the partner told, whose turn is it, and is it late."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from streams.history.notification_history import NotificationHistory
 from streams.history.text import NEWER_VERSION
@@ -11,20 +11,11 @@ from streams.settings import Settings
 
 Told = Literal["yes", "refused", "perhaps", "no"]
 Turn = Literal["partner", "us", "payment core", "nobody"]
-State = Literal[
-    "waiting",
-    "due",
-    "delivered",
-    "rejected",
-    "parked",
-    "dead-lettered",
-    "expired",
-    "invalid",
-    "unknown",
-]
-FINAL_STATES: Final[frozenset[State]] = frozenset(
-    {"delivered", "rejected", "dead-lettered", "expired", "invalid", "unknown"}
-)
+FinalState = Literal["delivered", "rejected", "dead-lettered", "expired", "invalid", "unknown"]
+"""Nothing more happens by itself."""
+State = Literal["waiting", "due", "parked"] | FinalState
+
+FINAL_STATES: Final[frozenset[str]] = frozenset(get_args(FinalState))
 
 
 @dataclass(frozen=True, slots=True)

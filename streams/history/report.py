@@ -110,29 +110,13 @@ def details(
     return [(name, value) for name, value in pairs if value]
 
 
-_SAME_IN_JSON = {
-    "notification_id",
-    "told",
-    "turn",
-    "state",
-    "overdue",
-    "sentence",
-    "next",
-    "profile",
-    "partner_id",
-    "url_origin",
-    "result",
-    "attempts",
-    "attempts_in_all",
-    "parks",
-    "replays",
-}
+_OTHERWISE_IN_JSON = {"due_at_ms", "gives_up_at_ms", "rests", "letter", "spent", "timeline"}
 
 
 def as_json(history: NotificationHistory, report: NotificationReport) -> dict[str, Any]:
     """Return what `notifier why --json` says of a notification. Times are RFC 3339, durations milliseconds."""
     return {
-        **report.model_dump(include=_SAME_IN_JSON),
+        **report.model_dump(exclude={*_OTHERWISE_IN_JSON, "others_waiting"}),
         "event": _text(history.event),
         "near_names": _near_names(history),
         "rests_on": history.rests_on,

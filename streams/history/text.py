@@ -50,14 +50,12 @@ def park_reason(why: str | None) -> str:
     return _PARKS.get(why or "", why or "its destination has no room")
 
 
-def plural(count: int, noun: str = "time") -> str:
-    """Return `1 attempt`, `1,200 attempts`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def verb(count: int, singular: str, form_for_many: str) -> str:
-    """Return the form of a verb that goes with so many."""
-    return singular if count == 1 else form_for_many
+def plural(count: int, noun: str = "time", verb: str = "") -> str:
+    """Return `1 attempt`, `1,200 attempts`; with a verb `1 event waits`, `2 events wait`, `2 events are`."""
+    if count == 1:
+        return f"1 {noun} {verb}".rstrip()
+    for_many = "are" if verb == "is" else verb.removesuffix("s")
+    return f"{count:,} {noun}s {for_many}".rstrip()
 
 
 def duration(ms: int) -> str:

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from schemas.attempt_record import AttemptRecord
 from streams.cli import app
-from streams.console.metrics import Metrics as ConsoleMetrics
+from streams.console.metrics import ConsoleMetrics
 from streams.kafka import records
 from streams.kafka.topics import TopicNames, topic_specs
 from streams.kafka_settings import PREFIX

@@ -16,7 +16,7 @@ from streams.console import protection
 from streams.console.app import Console
 from streams.console.forms import SELECTION_BYTES
 from streams.console.protection import HEADERS
-from streams.console.tokens import Tokens
+from streams.console.tokens import AccessTokens
 from streams.settings import Settings
 from tests.fuzz.mutator import PIECES, Mutator
 from tests.support.topics import NAMES, T0, Payment, Topics
@@ -220,7 +220,7 @@ class Forms:
         Payment(topics, "one").refused(100)
         Payment(topics, "two").unanswered(50, wait="1s").refused(6000)
         protection._FAILED_SIGN_IN_SECONDS = 0.0  # a quarter of a second each, thousands of times
-        self._console = Console(settings, Tokens(tokens), clock, lambda: topics)
+        self._console = Console(settings, AccessTokens(tokens), clock, lambda: topics)
         await self._console.start()
         form = b"token=" + _TOKEN.encode()
         head = (

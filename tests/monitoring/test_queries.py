@@ -7,7 +7,7 @@ from itertools import chain
 import pytest
 from prometheus_client import Histogram
 
-from streams.console.metrics import Metrics as ConsoleMetrics
+from streams.console.metrics import ConsoleMetrics
 from streams.operate.metrics import Metrics
 from tests.monitoring.conftest import FILES, ROOT
 from tests.monitoring.queries import Query, all_queries

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.console.metrics import Metrics as ConsoleMetrics
+from streams.console.metrics import ConsoleMetrics
 from streams.notification.profiles import PROFILES
 from streams.operate.metrics import Metrics
 from streams.sandbox.payments import payment_event

@@ -9,7 +9,7 @@ from aiohttp import ClientSession, CookieJar, TCPConnector
 from aiohttp.test_utils import TestServer
 
 from streams.console.app import SERVER, Console
-from streams.console.tokens import Tokens
+from streams.console.tokens import AccessTokens
 from streams.settings import Settings
 from tests.support.topics import T0, Topics
 from tests.support.waiting import eventually
@@ -89,11 +89,11 @@ async def browse(topics, clock, settings):
     async def make(*, name="alice", tools=None, **more):
         changed = settings.model_copy(update=more)
         console = Console(
-            changed, Tokens(changed.console_tokens_file), clock, lambda: topics, tools
+            changed, AccessTokens(changed.console_tokens_file), clock, lambda: topics, tools
         )
         server = TestServer(console.application())
         await server.start_server(**SERVER)
-        reading = asyncio.create_task(console.scene.ingest.run())
+        reading = asyncio.create_task(console.read_model.ingest.run())
         await caught_up(console)
         try:
             async with ClientSession(
@@ -113,10 +113,10 @@ async def browse(topics, clock, settings):
 
 async def caught_up(console):
     """Wait until the console knows what stands on the topics now."""
-    fresh = console.scene.ingest.freshness
+    fresh = console.read_model.ingest.freshness
     fresh.caught_up_ms, now = 0, console.clock.now_ms()
 
     async def look():
-        return fresh.caught_up_ms >= now and console.scene.ingest.reconciliation is not None
+        return fresh.caught_up_ms >= now and console.read_model.ingest.reconciliation is not None
 
     await eventually(look, what="the console to catch up")

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # s
 from openapi_spec_validator import validate
 
 from streams.console.app import Console
-from streams.console.tokens import Tokens
+from streams.console.tokens import AccessTokens
 from tests.support.topics import NAMES, T0, Payment
 
 LETTER = f"{NAMES.dead_letter}:0:0"
@@ -91,8 +91,8 @@ async def test_metrics_come_from_the_topics(browse, clock):
 
 async def test_not_ready_without_brokers(topics, clock, settings):
     """Before anything could be read the console is not ready, and says why; alive it is all the same."""
-    console = Console(settings, Tokens(settings.console_tokens_file), clock, lambda: topics)
-    console.scene.ingest.freshness.fault = "no broker answers"
+    console = Console(settings, AccessTokens(settings.console_tokens_file), clock, lambda: topics)
+    console.read_model.ingest.freshness.fault = "no broker answers"
     async with TestServer(console.application()) as server, ClientSession() as session:
         async with session.get(server.make_url("/health/ready")) as answer:
             assert (answer.status, (await answer.json())["reasons"]) == (503, ["no broker answers"])

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.console.tokens import Tokens
+from streams.console.tokens import AccessTokens
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_a_token_opens_the_console(tmp_path, options, may_replay):
     token = re.search(r"(notifier_\S+)", done.stderr)
     assert token is not None
     assert token[1] not in done.stdout
-    person = Tokens(path).person_of(token[1])
+    person = AccessTokens(path).person_of(token[1])
     assert person is not None
     assert (person.name, person.may_replay) == ("alice", may_replay)
 
@@ -79,7 +79,7 @@ def test_tokens_may_be_appended(tmp_path):
         tokens[name] = done.stderr.split("once: ")[1].split()[0]
         with path.open("a") as file:
             file.write(done.stdout)
-    held = Tokens(path)
+    held = AccessTokens(path)
     assert held.fault is None
     for name, token in tokens.items():
         person = held.person_of(token)

@@ -4,7 +4,7 @@ import sqlite3
 
 from streams.console.ingest import Ingest
 from streams.console.reconcile import reconcile
-from streams.console.store import Store
+from streams.console.store import ReadModelStore
 from streams.history.facts import topic_kinds
 from streams.kafka.progress import Progress
 from tests.support.topics import NAMES, SOURCE, T0, Payment, Topics
@@ -19,7 +19,7 @@ def ingest_of(store, topics, now_ms=T0 + 600_000):
 
 async def read(topics, path, store=None):
     """Read all that stands on the topics into a store, and return it with what read it."""
-    store = store or Store(path, "here")
+    store = store or ReadModelStore(path, "here")
     ingest = ingest_of(store, topics)
     async with topics:
         await ingest._look(topics, first=True)
@@ -88,11 +88,11 @@ async def test_a_restart_goes_on_where_it_stopped(tmp_path):
     store, _ = await read(topics, tmp_path / "model.sqlite")
     store.close()
     Payment(topics, "two").delivered(10)
-    again = Store(tmp_path / "model.sqlite", "here")
+    again = ReadModelStore(tmp_path / "model.sqlite", "here")
     assert again.anew is None
     store, _ = await read(topics, None, again)
     assert {row["order_id"] for row in store.rows("SELECT order_id FROM lives")} == {"one", "two"}
-    fresh = Store(tmp_path / "fresh.sqlite", "here")
+    fresh = ReadModelStore(tmp_path / "fresh.sqlite", "here")
     assert dump(store) == dump((await read(topics, None, fresh))[0])
     store.close()
     fresh.close()
@@ -101,21 +101,21 @@ async def test_a_restart_goes_on_where_it_stopped(tmp_path):
 def test_a_file_that_is_not_ours_is_made_anew(tmp_path):
     """Another version, another installation, rubbish: none of them is kept, and the reason is known."""
     path = tmp_path / "model.sqlite"
-    store = Store(path, "here")
+    store = ReadModelStore(path, "here")
     assert store.anew == "it was not there"
     store.close()
-    other = Store(path, "elsewhere")
+    other = ReadModelStore(path, "elsewhere")
     assert other.anew == "it is of other brokers or topics"
     other.close()
     connection = sqlite3.connect(path)
     connection.execute("UPDATE meta SET value = '0' WHERE name = 'schema'")
     connection.commit()
     connection.close()
-    old = Store(path, "elsewhere")
+    old = ReadModelStore(path, "elsewhere")
     assert old.anew == "it has version 0, expected 1"
     old.close()
     path.write_bytes(b"rubbish" * 1000)
-    broken = Store(path, "elsewhere")
+    broken = ReadModelStore(path, "elsewhere")
     assert "could not be read" in (broken.anew or "")
     assert broken.rows("SELECT * FROM facts") == []
     broken.close()

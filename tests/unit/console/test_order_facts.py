@@ -27,7 +27,7 @@ async def test_the_console_gives_every_fact_of_an_order(browse, topics):
         found = await ask(browser, "told")
         (history,) = histories_of(found.facts)
         assert (history.order_id, history.status) == ("told", "delivered")
-        assert histories_of(browser.console.scene.store.facts_of("told")) == (history,)
+        assert histories_of(browser.console.read_model.store.facts_of("told")) == (history,)
         assert found.oldest_ms is not None
 
 

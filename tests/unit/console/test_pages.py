@@ -201,7 +201,7 @@ async def test_a_stale_console_says_so(topics, browse, clock):
         topics.fault = "the brokers are away"
 
         async def look():
-            return browser.console.scene.ingest.freshness.fault
+            return browser.console.read_model.ingest.freshness.fault
 
         await eventually(look, what="the console to notice")
         clock.ms += 40_000

@@ -14,8 +14,8 @@ from streams.console.app import Console
 from streams.console.protection import HEADERS, safe_path
 from streams.console.render import visible
 from streams.console.sessions import LIFE_SECONDS
-from streams.console.store import Store
-from streams.console.tokens import Right, Tokens, TokensError, entry_of, new_token
+from streams.console.store import ReadModelStore
+from streams.console.tokens import AccessTokens, TokenRight, TokensError, entry_of, new_token
 from streams.operate.server_header import hide_versions
 from tests.support.topics import NAMES, Payment
 from tests.unit.console.conftest import TOKENS
@@ -186,7 +186,7 @@ async def test_a_session_ends(browse, clock):
         assert (await browser.get("/"))[0] == 303
         await browser.sign_in()
         path = browser.console.settings.console_tokens_file
-        path.write_text(f"tokens:\n{entry_of('other', 'x', Right.READ)}\n")
+        path.write_text(f"tokens:\n{entry_of('other', 'x', TokenRight.READ)}\n")
         assert (await browser.get("/"))[0] == 303
 
 
@@ -221,8 +221,8 @@ def test_a_tokens_file_says_what_is_wrong(tmp_path):
     """Missing, no YAML, no digest, an unknown right, a name twice: each with what is expected, no value quoted."""
     path = tmp_path / "tokens.yaml"
     with pytest.raises(TokensError, match="No such file"):
-        Tokens(path)
-    entry = entry_of("alice", "SECRET", Right.READ)
+        AccessTokens(path)
+    entry = entry_of("alice", "SECRET", TokenRight.READ)
     for text, what in (
         ("a: [", "invalid YAML"),
         ("tokens: {a: {sha256: SECRET, right: read}}", "tokens.a.sha256"),
@@ -236,7 +236,7 @@ def test_a_tokens_file_says_what_is_wrong(tmp_path):
     ):
         path.write_text(text)
         with pytest.raises(TokensError) as caught:
-            Tokens(path)
+            AccessTokens(path)
         assert "NOTIFIER_CONSOLE_TOKENS_FILE" in str(caught.value)
         assert what in str(caught.value)
         assert "SECRET" not in str(caught.value)
@@ -246,16 +246,16 @@ def test_names_and_digests_are_what_stands_there(tmp_path):
     """A name like NO and a digest of digits only are text, whatever YAML makes of such."""
     path = tmp_path / "tokens.yaml"
     path.write_text(f"tokens:\n  NO: {{sha256: {'1' * 64}, right: read}}\n")
-    assert Tokens(path).digest_of("NO") == "1" * 64
+    assert AccessTokens(path).digest_of("NO") == "1" * 64
 
 
 @pytest.fixture
 def alice_and_bob(tmp_path):
     """A tokens file with two tokens, as it is in force: the file, what was read of it, and the tokens."""
     path, tokens = tmp_path / "tokens.yaml", {"alice": new_token(), "bob": new_token()}
-    lines = [entry_of(name, token, Right.READ) for name, token in tokens.items()]
+    lines = [entry_of(name, token, TokenRight.READ) for name, token in tokens.items()]
     path.write_text("\n".join(["tokens:", *lines, ""]))
-    return path, Tokens(path), tokens
+    return path, AccessTokens(path), tokens
 
 
 def let_in(held, tokens):
@@ -280,7 +280,7 @@ def test_a_console_without_tokens_starts_and_lets_nobody_in(tmp_path):
     """Emptying the file also holds over a restart."""
     path = tmp_path / "tokens.yaml"
     path.write_text("tokens: {}")
-    assert Tokens(path).person_of("") is None
+    assert AccessTokens(path).person_of("") is None
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_a_mended_tokens_file_counts_at_once(alice_and_bob):
     path, held, tokens = alice_and_bob
     before, carol = path.read_text(), new_token()
     tokens["carol"] = carol
-    line = entry_of("carol", carol, Right.READ) + "\n"
+    line = entry_of("carol", carol, TokenRight.READ) + "\n"
     path.write_text(before + line + "  dave: {}\n")
     assert let_in(held, tokens) == {"alice", "bob", "carol"}
     assert held.fault is not None
@@ -322,11 +322,11 @@ def test_a_tokens_file_that_everybody_may_write_lets_in_nobody_new(alice_and_bob
     path, held, tokens = alice_and_bob
     tokens["mallory"] = new_token()
     with path.open("a") as file:
-        file.write(entry_of("mallory", tokens["mallory"], Right.REPLAY) + "\n")
+        file.write(entry_of("mallory", tokens["mallory"], TokenRight.REPLAY) + "\n")
     path.chmod(0o666)
     assert let_in(held, tokens) == {"alice", "bob"}
     with pytest.raises(TokensError, match="mode 0666 lets every user of the machine write it"):
-        Tokens(path)
+        AccessTokens(path)
     path.chmod(0o600)
     assert let_in(held, tokens) == {"alice", "bob", "mallory"}
 
@@ -416,7 +416,7 @@ async def test_a_browser_that_hangs_up_within_a_form_is_no_fault_of_the_console(
 ):
     """Otherwise a stranger could fill the log with tracebacks. As it is served: aiohttp's test server cancels handlers."""
     changed = settings.model_copy(update={"console_port": 0, "console_bind": "127.0.0.1"})
-    console = Console(changed, Tokens(changed.console_tokens_file), clock, lambda: topics)
+    console = Console(changed, AccessTokens(changed.console_tokens_file), clock, lambda: topics)
     await console.start()
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", console.port)
@@ -476,7 +476,7 @@ async def test_metrics_have_a_port_of_their_own_where_one_is_set(topics, setting
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     changed = settings.model_copy(update={"console_port": 0, "console_metrics_port": port})
-    console = Console(changed, Tokens(changed.console_tokens_file), clock, lambda: topics)
+    console = Console(changed, AccessTokens(changed.console_tokens_file), clock, lambda: topics)
     await console.start()
     try:
         async with ClientSession() as session:
@@ -497,7 +497,7 @@ def test_the_read_model_is_its_owners(tmp_path):
     """Order ids and partners are for nobody else on the machine, in SQLite's other files neither."""
     path = tmp_path / "console.sqlite"
     path.touch(0o644)
-    store = Store(path, "brokers prefix topics")
+    store = ReadModelStore(path, "brokers prefix topics")
     store.put([], {})
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
     store.close()

@@ -106,7 +106,7 @@ async def test_a_stale_console_puts_nothing_back(topics, browse, clock):
         topics.fault = "the brokers are away"
 
         async def noticed():
-            return browser.console.scene.ingest.freshness.fault
+            return browser.console.read_model.ingest.freshness.fault
 
         await eventually(noticed, what="the console to notice")
         clock.ms += 40_000

@@ -30,6 +30,11 @@ def test_durations(ms, text):
 def test_numbers_and_reasons():
     """One thing or several; a reason that we have no words for is said as it stands."""
     assert (plural(1, "attempt"), plural(1200)) == ("1 attempt", "1,200 times")
+    assert (plural(1, "event", "waits"), plural(2, "event", "waits")) == (
+        "1 event waits",
+        "2 events wait",
+    )
+    assert (plural(1, "event", "is"), plural(0, "event", "is")) == ("1 event is", "0 events are")
     assert park_reason("paused") == "the partner is paused in the partners file"
     assert (park_reason("other"), park_reason(None)) == ("other", "its destination has no room")
 

@@ -1,29 +1,29 @@
-"""What every question to the read model needs: the store, the reading that keeps it, the clock, the settings that count."""
+"""The read model with all that a question to it needs: its file, what keeps it up to date, the clock, the limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from streams.console.ingest import STALE_SECONDS, Ingest
-from streams.console.model import AsOf, Sum
-from streams.console.store import Store
+from streams.console.store import ReadModelStore
+from streams.console.views import AsOf, Sum
 from streams.history.assessment import Limits
 from streams.kafka.topics import TopicNames
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What the console is about.
+class ReadModel:
+    """What the console knows.
 
     Attributes:
-        store: the read model.
+        store: the file.
         ingest: what keeps it up to date.
-        names: our topics.
+        names: of our topics.
         source_topics: payment core's.
-        limits: from the settings, in milliseconds.
+        limits: from the settings.
         now_ms: the clock.
     """
 
-    store: Store
+    store: ReadModelStore
     ingest: Ingest
     names: TopicNames
     source_topics: tuple[str, ...]
@@ -36,7 +36,7 @@ class Scene:
         return self.now_ms() - self.limits.overdue_after - self.limits.attempt_timeout
 
     def as_of(self) -> AsOf:
-        """Return how true the model is now."""
+        """Return how fresh the model is now."""
         fresh = self.ingest.freshness
         return AsOf(
             at_ms=self.now_ms(),
@@ -54,16 +54,9 @@ class Scene:
 
     def sum(self) -> Sum | None:
         """Return the newest reconciliation, or None before the first."""
-        made = self.ingest.reconciliation
-        if made is None:
-            return None
-        return Sum(
-            at_ms=made.at_ms,
-            since_ms=made.since_ms,
-            accepted=made.accepted,
-            ended=made.ended,
-            waiting=made.waiting,
-            arriving=made.arriving,
-            difference=made.difference,
-            missing=made.missing,
-        )
+        reconciliation = self.ingest.reconciliation
+        return None if reconciliation is None else Sum.model_validate(reconciliation)
+
+    def count(self, sql: str, *values: object) -> int:
+        """Return the number that a question brings."""
+        return int(self.store.row(sql, values)[0])

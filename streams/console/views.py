@@ -1,4 +1,4 @@
-"""What the pages show and the JSON API gives: one set of values for both. Times are milliseconds since the epoch, UTC."""
+"""What the pages show and the JSON API gives: one set of values. Times are milliseconds since the epoch, UTC."""
 
 from typing import Literal
 
@@ -11,13 +11,17 @@ PartnerState = Literal["answering", "struggling", "failing", "parked", "idle"]
 
 
 class Shown(BaseModel):
-    """Base of everything that is shown."""
+    """Base of everything that is shown. The suffix `View` tells a class from its namesake; no client sees it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(
+        frozen=True,
+        from_attributes=True,
+        model_title_generator=lambda shown: shown.__name__.removesuffix("View"),
+    )
 
 
 class AsOf(Shown):
-    """How true everything else is."""
+    """How fresh the answer is."""
 
     at_ms: int = Field(description="when this was answered")
     caught_up_ms: int = Field(
@@ -32,7 +36,7 @@ class AsOf(Shown):
 
 
 class Sentence(Shown):
-    """A verdict: what is said first."""
+    """The assessment that stands first."""
 
     whose: Whose = Field(description="whose turn it is")
     title: str
@@ -52,7 +56,7 @@ class Tier(Shown):
     oldest_overdue_ms: int | None = Field(description="the first due time among the overdue ones")
 
 
-class Partner(Shown):
+class PartnerView(Shown):
     """One partner, by what it answered lately."""
 
     partner_id: str
@@ -84,7 +88,7 @@ class Outcome(Shown):
     order_id: str | None = Field(description="of the last one")
 
 
-class Destination(Shown):
+class DestinationView(Shown):
     """A partner's server, by what it answered lately."""
 
     url_origin: str
@@ -111,9 +115,9 @@ class Waiting(Shown):
 class PartnerPage(Shown):
     """All about one partner."""
 
-    partner: Partner
+    partner: PartnerView
     outcomes: tuple[Outcome, ...]
-    destinations: tuple[Destination, ...]
+    destinations: tuple[DestinationView, ...]
     waiting: tuple[Waiting, ...] = Field(description="the first ones, by due time")
 
 
@@ -214,7 +218,7 @@ class Overview(Shown):
     as_of: AsOf
     verdict: Sentence
     figures: Figures
-    partners: tuple[Partner, ...] = Field(description="those that are not answering well")
+    partners: tuple[PartnerView, ...] = Field(description="those that are not answering well")
     sum: Sum | None
 
 
@@ -243,7 +247,7 @@ class TopicState(Shown):
 
 
 class About(Shown):
-    """Whether this console can be trusted."""
+    """Whether the console's answers can be relied on."""
 
     as_of: AsOf
     version: str
@@ -275,7 +279,7 @@ class PartnerList(Shown):
     """All partners, those that don't answer first."""
 
     as_of: AsOf
-    partners: tuple[Partner, ...]
+    partners: tuple[PartnerView, ...]
 
 
 class RunList(Shown):
@@ -285,7 +289,7 @@ class RunList(Shown):
     replays: tuple[Run, ...]
 
 
-class Fault(Shown):
-    """Why there is no answer."""
+class FaultView(Shown):
+    """Why there is no answer to the question."""
 
     error: str
