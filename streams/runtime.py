@@ -13,8 +13,8 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from streams.admission.admission import Admission
 from streams.arrival import Arrival
-from streams.call.destinations import Destinations
 from streams.call.egress import guard_of
 from streams.call.https import Caller
 from streams.clock import Clock
@@ -72,7 +72,7 @@ class Runtime:
     apps: list[NotifierApp] = field(init=False)
     web_port: int = field(init=False, default=0)
     _caller: Caller = field(init=False)
-    _destinations: Destinations = field(init=False)
+    _admission: Admission = field(init=False)
     _producer: RecordProducer = field(init=False)
     _web: WebPort = field(init=False)
     _held: dict[str, float] = field(init=False, default_factory=dict)
@@ -103,7 +103,7 @@ class Runtime:
             user_agent=f"payment-notifier/{PROGRAM_VERSION}",
             source_addresses=settings.egress_source_address,
         )
-        self._destinations = Destinations(
+        self._admission = Admission(
             settings.max_in_flight, clock.now_seconds, first_attempts=settings.role != "retry"
         )
         self._producer = RecordProducer(
@@ -125,7 +125,7 @@ class Runtime:
             clock=clock,
             partner_of=self._partner_of,
             caller=self._caller,
-            destinations=self._destinations,
+            admission=self._admission,
             settling=settling,
             counting=counting,
             policy=Policy(
@@ -205,7 +205,7 @@ class Runtime:
         # First attempts and retries come from two groups, in one worker or in two; each group has half of a
         # destination's limits, and a worker the part of it that its partitions are.
         self._held[group_id] = partitions / of if of else 0.0
-        self._destinations.share = sum(self._held.values()) / 2
+        self._admission.share = sum(self._held.values()) / 2
         self.health.joined.add(group_id)
         self.health.rebalancing_since.pop(group_id, None)
         self.metrics.partitions.labels(group_id).set(partitions)
@@ -309,9 +309,9 @@ class Runtime:
     def _refresh(self) -> None:
         """Bring the gauges up to date that nothing else moves."""
         self._counting.partners(self.partners.current.values(), self.clock.now_seconds())
-        self.metrics.in_flight.set(self._destinations.in_flight)
-        self.metrics.destinations.set(len(self._destinations))
-        self.metrics.silent_destinations.set(self._destinations.silent_destinations())
+        self.metrics.in_flight.set(self._admission.in_flight)
+        self.metrics.destinations.set(len(self._admission))
+        self.metrics.silent_destinations.set(self._admission.unresponsive_destinations())
         overdue_before = self.clock.now_ms() - int(self.settings.overdue_after * 1000)
         lanes = [lane for app in self.apps for lane in app.lanes]
         unreadable = sum((app.unreadable() for app in self.apps), Counter[str]())

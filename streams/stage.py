@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.attempt_record import Trigger
-from streams.call.destinations import Destinations, NoRoom, Ticket
+from streams.admission.admission import Admission, Denied
+from streams.admission.queue import Permit
 from streams.call.https import Call, Caller
 from streams.clock import Clock, due_at_ms
 from streams.kafka.decoding import NewerRecord
@@ -64,7 +65,7 @@ class Stage:
         clock: the worker's.
         partner_of: the partners file in force, by partner id.
         caller: makes the HTTPS calls.
-        destinations: admits calls.
+        admission: gives permits to call.
         settling: writes next places.
         counting: metrics.
         policy: settings.
@@ -74,7 +75,7 @@ class Stage:
     clock: Clock
     partner_of: Callable[[str], Partner | None]
     caller: Caller
-    destinations: Destinations
+    admission: Admission
     settling: Settling
     counting: Counting
     policy: Policy
@@ -95,13 +96,13 @@ class Stage:
             journal = self.settling.journal(notification, trigger)
             await self.settling.dead_letter(notification, refusal or _no_way(partner), journal)
         elif partner.paused:
-            await self._park(notification, trigger, NoRoom("paused", 0.0, climbs=True))
+            await self._park(notification, trigger, Denied("paused", 0.0, escalate=True))
         else:
-            ticket = await self.destinations.admit(partner, url, retry=notification.attempt > 0)
-            if isinstance(ticket, NoRoom):
-                await self._park(notification, trigger, ticket)
+            permit = await self.admission.admit(partner, url, retry=notification.attempt > 0)
+            if isinstance(permit, Denied):
+                await self._park(notification, trigger, permit)
             else:
-                call = await self._call(notification, partner, url, ticket)
+                call = await self._call(notification, partner, url, permit)
                 await self._conclude(notification, call, tier, trigger)
 
     def _refusal(
@@ -131,7 +132,7 @@ class Stage:
             f"not acknowledged within {hours:g} h (NOTIFIER_GIVE_UP_AFTER)",
         )
 
-    async def _park(self, notification: Notification, trigger: Trigger, no_room: NoRoom) -> None:
+    async def _park(self, notification: Notification, trigger: Trigger, denied: Denied) -> None:
         """Move it aside without an attempt, until its destination expects room.
 
         Where that is known, it is due exactly then, on the next longer tier: rounded up, whole bursts would come back
@@ -139,23 +140,23 @@ class Stage:
         further park.
         """
         parking, scale = self.policy.parking, self.policy.scale
-        needed = no_room.expected_at - self.clock.now_seconds()
+        needed = denied.expected_at - self.clock.now_seconds()
         last = len(parking) - 1
         rung = next(
             (index for index, wait in enumerate(parking) if wait.seconds * scale >= needed), last
         )
-        if no_room.climbs:
+        if denied.escalate:
             rung = max(rung, min(notification.parks, last))
         wait = parking[rung]
         # With a scaled ladder the longest wait may be shorter than what is needed; then what is needed counts.
-        seconds = max(wait.seconds * scale, needed) if no_room.climbs else needed
+        seconds = max(wait.seconds * scale, needed) if denied.escalate else needed
         due = due_at_ms(self.clock.now_ms(), min(max(seconds, 0.0), wait.seconds))
         if self._is_too_late(notification, due):
             journal = self.settling.journal(notification, trigger)
             await self.settling.dead_letter(notification, self._expired(), journal)
         else:
-            self.counting.parked(notification, no_room.why, due)
-            await self.settling.park(notification, wait, due, trigger, no_room.why)
+            self.counting.parked(notification, denied.reason, due)
+            await self.settling.park(notification, wait, due, trigger, denied.reason)
 
     async def put_aside(self, record: InRecord, newer: NewerRecord, trigger: Trigger) -> None:
         """Move a record of a newer version aside as it is, for a worker that knows it; each further time for longer.
@@ -177,7 +178,7 @@ class Stage:
             self.counting.parked_newer()
 
     async def _call(
-        self, notification: Notification, partner: Partner, url: str, ticket: Ticket
+        self, notification: Notification, partner: Partner, url: str, permit: Permit
     ) -> Call:
         call = None
         traced = self.tracing and self.tracing.begin(notification, self.clock.now_ms())
@@ -190,7 +191,7 @@ class Stage:
                 traceparent=traced.traceparent if traced else notification.traceparent,
             )
         finally:
-            self.destinations.give_back(ticket, call)
+            self.admission.give_back(permit, call)
         if traced:
             traced.end(call)
         return call

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from streams.call.destination import PROBE_SECONDS, Destination
+from streams.admission.destination import Destination
+from streams.admission.limits import PROBE_SECONDS
 
 ceilings = st.integers(1, 80)
 rates = st.sampled_from([0.1, 0.5, 1.0, 3.0, 8.0, 200.0])
@@ -14,14 +15,13 @@ pauses = st.floats(0, 20, allow_nan=False)
 
 
 class Admission(RuleBasedStateMachine):
-    """Calls start as a worker starts them: within the limit, or as a probe where the destination is silent."""
+    """Calls start as a worker starts them: within the limit, or as a probe where the destination is unresponsive."""
 
     def __init__(self):
         super().__init__()
         self.now = 1000.0
         self.state = Destination(40, None)
-        self.waiting = 0
-        self.sent = []
+        self.began = []
         self.started = self.ended = 0
         self.probes = []
         self.highest = 40
@@ -39,7 +39,7 @@ class Admission(RuleBasedStateMachine):
     @rule(calls=st.integers(1, 50))
     def ask(self, calls):
         for _ in range(calls):
-            if self.state.is_silent(self.now):
+            if self.state.is_unresponsive(self.now):
                 if self.state.next_probe(self.now) is not None:
                     continue
                 self.probes.append(self.now)
@@ -48,31 +48,16 @@ class Admission(RuleBasedStateMachine):
             assert self.state.in_flight < self.state.ceiling
             self.state.start(self.now)
             self.started += 1
-            self.waiting += 1
+            self.began.append(self.now)
 
-    @precondition(lambda self: self.waiting)
-    @rule(calls=st.integers(1, 50))
-    def send(self, calls):
-        for _ in range(min(calls, self.waiting)):
-            self.state.send(self.now)
-            self.waiting -= 1
-            self.sent.append(self.now)
-
-    @precondition(lambda self: self.waiting)
-    @rule()
-    def cancel(self):
-        self.state.cancel(sent=False)
-        self.waiting -= 1
-        self.ended += 1
-
-    @precondition(lambda self: self.sent)
+    @precondition(lambda self: self.began)
     @rule(which=st.integers(0, 10_000))
-    def cancel_sent(self, which):
-        self.sent.pop(which % len(self.sent))
-        self.state.cancel(sent=True)
+    def cancel(self, which):
+        self.began.pop(which % len(self.began))
+        self.state.cancel()
         self.ended += 1
 
-    @precondition(lambda self: self.sent)
+    @precondition(lambda self: self.began)
     @rule(
         which=st.integers(0, 10_000),
         answered=st.booleans(),
@@ -80,7 +65,7 @@ class Admission(RuleBasedStateMachine):
         closed_for=st.none() | st.floats(0, 3600),
     )
     def end(self, which, answered, slow, closed_for):
-        began = self.sent.pop(which % len(self.sent))
+        began = self.began.pop(which % len(self.began))
         before = self.state.limit
         self.state.end(
             self.now,
@@ -93,13 +78,13 @@ class Admission(RuleBasedStateMachine):
         if answered and closed_for is not None:
             self.closed_until = max(self.closed_until, self.now + closed_for)
         if answered:
-            assert not self.state.is_silent(self.now)
+            assert not self.state.is_unresponsive(self.now)
         else:
             assert self.state.limit <= max(1, before)
 
     @invariant()
     def counts_are_right(self):
-        assert self.state.in_flight == self.started - self.ended == self.waiting + len(self.sent)
+        assert self.state.in_flight == self.started - self.ended == len(self.began)
         assert 0 <= self.state.in_flight <= self.highest
 
     @invariant()
@@ -120,8 +105,8 @@ class Admission(RuleBasedStateMachine):
         assert until == (self.closed_until if self.now < self.closed_until else None)
 
     @invariant()
-    def idle_is_never_silent_without_a_failure(self):
-        if not self.sent and self.state.is_silent(self.now):
+    def idle_is_never_unresponsive_without_a_failure(self):
+        if not self.began and self.state.is_unresponsive(self.now):
             assert self.state._failed
 
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from schemas.notify_url import NotifyUrl, host_of, origin_of
+from streams.admission.admission import Admission
+from streams.admission.queue import Permit
 from streams.call.addresses import EgressNetworks
-from streams.call.destinations import Destinations, Ticket
 from streams.call.egress import DestinationBlocked, Guard
-from tests.unit.call.desk import partner
+from tests.unit.admission.desk import partner
 
 LABELS = st.from_regex(r"\A[a-z0-9](?:[a-z0-9-]{0,8}[a-z])?\Z").filter(
     lambda label: label[2:4] != "--"
@@ -151,10 +152,10 @@ def test_what_two_programs_could_read_differently_is_refused(url):
 
 async def test_the_limits_of_a_destination_count_every_spelling():
     """A partner can't be called more often at once by spelling its server differently."""
-    destinations = Destinations(64, lambda: 0.0)
+    destinations = Admission(64, lambda: 0.0)
     shop = partner(most=2)
     for url in ("https://a.example/1", "https://A.example:0443/2"):
-        assert isinstance(await destinations.admit(shop, url, retry=False), Ticket)
+        assert isinstance(await destinations.admit(shop, url, retry=False), Permit)
     assert len(destinations) == 1
-    assert isinstance(await destinations.admit(shop, "https://b.example/1", retry=False), Ticket)
+    assert isinstance(await destinations.admit(shop, "https://b.example/1", retry=False), Permit)
     assert len(destinations) == 2

@@ -4,8 +4,8 @@ import json
 from collections import deque
 from typing import Any
 
+from streams.admission.admission import Admission
 from streams.arrival import Arrival
-from streams.call.destinations import Destinations
 from streams.call.https import Call, Caller
 from streams.kafka.memory import SettledMemory
 from streams.kafka.records import InRecord, OutRecord
@@ -120,13 +120,13 @@ class Bench:
         self.counting = Counting(self.metrics, self.health)
         self.names = TopicNames("pn")
         self.partners = {name: partner(name) for name in (f"partner-{n}" for n in range(9))}
-        self.destinations = Destinations(512, self.clock.now_seconds)
+        self.admission = Admission(512, self.clock.now_seconds)
         self.settling = Settling(self.producer, self.names, self.clock, self.counting, "worker-1")
         self.stage = Stage(
             clock=self.clock,
             partner_of=self.partners.get,
             caller=self.caller,
-            destinations=self.destinations,
+            admission=self.admission,
             settling=self.settling,
             counting=self.counting,
             policy=Policy(

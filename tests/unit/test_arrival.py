@@ -98,7 +98,7 @@ async def test_a_fault_of_ours_is_not_taken_for_settled(bench):
     bench.caller.raises = None
     await bench.event(read(SOURCE, event()))
     assert decisions(bench) == ["delivered"]
-    assert bench.destinations.in_flight == 0
+    assert bench.admission.in_flight == 0
 
 
 async def test_a_copy_of_a_refused_event_is_refused_like_it(bench):

@@ -4,7 +4,7 @@ import pytest
 
 from streams.commands.mending import _MEND, _mend
 from streams.notification.outcome import Failure, NoResult
-from tests.unit.call.desk import ended
+from tests.unit.admission.desk import ended
 
 
 @pytest.mark.parametrize("failure", Failure)

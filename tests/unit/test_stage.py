@@ -476,7 +476,7 @@ async def test_a_caller_that_raises_gives_its_place_back(new_bench):
     bench.caller.raises = RuntimeError("broken")
     with pytest.raises(RuntimeError, match="broken"):
         await bench.event(read("payment-final-state", event()))
-    assert bench.destinations.in_flight == 0
+    assert bench.admission.in_flight == 0
     assert bench.broker.written == []
 
 

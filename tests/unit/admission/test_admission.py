@@ -5,14 +5,10 @@ import itertools
 
 import pytest
 
-from streams.call.destination import PROBE_SECONDS
-from streams.call.destinations import (
-    IDLE_SECONDS,
-    PATIENCE_SECONDS,
-    Destinations,
-    Ticket,
-)
-from tests.unit.call.desk import Desk, answered, blocked, partner, refused, timed_out
+from streams.admission.admission import Admission
+from streams.admission.limits import IDLE_SECONDS, PATIENCE_SECONDS, PROBE_SECONDS
+from streams.admission.queue import Permit
+from tests.unit.admission.desk import Desk, answered, blocked, partner, refused, timed_out
 from tests.unit.call.virtual_time import in_virtual_time
 
 A = "https://a.example.com"
@@ -22,32 +18,32 @@ A = "https://a.example.com"
 async def test_who_waits_is_served_in_order():
     """Room that comes free goes to the front of the line, not to who asks just then."""
     desk = Desk()
-    tickets = await desk.fill()
+    permits = await desk.fill()
     line, served = desk.line_up(calls=3), []
     for number, task in enumerate(line):
         task.add_done_callback(lambda _, number=number: served.append(number))
     await asyncio.sleep(0.1)
-    for held in tickets[:3]:
+    for held in permits[:3]:
         desk.give_back([held], blocked())
         late = desk.line_up()
         await asyncio.sleep(0.01)
         late[0].cancel()
     assert served == [0, 1, 2]
-    assert all(isinstance(task.result(), Ticket) for task in line)
+    assert all(isinstance(task.result(), Permit) for task in line)
 
 
 @in_virtual_time
 async def test_patience_runs_out_after_a_second():
     """Then the record is parked, and nothing of it stays behind."""
     desk = Desk()
-    tickets = await desk.fill()
-    desk.give_back(tickets[:1], answered())  # it answers, so that it is full, not silent
+    permits = await desk.fill()
+    desk.give_back(permits[:1], answered())  # it answers, so that it is full, not silent
     await desk.take()
     await desk.take()  # an answer raised the limit by one
     line = desk.line_up(calls=3)
     assert await desk.refusal() == ("in-flight", PATIENCE_SECONDS, PATIENCE_SECONDS)
-    assert [(await task).why for task in line] == ["in-flight"] * 3
-    assert not any(desk.destinations._known["shop", A].lines)
+    assert [(await task).reason for task in line] == ["in-flight"] * 3
+    assert not any(desk.admission._destinations["shop", A].queues)
 
 
 @in_virtual_time
@@ -56,9 +52,9 @@ async def test_a_line_that_would_take_too_long_takes_nobody():
     desk = Desk()
     who = partner(most=2)
     for _ in range(20):  # so that its usual time is known: half a second
-        ticket = await desk.take(who=who)
+        permit = await desk.take(who=who)
         await asyncio.sleep(0.5)
-        desk.give_back(ticket, answered(seconds=0.5))
+        desk.give_back(permit, answered(seconds=0.5))
     await desk.fill(who=who)
     line = desk.line_up(calls=4, who=who)
     await asyncio.sleep(0.1)
@@ -80,7 +76,7 @@ async def test_a_short_line_that_moves_is_worth_more_patience():
         await asyncio.sleep(0.9)
         desk.give_back(held, answered(seconds=0.01))
         held = [await task]
-    assert all(isinstance(task.result(), Ticket) for task in line)
+    assert all(isinstance(task.result(), Permit) for task in line)
 
 
 @in_virtual_time
@@ -113,17 +109,17 @@ async def test_a_cancelled_record_gives_back_what_it_took():
     desk = Desk(most=20)
     for name in "abcdefgh":
         await desk.prove(f"https://{name}.example.com")
-    tickets = await desk.fill()
+    permits = await desk.fill()
     in_line, handed = desk.line_up(calls=2)
     await asyncio.sleep(0.1)
     in_line.cancel()
-    desk.give_back(tickets[:1])
+    desk.give_back(permits[:1])
     handed.cancel()  # its turn has come, but it has not heard of it
     await asyncio.wait([in_line, handed])
     assert in_line.cancelled()
     assert handed.cancelled()
-    assert desk.state(A).in_flight == len(tickets) - 1
-    desk.give_back(tickets[1:])
+    assert desk.state(A).in_flight == len(permits) - 1
+    desk.give_back(permits[1:])
 
     retries = await desk.take("https://b.example.com", calls=5, retry=True)
     retries += await desk.take("https://h.example.com", calls=5, retry=True)
@@ -160,17 +156,17 @@ async def test_a_cancelled_retry_that_waits_for_the_worker_gives_its_share_back(
 async def test_a_last_waiter_cancelled_as_its_turn_came_leaves_nothing_to_trip_over():
     """Its destination is forgotten a minute later, and counting goes on."""
     desk = Desk()
-    tickets = await desk.fill(who=partner(most=1))
+    permits = await desk.fill(who=partner(most=1))
     waiting = desk.line_up(who=partner(most=1))
     await asyncio.sleep(0.1)
-    desk.give_back(tickets)
+    desk.give_back(permits)
     waiting[0].cancel()
     await asyncio.wait(waiting)
     assert desk.is_clean()
     for _ in range(3):
         await asyncio.sleep(IDLE_SECONDS)
         await desk.take("https://b.example.com")
-    assert len(desk.destinations) == 1
+    assert len(desk.admission) == 1
 
 
 @in_virtual_time
@@ -181,9 +177,9 @@ async def test_a_record_that_waits_for_the_worker_does_not_silence_its_destinati
     held = await desk.take("https://b.example.com", calls=4)
     waiting = desk.line_up()
     await asyncio.sleep(10)
-    assert not desk.state(A).is_silent(desk.now)
+    assert not desk.state(A).is_unresponsive(desk.now)
     desk.give_back(held, answered(10.0))
-    assert isinstance(await waiting[0], Ticket)
+    assert isinstance(await waiting[0], Permit)
 
 
 @in_virtual_time
@@ -193,7 +189,11 @@ async def test_a_call_that_was_blocked_tells_the_state_nothing():
     desk.give_back(await desk.take(calls=16), blocked())
     desk.give_back(await desk.take(calls=16))
     state = desk.state(A)
-    assert (state.limit, state.has_answered, state.is_silent(desk.now)) == (16.0, False, False)
+    assert (state.limit, state.has_answered, state.is_unresponsive(desk.now)) == (
+        16.0,
+        False,
+        False,
+    )
     assert desk.is_clean()
 
 
@@ -202,18 +202,18 @@ async def test_retry_after_parks_until_then_also_who_stands_in_line():
     """A destination that asks for a rest gets it at once."""
     desk = Desk()
     await desk.prove()
-    tickets = await desk.fill()
+    permits = await desk.fill()
     line = desk.line_up(calls=5)
     await asyncio.sleep(0.1)
-    desk.give_back(tickets[:1], answered(retry_after=30.0, slow_down=True))
+    desk.give_back(permits[:1], answered(retry_after=30.0, slow_down=True))
     for task in line:
-        no_room = await task
-        assert (no_room.why, no_room.climbs) == ("closed", False)
-        assert no_room.expected_at - desk.now == pytest.approx(30)
+        denied = await task
+        assert (denied.reason, denied.escalate) == ("closed", False)
+        assert denied.expected_at - desk.now == pytest.approx(30)
     why, waited, away = await desk.refusal()
     assert (why, waited) == ("closed", 0.0)
     assert away == pytest.approx(30)
-    desk.give_back(tickets[1:], answered())
+    desk.give_back(permits[1:], answered())
     await asyncio.sleep(30)
     await desk.take()
 
@@ -231,11 +231,11 @@ async def test_retry_after_reaches_who_waits_for_a_slot():
     """A slot of the rate limit is no right to call a closed destination."""
     desk = Desk()
     desk.partner = partner(rate=2)
-    tickets = await desk.take()
+    permits = await desk.take()
     waiting = desk.line_up(calls=2)
     await asyncio.sleep(0.1)
-    desk.give_back(tickets, answered(retry_after=30.0, slow_down=True))
-    assert [(await task).why for task in waiting] == ["closed", "closed"]
+    desk.give_back(permits, answered(retry_after=30.0, slow_down=True))
+    assert [(await task).reason for task in waiting] == ["closed", "closed"]
 
 
 @in_virtual_time
@@ -247,12 +247,12 @@ async def test_a_destination_that_refuses_gets_one_call_a_second():
     calls = []
     for _ in range(1000):
         answer = await desk.ask()
-        if isinstance(answer, Ticket):
+        if isinstance(answer, Permit):
             calls.append(desk.now)
             desk.give_back([answer], refused())
         else:
-            assert answer.why == "silent"
-            assert answer.climbs
+            assert answer.reason == "silent"
+            assert answer.escalate
             half = (desk.now - began) / 2
             assert desk.now + half <= answer.expected_at <= desk.now + max(half, PROBE_SECONDS)
         await asyncio.sleep(0.01)
@@ -265,13 +265,13 @@ async def test_a_line_is_sent_away_when_its_destination_falls_silent():
     """Failures that come fast would else let it through one by one."""
     desk = Desk()
     await desk.prove()
-    tickets = await desk.fill()
+    permits = await desk.fill()
     await asyncio.sleep(0.9)
     line = desk.line_up(calls=50)
     await asyncio.sleep(0.2)
-    desk.give_back(tickets[:1], refused(1.1))
-    assert {(await task).why for task in line} <= {"silent", "in-flight"}
-    assert desk.state(A).in_flight == len(tickets) - 1
+    desk.give_back(permits[:1], refused(1.1))
+    assert {(await task).reason for task in line} <= {"silent", "in-flight"}
+    assert desk.state(A).in_flight == len(permits) - 1
 
 
 @in_virtual_time
@@ -281,11 +281,11 @@ async def test_an_answer_lets_one_after_the_other_in():
     desk.give_back(await desk.take(), refused())
     probe = await desk.take()
     desk.give_back(probe, answered())
-    tickets = await desk.take()
+    permits = await desk.take()
     waiting = desk.line_up(calls=3)
     await asyncio.sleep(0.05)
     assert not any(task.done() for task in waiting[1:])
-    desk.give_back(tickets, answered())
+    desk.give_back(permits, answered())
     for _ in range(3):
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -305,11 +305,11 @@ async def test_slots_are_kept_to_the_second():
 
     async def record():
         answer = await desk.ask()
-        if isinstance(answer, Ticket):
+        if isinstance(answer, Permit):
             went.append(desk.now - began)
             desk.give_back([answer], answered())
         else:
-            assert (answer.why, answer.climbs) == ("rate-limit", False)
+            assert (answer.reason, answer.escalate) == ("rate-limit", False)
             promised.append(answer.expected_at - began)
 
     await asyncio.gather(*[record() for _ in range(40)])
@@ -326,7 +326,7 @@ async def test_probes_keep_to_the_rate_too():
     calls = []
     for _ in range(400):
         answer = await desk.ask()
-        if isinstance(answer, Ticket):
+        if isinstance(answer, Permit):
             calls.append(desk.now)
             desk.give_back([answer], refused())
         await asyncio.sleep(0.1)
@@ -342,7 +342,7 @@ async def test_this_worker_takes_its_share(share, most, rate):
     """Of the ceiling, never less than one call, and of the rate; also while it holds no partition any more."""
     desk = Desk()
     desk.partner = partner(most=8, rate=8)
-    desk.destinations.share = share
+    desk.admission.share = share
     await desk.take()
     state = desk.state(A)
     assert state.ceiling == most
@@ -354,7 +354,7 @@ async def test_a_new_share_counts_from_the_next_call():
     """After a rebalance."""
     desk = Desk()
     await desk.take()
-    desk.destinations.share = 0.25
+    desk.admission.share = 0.25
     await desk.take()
     assert desk.state(A).ceiling == 16
 
@@ -365,11 +365,11 @@ async def test_what_one_is_follows_from_partner_scheme_host_and_port():
     desk = Desk()
     for url in (A, f"{A}/x", f"{A}?y=/", "https://A.example.com/x"):
         await desk.take(url)
-    assert len(desk.destinations) == 1
+    assert len(desk.admission) == 1
     await desk.take(f"{A}:8443/x")
     await desk.take("http://a.example.com/x")
     await desk.take(A, who=partner("other"))
-    assert len(desk.destinations) == 4
+    assert len(desk.admission) == 4
 
 
 @in_virtual_time
@@ -380,12 +380,12 @@ async def test_ten_thousand_seen_once_leave_nothing_behind():
         url = f"https://m{number}.example.com"
         call = timed_out() if number % 10 == 0 else answered()
         desk.give_back(await desk.take(url), call)
-    assert len(desk.destinations) == 10_000
-    assert desk.destinations.silent_destinations() == 1000
+    assert len(desk.admission) == 10_000
+    assert desk.admission.unresponsive_destinations() == 1000
     await asyncio.sleep(IDLE_SECONDS + 1)
     await desk.take("https://m1.example.com")  # one that is known
-    assert len(desk.destinations) == 1
-    assert desk.destinations.silent_destinations() == 0
+    assert len(desk.admission) == 1
+    assert desk.admission.unresponsive_destinations() == 0
 
 
 @in_virtual_time
@@ -399,7 +399,7 @@ async def test_what_is_in_use_or_closed_is_not_forgotten():
     long = await desk.take("https://long.example.com")
     await asyncio.sleep(IDLE_SECONDS * 2)
     await desk.take()
-    assert len(desk.destinations) == 3
+    assert len(desk.admission) == 3
     desk.give_back(long, answered())
     assert (await desk.refusal("https://closed.example.com"))[0] == "closed"
 
@@ -427,12 +427,12 @@ async def test_first_attempts_and_retries_are_called_by_turns():
     desk.partner = partner(most=1)
     await desk.prove()
     last = (await desk.take())[0]
-    order: list[tuple[str, Ticket]] = []
+    order: list[tuple[str, Permit]] = []
 
     async def one(name, *, retry):
-        ticket = await desk.ask(retry=retry)
-        assert isinstance(ticket, Ticket)
-        order.append((name, ticket))
+        permit = await desk.ask(retry=retry)
+        assert isinstance(permit, Permit)
+        order.append((name, permit))
 
     tasks = [asyncio.create_task(one(f"retry {n}", retry=True)) for n in range(3)]
     await asyncio.sleep(0.1)
@@ -455,7 +455,7 @@ async def test_first_attempts_and_retries_are_called_by_turns():
 async def test_retries_have_all_of_a_destination_where_nothing_else_is_called():
     """A worker for retries alone has only its part of the limit as it is."""
     desk = Desk()
-    desk.destinations = Destinations(512, desk.loop.time, first_attempts=False)
+    desk.admission = Admission(512, desk.loop.time, first_attempts=False)
     await desk.prove()
     calls = int(desk.state(A).limit)
     assert calls > desk.state(A).most_retries

@@ -4,7 +4,7 @@ Three rules, all in seconds of the worker's clock:
 
 - In flight: additive increase, multiplicative decrease, below the partner's `max_in_flight`. An answer raises the
   limit, a call that ends without one, or takes much longer than usual, halves it.
-- Silence: calls are under way or have failed, and nothing was answered lately. Then one probe a second goes out,
+- Unresponsive: calls are under way or have failed, and nothing was answered lately. Then one probe a second goes out,
   within `max_in_flight`, and nothing else, until an answer comes.
 - Rate: slots are handed out ahead (GCRA without burst). Who would wait long is told when there will be a slot.
 """
@@ -12,16 +12,15 @@ Three rules, all in seconds of the worker's clock:
 from dataclasses import dataclass
 from math import ceil
 
-FIRST_LIMIT = 16.0
-"""Calls at once to a destination that has not answered yet."""
-
-PROBE_SECONDS = 1.0
-LATELY_SECONDS = 1.0
-"""How long calls may go unanswered before a destination counts as silent; twice its usual answer time if that is more."""
-
-_SMOOTHING = 0.1
-_SLOW_TIMES = 3.0
-_SLOW_SECONDS = 0.5
+from streams.admission.limits import (
+    FIRST_LIMIT,
+    LATELY_SECONDS,
+    PROBE_SECONDS,
+    RETRY_SHARE,
+    SLOW_SECONDS,
+    SLOW_TIMES,
+    SMOOTHING,
+)
 
 
 @dataclass(slots=True)
@@ -44,8 +43,7 @@ class Destination:
     _threshold: float = float("inf")
     _decreased_at: float = 0.0
     _answered_at: float | None = None
-    _first_sent_at: float | None = None
-    _sent: int = 0  # of those in flight; the others still wait for the worker's own limits
+    _first_called_at: float | None = None
     _busy_since: float = 0.0
     _failed: bool = False
     _usual_seconds: float = 0.0
@@ -63,16 +61,20 @@ class Destination:
         """Tell whether anything came back from it after this moment."""
         return self._answered_at is not None and self._answered_at > then
 
-    def is_silent(self, now: float) -> bool:
+    def is_unresponsive(self, now: float) -> bool:
         """Tell whether it was called and has not answered lately."""
         patience = max(LATELY_SECONDS, 2 * self._usual_seconds)
         if self._answered_at is not None and now - self._answered_at <= patience:
             return False
-        return self._failed or (self._sent > 0 and now - self._busy_since > patience)
+        return self._failed or (self.in_flight > 0 and now - self._busy_since > patience)
 
-    def silent_for(self, now: float) -> float:
+    def is_untried(self, now: float) -> bool:
+        """Tell whether nothing ever came back from it, and too little time has passed to call it unresponsive."""
+        return self._answered_at is None and not self.is_unresponsive(now)
+
+    def unresponsive_for(self, now: float) -> float:
         """Return how long nothing has come back, seconds; 0 for one that was never called."""
-        since = self._first_sent_at if self._answered_at is None else self._answered_at
+        since = self._first_called_at if self._answered_at is None else self._answered_at
         return 0.0 if since is None else now - since
 
     def closed_until(self, now: float) -> float | None:
@@ -80,7 +82,7 @@ class Destination:
         return self._closed_until if now < self._closed_until else None
 
     def next_probe(self, now: float) -> float | None:
-        """Return when a silent destination may be probed next, or None where it may be now."""
+        """Return when an unresponsive destination may be probed next, or None where it may be now."""
         if now < self._next_probe:
             return self._next_probe
         return now + PROBE_SECONDS if self.in_flight >= self.ceiling else None
@@ -96,7 +98,7 @@ class Destination:
     @property
     def most_retries(self) -> int:
         """How many of its calls may be retries: half, so that a backlog of them leaves room for new payments."""
-        return ceil(self._allowed / 2)
+        return ceil(self._allowed / RETRY_SHARE)
 
     def seconds_for(self, waiting: int) -> float:
         """Return how long a line of so many will take, as far as that can be told.
@@ -126,28 +128,23 @@ class Destination:
         self._promised_until = promised + step
         return promised, False
 
+    def reserve_probe(self, now: float) -> None:
+        """Note that a probe is on its way out: nobody else is to send one in this time."""
+        self._next_probe = now + PROBE_SECONDS
+
     def start(self, now: float) -> None:
-        """Note that a call is admitted."""
-        if self.is_silent(now):
-            self._next_probe = now + PROBE_SECONDS
+        """Note that a call goes out: an answer may be expected from now on."""
+        if self.is_unresponsive(now):
+            self.reserve_probe(now)
+        if self.in_flight == 0:
+            self._busy_since = now
+        if self._first_called_at is None:
+            self._first_called_at = now
         self.in_flight += 1
 
-    def send(self, now: float) -> None:
-        """Note that an admitted call goes out: an answer may be expected from now on."""
-        if self._sent == 0:
-            self._busy_since = now
-        if self._first_sent_at is None:
-            self._first_sent_at = now
-        self._sent += 1
-
-    def cancel(self, *, sent: bool) -> None:
-        """Note that an admitted call was not made. It tells nothing about the destination.
-
-        Args:
-            sent: whether `send` was told of it.
-        """
+    def cancel(self) -> None:
+        """Note that a call was not made after all. It tells nothing about the destination."""
         self.in_flight -= 1
-        self._sent -= sent
 
     def end(
         self, now: float, *, seconds: float, answered: bool, slow: bool, closed_for: float | None
@@ -164,21 +161,20 @@ class Destination:
         allowed = self._allowed
         # Much slower than usual is a sign of too much traffic; slow as ever is not.
         slow = slow or bool(
-            self._usual_seconds and seconds > max(_SLOW_SECONDS, _SLOW_TIMES * self._usual_seconds)
+            self._usual_seconds and seconds > max(SLOW_SECONDS, SLOW_TIMES * self._usual_seconds)
         )
         was_at_limit = self.in_flight >= allowed / 2
         self.in_flight -= 1
-        self._sent -= 1
         if closed_for is not None:
             self._closed_until = max(self._closed_until, now + closed_for)
         if answered:
-            was_silent = self.is_silent(now)
+            was_unresponsive = self.is_unresponsive(now)
             self._answered_at = self._busy_since = now
             self._failed = False
             self._usual_seconds += (seconds - self._usual_seconds) * (
-                _SMOOTHING if self._usual_seconds else 1
+                SMOOTHING if self._usual_seconds else 1
             )
-            if was_silent:  # one more call; those that still hang must not keep it out
+            if was_unresponsive:  # one more call; those that still hang must not keep it out
                 self.limit = float(min(self.ceiling, self.in_flight + 1))
         else:
             self._failed = True

@@ -4,13 +4,13 @@ import itertools
 
 import pytest
 
-from streams.call.destination import FIRST_LIMIT, LATELY_SECONDS, PROBE_SECONDS, Destination
+from streams.admission.destination import Destination
+from streams.admission.limits import FIRST_LIMIT, LATELY_SECONDS, PROBE_SECONDS
 
 
 def start(state, now, calls=1):
     for _ in range(calls):
         state.start(now)
-        state.send(now)
 
 
 ANSWERED = {"seconds": 0.05, "answered": True, "slow": False, "closed_for": None}
@@ -45,7 +45,7 @@ def room(state):
         state.start(0.0)
         taken += 1
     for _ in range(taken):
-        state.cancel(sent=False)
+        state.cancel()
     return taken
 
 
@@ -109,10 +109,10 @@ def test_a_slow_answer_counts_like_a_failure():
     state = healthy(0.0)
     answer(state, 3.0, seconds=2.9, slow=True)
     assert state.limit == 8
-    assert not state.is_silent(3.0)
+    assert not state.is_unresponsive(3.0)
 
 
-def test_after_a_decrease_it_climbs_carefully():
+def test_after_a_decrease_it_escalate_carefully():
     """Doubling up to where it went wrong would only go wrong again: from there on one more a round."""
     state = healthy(0.0, ceiling=1000)
     fail(state, 1.0)
@@ -131,34 +131,24 @@ def test_an_unknown_one_that_does_not_answer_falls_silent():
     """After a second, long before the calls time out."""
     state = Destination(64, None)
     start(state, 10.0, 3)
-    assert not state.is_silent(10.0 + LATELY_SECONDS)
-    assert state.is_silent(10.0 + LATELY_SECONDS + 0.01)
-
-
-def test_a_call_that_has_not_gone_out_is_not_waited_for():
-    """A worker that is full of other destinations' calls says nothing about this one."""
-    state = Destination(64, None)
-    state.start(10.0)
-    assert not state.is_silent(60.0)
-    state.send(60.0)
-    assert not state.is_silent(61.0)
-    assert state.is_silent(61.1)
+    assert not state.is_unresponsive(10.0 + LATELY_SECONDS)
+    assert state.is_unresponsive(10.0 + LATELY_SECONDS + 0.01)
 
 
 def test_one_that_stops_answering_falls_silent():
     """However well it did before."""
     state = healthy(10.0)
     start(state, 10.0)
-    assert not state.is_silent(11.0)
-    assert state.is_silent(11.1)
+    assert not state.is_unresponsive(11.0)
+    assert state.is_unresponsive(11.1)
 
 
 def test_a_quiet_one_is_not_silent():
     """Nobody called it, so it owes no answer."""
     state = healthy(10.0)
-    assert not state.is_silent(1000.0)
+    assert not state.is_unresponsive(1000.0)
     start(state, 1000.0)
-    assert not state.is_silent(1001.0)
+    assert not state.is_unresponsive(1001.0)
 
 
 @pytest.mark.parametrize("seconds", [2.0, 2.5, 3.0])
@@ -169,23 +159,23 @@ def test_a_slow_one_that_answers_is_not_silent(seconds):
         start(state, now)
         if now > seconds:
             end(state, now + 0.5, seconds=seconds)
-        assert not state.is_silent(now + 0.5)
+        assert not state.is_unresponsive(now + 0.5)
 
 
 def test_a_single_failure_of_a_busy_one_does_not_silence_it():
     """Connections break; the answers around it count."""
     state = healthy(10.0)
     fail(state, 10.5)
-    assert not state.is_silent(10.6)
+    assert not state.is_unresponsive(10.6)
     answer(state, 10.9)
-    assert not state.is_silent(10.9)
+    assert not state.is_unresponsive(10.9)
 
 
 def test_after_one_failure_a_seldom_called_one_gets_its_next_call():
     """As a probe, at once; and a second one a second later."""
     state = healthy(0.0)
     fail(state, 100.0)
-    assert state.is_silent(100.0)
+    assert state.is_unresponsive(100.0)
     assert state.next_probe(100.0) is None
     start(state, 100.0)
     assert state.next_probe(100.9) == 100.0 + PROBE_SECONDS
@@ -203,7 +193,7 @@ def test_a_silent_one_is_probed_once_a_second(takes):
         now = tick / 100
         while ends and ends[0] <= now:
             end(state, ends.pop(0), seconds=takes, answered=False)
-        assert state.is_silent(now)
+        assert state.is_unresponsive(now)
         if state.next_probe(now) is None:
             start(state, now)
             probes.append(now)
@@ -216,7 +206,7 @@ def test_probes_that_hang_stay_below_the_ceiling():
     """`max_in_flight` is a promise to the partner, healthy or not."""
     state = Destination(2, None)
     start(state, 0.0, 2)
-    assert state.is_silent(1.5)
+    assert state.is_unresponsive(1.5)
     assert state.next_probe(1.5) == 1.5 + PROBE_SECONDS
     end(state, 5.0, seconds=5.0, answered=False)
     assert state.next_probe(5.0) is None
@@ -228,7 +218,7 @@ def test_an_answer_ends_the_silence_and_one_call_becomes_many():
     for second in range(600):
         fail(state, second)
     answer(state, 600.0)
-    assert not state.is_silent(600.0)
+    assert not state.is_unresponsive(600.0)
     now, limits = 600.0, [room(state)]
     while limits[-1] < 32:
         now += 0.05
@@ -252,15 +242,13 @@ def test_retry_after_closes_and_reopens():
 
 
 def test_a_call_that_was_not_made_says_nothing():
-    """Neither in the worker's queue nor at the egress guard."""
+    """The egress guard refused it, or its record was taken away."""
     state = healthy(0.0)
-    before = (state.limit, state.is_silent(100.0), state.next_probe(100.0))
-    state.start(100.0)
-    state.cancel(sent=False)
+    before = (state.limit, state.is_unresponsive(100.0), state.next_probe(100.0))
     start(state, 100.0)
-    state.cancel(sent=True)
+    state.cancel()
     assert state.in_flight == 0
-    assert (state.limit, state.is_silent(200.0), state.next_probe(200.0)) == before
+    assert (state.limit, state.is_unresponsive(200.0), state.next_probe(200.0)) == before
 
 
 def test_without_a_rate_every_slot_is_now():

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from streams.call.destinations import (
+from streams.admission.limits import (
     PATIENCE_SECONDS,
     RETRY_SHARE,
-    SILENT_SHARE,
-    UNPROVEN_SHARE,
-    Ticket,
+    UNRESPONSIVE_SHARE,
+    UNTRIED_SHARE,
 )
-from tests.unit.call.desk import Desk, answered, partner, refused, timed_out
+from streams.admission.queue import Permit
+from tests.unit.admission.desk import Desk, answered, partner, refused, timed_out
 from tests.unit.call.virtual_time import in_virtual_time
 
 MOST = 512
@@ -48,18 +48,18 @@ class Day:
 
     async def _event(self, number, retry):
         asked = self.desk.now
-        ticket = await self.desk.ask(url_of(number), retry=retry)
+        permit = await self.desk.ask(url_of(number), retry=retry)
         if number in self.hung:
-            if isinstance(ticket, Ticket):
-                await self._hang(number, ticket)
-        elif isinstance(ticket, Ticket):
+            if isinstance(permit, Permit):
+                await self._hang(number, permit)
+        elif isinstance(permit, Permit):
             self.waited.append(self.desk.now - asked)
             await asyncio.sleep(ANSWER_SECONDS)
-            self.desk.give_back([ticket], answered(ANSWER_SECONDS))
+            self.desk.give_back([permit], answered(ANSWER_SECONDS))
         else:
-            self.parked.append(ticket.why)
+            self.parked.append(permit.reason)
 
-    async def _hang(self, number, ticket):
+    async def _hang(self, number, permit):
         self.hung_now += 1
         second = int(self.desk.now - self._began)
         self.most_hung[second] = max(self.hung_now, self.most_hung.get(second, 0))
@@ -69,7 +69,7 @@ class Day:
         await asyncio.sleep(TIME_OUT_SECONDS)
         here[0] -= 1
         self.hung_now -= 1
-        self.desk.give_back([ticket], timed_out())
+        self.desk.give_back([permit], timed_out())
 
     async def over(self):
         while self._tasks:
@@ -88,7 +88,7 @@ async def test_three_hundred_of_a_thousand_hang_and_nobody_else_notices():
     assert len(day.waited) == 300 * 30 * 7 // 10
     assert (max(day.waited), day.parked) == (0.0, [])
     known = [most for second, most in day.most_hung.items() if second > 2 * TIME_OUT_SECONDS]
-    assert max(known) <= MOST // SILENT_SHARE
+    assert max(known) <= MOST // UNRESPONSIVE_SHARE
     assert desk.is_clean()
 
 
@@ -103,7 +103,7 @@ async def test_destinations_that_nobody_knows_and_that_all_hang_leave_a_quarter_
         await desk.prove(known)
         await asyncio.sleep(1 / 300)
     await day.over()
-    assert max(day.most_hung.values()) == MOST // UNPROVEN_SHARE + MOST // SILENT_SHARE
+    assert max(day.most_hung.values()) == MOST // UNTRIED_SHARE + MOST // UNRESPONSIVE_SHARE
     assert desk.is_clean()
 
 
@@ -122,7 +122,7 @@ async def test_three_of_ten_hang_after_a_good_time_and_nobody_else_notices():
         await asyncio.sleep(1 / 300)
     await bad.over()
     assert (max(bad.waited), bad.parked) == (0.0, [])
-    assert max(bad.most_hung.values()) <= MOST // SILENT_SHARE
+    assert max(bad.most_hung.values()) <= MOST // UNRESPONSIVE_SHARE
     assert desk.is_clean()
 
 
@@ -142,34 +142,34 @@ async def test_a_hung_one_never_takes_more_than_its_own_limit(ceiling):
 
 
 @in_virtual_time
-async def test_silent_ones_share_a_quarter():
+async def test_unresponsive_ones_share_a_quarter():
     """Four hundred that failed are asked for at once: no more than a quarter is probed."""
     desk = Desk(MOST)
     for number in range(400):
         desk.give_back(await desk.take(url_of(number)), refused())
     answers = [await desk.ask(url_of(number)) for number in range(400)]
-    tickets = [answer for answer in answers if isinstance(answer, Ticket)]
-    assert len(tickets) == MOST // SILENT_SHARE
-    assert {answer.why for answer in answers if not isinstance(answer, Ticket)} == {"silent"}
+    permits = [answer for answer in answers if isinstance(answer, Permit)]
+    assert len(permits) == MOST // UNRESPONSIVE_SHARE
+    assert {answer.reason for answer in answers if not isinstance(answer, Permit)} == {"silent"}
     await desk.take("https://new.example.com")  # others are not held up
-    desk.give_back(tickets, refused())
+    desk.give_back(permits, refused())
     await asyncio.sleep(1)
-    assert isinstance(await desk.ask(url_of(399)), Ticket)
+    assert isinstance(await desk.ask(url_of(399)), Permit)
 
 
 @in_virtual_time
-async def test_unproven_ones_share_half():
+async def test_untried_ones_share_half():
     """A thousand nobody knows are asked for at once; the proven ones keep the other half."""
     desk = Desk(MOST)
     await desk.prove("https://known.example.com", who=partner("known", most=MOST))
     answers = [await desk.ask(url_of(number)) for number in range(1000)]
-    tickets = [answer for answer in answers if isinstance(answer, Ticket)]
-    assert len(tickets) == MOST // UNPROVEN_SHARE
-    refusals = [answer for answer in answers if not isinstance(answer, Ticket)]
-    assert {(no.why, no.climbs, no.expected_at - desk.now) for no in refusals} == {
+    permits = [answer for answer in answers if isinstance(answer, Permit)]
+    assert len(permits) == MOST // UNTRIED_SHARE
+    refusals = [answer for answer in answers if not isinstance(answer, Permit)]
+    assert {(no.reason, no.escalate, no.expected_at - desk.now) for no in refusals} == {
         ("share", True, PATIENCE_SECONDS)
     }
-    desk.give_back(tickets[:1], answered())  # one proved itself: there is room for one more at once
+    desk.give_back(permits[:1], answered())  # one proved itself: there is room for one more at once
     await desk.take("https://new.example.com")
     assert (await desk.refusal("https://newer.example.com"))[0] == "share"
 
@@ -184,7 +184,7 @@ async def test_retries_share_half():
     for number in range(300):
         day.event(number % 40, retry=True)
     await asyncio.sleep(ANSWER_SECONDS / 2)
-    assert desk.destinations.in_flight == MOST // RETRY_SHARE
+    assert desk.admission.in_flight == MOST // RETRY_SHARE
     await desk.take("https://m1.example.com")
     await day.over()
     assert len(day.waited) == 300
@@ -203,10 +203,10 @@ async def test_the_worker_never_makes_more_calls_than_it_may():
     most = 0
     while len(day.waited) < 100:
         await asyncio.sleep(0.001)
-        most = max(most, desk.destinations.in_flight)
+        most = max(most, desk.admission.in_flight)
     await day.over()
     assert most == 10
-    assert desk.destinations.in_flight == 0
+    assert desk.admission.in_flight == 0
 
 
 @in_virtual_time
@@ -217,7 +217,7 @@ async def test_one_that_comes_back_is_found_within_a_second():
     for _ in range(6000):
         down.event(1)
         await asyncio.sleep(0.01)
-    assert desk.destinations.silent_destinations() == 1
+    assert desk.admission.unresponsive_destinations() == 1
     up, back_at, came_back = Day(desk, hung=()), desk.now, None
     for _ in range(300):
         up.event(1)
@@ -226,8 +226,65 @@ async def test_one_that_comes_back_is_found_within_a_second():
             came_back = desk.now - back_at
     assert came_back is not None
     assert came_back <= 1.05
-    assert desk.destinations.silent_destinations() == 0
+    assert desk.admission.unresponsive_destinations() == 0
     assert len(up.waited) >= 190
     await down.over()
     await up.over()
+    assert desk.is_clean()
+
+
+@in_virtual_time
+async def test_a_full_worker_serves_destinations_by_turns():
+    """However many wait for one destination, another's first record waits for one call to end, not for all of them."""
+    desk = Desk(2)
+    for number in (1, 2):
+        await desk.prove(url_of(number))
+    held = await desk.take(url_of(1), calls=2)
+    many = desk.line_up(url_of(1), calls=12)
+    await asyncio.sleep(0.1)
+    (other,) = desk.line_up(url_of(2))
+    await asyncio.sleep(0.1)
+    desk.give_back(held, answered())
+    await asyncio.wait([other, *many[:1]])
+    assert [task.done() for task in many] == [True] + [False] * 11
+    desk.give_back([await other, await many[0]], answered())
+    for task in many[1:]:
+        desk.give_back([await task], answered())
+    assert desk.is_clean()
+
+
+@in_virtual_time
+async def test_a_probe_waits_for_a_full_worker_and_is_the_only_one():
+    """An unresponsive destination is probed also while the worker is full, or it would not be seen to come back."""
+    desk = Desk(2)
+    await desk.prove(url_of(1))
+    desk.give_back(await desk.take(url_of(2)), refused())
+    held = await desk.take(url_of(1), calls=2)
+    (probe,) = desk.line_up(url_of(2))
+    await asyncio.sleep(0.1)
+    assert (await desk.refusal(url_of(2)))[0] == "silent"
+    await asyncio.sleep(5)
+    assert not probe.done()
+    desk.give_back(held[:1], answered())
+    desk.give_back([await probe], answered())
+    await desk.take(url_of(2))
+
+
+@in_virtual_time
+async def test_a_retry_that_waits_for_the_retries_share_keeps_no_first_attempt_back():
+    """Of the same destination: its queue is served out of order there."""
+    desk = Desk(4)
+    for number in (1, 2):
+        await desk.prove(url_of(number))
+    retries = await desk.take(url_of(1), calls=2, retry=True)
+    (retry,) = desk.line_up(url_of(2), retry=True)
+    await asyncio.sleep(0.1)
+    first = await desk.take(url_of(2), calls=2)
+    (waiting,) = desk.line_up(url_of(2))
+    await asyncio.sleep(0.1)
+    desk.give_back(first[:1], answered())
+    assert isinstance(await waiting, Permit)
+    assert not retry.done()
+    desk.give_back(retries, answered())
+    desk.give_back([await retry, await waiting, *first[1:]], answered())
     assert desk.is_clean()

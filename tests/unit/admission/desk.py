@@ -2,7 +2,8 @@
 
 import asyncio
 
-from streams.call.destinations import Destinations, NoRoom, Ticket
+from streams.admission.admission import Admission, Denied
+from streams.admission.queue import Permit
 from streams.call.https import Call
 from streams.notification.intake import PartnerTerms
 from streams.notification.outcome import (
@@ -76,7 +77,7 @@ class Desk:
 
     def __init__(self, most=512) -> None:
         self.loop = asyncio.get_running_loop()
-        self.destinations = Destinations(most, self.loop.time)
+        self.admission = Admission(most, self.loop.time)
         self.partner = partner()
 
     @property
@@ -85,46 +86,46 @@ class Desk:
 
     def state(self, url: str, who: Partner | None = None):
         """Return what is known of a destination."""
-        return self.destinations._known[(who or self.partner).partner_id, url.lower()].state
+        return self.admission._destinations[(who or self.partner).partner_id, url.lower()].state
 
-    async def ask(self, url="https://a.example.com", *, who=None, retry=False) -> Ticket | NoRoom:
+    async def ask(self, url="https://a.example.com", *, who=None, retry=False) -> Permit | Denied:
         """Ask for one call."""
-        return await self.destinations.admit(who or self.partner, url, retry=retry)
+        return await self.admission.admit(who or self.partner, url, retry=retry)
 
-    async def take(self, url="https://a.example.com", *, calls=1, **how) -> list[Ticket]:
+    async def take(self, url="https://a.example.com", *, calls=1, **how) -> list[Permit]:
         """Ask for calls, all of which must be had at once."""
-        began, tickets = self.now, []
+        began, permits = self.now, []
         for _ in range(calls):
-            ticket = await self.ask(url, **how)
-            assert isinstance(ticket, Ticket), ticket
-            tickets.append(ticket)
+            permit = await self.ask(url, **how)
+            assert isinstance(permit, Permit), permit
+            permits.append(permit)
         assert self.now == began
-        return tickets
+        return permits
 
     async def refusal(self, url="https://a.example.com", **how) -> tuple[str, float, float]:
         """Ask for a call that is not to be had; return why, after how long, and how far away room is."""
         began = self.now
-        no_room = await self.ask(url, **how)
-        assert isinstance(no_room, NoRoom), no_room
-        return no_room.why, self.now - began, no_room.expected_at - self.now
+        denied = await self.ask(url, **how)
+        assert isinstance(denied, Denied), denied
+        return denied.reason, self.now - began, denied.expected_at - self.now
 
-    def give_back(self, tickets, call=None) -> None:
-        for ticket in tickets:
-            self.destinations.give_back(ticket, call)
+    def give_back(self, permits, call=None) -> None:
+        for permit in permits:
+            self.admission.give_back(permit, call)
 
     def line_up(self, url="https://a.example.com", calls=1, **how):
         """Ask for calls beside the test, in this order."""
         return [asyncio.create_task(self.ask(url, **how)) for _ in range(calls)]
 
-    async def fill(self, url="https://a.example.com", **how) -> list[Ticket]:
+    async def fill(self, url="https://a.example.com", **how) -> list[Permit]:
         """Take every call that a destination gets now."""
-        tickets = []
+        permits = []
         while (
-            url not in {key[1] for key in self.destinations._known}
+            url not in {key[1] for key in self.admission._destinations}
             or self.state(url, how.get("who")).has_room()
         ):
-            tickets += await self.take(url, **how)
-        return tickets
+            permits += await self.take(url, **how)
+        return permits
 
     async def prove(self, url="https://a.example.com", **how) -> None:
         """Let a destination answer once."""
@@ -132,10 +133,11 @@ class Desk:
 
     def is_clean(self) -> bool:
         """Tell whether nothing is held any more: every call of the worker can be had again."""
-        held = self.destinations
+        held = self.admission
         return (
             held.in_flight == 0
-            and not any(known.state.in_flight for known in held._known.values())
-            and not any(any(known.lines) for known in held._known.values())
-            and not held._busy
+            and not any(queue.state.in_flight for queue in held._destinations.values())
+            and not any(any(queue.queues) for queue in held._destinations.values())
+            and not held._called
+            and held._retries == 0
         )

@@ -1,0 +1,319 @@
+"""The one scheduler of calls: who waits is given a permit as soon as every limit allows it.
+
+A destination is a partner and the origin (scheme, host, port, in their one spelling) of a notify URL: a platform has
+one entry in the partners file and a thousand merchants' URLs. A record whose destination will have no room soon is
+denied and gets parked, so that a broken partner holds neither calls nor lanes that others need.
+
+Limits, all checked in `Admission._grant_next` and, for who comes and need not wait, in `Admission.admit`: the
+destination's (cooling down, unresponsive, rate, calls at once, half of them for retries) and the worker's (all calls,
+retries, those of unresponsive and of untried destinations).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from schemas.notify_url import origin_of
+from streams.admission.destination import Destination
+from streams.admission.limits import (
+    COUNT_SECONDS,
+    IDLE_SECONDS,
+    LEAST_SHARE,
+    PATIENCE_SECONDS,
+    RETRY_SHARE,
+    UNRESPONSIVE_SHARE,
+    UNTRIED_SHARE,
+)
+from streams.admission.queue import DestinationQueue, Permit, Waiter
+from streams.call.https import Call
+from streams.notification.outcome import Blocked
+from streams.partners import Partner
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The destination can't take the notification now.
+
+    Attributes:
+        reason: in one token: `closed`, `silent`, `rate-limit`, `in-flight`, `share`.
+        expected_at: when there may be room, in seconds of the worker's clock.
+        escalate: whether each further park of the record should wait longer, because nobody knows when.
+    """
+
+    reason: str
+    expected_at: float
+    escalate: bool
+
+
+_Blocked = deque[DestinationQueue]
+
+
+class Admission:
+    """Gives permits to call. One for a worker, used from one event loop.
+
+    Args:
+        max_in_flight: calls at once of this worker.
+        now_seconds: the worker's clock.
+        first_attempts: whether first attempts of new payments are made here too, for which retries leave room.
+    """
+
+    def __init__(
+        self, max_in_flight: int, now_seconds: Callable[[], float], *, first_attempts: bool = True
+    ) -> None:
+        self._now = now_seconds
+        self._first_attempts = first_attempts
+        self._destinations: dict[tuple[str, str], DestinationQueue] = {}
+        self._called: set[DestinationQueue] = set()
+        self._most = max_in_flight
+        self._most_retries = max(1, max_in_flight // RETRY_SHARE)
+        self._most_unresponsive = max(1, max_in_flight // UNRESPONSIVE_SHARE)
+        self._most_untried = max(1, max_in_flight // UNTRIED_SHARE)
+        self._retries = self._unresponsive = self._untried = 0
+        # Destinations with room of their own, whose first attempts or retries wait for the worker's.
+        self._blocked: tuple[_Blocked, _Blocked] = (deque(), deque())
+        self._retry_is_next = False
+        self._counted_at = self._swept_at = now_seconds()
+        self.share = 1.0
+        """Which part of the deployment's limits is this worker's."""
+        self.in_flight = 0
+
+    def __len__(self) -> int:
+        """Return how many destinations are remembered."""
+        return len(self._destinations)
+
+    def unresponsive_destinations(self) -> int:
+        """Return how many destinations do not answer now."""
+        now = self._now()
+        return sum(queue.state.is_unresponsive(now) for queue in self._destinations.values())
+
+    async def admit(self, partner: Partner, url: str, *, retry: bool) -> Permit | Denied:
+        """Wait shortly for a permit; return it, or when there may be room.
+
+        Args:
+            partner: whom to call.
+            url: the notify URL, whose form was checked.
+            retry: whether it comes from a tier.
+        """
+        now = self._now()
+        queue = self._look_up(partner, url, now)
+        state = queue.state
+        if now - self._counted_at >= COUNT_SECONDS:
+            self._count(now)
+        if (denied := self._denied(state, now)) is not None:
+            return denied
+        if state.is_untried(now) and not self._may_try_another(now):
+            return Denied("share", now + PATIENCE_SECONDS, escalate=True)
+        slot, taken = state.reserve_slot(now, PATIENCE_SECONDS)
+        if not taken:
+            return Denied("rate-limit", slot, escalate=False)
+        if slot > now:
+            await asyncio.sleep(slot - now)
+            now = self._now()
+            if (denied := self._denied(state, now)) is not None:
+                return denied
+        probe = state.is_unresponsive(now)
+        room = probe or (not queue.waits(retry=retry) and queue.has_room(retry=retry))
+        if room and self._has_room(retry=retry):
+            return self._grant(queue, now, retry=retry)
+        return await self._wait(queue, now, retry=retry, probe=probe)
+
+    def give_back(self, permit: Permit, result: Call | None) -> None:
+        """Take a permit back and give it to who waits. The result tells the destination's state; None: no call was made."""
+        queue, state, now = permit.queue, permit.queue.state, self._now()
+        self.in_flight -= 1
+        self._retries -= permit.retry
+        queue.retries -= permit.retry
+        if result is None or isinstance(result.outcome, Blocked):
+            state.cancel()
+        else:
+            # Less what is ours: signing, and as much again for the way back. A worker out of breath is told by the time
+            # it takes to sign, and must not take its own slowness for the partner's.
+            seconds = (
+                result.ended_at_ms - result.started_at_ms
+            ) / 1000 - 2 * result.signing_seconds
+            state.end(
+                now,
+                seconds=max(seconds, 0.0),
+                answered=result.http_status is not None,
+                slow=result.slow_down,
+                closed_for=result.retry_after_seconds if result.slow_down else None,
+            )
+        if not state.in_flight:
+            self._called.discard(queue)
+        self._send_away(queue, now)
+        self._list(queue, now)
+        self._grant_next(now)
+
+    def _denied(self, state: Destination, now: float) -> Denied | None:
+        """Return why nothing at all goes there now. An unresponsive destination whose probe is due gets that one call."""
+        if (closed := state.closed_until(now)) is not None:
+            return Denied("closed", closed, escalate=False)
+        if state.is_unresponsive(now):
+            probe = state.next_probe(now)
+            if probe is not None or self._unresponsive >= self._most_unresponsive:
+                # What has been unresponsive for long will be so for some time: a record that looked again every second
+                # would cost as much as a call.
+                later = now + state.unresponsive_for(now) / 2
+                expected_at = max(probe or now + PATIENCE_SECONDS, later)
+                return Denied("silent", expected_at, escalate=True)
+        return None
+
+    def _may_try_another(self, now: float) -> bool:
+        """Tell whether untried destinations have room. Many may have answered since they were counted."""
+        if self._untried_are_full():
+            self._count(now)
+        return not self._untried_are_full()
+
+    def _untried_are_full(self) -> bool:
+        most = self._most_untried
+        unanswered = self._untried + self._unresponsive
+        return self._untried >= most or unanswered >= most + self._most_unresponsive
+
+    def _has_room(self, *, retry: bool) -> bool:
+        return self.in_flight < self._most and not (retry and self._retries >= self._most_retries)
+
+    async def _wait(
+        self, queue: DestinationQueue, now: float, *, retry: bool, probe: bool
+    ) -> Permit | Denied:
+        """Wait in the destination's queue, until there is a permit, patience runs out or there are none any more."""
+        state = queue.state
+        if probe:
+            state.reserve_probe(now)
+        elif not queue.has_room(retry=retry):
+            needed = state.seconds_for(queue.ahead(retry=retry) + 1)
+            if needed > PATIENCE_SECONDS:  # a place in a queue too long is a place that others need
+                return Denied("in-flight", now + needed, escalate=True)
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(loop.create_future(), probe, now)
+        queue.queues[retry].append(waiter)
+        self._list(queue, now)
+
+        def patience_ends() -> None:
+            if self._gives_up(queue, waiter, retry=retry):
+                waiter.end()
+                queue.waits(retry=retry)  # drops it, where it was the first
+            else:
+                waiter.timer = loop.call_later(PATIENCE_SECONDS, patience_ends)
+
+        waiter.timer = loop.call_later(PATIENCE_SECONDS, patience_ends)
+        try:
+            permit = await waiter.permit
+        except asyncio.CancelledError:
+            if (permit := waiter.granted()) is not None:
+                self.give_back(permit, None)
+            raise
+        finally:
+            waiter.timer.cancel()
+        if permit is not None:
+            return permit
+        now = self._now()
+        in_flight = Denied("in-flight", now + PATIENCE_SECONDS, escalate=True)
+        return self._denied(state, now) or in_flight
+
+    def _gives_up(self, queue: DestinationQueue, waiter: Waiter, *, retry: bool) -> bool:
+        """Tell whether its patience is over; not while the worker is what is slow, and not the destination."""
+        state, now = queue.state, self._now()
+        moves, waiter.since = state.answered_since(waiter.since), now
+        waiter.rounds -= 1
+        if state.closed_until(now) is not None or (state.is_unresponsive(now) and not waiter.probe):
+            return True
+        if waiter.probe or queue.has_room(retry=retry):  # it waits for the worker alone
+            return False
+        short = state.seconds_for(queue.ahead(retry=retry)) <= PATIENCE_SECONDS / 2
+        return waiter.rounds <= 0 or not moves or not short
+
+    def _grant(self, queue: DestinationQueue, now: float, *, retry: bool) -> Permit:
+        """Count a call as made. At once, so that nobody can slip in between."""
+        state = queue.state
+        self._called.add(queue)
+        self._unresponsive += state.is_unresponsive(now)
+        self._untried += state.is_untried(now)
+        state.start(now)
+        queue.retries += retry
+        self._retries += retry
+        self.in_flight += 1
+        return Permit(queue, retry)
+
+    def _grant_next(self, now: float) -> None:
+        """Give permits to those who wait, as far as every limit allows; destinations and both kinds have their turns."""
+        while (queue := self._next_blocked()) is not None:
+            self._send_away(queue, now)
+            retries_allowed = self._retries < self._most_retries
+            if queue.state.is_unresponsive(now):
+                turn = queue.next_probe(retries_allowed=retries_allowed)
+            else:
+                turn = queue.next_waiter(retries_allowed=retries_allowed)
+            if turn is not None:
+                waiter, retry = turn
+                waiter.permit.set_result(self._grant(queue, now, retry=retry))
+            self._list(queue, now)
+
+    def _next_blocked(self) -> DestinationQueue | None:
+        """Take out the destination whose turn it is, of those whom the worker's limits allow a call."""
+        for retry in (self._retry_is_next, not self._retry_is_next):
+            if self._blocked[retry] and self._has_room(retry=retry):
+                self._retry_is_next = not retry
+                queue = self._blocked[retry].popleft()
+                queue.listed[retry] = False
+                return queue
+        return None
+
+    def _list(self, queue: DestinationQueue, now: float) -> None:
+        """List a destination whose waiters need nothing but the worker's limits."""
+        for retry in (False, True):
+            if (
+                not queue.listed[retry]
+                and queue.waits(retry=retry)
+                and (queue.has_room(retry=retry) or queue.state.is_unresponsive(now))
+            ):
+                queue.listed[retry] = True
+                self._blocked[retry].append(queue)
+
+    @staticmethod
+    def _send_away(queue: DestinationQueue, now: float) -> None:
+        """End the waiting for a destination that asked for a rest or became unresponsive; its probe still waits."""
+        closed = queue.state.closed_until(now) is not None
+        if closed or queue.state.is_unresponsive(now):
+            queue.send_away(probes=closed)
+
+    def _look_up(self, partner: Partner, url: str, now: float) -> DestinationQueue:
+        share = max(self.share, LEAST_SHARE)
+        ceiling = max(1, int(partner.max_in_flight * share))
+        rate = partner.rate_limit_per_second and partner.rate_limit_per_second * share
+        self._sweep(now)
+        key = (partner.partner_id, _server(url))
+        queue = self._destinations.get(key)
+        if queue is None:
+            state = Destination(ceiling, rate)
+            queue = self._destinations[key] = DestinationQueue(state, self._first_attempts)
+        state = queue.state
+        state.ceiling, state.rate_per_second, state.last_used = ceiling, rate, now
+        return queue
+
+    def _count(self, now: float) -> None:
+        """Count the calls of unresponsive and of untried destinations."""
+        self._counted_at = now
+        self._unresponsive = self._untried = 0
+        for queue in self._called:
+            state = queue.state
+            if state.is_unresponsive(now):
+                self._unresponsive += state.in_flight
+            elif not state.has_answered:
+                self._untried += state.in_flight
+
+    def _sweep(self, now: float) -> None:
+        """Forget destinations that nobody asked for lately: ten thousand seen once leave nothing behind."""
+        if now - self._swept_at < IDLE_SECONDS / 4:
+            return
+        self._swept_at = now
+        idle = [key for key, queue in self._destinations.items() if queue.is_idle(now)]
+        for key in idle:
+            del self._destinations[key]
+
+
+def _server(url: str) -> str:
+    try:
+        return origin_of(url)
+    except ValueError:
+        return ""  # the egress rules will refuse it; nothing is learned of any server

@@ -1,0 +1,119 @@
+"""Who waits to call one destination. No rule of the worker stands here: `streams.admission.admission` asks."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from streams.admission.destination import Destination
+from streams.admission.limits import IDLE_SECONDS, PATIENCE_ROUNDS
+
+
+@dataclass(eq=False, slots=True)
+class Permit:
+    """The right to make one call; to be given back."""
+
+    queue: "DestinationQueue"
+    retry: bool
+
+
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """A record that waits for its permit.
+
+    Attributes:
+        permit: what it waits for; None where it waits in vain.
+        probe: whether it is the one call that an unresponsive destination gets.
+        since: when its patience began.
+        rounds: how often its patience may begin anew.
+        timer: of its patience.
+    """
+
+    permit: asyncio.Future[Permit | None]
+    probe: bool
+    since: float
+    rounds: int = PATIENCE_ROUNDS
+    timer: asyncio.TimerHandle = field(init=False)
+
+    def end(self) -> None:
+        """Let it wait no longer."""
+        if not self.permit.done():
+            self.permit.set_result(None)
+
+    def granted(self) -> Permit | None:
+        """Return the permit that it was given, of which it may not have heard."""
+        done = self.permit.done() and not self.permit.cancelled()
+        return self.permit.result() if done else None
+
+
+@dataclass(eq=False, slots=True)
+class DestinationQueue:
+    """A destination and who waits for it: first attempts and retries, in a queue each, served by turns.
+
+    Attributes:
+        state: what is known of the destination.
+        first_attempts: whether first attempts are made here too.
+        queues: the waiters: first attempts, retries.
+        retries: calls under way that are retries.
+        listed: whether its first attempts, its retries are listed as waiting for the worker's limits alone.
+    """
+
+    state: Destination
+    first_attempts: bool
+    queues: tuple[deque[Waiter], deque[Waiter]] = field(default_factory=lambda: (deque(), deque()))
+    retries: int = 0
+    listed: list[bool] = field(default_factory=lambda: [False, False])
+    _retry_is_next: bool = False
+
+    def has_room(self, *, retry: bool) -> bool:
+        """Tell whether one more call is within the limit; where first attempts are made too, retries have half of it."""
+        full = retry and self.first_attempts and self.retries >= self.state.most_retries
+        return self.state.has_room() and not full
+
+    def waits(self, *, retry: bool) -> bool:
+        """Tell whether anybody waits."""
+        queue = self.queues[retry]
+        while queue and queue[0].permit.done():
+            queue.popleft()
+        return bool(queue)
+
+    def ahead(self, *, retry: bool) -> int:
+        """Return how many would be called before one more."""
+        own, other = len(self.queues[retry]), len(self.queues[not retry])
+        return own + min(own + 1, other)
+
+    def next_waiter(self, *, retries_allowed: bool) -> tuple[Waiter, bool] | None:
+        """Take out whose turn it is, and whether it is a retry; None where nobody waits who may go."""
+        for retry in (self._retry_is_next, not self._retry_is_next):
+            allowed = retries_allowed or not retry
+            if allowed and self.waits(retry=retry) and self.has_room(retry=retry):
+                self._retry_is_next = not retry
+                return self.queues[retry].popleft(), retry
+        return None
+
+    def is_idle(self, now: float) -> bool:
+        """Tell whether it can be forgotten."""
+        state = self.state
+        return (
+            now - state.last_used > IDLE_SECONDS
+            and not state.in_flight
+            and not any(self.queues)
+            and state.closed_until(now) is None
+        )
+
+    def next_probe(self, *, retries_allowed: bool) -> tuple[Waiter, bool] | None:
+        """Take out a probe that waits, and whether it is a retry; None where none does that may go."""
+        for retry in (False, True):
+            if (retries_allowed or not retry) and self.waits(retry=retry):
+                return self.queues[retry].popleft(), retry
+        return None
+
+    def send_away(self, *, probes: bool) -> None:
+        """End the waiting of all, or of all but the probes."""
+        for queue in self.queues:
+            waiters = [waiter for waiter in queue if not waiter.permit.done()]
+            queue.clear()
+            for waiter in waiters:
+                if probes or not waiter.probe:
+                    waiter.permit.set_result(None)
+                else:
+                    queue.append(waiter)

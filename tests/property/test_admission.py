@@ -1,0 +1,106 @@
+"""Laws of the scheduler of calls, over every order of records, ends, cancellations and time."""
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.admission.limits import RETRY_SHARE
+from streams.admission.queue import Permit
+from tests.unit.admission.desk import Desk, answered, blocked, partner, refused
+from tests.unit.call.virtual_time import in_virtual_time
+
+_ENDS = {
+    "answered": answered,
+    "slow down": lambda: answered(retry_after=2.0, slow_down=True),
+    "refused": refused,
+    "blocked": blocked,
+}
+
+_STEPS = 60
+
+
+def url_of(number):
+    return f"https://m{number}.example.com"
+
+
+class World:
+    """A worker, the records that wait for a permit, and the permits that were given."""
+
+    def __init__(self, most, ceiling):
+        self.most, self.ceiling = most, ceiling
+        self.desk = Desk(most)
+        self.desk.partner = partner(most=ceiling)
+        self.waiting = []
+        self.permits = []
+
+    async def step(self, what, number, how):
+        if what == "record":
+            (task,) = self.desk.line_up(url_of(number), retry=how)
+            self.waiting.append((task, url_of(number), how))
+        elif what == "end" and self.permits:
+            self.end(number, how)
+        elif what == "cancel" and self.waiting:
+            self.waiting[number % len(self.waiting)][0].cancel()
+        elif what == "pause":
+            await asyncio.sleep(number / 1000)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.collect()
+
+    def end(self, which, how):
+        self.desk.give_back([self.permits.pop(which % len(self.permits))], _ENDS[how]())
+
+    def collect(self):
+        done = [entry for entry in self.waiting if entry[0].done()]
+        self.waiting = [entry for entry in self.waiting if not entry[0].done()]
+        results = [task.result() for task, _, _ in done if not task.cancelled()]
+        self.permits += [result for result in results if isinstance(result, Permit)]
+
+    def limits_hold(self):
+        retries = sum(permit.retry for permit in self.permits)
+        assert self.desk.admission.in_flight == len(self.permits) <= self.most
+        assert retries <= max(1, self.most // RETRY_SHARE)
+        for queue in self.desk.admission._destinations.values():
+            own = [permit for permit in self.permits if permit.queue is queue]
+            assert queue.state.in_flight == len(own) <= self.ceiling
+            assert queue.retries == sum(permit.retry for permit in own)
+
+    def nobody_waits_for_what_is_free(self):
+        for _, url, retry in self.waiting:
+            queue = self.desk.admission._destinations["shop", url]
+            assert not self.desk.admission._has_room(retry=retry) or not queue.has_room(retry=retry)
+
+
+def draw_step(rng):
+    """Return one thing that happens, mostly records and ends of calls."""
+    match rng.choice(("record", "record", "record", "end", "end", "cancel", "pause")):
+        case "record":
+            return "record", rng.randrange(3), rng.random() < 0.5
+        case "end":
+            return "end", rng.randrange(100), rng.choice([*["answered"] * 5, *_ENDS])
+        case "cancel":
+            return "cancel", rng.randrange(100), None
+        case _:
+            return "pause", rng.choice((0, 1, 30, 300, 1500)), None
+
+
+@given(most=st.integers(2, 8), ceiling=st.integers(1, 8), rng=st.randoms(use_true_random=True))
+@settings(deadline=None, max_examples=150)
+@in_virtual_time
+async def test_limits_hold_and_nobody_waits_for_what_is_free(most, ceiling, rng):
+    """At every step the limits hold and every limit's room is in use; in the end all is given back and nobody waits."""
+    # Truly random: what Hypothesis draws itself seldom fills the worker.
+    world = World(most, ceiling)
+    for number in range(2):  # the third is untried: its share is small
+        await world.desk.prove(url_of(number))
+    for _ in range(_STEPS):
+        await world.step(*draw_step(rng))
+        world.limits_hold()
+        world.nobody_waits_for_what_is_free()
+    for _ in range(200):
+        if world.permits:
+            world.end(0, "answered")
+        await world.step("pause", 100, None)
+    assert not world.waiting
+    assert world.desk.is_clean()
