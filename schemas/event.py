@@ -1,14 +1,17 @@
 """The upstream event: payment core's word that a payment is final."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from schemas.fields import Datetime, String64, String256, Text, WireObject
 from schemas.iso8601 import epoch_ms
-from schemas.notify_url import MAX_LENGTH, check_notify_url
+from schemas.notify_url import MAX_LENGTH, check_notify_url, known_origin
 from schemas.tidying import Faults, add_faults
+
+MAX_ID_LENGTH: Final = 64
 
 
 def _callable(url: str, info: ValidationInfo) -> str:
@@ -79,3 +82,64 @@ class Event(WireObject):
     def occurred_at_ms(self) -> int:
         """When the payment became final: milliseconds since the epoch, UTC, rounded down."""
         return epoch_ms(self.occurred_at)
+
+
+@dataclass(frozen=True, slots=True)
+class EventMembers:
+    """What can be told of an event that may break every rule: each member, or None where it can't be read.
+
+    Whoever needs something of an event that is perhaps invalid asks here: the worker for its dead letter, the history.
+
+    Attributes:
+        members: the event's, as JSON has them.
+    """
+
+    members: Mapping[str, Any]
+
+    @property
+    def event_id(self) -> str | None:
+        """Its id, the notification's."""
+        return short_text(self.members.get("eventId"))
+
+    @property
+    def profile(self) -> str | None:
+        """The name of its profile, which nobody may know."""
+        return short_text(self.members.get("profile"))
+
+    @property
+    def partner_id(self) -> str | None:
+        """The entry of the partners file that it names."""
+        return short_text(self.members.get("partnerId"))
+
+    @property
+    def outcome(self) -> str | None:
+        """How the payment ended."""
+        return short_text(self.members.get("outcome"))
+
+    @property
+    def payment(self) -> dict[str, Any] | None:
+        """The members for the body, under their wire names."""
+        payment = self.members.get("payment")
+        return payment if isinstance(payment, dict) else None
+
+    @property
+    def url_origin(self) -> str | None:
+        """The server of its notify URL: scheme, host and port."""
+        url = self.members.get("notifyUrl")
+        return known_origin(url) if isinstance(url, str) else None
+
+    @property
+    def occurred_at_ms(self) -> int | None:
+        """When the payment became final: milliseconds since the epoch, UTC."""
+        time = self.members.get("occurredAt")
+        try:
+            return epoch_ms(time) if isinstance(time, str) else None
+        except ValueError:  # no time, or one without an offset
+            return None
+
+
+def short_text(value: object) -> str | None:
+    """Return an id or a name of 1 to 64 characters; None for anything else, as half of a surrogate pair."""
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID_LENGTH:
+        return None
+    return value if value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value) else None

@@ -4,9 +4,8 @@ Members have their wire name as alias, so only this package spells `paymentReque
 Rules that hold for one message only stand with that message.
 """
 
-from collections.abc import Mapping
-from functools import cache
-from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic.alias_generators import to_camel
@@ -15,8 +14,6 @@ from schemas.iso8601 import PATTERN, epoch_ms
 from schemas.tidying import Faults, Table, add_faults, tidy
 
 T = TypeVar("T")
-
-_RESULT_MEMBERS: Final = ("result", "paymentResult")
 
 
 def _readable(text: str) -> str:
@@ -118,9 +115,11 @@ class Result(WireObject):
 
 
 def succeeded(info: ValidationInfo) -> bool:
-    """Tell whether the body under validation reports S; its result member stands before the others."""
-    result = info.data.get("payment_result") or info.data.get("result")
-    return isinstance(result, Result) and result.result_status == "S"
+    """Tell whether the body under validation reports S. Only members above the one that asks are known by then."""
+    for value in info.data.values():
+        if type(value) is Result:
+            return value.result_status == "S"
+    return False
 
 
 class InvalidBody(ValueError):  # noqa: N818  # named after what it says about the input
@@ -137,25 +136,52 @@ class InvalidBody(ValueError):  # noqa: N818  # named after what it says about t
         self.unsent = unsent
 
 
-_wire_name = cache(to_camel)
-
-
 class Body(WireObject):
-    """A request body. The result member is ours to write; all others come from the event's `payment`."""
+    """A request body. Its one member of type `Result` is ours to write; all others come from the event's `payment`.
 
-    result_field: ClassVar[str] = "payment_result"
-    """The attribute that holds the result."""
+    The result stands above every member whose presence depends on it.
+    """
+
+    result_field: ClassVar[str] = ""
+    """The attribute of type `Result`."""
+    result_member: ClassVar[str] = ""
+    """Its wire name."""
     dropped_on_failure: ClassVar[frozenset[str]] = frozenset()
     """Wire names that go with S only and are otherwise left out."""
 
     @classmethod
-    def result_member(cls) -> str:
-        """Return the wire name of the member that holds the result."""
-        return _wire_name(cls.result_field)
+    def __pydantic_init_subclass__(cls, **more: object) -> None:
+        """Find the member that holds the result.
+
+        Raises:
+            TypeError: there is none or more than one, it stands too low, or `dropped_on_failure` names no member.
+        """
+        super().__pydantic_init_subclass__(**more)
+        fields = cls.model_fields
+        results = [name for name, field in fields.items() if field.annotation is Result]
+        if len(results) != 1:
+            message = f"{cls.__name__}: seen {len(results)} members of type Result, expected one"
+            raise TypeError(message)
+        order = list(fields)
+        above = order[: order.index(results[0])]
+        if early := [name for name in above if _OnSuccess in fields[name].metadata]:
+            message = (
+                f"{cls.__name__}: {early[0]} is required on success, expected it below {results[0]}"
+            )
+            raise TypeError(message)
+        if strangers := sorted(cls.dropped_on_failure - cls.table.keys()):
+            message = f"{cls.__name__}: dropped_on_failure: {strangers[0]} is no member; seen from payment core as {', '.join(cls.table)}"
+            raise TypeError(message)
+        cls.result_field = results[0]
+        cls.result_member = fields[results[0]].alias or results[0]
 
     @classmethod
     def read(
-        cls, members: Mapping[str, Any], result: Result, path: str = ""
+        cls,
+        members: Mapping[str, Any],
+        result: Result,
+        path: str = "",
+        results: Collection[str] = (),
     ) -> tuple[Self, tuple[str, ...]]:
         """Read payment core's members and put the result with them.
 
@@ -163,6 +189,7 @@ class Body(WireObject):
             members: the event's `payment`.
             result: the result to send.
             path: where the members stand, for the faults: `payment.`.
+            results: wire names of members that hold the result of some body: payment core may not write them either.
 
         Returns:
             the body, and the paths of members that are not sent.
@@ -173,8 +200,8 @@ class Body(WireObject):
         faults: Faults = {}
         unsent: list[str] = []
         kept = tidy(members, cls.table, "", faults, unsent)
-        for name in _RESULT_MEMBERS:
-            if name in members:
+        for name in {cls.result_member, *results}:
+            if name in members and (name == cls.result_member or name not in cls.table):
                 faults[name] = (
                     "the result is not payment core's to write; give outcome, reason or resultCode"
                 )
@@ -182,7 +209,7 @@ class Body(WireObject):
             dropped = cls.dropped_on_failure & kept.keys()
             unsent.extend(sorted(dropped))
             kept = {name: value for name, value in kept.items() if name not in dropped}
-        kept[cls.result_member()] = result
+        kept[cls.result_member] = result
         try:
             body = cls.model_validate(kept)
         except ValidationError as exc:
@@ -200,6 +227,15 @@ class Body(WireObject):
     def to_bytes(self) -> bytes:
         """Render it as compact UTF-8 JSON, members in the order of the schema."""
         return self.model_dump_json(exclude_none=True).encode()
+
+
+def required_always(body: type[Body]) -> list[str]:
+    """Return the wire names of the members that payment core must give whatever the result."""
+    return [
+        field.alias or name
+        for name, field in body.model_fields.items()
+        if field.is_required() and name != body.result_field
+    ]
 
 
 def required_on_success(body: type[Body]) -> list[str]:

@@ -99,3 +99,12 @@ def _offset_minutes(text: str) -> int | None:
     if hours * 60 >= _MINUTES_OF_A_DAY or minutes > _LAST_MINUTE:
         return None
     return hours * 60 + minutes if text[0] == "+" else -hours * 60 - minutes
+
+
+def is_datetime(text: str) -> bool:
+    """Tell whether `epoch_ms` reads it."""
+    try:
+        epoch_ms(text)
+    except ValueError:
+        return False
+    return True

@@ -33,7 +33,7 @@ def json_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
     _drop_titles(schema)
     if issubclass(model, Body) and (names := required_on_success(model)):
         status = {"properties": {"resultStatus": {"const": "S"}}}
-        schema["if"] = {"properties": {model.result_member(): status}}
+        schema["if"] = {"properties": {model.result_member: status}}
         schema["then"] = {"required": names}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | schema
 

@@ -39,7 +39,6 @@ class PspCustomerInfo(WireObject):
 class MerchantNotification(Body):
     """Payment result notification from Alipay to a merchant."""
 
-    result_field: ClassVar[str] = "result"
     dropped_on_failure: ClassVar[frozenset[str]] = frozenset({"paymentTime"})
 
     notify_type: Literal["PAYMENT_RESULT", "OFFLINE_PAYMENT_CODE"] = Field(

@@ -97,6 +97,14 @@ def origin_of(url: str) -> str:
     return _taken_apart(url).origin
 
 
+def known_origin(url: str | None) -> str | None:
+    """Return the server that a URL names, never more of it; None where it names none that could be called."""
+    try:
+        return origin_of(url or "")
+    except ValueError:
+        return None
+
+
 def host_of(name: str) -> str:
     """Return the one spelling of a host's name or address; an IPv6 address with or without brackets.
 

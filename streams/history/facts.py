@@ -12,19 +12,18 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from schemas.attempt_record import AttemptRecord
-from schemas.iso8601 import epoch_ms
-from schemas.notify_url import origin_of
+from schemas.event import EventMembers
+from schemas.notify_url import known_origin
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.topics import TopicNames
 from streams.notification.notification import Headers
-from streams.notification.profiles import PROFILES, TIERS
+from streams.notification.profiles import TIERS, order_id_in, result_in
 from streams.notification.status import TopicKind
 
 Kind = TopicKind | Literal["attempts"]
 
 _LONGEST_TEXT: Final = 4096
 _LONGEST_NUMBER: Final = 15
-_RESULT_MEMBERS: Final = ("paymentResult", "result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ def _of_notification(kind: Kind, record: RawRecord) -> dict[str, Any]:
         "notification_id": headers.get("notification-id"),
         "profile": headers.get("profile"),
         "partner_id": headers.get("partner-id"),
-        "url_origin": _origin_of(headers.get("notify-url")),
+        "url_origin": known_origin(headers.get("notify-url")),
         "attempt": _number(headers.get("attempt")),
         "parks": _number(headers.get("parks")),
         "replays": _number(headers.get("replays")),
@@ -190,9 +189,10 @@ def _of_notification(kind: Kind, record: RawRecord) -> dict[str, Any]:
         event.pop("unreadable", None)  # the dead letter's detail says it better
         members |= {name: value for name, value in event.items() if members.get(name) is None}
     else:
-        members["result"] = _result_in(record.value)
+        body = _object(record.value) or {}
+        members["result"] = result_in(body, headers.get("profile"))
         if record.key is None:
-            members["order_id"] = _order_in(record.value, headers.get("profile"))
+            members["order_id"] = order_id_in(body, headers.get("profile"))
     if kind == "dead-letter":
         members["reason"] = headers.get("dead-letter-reason")
         members["detail"] = headers.get("dead-letter-detail")
@@ -209,18 +209,15 @@ def _of_event(value: bytes | None) -> dict[str, Any]:
     members = _object(value)
     if members is None:
         return {"unreadable": "no JSON object", "value_bytes": size}
-    payment = members.get("payment")
-    payment = payment if isinstance(payment, dict) else {}
-    name = _short(members.get("profile"))
-    url = members.get("notifyUrl")
+    event = EventMembers(members)
     return {
-        "order_id": _order_of(payment, name),
-        "notification_id": _short(members.get("eventId")),
-        "profile": name,
-        "partner_id": _short(members.get("partnerId")),
-        "url_origin": _origin_of(url if isinstance(url, str) else None),
-        "result": _short(members.get("outcome")),
-        "occurred_at_ms": _occurred(members.get("occurredAt")),
+        "order_id": order_id_in(event.payment, event.profile),
+        "notification_id": event.event_id,
+        "profile": event.profile,
+        "partner_id": event.partner_id,
+        "url_origin": event.url_origin,
+        "result": event.outcome,
+        "occurred_at_ms": event.occurred_at_ms,
         "value_bytes": size,
     }
 
@@ -231,38 +228,6 @@ def _object(value: bytes | None) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return members if isinstance(members, dict) else None
-
-
-def _order_in(body: bytes | None, profile: str | None) -> str | None:
-    return _order_of(_object(body) or {}, profile)
-
-
-def _order_of(members: Mapping[str, Any], profile: str | None) -> str | None:
-    known = PROFILES.get(profile or "")
-    return _short(members.get(known.order_id_member if known else "paymentRequestId"))
-
-
-def _result_in(value: bytes | None) -> str | None:
-    body = _object(value) or {}
-    for name in _RESULT_MEMBERS:
-        if isinstance(result := body.get(name), dict):
-            status, code = _short(result.get("resultStatus")), _short(result.get("resultCode"))
-            return f"{status}:{code}" if status and code else None
-    return None
-
-
-def _short(value: object) -> str | None:
-    """Return an id of at most 64 characters; anything else is none."""
-    return value if isinstance(value, str) and 1 <= len(value) <= 64 and _writable(value) else None  # noqa: PLR2004  # contract, section 1
-
-
-def _occurred(value: object) -> int | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        return epoch_ms(value)
-    except ValueError:  # no time, or one without an offset
-        return None
 
 
 def _headers(headers: Headers) -> dict[str, str]:
@@ -278,20 +243,7 @@ def _text(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode("utf-8", "backslashreplace")
 
 
-def _writable(text: str) -> bool:
-    """Tell whether it is UTF-8: JSON can spell half of a surrogate pair."""
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
 def _number(text: str | None) -> int | None:
     if text is None or not text.isascii() or not text.isdigit() or len(text) > _LONGEST_NUMBER:
         return None
     return int(text)
-
-
-def _origin_of(url: str | None) -> str | None:
-    """Return the server that a URL names, never more of it; None where it names none that could be called."""
-    try:
-        return origin_of(url or "")
-    except ValueError:
-        return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schemas.event import Event
+from schemas.event import MAX_ID_LENGTH, Event, EventMembers
 from schemas.fields import Body, InvalidBody
 from schemas.near_names import NearName, near_names
 from schemas.strict_json import MalformedJson, loads
@@ -16,11 +16,10 @@ from streams.notification.body import SUCCESS_CODE, map_result, result_of
 from streams.notification.decision import DeadLetterReason
 from streams.notification.notification import Headers, Notification
 from streams.notification.profile import Profile
-from streams.notification.profiles import PROFILES
+from streams.notification.profiles import PROFILES, RESULT_MEMBERS, order_id_in
 from streams.notification.reasons import FALLBACK_CODE
 
 MAX_DETAIL_BYTES: Final = 4096
-_MAX_ID_LENGTH: Final = 64
 
 _PROVISIONAL: Final = {code: result_of(code, None) for code in (SUCCESS_CODE, FALLBACK_CODE)}
 """Stands in until the partner's reasons are known; the body's rules ask for the status only."""
@@ -47,9 +46,9 @@ class PartnerTerms:
 
     def __post_init__(self) -> None:
         for reason, code in self.reasons.items():
-            if code == SUCCESS_CODE or not 1 <= len(code) <= _MAX_ID_LENGTH:
+            if code == SUCCESS_CODE or not 1 <= len(code) <= MAX_ID_LENGTH:
                 message = (
-                    f"reasons: {reason}: expected a code of F with 1 to {_MAX_ID_LENGTH} characters"
+                    f"reasons: {reason}: expected a code of F with 1 to {MAX_ID_LENGTH} characters"
                 )
                 raise ValueError(message)
 
@@ -131,17 +130,15 @@ def read_event(raw: bytes | None, *, allow_http: bool) -> ReadEvent | Refused:
     unknown = members.keys() - Event.table.keys()
     near = near_names(sorted(map(plain, unknown)), Event.table) if unknown else ()
     event = Event.read(members, allow_http=allow_http, faults=faults)
-    name, payment = members.get("profile"), members.get("payment")
-    profile = PROFILES.get(name) if isinstance(name, str) else None
+    said = EventMembers(members)
+    profile, payment = PROFILES.get(said.profile or ""), said.payment
     if profile is None:
         faults.setdefault("profile", f"expected one of {', '.join(PROFILES)}")
-    if isinstance(payment, dict):
-        provisional = _PROVISIONAL[
-            SUCCESS_CODE if members.get("outcome") == "SUCCESS" else FALLBACK_CODE
-        ]
+    if payment is not None:
+        provisional = _PROVISIONAL[SUCCESS_CODE if said.outcome == "SUCCESS" else FALLBACK_CODE]
         kind = profile.body if profile else Body
         try:
-            body, unsent = kind.read(payment, provisional, "payment.")
+            body, unsent = kind.read(payment, provisional, "payment.", RESULT_MEMBERS)
         except InvalidBody as exc:
             faults.update(exc.faults)
             near += near_names(exc.unsent, kind.table, "payment.")
@@ -221,16 +218,14 @@ def prepare(  # noqa: PLR0913  # what a record carries beside its value
 def _invalid(
     faults: Faults, members: Mapping[str, Any], near: tuple[NearName, ...] = ()
 ) -> Refused:
-    payment = members.get("payment")
-    profile = PROFILES.get(_readable(members, "profile") or "")
-    order_id_member = profile.order_id_member if profile else "paymentRequestId"
+    said = EventMembers(members)
     return Refused(
         DeadLetterReason.INVALID_EVENT,
         _detail(faults, near),
-        event_id=_readable(members, "eventId"),
-        profile=_readable(members, "profile"),
-        partner_id=_readable(members, "partnerId"),
-        order_id=_readable(payment, order_id_member) if isinstance(payment, dict) else None,
+        event_id=said.event_id,
+        profile=said.profile,
+        partner_id=said.partner_id,
+        order_id=order_id_in(said.payment, said.profile),
         near=near,
     )
 
@@ -239,11 +234,6 @@ def _refused(read: ReadEvent, reason: DeadLetterReason, detail: str) -> Refused:
     event = read.event
     ids = (event.event_id, read.profile.name, event.partner_id, read.order_id)
     return Refused(reason, detail, *ids, read.near)
-
-
-def _readable(members: Mapping[str, Any], name: str) -> str | None:
-    value = members.get(name)
-    return value if isinstance(value, str) and 1 <= len(value) <= _MAX_ID_LENGTH else None
 
 
 def _detail(faults: Faults, near: tuple[NearName, ...]) -> str:

@@ -5,11 +5,15 @@ result is F, so that nobody delivers goods for it.
 """
 
 import json
-from typing import Final
+import re
+from typing import Any, Final
 
+from schemas.fields import required_always, required_on_success
+from schemas.iso8601 import is_datetime
 from streams.notification.profile import Profile
 
 _CURRENCY: Final = "XTS"
+_ID: Final = re.compile(r"[0-9]{6}")
 _MESSAGE: Final = "TEST NOTIFICATION: no payment stands behind it"
 
 
@@ -23,15 +27,12 @@ def rehearsal_event(profile: Profile, partner_id: str, name: str, now: str) -> b
         now: ISO 8601 with offset.
     """
     test_id = f"TEST-{name}"
-    amount = {"currency": _CURRENCY, "value": "1"}
+    told = {*required_always(profile.body), *required_on_success(profile.body)}
     payment = {
-        "paymentRequestId": test_id,
-        "paymentId": test_id,
-        "paymentTime": now,
-        "paymentAmount": amount,
-        "acquirerId": test_id,
-    }
-    known = {name: value for name, value in payment.items() if name in profile.body.table}
+        name: _of_a_test(value, test_id, now)
+        for name, value in profile.sample.payment.items()
+        if name in told
+    } | {profile.order_id_member: test_id}
     event = {
         "eventId": f"evt-{test_id}",
         "profile": profile.name,
@@ -40,6 +41,22 @@ def rehearsal_event(profile: Profile, partner_id: str, name: str, now: str) -> b
         "resultCode": "PROCESS_FAIL",
         "resultMessage": _MESSAGE,
         "occurredAt": now,
-        "payment": known,
+        "payment": payment,
     }
     return json.dumps(event).encode()
+
+
+def _of_a_test(value: Any, test_id: str, now: str) -> Any:  # noqa: ANN401  # whatever a sample holds
+    """Return a sample's value as a test notification has it: nothing in it may pass for a real payment's."""
+    match value:
+        case {"currency": str(), "value": str()}:
+            return {"currency": _CURRENCY, "value": "1"}
+        case dict():
+            return {name: _of_a_test(inner, test_id, now) for name, inner in value.items()}
+        case list():
+            return [_of_a_test(inner, test_id, now) for inner in value]
+        case str() if is_datetime(value):
+            return now
+        case str() if _ID.search(value):
+            return test_id
+    return value

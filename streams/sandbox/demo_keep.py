@@ -3,8 +3,10 @@
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from hashlib import sha256
 from importlib.util import find_spec
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random  # noqa: TID251  # the type only; the generator is passed in
 from secrets import token_urlsafe
@@ -14,26 +16,21 @@ from rich.console import Console
 
 from streams.clock import Clock
 from streams.interruptible import run_until_interrupted
+from streams.notification.profiles import PROFILES
 from streams.sandbox.client import encode
-from streams.sandbox.demo_script import SILENT, moment
+from streams.sandbox.demo_script import SILENT, ends, moment
 from streams.sandbox.demo_work import SOURCE, Parts, say
 from streams.sandbox.demo_worker import Worker, free_port
+from streams.sandbox.ledger import DELIVERED
 from streams.sandbox.ledger_evidence import write_records
 from streams.sandbox.partner import notify_url
 from streams.sandbox.payments import Event, order_id, payment_event
 
 _BATCH_SECONDS = 4.0
-_SCRIPTS = (
-    ("alipayplus", "mpp-to-alipay-plus", "S"),
-    ("merchant", "alipay-to-merchant", "S"),
-    ("ant" + SILENT, "mpp-to-ant", "never"),
-    ("acquirer", "alipay-plus-to-acquirer", "U,S"),
-    ("alipayplus", "mpp-to-alipay-plus", "S"),
-    ("alipayplus-push", "acquirer-to-alipay-plus", "http:503,S"),
-    ("merchant", "alipay-to-merchant", "S"),
-    ("alipayplus", "mpp-to-alipay-plus", "F:PROCESS_FAIL,S"),
-)
-"""Partner, profile, answers. The last is refused at first and taken when it is put back; one partner never answers."""
+_SCRIPTS = ("S", "S", "never", "U,S", "S", "http:503,S", "S")
+"""Answers; the profiles take turns."""
+_REFUSED = "F:PROCESS_FAIL,S"
+"""For a profile to which that F is final: refused at first and taken when it is put back."""
 
 
 def keep(
@@ -97,14 +94,25 @@ def _start_console(
 
 
 def _payments(parts: Parts, rng: Random) -> list[Event]:
-    """Return one payment for each of the scripts."""
-    now, events = moment(Clock().now_seconds()), []
-    for partner, profile, script in _SCRIPTS:
-        event = payment_event(profile, rng=rng, at=now)
-        event["partnerId"] = partner
-        event["notifyUrl"] = notify_url(parts.partner.url, profile, script)
-        events.append(event)
-    return events
+    """Return one payment for each script; of the partners one never answers."""
+    profiles = cycle(PROFILES)
+    told = [(next(profiles), script) for script in _SCRIPTS]
+    told += [(name, "S") for name in islice(profiles, max(0, len(PROFILES) - len(told)))]
+    told += [
+        (name, _REFUSED)
+        for name, profile in PROFILES.items()
+        if ends(profile, _REFUSED) != DELIVERED
+    ][:1]
+    now = moment(Clock().now_seconds())
+    return [_payment(parts, rng, now, profile, script) for profile, script in told]
+
+
+def _payment(parts: Parts, rng: Random, now: datetime, profile: str, script: str) -> Event:
+    url = notify_url(parts.partner.url, profile, script)
+    event = payment_event(profile, rng=rng, at=now, notify_url=url)
+    if script == "never":
+        event["partnerId"] += SILENT
+    return event
 
 
 def _write(parts: Parts, events: list[Event]) -> None:

@@ -1,9 +1,9 @@
 """What happens in the demo: which payments become final, how their partner answers, and where each must end."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import cycle, islice
 from pathlib import Path
@@ -11,19 +11,20 @@ from random import Random  # noqa: TID251  # the type only; the generator is pas
 
 import yaml
 
+from streams.notification.decision import DeadLetterReason
+from streams.notification.profile import Profile
 from streams.notification.profiles import PROFILES
 from streams.sandbox.client import encode
 from streams.sandbox.keys import PARTNERS, Keys, write_partners_file
 from streams.sandbox.ledger import DELIVERED
 from streams.sandbox.partner import notify_url
 from streams.sandbox.payments import Event, combinations, order_id, payment_event
+from streams.sandbox.script import Script
 
 SILENT = "-silent"
 """Ends the names of the partners that don't answer."""
 _CYCLE = 60
 """Payments of a profile after which the special cases come again."""
-
-_ACQUIRER, _MERCHANT = "alipay-plus-to-acquirer", "alipay-to-merchant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +33,29 @@ class Case:
 
     Attributes:
         script: its answers, see `streams.sandbox.script`.
-        ends: where the notification must end: `delivered`, or the dead letter's reason.
-        but: where it ends for profiles that take the same answers otherwise.
         silent: whether it keeps calls waiting, so that its entry in the partners file waits 1 s only.
     """
 
     script: str
-    ends: str = DELIVERED
-    but: Mapping[str, str] = field(default_factory=dict)
     silent: bool = False
 
 
 _CASES = (
     Case("U,S"),
-    Case("F:PROCESS_FAIL", "rejected", {_MERCHANT: "attempts-exhausted"}),
+    Case("F:PROCESS_FAIL"),
     Case("http:500,http:404,retry-after:1,S"),
     Case("F:KEY_NOT_FOUND,F:INVALID_SIGNATURE,S"),
     Case("U:REQUEST_TRAFFIC_EXCEED_LIMIT,U,S"),
-    Case("unsigned", "unverified-acknowledgement", {_MERCHANT: DELIVERED}),
-    Case("F:RISK_REJECT,S", "rejected", {_ACQUIRER: DELIVERED, _MERCHANT: DELIVERED}),
+    Case("unsigned"),
+    Case("F:RISK_REJECT,S"),
     Case("garbage,refuse,drop,oversized,S"),
-    Case("wrong-signature", "unverified-acknowledgement"),
+    Case("wrong-signature"),
     Case("U,S"),
-    Case("never", "attempts-exhausted", silent=True),
+    Case("never", silent=True),
     Case("wrong-signature-F:RISK_REJECT,unsigned-U,S"),
-    Case("drop", "attempts-exhausted"),
+    Case("drop"),
     Case("never,slow:0.2", silent=True),
-    Case("U", "attempts-exhausted"),
+    Case("U"),
 )
 _PLAIN = Case("S")
 
@@ -92,10 +89,31 @@ def plan(count: int, rng: Random, partner_url: str, now: datetime) -> list[Plann
             event["notifyUrl"] = notify_url(partner_url, profile, case.script)
         if case.silent:
             event["partnerId"] += SILENT
-        planned.append(_planned(event, case.but.get(profile, case.ends)))
+        planned.append(_planned(event, ends(PROFILES[profile], case.script)))
     for number, invalid in enumerate(_invalid(rng, now)):
         planned.insert((number + 1) * 7 % (len(planned) + 1), invalid)
     return planned
+
+
+def ends(profile: Profile, script: str) -> str:
+    """Return where a notification must end whose partner answers so: `delivered`, or the dead letter's reason."""
+    answers, claimed = Script.parse(script), False
+    for attempt in range(1, profile.ladder.attempts + 1):
+        answer = answers.at(attempt)
+        told = answer.kind in {"result", "slow", "hold"}
+        counts = answer.signature == "right" or (
+            answer.signature == "none" and not profile.signed_answer
+        )
+        if told and counts and answer.status == "S":
+            return DELIVERED
+        if told and counts and answer.status == "F" and profile.f_is_final(answer.code):
+            return DeadLetterReason.REJECTED
+        claimed = told and not counts and answer.status == "S"
+    return (
+        DeadLetterReason.UNVERIFIED_ACKNOWLEDGEMENT
+        if claimed
+        else DeadLetterReason.ATTEMPTS_EXHAUSTED
+    )
 
 
 def _case(profile: str, number: int) -> Case:
@@ -116,16 +134,16 @@ def _invalid(rng: Random, now: datetime) -> Iterator[Planned]:
     """Yield events that break a rule: none may reach a partner or hold up the payments behind it."""
 
     def good() -> Event:
-        return payment_event("mpp-to-alipay-plus", rng=rng, at=now)
+        return payment_event(next(iter(PROFILES)), rng=rng, at=now)
 
     yield Planned(b"not-json", b'{"eventId": "evt-', "invalid-event")
     yield Planned(b"tombstone", None, "invalid-event")
     yield Planned(b"cut", "완".encode()[:2], "invalid-event")
     yield _planned(good() | {"outcome": "PENDING"}, "invalid-event")
     yield _planned(good() | {"partnerId": "nobody"}, "unknown-partner")
-    amount = good()
-    amount["payment"]["paymentAmount"]["value"] = "12.50"
-    yield _planned(amount, "invalid-event")
+    number = good()
+    number["payment"]["orderTotal"] = 12.5
+    yield _planned(number, "invalid-event")
     missing = good()
     del missing["occurredAt"]
     yield _planned(missing, "invalid-event")

@@ -20,14 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from streams.clock import Clock
+from streams.notification.profiles import PROFILES
 
-PARTNERS: Mapping[str, str] = {
-    "mpp-to-alipay-plus": "alipayplus",
-    "mpp-to-ant": "ant",
-    "alipay-plus-to-acquirer": "acquirer",
-    "acquirer-to-alipay-plus": "alipayplus-push",
-    "alipay-to-merchant": "merchant",
-}
+PARTNERS: Mapping[str, str] = {name: profile.sample.partner for name, profile in PROFILES.items()}
 """The partner that stands for each profile."""
 
 CLIENT_ID = "SANDBOX_5YTESTONLY000001"

@@ -1,4 +1,4 @@
-"""A partner to rehearse against: HTTPS on the loopback interface, for all five profiles, answering by script.
+"""A partner to rehearse against: HTTPS on the loopback interface, for all profiles, answering by script.
 
 It checks the sender's signature with code of its own and answers INVALID_SIGNATURE to a wrong one, whatever the
 script says. An order's script is found in this order: the URL's query (`?script=U,U,S`), the order id, the path,
@@ -26,20 +26,18 @@ from urllib.parse import quote
 from aiohttp import web
 
 from streams.clock import Clock
+from streams.notification.profiles import PROFILES
 from streams.sandbox.inbox import Inbox, Received
 from streams.sandbox.keys import Keys
 from streams.sandbox.script import Answer, Script
 from streams.sandbox.signatures import is_signed, load_private_key, load_public_key, sign
 
-PATHS: Mapping[str, str] = {
-    "mpp-to-alipay-plus": "/aps/api/v1/payments/notifyPayment",
-    "mpp-to-ant": "/ant/api/v1/payments/notifyPayment",
-    "alipay-plus-to-acquirer": "/acquirer/notifyPayment",
-    "acquirer-to-alipay-plus": "/aps/api/v1/payments/notifyPushPayment",
-    "alipay-to-merchant": "/merchant/payment-result",
-}
+PATHS: Mapping[str, str] = {name: profile.sample.path for name, profile in PROFILES.items()}
 """Where each profile's notifications go; any other path is answered just the same."""
 
+_ORDER_ID_MEMBERS: Mapping[str, str] = {
+    profile.sample.path: profile.order_id_member for profile in PROFILES.values()
+}
 _SIGNED_ANSWERS_KEPT = 10_000
 _OVERSIZED_BYTES = 100 * 1024
 
@@ -354,8 +352,10 @@ def _json(body: bytes) -> Any:  # noqa: ANN401  # whatever came
 
 
 def _order_id(path: str, document: Any) -> str:  # noqa: ANN401  # whatever came
-    name = "paymentId" if path.endswith("notifyPushPayment") else "paymentRequestId"
-    value = document.get(name) if isinstance(document, dict) else None
+    members = document if isinstance(document, dict) else {}
+    known = _ORDER_ID_MEMBERS.get(path)
+    names = (known,) if known else dict.fromkeys(_ORDER_ID_MEMBERS.values())
+    value = next((members[name] for name in names if name in members), "")
     return value if isinstance(value, str) else ""
 
 

@@ -1,35 +1,33 @@
-"""Payment events as payment core would write them: all profiles, every outcome, every reason; made up throughout."""
+"""Payment events as payment core would write them: all profiles, every outcome, every reason; each profile's sample, varied."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import chain, cycle, islice, zip_longest
 from random import Random  # noqa: TID251  # the type only; the generator is passed in
 from typing import Any, Literal
 
+from schemas.fields import InvalidBody
+from schemas.iso8601 import is_datetime
+from streams.notification.body import SUCCESS_CODE, result_of
 from streams.notification.profiles import PROFILES
-from streams.sandbox.keys import PARTNERS
+from streams.notification.reasons import FALLBACK_CODE
 
 Outcome = Literal["SUCCESS", "FAILED", "CANCELLED"]
 Event = dict[str, Any]
 Combination = tuple[str, Outcome, str | None]
 
-_WALLETS = (
-    "Alipay",
-    "AlipayHK",
-    "카카오페이",
-    "GCash",
-    "Touch 'n Go eWallet",
-    "TrueMoney",
-    "支付宝",
-    "Toss",
-)
-_STORES = ("銀座かばん店", "명동 화장품", "Kiosk Zürich Hbf", "成都茶馆", "Café Olé")
 _ZONES = (-300, 0, 330, 480, 510, 540)
 """Offsets from UTC in minutes; +08:30 is what the sources' samples have."""
 _LARGEST = {"JPY": 300_000, "KRW": 3_000_000, "USD": 250_000, "CNY": 1_500_000, "EUR": 250_000}
 """In the smallest unit of each currency."""
-_WON_PER = {"JPY": "9.42", "USD": "13.91", "CNY": "1.93", "EUR": "15.02"}
-"""The price of one smallest unit, in won."""
+_LONG_NUMBER = re.compile(r"[0-9]{6,}")
+"""In a sample's text: what differs from payment to payment."""
+_PAIR = re.compile(r"[A-Z]{3}(/[A-Z]{3})?")
+"""A currency, or two that are exchanged."""
+_PREFIX = re.compile(r".{0,38}[_-](?=[^_-]*$)")
+"""Of an order id: `acq-`, `REQ_`; what comes behind differs from order to order."""
 _LATEST = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -61,10 +59,10 @@ def payment_event(  # noqa: PLR0913  # one argument for each thing a test may wa
     event: Event = {
         "eventId": f"evt-{_token(rng, 24)}",
         "profile": profile,
-        "partnerId": partner_id or PARTNERS[profile],
+        "partnerId": partner_id or PROFILES[profile].sample.partner,
         "outcome": outcome,
         "occurredAt": final_text,
-        "payment": _payment(profile, rng, succeeded=outcome == "SUCCESS", final_text=final_text),
+        "payment": _payment(profile, rng, final_text, succeeded=outcome == "SUCCESS"),
     }
     if outcome == "FAILED":
         event["reason"] = reason or rng.choice(sorted(PROFILES[profile].reasons))
@@ -77,7 +75,7 @@ def combinations() -> Iterator[Combination]:
     """Yield every profile with every outcome and, for FAILED, every reason: known by name and by code."""
     for turn in zip_longest(
         *map(_of_profile, PROFILES)
-    ):  # profiles take turns, so that a few events cover all five
+    ):  # profiles take turns, so that a few events cover all
         yield from (combination for combination in turn if combination is not None)
 
 
@@ -121,100 +119,77 @@ def _of_profile(name: str) -> list[Combination]:
     ]
 
 
-def _payment(profile: str, rng: Random, *, succeeded: bool, final_text: str) -> dict[str, Any]:
-    match profile:
-        case "alipay-plus-to-acquirer":
-            return _to_acquirer(rng, final_text, succeeded=succeeded)
-        case "acquirer-to-alipay-plus":
-            return _push(rng, final_text, succeeded=succeeded)
-        case "alipay-to-merchant":
-            return _to_merchant(rng, final_text, succeeded=succeeded)
-        case _:
-            return _to_alipay_plus(rng, final_text, succeeded=succeeded)
-
-
-def _to_alipay_plus(rng: Random, final_text: str, *, succeeded: bool) -> dict[str, Any]:
-    payment: dict[str, Any] = {
-        "paymentRequestId": f"{final_text[:10].replace('-', '')}{_digits(rng, 20)}",
-        "customerId": f"2088{_digits(rng, 12)}",
-    }
-    if succeeded or rng.random() < 0.5:  # noqa: PLR2004  # optional on F
-        payment |= {
-            "paymentId": _digits(rng, 28),
-            "paymentTime": final_text,
-            "paymentAmount": _amount(rng, rng.choice(("JPY", "USD", "EUR"))),
-            "payToAmount": _amount(rng, "KRW"),
-        }
+def _payment(name: str, rng: Random, final_text: str, *, succeeded: bool) -> dict[str, Any]:
+    """Return the profile's sample with other ids, amounts and times, and without some of what may be left out."""
+    profile = PROFILES[name]
+    names = rng.choice(_choices(name, succeeded=succeeded))
+    redrawn = _Redrawn(rng, final_text)
+    payment = {name: redrawn.of(profile.sample.payment[name]) for name in names}
+    payment = {name: value for name, value in payment.items() if not _of_one_currency(value)}
+    prefix = _PREFIX.match(payment[profile.order_id_member])
+    payment[profile.order_id_member] = (prefix[0] if prefix else "") + _digits(rng, 24)
     return payment
 
 
-def _to_acquirer(rng: Random, final_text: str, *, succeeded: bool) -> dict[str, Any]:
-    payment: dict[str, Any] = {
-        "paymentRequestId": f"acq-{_token(rng, 28)}",
-        "acquirerId": f"1020{_digits(rng, 10)}",
-    }
-    if not succeeded:
-        return payment
-    paid = _amount(rng, rng.choice(tuple(_LARGEST)))
-    payment |= {
-        "paymentId": _digits(rng, 28),
-        "pspId": f"1022{_digits(rng, 10)}",
-        "customerId": f"2160{_digits(rng, 12)}",
-        "walletBrandName": rng.choice(_WALLETS),
-        "mppPaymentId": _digits(rng, 32),
-        "paymentAmount": paid,
-        "paymentTime": final_text,
-        "settlementAmount": paid,
-    }
-    if paid["currency"] in _WON_PER and rng.random() < 0.7:  # noqa: PLR2004  # settled in another currency
-        price = _WON_PER[paid["currency"]]
-        payment["settlementAmount"] = {
-            "currency": "KRW",
-            "value": str(max(1, round(int(paid["value"]) * float(price)))),
-        }
-        payment["settlementQuote"] = {
-            "quoteId": _token(rng, 32),
-            "quoteCurrencyPair": f"{paid['currency']}/KRW",
-            "quotePrice": price,
-            "quoteStartTime": f"{final_text[:10]}T00:00:00{_offset(final_text)}",
-            "quoteExpiryTime": f"{final_text[:10]}T23:59:59{_offset(final_text)}",
-            "baseCurrency": paid["currency"],
-        }
-    if paid["currency"] == "CNY":
-        payment["customsDeclarationAmount"] = paid
-    return payment
+@cache
+def _choices(name: str, *, succeeded: bool) -> tuple[tuple[str, ...], ...]:
+    """Return which members of the sample a payment may have: all, all but one, as few as its body takes."""
+    result = result_of(SUCCESS_CODE if succeeded else FALLBACK_CODE, None)
+    profile = PROFILES[name]
+    sample = profile.sample.payment
+
+    def is_taken(names: Iterable[str]) -> bool:
+        try:
+            _, unsent = profile.body.read({name: sample[name] for name in names}, result)
+        except InvalidBody:
+            return False
+        return not unsent
+
+    most = [name for name in sample if succeeded or name not in profile.body.dropped_on_failure]
+    without_one = [[name for name in most if name != left] for left in most]
+    fewest = most
+    for left in most:
+        fewer = [name for name in fewest if name != left]
+        fewest = fewer if is_taken(fewer) else fewest
+    return tuple(tuple(names) for names in (most, *filter(is_taken, without_one), fewest))
 
 
-def _push(rng: Random, final_text: str, *, succeeded: bool) -> dict[str, Any]:
-    payment: dict[str, Any] = {"paymentId": _digits(rng, 28)}
-    if succeeded:
-        payment |= {"paymentRequestId": f"push-{_token(rng, 28)}", "paymentTime": final_text}
-    return payment
+def _of_one_currency(value: object) -> bool:
+    """Tell whether it is a quote between a currency and itself: then there is nothing to quote."""
+    pair = value.get("quoteCurrencyPair", "") if isinstance(value, dict) else ""
+    base, _, quoted = pair.partition("/")
+    return bool(pair) and base == quoted
 
 
-def _to_merchant(rng: Random, final_text: str, *, succeeded: bool) -> dict[str, Any]:
-    payment: dict[str, Any] = {
-        "paymentRequestId": f"REQ_{_digits(rng, 24)}",
-        "paymentId": _digits(rng, 28),
-        "paymentAmount": _amount(rng, rng.choice(tuple(_LARGEST))),
-        "paymentCreateTime": final_text,
-        "paymentMethodType": rng.choice(("ALIPAY_CN", "ALIPAY_HK", "KAKAOPAY", "GCASH", "TNG")),
-        "metadata": {"store": rng.choice(_STORES), "till": _digits(rng, 3)},
-    }
-    if succeeded:
-        payment |= {
-            "paymentTime": final_text,
-            "pspCustomerInfo": {
-                "pspName": rng.choice(_WALLETS),
-                "pspCustomerId": f"2088{_digits(rng, 12)}",
-                "displayCustomerId": f"{_digits(rng, 3)}****{_digits(rng, 2)}",
-            },
-        }
-    return payment
+class _Redrawn:
+    """A sample's values as another payment has them: one value for each currency, one time, other long numbers."""
 
+    def __init__(self, rng: Random, final_text: str) -> None:
+        self._rng, self._final_text = rng, final_text
+        self._currencies: dict[str, str] = {}
+        self._values: dict[str, str] = {}
 
-def _amount(rng: Random, currency: str) -> dict[str, str]:
-    return {"currency": currency, "value": str(rng.randint(1, _LARGEST[currency]))}
+    def of(self, value: Any) -> Any:  # noqa: ANN401  # whatever a sample holds
+        match value:
+            case {"currency": str(currency), "value": str()}:
+                drawn = self._currency(currency)
+                if drawn not in self._values:
+                    self._values[drawn] = str(self._rng.randint(1, _LARGEST[drawn]))
+                return {"currency": drawn, "value": self._values[drawn]}
+            case dict():
+                return {name: self.of(inner) for name, inner in value.items()}
+            case list():
+                return [self.of(inner) for inner in value]
+            case str() if _PAIR.fullmatch(value):
+                return "/".join(map(self._currency, value.split("/")))
+            case str() if is_datetime(value):
+                return self._final_text
+        return _LONG_NUMBER.sub(lambda number: _digits(self._rng, len(number[0])), value)
+
+    def _currency(self, sample: str) -> str:
+        if sample not in self._currencies:
+            self._currencies[sample] = self._rng.choice(tuple(_LARGEST))
+        return self._currencies[sample]
 
 
 def _digits(rng: Random, length: int) -> str:
@@ -228,7 +203,3 @@ def _token(rng: Random, length: int) -> str:
 def _with_offset(local: datetime, minutes: int) -> str:
     sign = "-" if minutes < 0 else "+"
     return f"{local:%Y-%m-%dT%H:%M:%S}{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
-
-
-def _offset(text: str) -> str:
-    return text[-6:]

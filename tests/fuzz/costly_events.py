@@ -13,8 +13,9 @@ from random import Random  # noqa: TID251  # passed in, seeded
 from typing import Final
 
 from tests.fuzz.targets import fresh
+from tests.support.events import EVENTS
 from tests.unit.bench import Bench
-from tests.unit.kit import EVENTS, read
+from tests.unit.kit import read
 
 MOST_BYTES: Final = 1_000_000
 _REPEATS: Final = 3

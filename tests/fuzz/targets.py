@@ -22,8 +22,9 @@ from streams.notification.outcome import Answered, Failure, NoResult
 from streams.notification.profiles import PROFILES
 from streams.partners import Partner, PartnersFileError, SigningKey, load_partners
 from tests.fuzz.mutator import Mutator
+from tests.support.events import EVENTS
 from tests.unit.bench import Bench
-from tests.unit.kit import EVENTS, NOW_MS, read
+from tests.unit.kit import NOW_MS, read
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 KEPT = 64 * 1024

@@ -11,8 +11,8 @@ import pytest
 from schemas.strict_json import MAX_COMMAS, MAX_CONTAINERS, MAX_DIGITS
 from streams.notification.intake import ReadEvent, Refused, read_event
 from tests.fuzz.costly_events import ELEMENTS, MOST_BYTES, UNITS, Search, plain_seconds, seconds_of
+from tests.support.events import EVENTS
 from tests.unit.bench import Bench
-from tests.unit.kit import EVENTS
 
 CASES = int(os.environ.get("FUZZ_CASES", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.fuzz.exchanges import Exchanges
 from tests.fuzz.forms import Forms
 from tests.fuzz.targets import Answers, Events, PartnersFiles, Replays, Target, TierRecords
-from tests.unit.kit import EVENTS
+from tests.support.events import EVENTS
 
 SEEDS = Path(__file__).parent / "seeds"
 CASES = int(os.environ.get("FUZZ_CASES", "2000"))

@@ -5,9 +5,8 @@ import json
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
@@ -18,13 +17,9 @@ from streams.kafka.batches import AnyNames
 from streams.kafka.connection import Connection
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import InRecord, OutRecord
-from streams.notification.profiles import PROFILES
+from tests.support.events import EVENTS
 
 NOW_MS = 1_795_342_530_000  # 2026-11-22T10:15:30Z
-EVENTS: dict[str, dict[str, Any]] = {
-    name: json.loads((Path(__file__).parent / "notification/events" / f"{name}.json").read_bytes())
-    for name in PROFILES
-}
 
 
 async def turns(count=20):

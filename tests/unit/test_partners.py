@@ -198,12 +198,12 @@ def test_defaults(entry):
 
 @pytest.mark.parametrize("setting", [True, False, None])
 def test_signed_answers_by_profile(entry, setting):
-    """Unless the entry says so, each profile has its own rule: four signed, merchants not."""
+    """Unless the entry says so, each profile has its own rule."""
     value = None if setting is None else str(setting).lower()
     profiles = f"[{', '.join(PROFILES)}]"
     partner = load_partners(entry(profiles=profiles, require_signed_response=value), NOW)["one"]
-    for name, profile in PROFILES.items():
-        default = name != "alipay-to-merchant"
+    for profile in PROFILES.values():
+        default = profile.signed_answer
         assert partner.signed_answer(profile) == (default if setting is None else setting)
 
 

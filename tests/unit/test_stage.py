@@ -11,23 +11,17 @@ from streams.notification.decision import DeadLetterReason
 from streams.notification.ladder import Wait
 from streams.notification.outcome import Answered, Blocked, Failure, NoResult, Status
 from streams.notification.profiles import PROFILES
+from tests.support.events import EVENTS, f_is_final
 from tests.unit.bench import ACKNOWLEDGED, UNKNOWN, Bench, partner
-from tests.unit.kit import EVENTS, NOW_MS, event, headers_of, read, read_back, turns
+from tests.unit.kit import NOW_MS, event, headers_of, read, read_back, turns
 
 TIMED_OUT = NoResult(Failure.READ_TIMEOUT)
 FORGED = NoResult(Failure.WRONG_SIGNATURE, Status.SUCCESS, "SUCCESS")
-SECOND_LADDER = ["2m", "10m", "10m", "1h", "2h", "6h", "15h"]
-FIRST_LADDER = [
-    *("1s", "3s", "30s", "1m", "2m", "5m", "10m"),
-    *("15m", "30m", "1h", "2h", "3h", "4h", "6h"),
-]
-LADDERS = {
-    "mpp-to-alipay-plus": FIRST_LADDER,
-    "mpp-to-ant": FIRST_LADDER,
-    "acquirer-to-alipay-plus": FIRST_LADDER,
-    "alipay-plus-to-acquirer": SECOND_LADDER,
-    "alipay-to-merchant": SECOND_LADDER,
-}
+
+
+def ladder(name):
+    """Return a profile's waits as they stand in topic names."""
+    return [wait.label for wait in PROFILES[name].ladder.waits]
 
 
 async def climb(bench, name, most=99):
@@ -65,7 +59,7 @@ async def test_an_acknowledged_notification_leaves_one_attempts_record_and_nothi
     await bench.event(read("payment-final-state", event(name)))
     ((partner_id, url, body, signed),) = bench.caller.made
     assert (partner_id, url) == (EVENTS[name]["partnerId"], EVENTS[name]["notifyUrl"])
-    assert signed is (name != "alipay-to-merchant")
+    assert signed is PROFILES[name].signed_answer
     order_id = EVENTS[name]["payment"][PROFILES[name].order_id_member]
     assert json.loads(body)[PROFILES[name].order_id_member] == order_id
     sent = json.loads(body)[PROFILES[name].result_member]
@@ -136,7 +130,7 @@ async def test_a_partner_that_never_answers_gets_every_attempt_of_the_ladder(new
     """Tier by tier, the same bytes, no wait shorter than stated, then one dead letter."""
     bench = new_bench(TIMED_OUT)
     await climb(bench, name)
-    waits = LADDERS[name]
+    waits = ladder(name)
     assert [record.topic for record in bench.moved] == [f"pn-retry-{wait}" for wait in waits]
     assert len(bench.caller.made) == len(waits) + 1
     assert len({body for _, _, body, _ in bench.caller.made}) == 1
@@ -209,23 +203,15 @@ async def test_a_tier_record_holds_the_notification_and_how_far_it_came(new_benc
 
 @pytest.mark.parametrize("name", PROFILES)
 @pytest.mark.parametrize(
-    ("code", "meaning"),  # by code, for acquirers, for merchants
-    [
-        ("INVALID_SIGNATURE", ("retry", "retry", "retry")),
-        ("KEY_NOT_FOUND", ("retry", "retry", "retry")),
-        ("PROCESS_FAIL", ("rejected", "rejected", "retry")),
-        ("PARAM_ILLEGAL", ("rejected", "retry", "retry")),
-        ("", ("rejected", "retry", "retry")),
-    ],
+    "code", ["INVALID_SIGNATURE", "KEY_NOT_FOUND", "PROCESS_FAIL", "PARAM_ILLEGAL", ""]
 )
-async def test_f_means_what_the_profile_says(new_bench, name, code, meaning):
-    """By code, all but PROCESS_FAIL, or always up the ladder."""
+async def test_f_means_what_the_profile_says(new_bench, name, code):
+    """By code, all but PROCESS_FAIL, or always up the ladder: whichever rule the profile has."""
     bench = new_bench(Answered(Status.FAILED, code))
     await bench.event(read("payment-final-state", event(name)))
-    expected = meaning[{"alipay-plus-to-acquirer": 1, "alipay-to-merchant": 2}.get(name, 0)]
     (line,) = bench.journal
     assert (line["outcome"], line["result_status"]) == (f"F:{code}" if code else "F", "F")
-    if expected == "retry":
+    if not f_is_final(PROFILES[name], code):
         assert (len(bench.moved), bench.letters) == (1, [])
     else:
         (letter,) = bench.letters
@@ -413,7 +399,7 @@ async def test_no_notification_lives_longer_than_it_may(new_bench):
     bench = new_bench(TIMED_OUT, give_up_after_h=1)
     await climb(bench, "mpp-to-ant")
     assert [record.topic for record in bench.moved] == [
-        f"pn-retry-{wait}" for wait in FIRST_LADDER[:8]
+        f"pn-retry-{wait}" for wait in ladder("mpp-to-ant")[:8]
     ]  # 33m34s; the ninth wait, 30m, would end after an hour
     (letter,) = bench.letters
     assert headers_of(letter)["dead-letter-reason"] == "expired"
@@ -449,7 +435,7 @@ async def test_the_scale_shortens_every_wait_and_keeps_the_topics(new_bench, sca
     """For rehearsals: the same tiers, in less time."""
     bench = new_bench(NoResult(Failure.HTTP_STATUS), scale=scale)
     await climb(bench, "alipay-to-merchant")
-    for line, wait in zip(bench.journal[:-1], SECOND_LADDER, strict=True):
+    for line, wait in zip(bench.journal[:-1], ladder("alipay-to-merchant"), strict=True):
         planned = line["next_due_at_ms"] - line["ended_at_ms"]
         least = Wait.parse(wait).seconds * 1000 * scale
         assert least <= planned <= least + 2

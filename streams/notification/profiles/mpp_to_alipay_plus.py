@@ -1,8 +1,8 @@
 """`notifyPayment` from a mobile payment provider to Alipay+."""
 
 from schemas.notify_payment import WalletPayment
-from streams.notification.ladder import Ladder
-from streams.notification.profile import FByCode, Profile
+from streams.notification.ladders import FIFTEEN_ATTEMPTS
+from streams.notification.profile import FByCode, Profile, Sample
 from streams.notification.reasons import codes, reasons_for
 
 CODES = codes(
@@ -15,11 +15,23 @@ PROFILE = Profile(
     title="Mobile payment provider → Alipay+, notifyPayment",
     source="000_3aab4466d390df1a.txt",
     body=WalletPayment,
-    result_member="paymentResult",
     order_id_member="paymentRequestId",
-    ladder=Ladder.of("1s 3s 30s 1m 2m 5m 10m 15m 30m 1h 2h 3h 4h 6h"),
+    ladder=FIFTEEN_ATTEMPTS,
     on_f=FByCode(),
     codes=CODES,
     reasons=reasons_for(CODES),
     signed_answer=True,
+    sample=Sample(
+        partner="alipayplus",
+        path="/aps/api/v1/payments/notifyPayment",
+        payment={
+            "paymentRequestId": "20261122190741020001001234567",
+            "paymentId": "202611220123456789013222",
+            "paymentTime": "2026-11-22T10:15:29+08:30",
+            "paymentAmount": {"currency": "JPY", "value": "100"},
+            "payToAmount": {"currency": "KRW", "value": "1000"},
+            "customerId": "1234567",
+            "customsDeclarationAmount": {"currency": "CNY", "value": "5"},
+        },
+    ),
 )

@@ -13,4 +13,9 @@ PROFILE = replace(
     name="mpp-to-ant",
     title="Mobile payment provider → Ant, notifyPayment",
     source="001_a4ca6abe7c31c5f4.txt",
+    sample=replace(
+        mpp_to_alipay_plus.PROFILE.sample,
+        partner="ant",
+        path="/ant/api/v1/payments/notifyPayment",
+    ),
 )

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -19,11 +18,8 @@ from streams.notification.intake import (
     read_event,
 )
 from streams.notification.profiles import PROFILES
+from tests.support.events import EVENTS
 
-EVENTS = {
-    name: json.loads((Path(__file__).parent / "events" / f"{name}.json").read_bytes())
-    for name in PROFILES
-}
 TERMS = PartnerTerms(profiles=frozenset(PROFILES), reasons={}, hold_unmapped=False, notify_url=None)
 
 

@@ -1,7 +1,8 @@
-"""When each profile tells again: the five ladders as tables, and what a wait and a ladder are."""
+"""When each profile tells again: the ladders of the contract's five profiles as tables, and what a wait and a ladder are."""
 
 import pytest
 
+from streams.notification import ladders
 from streams.notification.ladder import Ladder, Wait
 from streams.notification.profiles import PROFILES, TIERS
 
@@ -57,9 +58,15 @@ def test_ladder(name):
     assert ladder.wait_after(ladder.attempts) is None
 
 
-def test_every_profile_has_a_table():
-    """A new profile needs its table here."""
-    assert set(LADDERS) == set(PROFILES)
+@pytest.mark.parametrize(
+    ("ladder", "table"),
+    [(ladders.FIFTEEN_ATTEMPTS, FIFTEEN_ATTEMPTS), (ladders.EIGHT_ATTEMPTS, EIGHT_ATTEMPTS)],
+)
+def test_a_shared_ladder_stands_once(ladder, table):
+    """Profiles that climb the same waits name the same ladder."""
+    waits = [row.split()[1] for row in table.strip().split("\n")[1:]]
+    assert [wait.label for wait in ladder.waits] == waits
+    assert all(p.ladder is ladder for p in PROFILES.values() if p.ladder == ladder)
 
 
 RELEASED = "1s 3s 30s 1m 2m 5m 10m 15m 30m 1h 2h 3h 4h 6h 15h"

@@ -1,10 +1,18 @@
-"""The five profiles as data, against the contract's table."""
+"""Profiles as data: the five against the contract's table, any other by what every profile must keep."""
+
+import importlib
+import pkgutil
+import re
+from dataclasses import replace
 
 import pytest
-from pydantic.alias_generators import to_snake
 
+from schemas.fields import Result, required_on_success
+from streams.notification import profiles
+from streams.notification.ladder import Ladder
 from streams.notification.notification import Notification
-from streams.notification.profiles import PROFILES
+from streams.notification.profiles import PROFILES, order_id_in, result_in
+from tests.support.events import fixed_members
 
 COMMON = {"SUCCESS", "ORDER_IS_CLOSED", "PROCESS_FAIL"}
 WALLET_CODES = COMMON | {
@@ -43,12 +51,22 @@ TABLE = [
 ]  # fmt: skip
 
 
-def test_the_registry_holds_the_five():
+def test_the_registry_holds_the_contracts_five_first():
     """In the order of the source documents, each under its own name, and nobody can add one."""
-    assert list(PROFILES) == [row[0] for row in TABLE]
+    assert list(PROFILES)[: len(TABLE)] == [row[0] for row in TABLE]
     assert [profile.name for profile in PROFILES.values()] == list(PROFILES)
     with pytest.raises(TypeError):
         PROFILES["another"] = PROFILES["mpp-to-ant"]  # type: ignore[index]  # that is the point
+
+
+def test_every_file_of_a_profile_is_registered():
+    """A profile that nobody can choose is a line that was forgotten."""
+    names = [info.name for info in pkgutil.iter_modules(profiles.__path__)]
+    modules = [importlib.import_module(f"{profiles.__name__}.{name}") for name in names]
+    found = {module.PROFILE.name for module in modules}
+    assert found == set(PROFILES), (
+        "add the profile to PROFILES in streams/notification/profiles/__init__.py"
+    )
 
 
 @pytest.mark.parametrize(("name", "source", "result", "order_id", "signed", "codes"), TABLE)
@@ -63,18 +81,97 @@ def test_profile(name, source, result, order_id, signed, codes):  # noqa: PLR091
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_profile_and_body_agree(name):
-    """On the result's member, the order id, and the members with a fixed value."""
+def test_a_profiles_body_has_its_result_and_its_order(name):
+    """The result's member is of the type that says so; the sample has every member that S requires, and no other."""
     profile = PROFILES[name]
-    assert profile.body.result_member() == profile.result_member
-    assert profile.order_id_member in profile.body.table
-    defaults = {
-        member: field.default
-        for attribute, field in profile.body.model_fields.items()
-        if (member := field.alias or attribute) and isinstance(field.default, str)
-    }
-    assert defaults == ({"notifyType": "PAYMENT_RESULT"} if name == "alipay-to-merchant" else {})
-    assert to_snake(profile.result_member) in profile.body.model_fields
+    assert profile.body.model_fields[profile.body.result_field].annotation is Result
+    assert profile.result_member in profile.body.table
+    assert profile.order_id_member in profile.sample.payment
+    assert set(required_on_success(profile.body)) <= set(profile.sample.payment)
+    assert set(profile.sample.payment) <= set(profile.body.table)
+
+
+def test_only_a_merchants_body_has_a_member_with_a_value_of_its_own():
+    """The contract's five: what payment core did not give is not sent, but for the type of a merchant's notification."""
+    for name, *_ in TABLE:
+        expected = {"notifyType": "PAYMENT_RESULT"} if name == "alipay-to-merchant" else {}
+        assert fixed_members(PROFILES[name]) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"order_id_member": "refundId"},
+            (
+                "profile mpp-to-ant: order_id_member: seen 'refundId', expected a required member of "
+                "WalletPayment: paymentRequestId"
+            ),
+        ),
+        (
+            {"payment": {"paymentRequestId": "1"}},
+            "profile mpp-to-ant: sample.payment.paymentId: missing or empty; required when the result is S; ",
+        ),
+        (
+            {"payment": {"paymentRequestID": "1"}},
+            "profile mpp-to-ant: sample.payment.paymentRequestId: missing or empty; ",
+        ),
+        (
+            {"more": {"custmerId": "1"}},
+            (
+                "profile mpp-to-ant: sample.payment.custmerId is no member of WalletPayment, expected one of "
+                "paymentResult, paymentRequestId, "
+            ),
+        ),
+        (
+            {"more": {"paymentResult": {}}},
+            "profile mpp-to-ant: sample.payment.paymentResult: the result is not payment core's to write",
+        ),
+    ],
+)
+def test_a_profile_that_contradicts_itself_is_refused(changes, message):
+    """Whatever is started says which profile it is, what was seen and what was expected."""
+    profile = PROFILES["mpp-to-ant"]
+    if "order_id_member" not in changes:
+        payment = changes.get("payment") or dict(profile.sample.payment) | changes["more"]
+        changes = {"sample": replace(profile.sample, payment=payment)}
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        replace(profile, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "name: 'mpp-to-ant' is that of profile mpp-to-ant already"),
+        ({"name": "x"}, "sample.partner: 'ant' is that of profile mpp-to-ant already"),
+        (
+            {"name": "x", "ladder": Ladder.of("1s 7m"), "partner": "x", "path": "/x"},
+            "ladder: no tier for the wait 7m; add it to TIERS in streams/notification/profiles/__init__.py",
+        ),
+        (
+            {"name": "x", "partner": "x"},
+            "sample.path: '/ant/api/v1/payments/notifyPayment' is that",
+        ),
+    ],
+)
+def test_a_profile_that_takes_anothers_place_is_refused(changes, message):
+    """Names, the sandbox's partners and paths are a profile's own, and its waits have tiers."""
+    known = PROFILES["mpp-to-ant"]
+    sample = {name: changes.pop(name) for name in ("partner", "path") if name in changes}
+    new = replace(known, **changes, sample=replace(known.sample, **sample))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        profiles.registry(known, new)
+
+
+def test_what_is_read_of_a_body_or_a_payment_follows_the_profile():
+    """Order id and result, of a known profile and of one that nobody knows."""
+    result = {"resultCode": "X", "resultStatus": "F"}
+    for name, profile in PROFILES.items():
+        members = {profile.order_id_member: "o", profile.result_member: result}
+        assert (order_id_in(members, name), result_in(members, name)) == ("o", "F:X")
+        assert result_in(members, "one-of-tomorrow") == "F:X"
+        assert (order_id_in({}, name), order_id_in(None, name), result_in({}, name)) == (None,) * 3
+    assert order_id_in({"paymentRequestId": "o", "paymentId": "p"}, None) == "o"
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -6,22 +6,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from schemas.fields import Body, InvalidBody, Result
+from schemas.fields import InvalidBody, Result
 from schemas.merchant_notification import MerchantNotification
 from schemas.notify_payment import AcquirerPayment, WalletPayment
 from schemas.notify_push_payment import PushPayment
+from streams.notification.profiles import PROFILES
 
 SUCCESS = Result.model_validate({"resultCode": "SUCCESS", "resultStatus": "S"})
 FAILED = Result.model_validate({"resultCode": "RISK_REJECT", "resultStatus": "F"})
-
-EVENTS = Path(__file__).parents[1] / "notification" / "events"
-BODIES: dict[str, type[Body]] = {
-    "mpp-to-alipay-plus": WalletPayment,
-    "mpp-to-ant": WalletPayment,
-    "alipay-plus-to-acquirer": AcquirerPayment,
-    "acquirer-to-alipay-plus": PushPayment,
-    "alipay-to-merchant": MerchantNotification,
-}
 
 REQUIRED = {
     WalletPayment: {"paymentRequestId"},
@@ -68,8 +60,7 @@ AMOUNTS = [
 
 def payment(body):
     """Return every member that payment core gives for a body."""
-    name = next(name for name, known in BODIES.items() if known is body)
-    return json.loads((EVENTS / f"{name}.json").read_bytes())["payment"]
+    return dict(next(p.sample.payment for p in PROFILES.values() if p.body is body))
 
 
 @pytest.mark.parametrize("body", REQUIRED)
@@ -78,9 +69,9 @@ def test_all_members_of_a_sample_are_sent_as_they_came(body):
     members = payment(body)
     read, unsent = body.read(members, SUCCESS)
     sent = json.loads(read.to_bytes())
-    ours = {read.result_member(), "notifyType"}
+    ours = {read.result_member, "notifyType"}
     assert {name: value for name, value in sent.items() if name not in ours} == members
-    assert sent[read.result_member()] == {"resultCode": "SUCCESS", "resultStatus": "S"}
+    assert sent[read.result_member] == {"resultCode": "SUCCESS", "resultStatus": "S"}
     assert unsent == ()
 
 

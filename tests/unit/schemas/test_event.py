@@ -1,15 +1,11 @@
 """The event's own members."""
 
-import json
-from pathlib import Path
-
 import pytest
 
-from schemas.event import Event
+from schemas.event import Event, EventMembers, short_text
+from tests.support.events import EVENTS
 
-EVENT = json.loads(
-    (Path(__file__).parents[1] / "notification" / "events" / "mpp-to-ant.json").read_bytes()
-)
+EVENT = EVENTS["mpp-to-ant"]
 
 
 def read(*, allow_http=False, **members):
@@ -153,3 +149,24 @@ def test_every_fault_is_named_at_once():
     """One refusal is enough to mend an event."""
     _, faults = read(eventId=7, outcome="?", notifyUrl="x", occurredAt="x", payment="x")
     assert set(faults) == {"eventId", "outcome", "notifyUrl", "occurredAt", "payment"}
+
+
+def test_what_can_be_told_of_a_whole_event():
+    """Each member as the event has it; of the URL the server only."""
+    said = EventMembers(EVENT)
+    assert (said.event_id, said.profile, said.partner_id) == ("evt-1", "mpp-to-ant", "partner-1")
+    assert (said.outcome, said.url_origin) == ("SUCCESS", "https://partner-1.example.com")
+    assert said.payment == EVENT["payment"]
+    assert said.occurred_at_ms == 1_795_311_929_500
+
+
+@pytest.mark.parametrize("value", [None, 7, [], {}, True, "", "x" * 65, "\ud800", "https://a b/"])
+def test_what_can_be_told_of_an_event_that_breaks_every_rule(value):
+    """Nothing, and nothing is raised: each member has a value that can't be read, or is missing."""
+    names = ("eventId", "profile", "partnerId", "outcome", "payment", "notifyUrl", "occurredAt")
+    for members in ({}, dict.fromkeys(names, value)):
+        said = EventMembers(members)
+        texts = (said.event_id, said.profile, said.partner_id, said.outcome)
+        assert texts == (short_text(members.get("eventId")),) * 4
+        assert said.payment == (value if members and value == {} else None)
+        assert (said.url_origin, said.occurred_at_ms) == (None, None)

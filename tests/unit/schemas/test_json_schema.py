@@ -14,9 +14,9 @@ from schemas.attempt_record import AttemptRecord
 from schemas.fields import required_on_success
 from schemas.json_schema import json_schema
 from streams.notification.profiles import PROFILES
+from tests.support.events import EVENTS
 
 ROOT = Path(__file__).parents[3]
-EVENTS = ROOT / "tests" / "unit" / "notification" / "events"
 GENERATOR = ROOT / "docs" / "generate.py"
 
 
@@ -29,7 +29,7 @@ def published(name):
 
 def sample(name):
     """Return a profile's sample event."""
-    return json.loads((EVENTS / f"{name}.json").read_bytes())
+    return dict(EVENTS[name])
 
 
 def body(name, status="S"):
