@@ -170,7 +170,7 @@ class Body(WireObject):
             )
             raise TypeError(message)
         if strangers := sorted(cls.dropped_on_failure - cls.table.keys()):
-            message = f"{cls.__name__}: dropped_on_failure: {strangers[0]} is no member; seen from payment core as {', '.join(cls.table)}"
+            message = f"{cls.__name__}: dropped_on_failure: {strangers[0]} is no member, expected wire names of {', '.join(cls.table)}"
             raise TypeError(message)
         cls.result_field = results[0]
         cls.result_member = fields[results[0]].alias or results[0]

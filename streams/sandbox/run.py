@@ -47,7 +47,7 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
     Args:
         directory: takes keys and partners.yaml, and keeps them; a temporary one by default, deleted at the end.
         broker: start a real Kafka with the source topic.
-        partner: start a partner for all five profiles, with keys, certificates and a partners file.
+        partner: start a partner for all profiles, with keys, certificates and a partners file.
         events: how many payments become final; None goes on without end.
         rate_per_second: how fast; None is as fast as it goes.
         brokers: bootstrap servers, used with `broker` off.

@@ -20,7 +20,9 @@ from streams.sandbox.payments import Event, payment_event
 
 SCALE = 0.3
 
-_SHORT_FIRST_WAIT = {"mpp-to-alipay-plus", "mpp-to-ant", "acquirer-to-alipay-plus"}
+_SHORT_FIRST_WAIT = {
+    name for name, profile in PROFILES.items() if profile.ladder.waits[0].seconds <= 1
+}
 """Profiles whose ladder begins with 1 s and 3 s; the others' begins with 2 m, which is 36 s here."""
 
 _CLIMBING: dict[str, float] = {
@@ -54,15 +56,15 @@ def mix(rng: Random, partner_url: str, prefix: str, climbers: int = 0) -> Iterat
     left = climbers
     for number, profile in enumerate(cycle(PROFILES)):
         answers = dict(_FINAL)
+        if not PROFILES[profile].f_is_final("RISK_REJECT"):
+            del answers["F:RISK_REJECT"]
         if profile in _SHORT_FIRST_WAIT:
             answers |= _CLIMBING
-        else:
-            del answers["F:RISK_REJECT"]
-            if left and number % 3 == 0:
-                left -= 1
-                answers = {"U,S": 1.0}
-            elif profile == "alipay-to-merchant":
-                answers["unsigned"] = 5.0  # a merchant's answer need not be signed
+        elif left and number % 3 == 0:
+            left -= 1
+            answers = {"U,S": 1.0}
+        elif not PROFILES[profile].signed_answer:
+            answers["unsigned"] = 5.0
         script = rng.choices(list(answers), list(answers.values()))[0]
         url = notify_url(partner_url, profile, script)
         event = payment_event(profile, rng=rng, notify_url=url)

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from streams.notification.profile import FByCode
 from streams.notification.profiles import PROFILES
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import by_order, header_texts
@@ -16,15 +17,19 @@ LONG = [1, 3, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600]
 SHORT = [120, 600, 600, 3600, 7200, 21600, 54000]
 """The waits of the contract, seconds, written out once more on purpose."""
 
-WAITS = {
+_OF_THE_CONTRACT = {
     "mpp-to-alipay-plus": LONG,
     "mpp-to-ant": LONG,
     "alipay-plus-to-acquirer": SHORT,
     "acquirer-to-alipay-plus": LONG,
     "alipay-to-merchant": SHORT,
 }
-BY_CODE = [profile for profile, waits in WAITS.items() if waits is LONG]
-SIGNED = [profile for profile in WAITS if profile != "alipay-to-merchant"]
+WAITS = {
+    name: _OF_THE_CONTRACT.get(name) or [wait.seconds for wait in profile.ladder.waits]
+    for name, profile in PROFILES.items()
+}
+BY_CODE = [name for name, profile in PROFILES.items() if isinstance(profile.on_f, FByCode)]
+SIGNED = [name for name, profile in PROFILES.items() if profile.signed_answer]
 
 ACQUIRER, MERCHANT = "alipay-plus-to-acquirer", "alipay-to-merchant"
 EXHAUSTED, UNVERIFIED, REJECTED = (
@@ -45,12 +50,18 @@ CASES = [
     (ACQUIRER, "F:RISK_REJECT", EXHAUSTED, None),
     (ACQUIRER, "F:PROCESS_FAIL", REJECTED, 1),
     (MERCHANT, "F:PROCESS_FAIL", EXHAUSTED, None),
-    *((profile, "F:INVALID_SIGNATURE,F:ACCESS_DENIED,S", DELIVERED, 3) for profile in WAITS),
+    *(
+        (profile, "F:INVALID_SIGNATURE,F:ACCESS_DENIED,S", DELIVERED, 3)
+        for profile in WAITS
+        if not {"INVALID_SIGNATURE", "ACCESS_DENIED"}
+        & getattr(PROFILES[profile].on_f, "but", set())
+    ),
     *((profile, "unsigned-F:RISK_REJECT,S", DELIVERED, 2) for profile in BY_CODE),
     (ACQUIRER, "wrong-signature-F:PROCESS_FAIL,S", DELIVERED, 2),
     *(
         (profile, "http:500,garbage,drop,refuse,oversized,http:302,S", DELIVERED, 7)
-        for profile in WAITS
+        for profile, waits in WAITS.items()
+        if len(waits) > 5  # six answers before S
     ),
 ]
 """Profile, what its partner answers, how it ends, and after how many attempts (None: after all there are)."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from streams.notification.profiles import PROFILES
 from tests.support.waiting import TIMEOUT_SECONDS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
@@ -104,7 +105,7 @@ def test_accounts_for_every_event(temporary):
         text = process.stdout.read()
         assert process.wait(TIMEOUT_SECONDS) == 0, text
     assert "19 events in" in text
-    assert "All 19 events of 5 profiles are accounted for" in text
+    assert f"All 19 events of {len(PROFILES)} profiles are accounted for" in text
     assert re.search(r"all profiles +│ dead letter: invalid-event +│ +6 │ +0 │", text)
     assert re.search(r"all profiles +│ all places +│ +19 │", text)
     assert re.search(r"an early attempt +│ +0 │", text)

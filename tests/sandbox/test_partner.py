@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from streams.notification.profiles import PROFILES
 from streams.sandbox.inbox import Received
 from streams.sandbox.keys import make_keys
 from streams.sandbox.partner import PATHS, Partner, PartnerError
@@ -97,18 +98,20 @@ def _is_signed(keys, path, answer):
 async def test_answers_a_signed_s_to_every_profile(partner, client, keys, profile):
     """Without a script a signed request gets a signed S, and the record holds what was on the wire."""
     url = partner.notify_url(profile)
-    answer = await _tell(client, keys, url)
+    member = PROFILES[profile].order_id_member
+    body = json.dumps(json.loads(BODY) | {member: "the order"}).encode()
+    answer = await _tell(client, keys, url, body)
     assert answer.status_code == 200
     assert answer.json()["result"]["resultStatus"] == "S"
     assert _is_signed(keys, PATHS[profile], answer)
     (seen,) = partner.requests
     assert (seen.body, seen.path, seen.faults, seen.signature_valid) == (
-        BODY,
+        body,
         PATHS[profile],
         (),
         True,
     )
-    assert seen.order_id == ("pay-1" if profile == "acquirer-to-alipay-plus" else "order-1")
+    assert seen.order_id == "the order"
     assert (seen.number, seen.attempt, seen.in_flight, seen.answer) == (1, 1, 1, "S")
 
 

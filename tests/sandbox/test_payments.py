@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.fields import required_always, required_on_success
 from streams.notification.intake import PartnerTerms, Prepared, ReadEvent, prepare, read_event
 from streams.notification.profiles import PROFILES
 from streams.sandbox.client import encode
@@ -54,21 +55,34 @@ def test_covers_every_profile_outcome_reason_and_code():
         assert {reason for _, reason in mine if reason} == set(profile.reasons) | failures
 
 
-def test_ten_events_are_of_five_profiles():
+def test_a_few_events_are_of_all_profiles():
     """Profiles take turns, so even a short run meets all of them, each with a success."""
-    first = list(events(10, _random(1)))
+    first = list(events(2 * len(PROFILES), _random(1)))
     assert [event["profile"] for event in first[::2]] == list(PROFILES)
     assert [event["partnerId"] for event in first[::2]] == [PARTNERS[name] for name in PROFILES]
-    assert [event["outcome"] == "SUCCESS" for event in first] == [True, False] * 5
+    assert [event["outcome"] == "SUCCESS" for event in first] == [True, False] * len(PROFILES)
 
 
-def test_550_events_cover_every_combination():
+def test_some_hundred_events_cover_every_combination():
     """A run of some hundreds meets every profile, outcome and reason."""
+    others = sum(outcome != "SUCCESS" for _, outcome, _ in combinations())
     made = {
         (event["profile"], event["outcome"], event.get("reason"))
-        for event in events(550, _random(1))
+        for event in events(2 * others, _random(1))
     }
     assert made == set(combinations())
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_payment_has_more_or_fewer_members(name):
+    """Each profile's payments have at times all members of its sample, at times as few as its body takes."""
+    sample = PROFILES[name].sample.payment
+    made = [payment_event(name, rng=_random(seed))["payment"] for seed in range(200)]
+    sizes = {len(payment) for payment in made}
+    assert max(sizes) == len(sample)
+    required = {*required_always(PROFILES[name].body), *required_on_success(PROFILES[name].body)}
+    assert min(made, key=len).keys() >= required
+    assert all(payment.keys() >= required for payment in made)
 
 
 def test_ids_are_unique_and_the_seed_decides():

@@ -3,7 +3,17 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.fields import Amount, Datetime, Decimal, InvalidBody, Quote, Result
+from schemas.fields import (
+    Amount,
+    Body,
+    Datetime,
+    Decimal,
+    InvalidBody,
+    OnSuccess,
+    Quote,
+    Result,
+    String64,
+)
 from schemas.notify_payment import WalletPayment
 from schemas.notify_push_payment import PushPayment
 
@@ -195,9 +205,66 @@ def test_a_member_has_one_fault():
 @pytest.mark.parametrize("name", ["result", "paymentResult"])
 @pytest.mark.parametrize("value", [{"resultStatus": "S"}, "S", None])
 def test_the_result_is_not_payment_cores_to_write(name, value):
-    """Whatever its form, under either name."""
+    """Whatever its form, under the body's own name and under that of another body."""
+    members = {"paymentRequestId": "r", name: value}
     with pytest.raises(InvalidBody, match=f"{name}: the result is not payment core's"):
-        WalletPayment.read({"paymentRequestId": "r", name: value}, FAILED)
+        WalletPayment.read(members, FAILED, results=("paymentResult", "result"))
+
+
+def test_a_usual_member_may_have_the_name_of_anothers_result():
+    """What one body calls its result may be a plain member of another."""
+    body, unsent = WalletPayment.read(
+        {"paymentRequestId": "r", "customerId": "c"}, FAILED, results=("customerId",)
+    )
+    assert (body.model_dump(exclude_none=True)["customerId"], unsent) == ("c", ())
+
+
+def test_the_result_is_found_by_its_type():
+    """Whatever its name: what S requires is asked for, and the result stands under that name."""
+
+    class Refund(Body):
+        refund_id: String64
+        refund_result: Result
+        refund_time: OnSuccess[Datetime] = None
+
+    assert (Refund.result_member, Refund.result_field) == ("refundResult", "refund_result")
+    with pytest.raises(InvalidBody) as caught:
+        Refund.read({"refundId": "r"}, SUCCESS)
+    assert list(caught.value.faults) == ["refundTime"]
+    body, _ = Refund.read({"refundId": "r"}, FAILED)
+    again = body.with_result(Result.model_validate({"resultCode": "X", "resultStatus": "F"}))
+    assert again.to_bytes() == (
+        b'{"refundId":"r","refundResult":{"resultCode":"X","resultStatus":"F"}}'
+    )
+
+
+def test_a_body_without_one_clear_result_is_refused():
+    """None, two, or one below what depends on it: the class can't be made, and the message says what was expected."""
+    with pytest.raises(TypeError, match="NoResult: seen 0 members of type Result, expected one"):
+
+        class NoResult(Body):
+            refund_id: String64
+
+    with pytest.raises(TypeError, match="TwoResults: seen 2 members of type Result, expected one"):
+
+        class TwoResults(Body):
+            result: Result
+            refund_result: Result
+
+    with pytest.raises(
+        TypeError, match="TooLow: refund_time is required on success, expected it below result"
+    ):
+
+        class TooLow(Body):
+            refund_time: OnSuccess[Datetime] = None
+            result: Result
+
+    with pytest.raises(TypeError, match="Dropped: dropped_on_failure: refund_time is no member"):
+
+        class Dropped(Body):
+            dropped_on_failure = frozenset({"refund_time"})
+            result: Result
+            refund_time: OnSuccess[Datetime] = None
 
 
 def test_unknown_members_are_named_without_hiding_a_value():
