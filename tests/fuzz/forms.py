@@ -19,7 +19,8 @@ from streams.console.protection import HEADERS
 from streams.console.tokens import AccessTokens
 from streams.settings import Settings
 from tests.fuzz.mutator import PIECES, Mutator
-from tests.support.topics import NAMES, T0, Payment, Topics
+from tests.support.history import NAMES, T0
+from tests.support.topics import Payment, Topics
 from tests.unit.kit import ManualClock
 
 FORM = b"application/x-www-form-urlencoded"

@@ -1,23 +1,18 @@
 """Topics in memory, written as the worker writes them, for the console to read: records, offsets, what is settled."""
 
-import json
 from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any, Self
 
-from schemas.attempt_record import AttemptRecord
 from streams.kafka.progress import Progress
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.reader import ReadFailed
 from streams.kafka.records import Tag
 from streams.kafka.tail import Edges
-from streams.kafka.topics import TopicNames
 from streams.notification.ladder import Wait
 from streams.notification.notification import Headers
+from tests.support.history import NAMES, PARTNER, PROFILE, SOURCE, T0, HistoryBuilder
 
-T0 = 1_795_342_530_000  # 2026-11-22T10:15:30Z
-SOURCE = "final"
-NAMES = TopicNames("pn")
 TAGS: tuple[Tag, ...] = (
     (SOURCE, 0),
     (NAMES.tier(Wait.parse("1s")), 0),
@@ -104,73 +99,49 @@ class Topics:
         return dict(self.done)
 
 
-class Payment:
-    """One payment, and what the worker did about it. Times are milliseconds after T0.
+class Payment(HistoryBuilder):
+    """One payment in such topics, and what the worker did about it: each step with all that follows from it.
 
     Args:
         topics: where its records go.
         order_id: of the payment.
         partner: whom it is for.
-        at: when its event was written.
+        at: when its event was written, milliseconds after T0.
     """
+
+    body = b"{}"
+    dead_letter_body = b"CANARY-body"
+    rests: Place
 
     def __init__(
         self,
         topics: Topics,
         order_id: str,
-        partner: str = "acme",
+        partner: str = PARTNER,
         at: int = 0,
-        profile: str = "mpp-to-alipay-plus",
+        profile: str = PROFILE,
     ) -> None:
-        self.topics, self.order_id, self.partner, self.profile = topics, order_id, partner, profile
-        self.event_id = f"evt-{order_id}"
-        self.attempts = self.parks = self.replays = 0
-        self.accepted = T0 + at
-        self.run: str | None = None
-        event = {
-            "eventId": self.event_id,
-            "profile": profile,
-            "partnerId": partner,
-            "outcome": "SUCCESS",
-            "occurredAt": "2026-11-22T10:15:29+00:00",
-            "payment": {"paymentRequestId": order_id, "customerId": "CANARY-customer"},
-        }
-        self.rests = topics.write(SOURCE, order_id, json.dumps(event).encode(), (), T0 + at)
-        self.origin = self.rests.header
+        super().__init__(
+            notification_id=f"evt-{order_id}", order_id=order_id, partner=partner, profile=profile
+        )
+        self.topics, self.accepted_ms = topics, T0 + at
+        self.event(at)
 
     def attempt(
-        self, at: int, *, took: int = 40, decision: str = "retry", wait: str = "5m", **said: Any
+        self, began: int, took: int = 40, *, decision: str = "retry", wait: str = "5m", **said: Any
     ) -> Self:
         """An attempt, and what follows from it."""
-        self.attempts += 1
-        ended = T0 + at + took
-        seconds = Wait.parse(wait).seconds
-        tier = NAMES.tier(Wait.parse(wait))
-        due = ended + seconds * 1000 + 1
-        facts: dict[str, Any] = {
-            "kind": "attempt",
-            "at_ms": ended,
-            "trigger": "replay"
-            if self.replays and self.attempts == 1
-            else "event"
-            if self.attempts == 1
-            else "ladder",
-            "due_at_ms": T0 + at - 5,
-            "started_at_ms": T0 + at,
-            "ended_at_ms": ended,
-            "lateness_ms": 5,
-            "request_left": "yes",
-            "url_origin": "https://notify.example.com",
-            "decision": decision,
-        }
+        ends = (
+            {"dead_letter_reason": "rejected", "why": "refused"}
+            if decision == "dead-letter"
+            else {}
+        )
+        super().attempt(began, took, decision=decision, wait=wait, **ends | said)
+        ended = began + took
         if decision == "retry":
-            facts |= {"next_due_at_ms": due, "next_topic": tier}
-            self._said(facts | said)
-            return self._moves(tier, b"{}", (), T0 + at + took, due)
+            return self.tier(ended, ended + Wait.parse(wait).seconds * 1000 + 1, wait)
         if decision == "dead-letter":
-            self._said(facts | {"dead_letter_reason": "rejected", "why": "refused"} | said)
-            return self.letter(at + took, said.get("dead_letter_reason", "rejected"))
-        self._said(facts | said)
+            return self.dead_letter(ended, said.get("dead_letter_reason", "rejected"))
         self.topics.settle(self.rests)
         return self
 
@@ -192,84 +163,19 @@ class Payment:
 
     def parked(self, at: int, wait: str = "5m", why: str = "in-flight") -> Self:
         """Moved aside."""
-        self.parks += 1
-        tier, due = NAMES.tier(Wait.parse(wait)), T0 + at + Wait.parse(wait).seconds * 1000
-        self._said(
-            {
-                "kind": "park",
-                "at_ms": T0 + at,
-                "decision": "parked",
-                "next_due_at_ms": due,
-                "next_topic": tier,
-                "why": why,
-            }
-        )
-        return self._moves(tier, b"{}", (("last-outcome", b"parked"),), T0 + at, due)
-
-    def letter(self, at: int, reason: str, detail: str = "what was seen") -> Self:
-        """It lies on the dead-letter topic."""
-        more = (("dead-letter-reason", reason.encode()), ("dead-letter-detail", detail.encode()))
-        return self._moves(NAMES.dead_letter, b"CANARY-body", more, T0 + at, T0 + at)
+        for_ms = Wait.parse(wait).seconds * 1000
+        return self.park(at, for_ms, why, wait).tier(at, at + for_ms, wait, last_outcome="parked")
 
     def put_back(self, at: int, run: str = "r-1", *, written: bool = True) -> Self:
         """An operator put it back."""
-        letter = self.rests
-        self.replays += 1
-        self.attempts = self.parks = 0
-        self.run = run
-        self._said(
-            {"kind": "replay", "at_ms": T0 + at, "decision": "replayed", "replay_of": letter.header, "by": "alice",
-             "why": "acme is back", "next_topic": NAMES.replay, "next_due_at_ms": T0 + at}
-        )  # fmt: skip
-        if written:
-            self._moves(
-                NAMES.replay, b"{}", (("replay-of", letter.header.encode()),), T0 + at, T0 + at
-            )
-        return self
+        return self.replayed(at, self.rests.header, run, written=written)
 
-    def _said(self, facts: Mapping[str, Any]) -> None:
-        record = AttemptRecord(
-            **{
-                "notification_id": self.event_id,
-                "order_id": self.order_id,
-                "profile": self.profile,
-                "partner_id": self.partner,
-                "attempt": self.attempts,
-                "parks": self.parks,
-                "replays": self.replays,
-                "origin": self.origin,
-                "replay_run": self.run,
-                "worker": "worker-1",
-                **facts,
-            }
-        )
-        self.topics.write(NAMES.attempts, self.order_id, record.to_bytes(), (), record.at_ms)
+    def _write(self, topic: str, value: bytes, headers: Headers, at_ms: int) -> None:
+        place = self.topics.write(topic, self.order_id, value, headers, at_ms)
+        if topic != NAMES.attempts:
+            self.topics.settle(self.rests)
+            self.rests = place
 
-    def _moves(self, topic: str, value: bytes, more: Headers, at_ms: int, due_ms: int) -> Self:
-        said: dict[str, object] = {
-            "format": 1,
-            "notification-id": self.event_id,
-            "profile": self.profile,
-            "partner-id": self.partner,
-            "attempt": self.attempts,
-            "parks": self.parks,
-            "replays": self.replays,
-            "due-at-ms": due_ms,
-            "occurred-at-ms": T0 - 1000,
-            "accepted-at-ms": self.accepted,
-            "last-outcome": "read_timeout",
-            "origin": self.origin,
-            "replay-run": self.run,
-        }
-        given = dict(more)
-        headers = tuple(
-            (name, str(value).encode())
-            for name, value in said.items()
-            if value is not None and name not in given
-        )
-        before, self.rests = (
-            self.rests,
-            self.topics.write(topic, self.order_id, value, headers + more, at_ms),
-        )
-        self.topics.settle(before)
-        return self
+    def _write_event(self, value: bytes, at_ms: int) -> None:
+        self.rests = self.topics.write(SOURCE, self.order_id, value, (), at_ms)
+        self.origin = self.rests.header

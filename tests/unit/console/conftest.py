@@ -11,7 +11,8 @@ from aiohttp.test_utils import TestServer
 from streams.console.app import SERVER, Console
 from streams.console.tokens import AccessTokens
 from streams.settings import Settings
-from tests.support.topics import T0, Topics
+from tests.support.history import T0
+from tests.support.topics import Topics
 from tests.support.waiting import eventually
 from tests.unit.kit import ManualClock
 

@@ -10,7 +10,8 @@ from openapi_spec_validator import validate
 
 from streams.console.app import Console
 from streams.console.tokens import AccessTokens
-from tests.support.topics import NAMES, T0, Payment
+from tests.support.history import NAMES, T0
+from tests.support.topics import Payment
 
 LETTER = f"{NAMES.dead_letter}:0:0"
 

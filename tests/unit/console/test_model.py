@@ -7,7 +7,8 @@ from streams.console.reconcile import reconcile
 from streams.console.store import ReadModelStore
 from streams.history.facts import topic_kinds
 from streams.kafka.progress import Progress
-from tests.support.topics import NAMES, SOURCE, T0, Payment, Topics
+from tests.support.history import NAMES, SOURCE, T0
+from tests.support.topics import Payment, Topics
 
 KINDS = topic_kinds(NAMES, (SOURCE,))
 ATTEMPTS = (NAMES.attempts, 0)
@@ -239,15 +240,7 @@ async def test_a_second_copy_ends_once(tmp_path):
     pay = Payment(topics, "one").unanswered(10)
     copy = topics.write(SOURCE, "one", topics.records[SOURCE, 0][0].value, (), T0 + 5)
     origin, pay.origin = pay.origin, copy.header
-    pay._said(
-        {
-            "kind": "decision",
-            "at_ms": T0 + 6,
-            "decision": "absorbed",
-            "trigger": "event",
-            "attempt": None,
-        }
-    )
+    pay.record(kind="decision", at_ms=T0 + 6, decision="absorbed", trigger="event", attempt=None)
     topics.settle(copy)
     found = await made(topics, tmp_path)
     assert (found.accepted, found.ended, found.waiting, found.difference) == (2, 1, 1, 0)
@@ -271,7 +264,7 @@ async def test_a_number_of_any_size_stops_nothing(tmp_path):
     """JSON knows numbers that SQLite does not; such a record is kept as unreadable, and the next one is read."""
     topics = Topics()
     huge = Payment(topics, "huge")
-    huge._said({"kind": "attempt", "at_ms": T0, "decision": "delivered", "lateness_ms": 10**40})
+    huge.record(kind="attempt", at_ms=T0, decision="delivered", lateness_ms=10**40)
     Payment(topics, "next").delivered(10)
     store, _ = await read(topics, tmp_path / "model.sqlite")
     assert {row["standing"] for row in store.rows("SELECT standing FROM lives")} == {

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from streams.console.render import visible
-from tests.support.topics import NAMES, SOURCE, T0, Payment
+from tests.support.history import NAMES, SOURCE, T0
+from tests.support.topics import Payment
 from tests.support.waiting import eventually
 from tests.unit.console.conftest import caught_up
 
@@ -168,7 +169,7 @@ async def test_what_others_wrote_is_shown_and_never_run(topics, browse):
     """Hostile ids, partners and details are escaped, and what can't be seen in them is spelt out."""
     pay = Payment(topics, EVIL, EVIL)
     pay.refused(100, url_origin=EVIL)
-    pay.letter(200, EVIL, EVIL * 100)
+    pay.dead_letter(200, EVIL, EVIL * 100)
     topics.write(NAMES.attempts, None, b"\xff\xfe no record", (), T0)
     topics.write(NAMES.dead_letter, None, None, (("dead-letter-reason", b"\xff"),), T0)
     topics.write(SOURCE, None, b"[[[" * 1000, (), T0)

@@ -17,7 +17,8 @@ from streams.console.sessions import LIFE_SECONDS
 from streams.console.store import ReadModelStore
 from streams.console.tokens import AccessTokens, TokenRight, TokensError, entry_of, new_token
 from streams.operate.server_header import hide_versions
-from tests.support.topics import NAMES, Payment
+from tests.support.history import NAMES
+from tests.support.topics import Payment
 from tests.unit.console.conftest import TOKENS
 
 PAGES = [

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from streams.kafka.reader import ReadFailed
-from tests.support.topics import NAMES, Payment
+from tests.support.history import NAMES
+from tests.support.topics import Payment
 from tests.support.waiting import eventually
 
 LETTER = f"{NAMES.dead_letter}:0:0"

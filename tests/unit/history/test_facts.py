@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streams.history.facts import Fact, read_fact, topic_kinds
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.topics import TopicNames
-from tests.unit.history.tales import ORDER, T0, Tale
+from tests.support.history import ORDER, T0, HistoryBuilder
 
 KINDS = ("event", "tier", "replay", "dead-letter", "attempts")
 NAMES = ["kind", "attempt", "origin", "dead-letter-reason", "notify-url", "due-at-ms", "replay-of"]
@@ -58,16 +58,18 @@ def test_hostile_values_are_unreadable_facts(value):
 
 def test_a_fact_says_no_more_than_it_must():
     """Of a body the result, of a URL its origin, of an event its ids; nothing of the customer."""
-    tale = Tale().event(notifyUrl="https://Shop.example.com.:0443/token-in-path?secret=1")
-    tale.tier(50, 100, notify_url="http://shop.example.com:80/secret").letter(60)
-    event, tier, letter = tale.facts
+    records = HistoryBuilder().event(
+        notifyUrl="https://Shop.example.com.:0443/token-in-path?secret=1"
+    )
+    records.tier(50, 100, notify_url="http://shop.example.com:80/secret").dead_letter(60)
+    event, tier, letter = records.facts
     assert event.url_origin == "https://shop.example.com"
     assert tier.url_origin == "http://shop.example.com"
     assert (event.order_id, event.result, event.occurred_at_ms) == (ORDER, "SUCCESS", T0 - 1000)
     assert (tier.result, tier.due_at_ms) == ("S:SUCCESS", T0 + 100)
-    assert (letter.reason, letter.detail) == ("attempts-exhausted", "d")
-    assert len(letter.value_sha256) == 64
-    assert "secret" not in json.dumps([fact.to_dict() for fact in tale.facts])
+    assert (letter.reason, letter.detail) == ("attempts-exhausted", "what was seen")
+    assert len(letter.value_sha256 or "") == 64
+    assert "secret" not in json.dumps([fact.to_dict() for fact in records.facts])
 
 
 def test_the_kind_of_a_topic():

@@ -18,7 +18,7 @@ from streams.kafka.topics import TopicNames
 from streams.replay.letters import Selection, code_of, groups_of, spans_around
 from streams.replay.plan import Options, plan
 from streams.replay.put_back import Warrant, decision_record, fault_of, letter_record
-from tests.unit.history.tales import ORDER, T0, Tale
+from tests.support.history import ORDER, T0, HistoryBuilder
 
 DAY = 86_400_000
 NAMES = TopicNames("pn")
@@ -28,8 +28,8 @@ CHECK_URL = partial(check_notify_url, allow_http=False)
 
 def dead(**headers):
     """Return a tale that ended as a dead letter, and that letter."""
-    tale = Tale().attempt(20, decision="dead-letter", failure="read_timeout")
-    tale.letter(70, **headers)
+    tale = HistoryBuilder().attempt(20, decision="dead-letter", failure="read_timeout")
+    tale.dead_letter(70, **headers)
     return tale, tale.facts[-1]
 
 
@@ -60,10 +60,10 @@ def test_a_dead_letter_is_put_back_once():
 def test_what_is_left_where_it_is():
     """Delivered since, put back too often, contradicting, cut off, unreadable, unknown partner, forgotten."""
     tale, letter = dead()
-    told = Tale("final/9/9", "evt-2", 100).attempt(5000, decision="delivered")
+    told = HistoryBuilder("final/9/9", "evt-2", 100).attempt(5000, decision="delivered")
     tale.facts += told.facts
     assert judge((tale, letter)) == "delivered since"
-    earlier = Tale("final/9/9", "evt-2", 100).attempt(-2 * 60_000, decision="delivered")
+    earlier = HistoryBuilder("final/9/9", "evt-2", 100).attempt(-2 * 60_000, decision="delivered")
     tale, letter = dead()
     tale.facts += earlier.facts
     assert judge((tale, letter)) == "put back"
@@ -82,7 +82,7 @@ def test_what_is_left_where_it_is():
 def test_one_letter_of_an_order_is_put_back():
     """The youngest: two of one order would tell the partner twice, perhaps two things."""
     tale, older = dead()
-    younger = Tale("final/3/50", "evt-2", 100).letter(9000).facts[-1]
+    younger = HistoryBuilder("final/3/50", "evt-2", 100).dead_letter(9000).facts[-1]
     made = plan([younger, older], tale.facts, Options(), T0 + 10_000)
     assert [letter.notification_id for letter in made.selected] == ["evt-2"]
     assert [skipped.kind for skipped in made.skipped] == ["another of its order"]

@@ -17,14 +17,14 @@ from streams.partners import Partner
 from streams.replay.put_back import CannotPutBack, Warrant
 from streams.replay.rebuild import Rebuild
 from streams.replay.resend import records_to_resend
-from tests.unit.history.tales import Tale
+from tests.support.history import HistoryBuilder
 from tests.unit.kit import NOW_MS, event
 from tests.unit.replay.letters import ORDER, ORIGIN
 from tests.unit.replay.test_run import MemoryReader
 
 NAMES = TopicNames("pn")
 WARRANT = Warrant("r-1", "bob", "they lost it")
-TOLD = Tale(ORIGIN).attempt(20, decision="delivered", result_status="S")
+TOLD = HistoryBuilder(ORIGIN).attempt(20, decision="delivered", result_status="S")
 EVENT = RawRecord(*Place.parse(ORIGIN), b"any", event(), (("x", b"1"),), NOW_MS)
 
 
@@ -61,8 +61,8 @@ async def test_it_goes_back_as_its_event_has_it():
 @pytest.mark.parametrize(
     ("tale", "events", "why"),
     [
-        (Tale(ORIGIN).attempt(20), (EVENT,), "it is under way"),
-        (Tale(ORIGIN).letter(20), (EVENT,), "dead-letters replay"),
+        (HistoryBuilder(ORIGIN).attempt(20), (EVENT,), "it is under way"),
+        (HistoryBuilder(ORIGIN).dead_letter(20), (EVENT,), "dead-letters replay"),
         (TOLD, (), "is not there any more"),
         (TOLD, (replace(EVENT, value=event(eventId="evt-2")),), "is another one"),
     ],
