@@ -3,8 +3,7 @@
 Attribute names are the wire names.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import to_json
@@ -87,12 +86,55 @@ class AttemptRecord(BaseModel):
         return _ADAPTER.dump_json(self, exclude_none=True)
 
 
-def render(members: Mapping[str, object]) -> bytes:
-    """Render the members of a record, without those that are None, to the bytes that `AttemptRecord` reads.
+class AttemptReport(TypedDict, total=False):
+    """The members of an `AttemptRecord` while it is being made; None stands for absent, as a missing member does.
 
-    For a program that vouches for every member: it takes a tenth of the time of building and dumping the model.
+    A plain dictionary, since a worker makes one for every record: the model takes ten times as long.
     """
-    known = {name: value for name, value in members.items() if value is not None}
+
+    kind: Literal["attempt", "decision", "park", "replay"]
+    at_ms: int
+    notification_id: str | None
+    order_id: str | None
+    profile: str | None
+    partner_id: str | None
+    url_origin: str | None
+    attempt: int | None
+    parks: int | None
+    replays: int | None
+    trigger: Trigger | None
+    replay_run: str | None
+    replay_of: str | None
+    sent_result_status: Literal["S", "F"] | None
+    sent_result_code: str | None
+    due_at_ms: int | None
+    started_at_ms: int | None
+    ended_at_ms: int | None
+    lateness_ms: int | None
+    request_left: Literal["no", "perhaps", "yes"] | None
+    http_status: int | None
+    failure: str | None
+    failure_detail: str | None
+    result_status: Literal["S", "F", "U"] | None
+    result_code: str | None
+    outcome: str | None
+    decision: Literal["delivered", "retry", "dead-letter", "parked", "replayed", "absorbed"] | None
+    dead_letter_reason: str | None
+    next_due_at_ms: int | None
+    next_topic: str | None
+    near_names: list[str] | None
+    origin: str | None
+    worker: str | None
+    by: str | None
+    why: str | None
+
+
+def render(report: AttemptReport) -> bytes:
+    """Render a report to the bytes that `AttemptRecord` reads, without the members that are None.
+
+    For a program that vouches for every member.
+    """
+    known = {name: value for name, value in report.items() if value is not None}
     return to_json({"v": 1, **known})
 
 

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from streams.arrival import DUE_TOLERANCE_MS, REPLAY, SOURCE, Arrival
 from streams.clock import Clock
 from streams.kafka.app import Group
 from streams.kafka.lanes import LaneLimits, Route
@@ -10,6 +9,8 @@ from streams.kafka.records import InRecord, due_at_ms
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
 from streams.settings import Settings
+from streams.worker.handle import RecordHandler
+from streams.worker.receive import DUE_TOLERANCE_MS, REPLAY, SOURCE
 
 STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
 """Names of all stages, as metrics have them."""
@@ -26,7 +27,9 @@ _TIER_FETCH_BYTES = 64 * 1024
 _TIER_PAUSE_SECONDS = 0.1  # between fetches: no wait is shorter than 1 s, times the scale
 
 
-def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNames) -> list[Group]:
+def groups_of(
+    settings: Settings, handler: RecordHandler, clock: Clock, names: TopicNames
+) -> list[Group]:
     """Return the consumer groups of the role, with the routes of their topics."""
     groups = []
     window = _AT_ONCE * settings.max_in_flight
@@ -37,10 +40,10 @@ def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNa
             remembered=_SOURCE_MEMORY,
         )
         routes = {
-            topic: Route(SOURCE, arrival.on_event, _at_once, limits)
+            topic: Route(SOURCE, handler.event, _at_once, limits)
             for topic in settings.source_topics
         }
-        routes[names.replay] = Route(REPLAY, arrival.on_replay, _at_once, limits)
+        routes[names.replay] = Route(REPLAY, handler.replay, _at_once, limits)
         sources = frozenset(settings.source_topics)
         groups.append(
             Group(settings.group_id, routes, window, _SOURCE_FETCH_BYTES, sources=sources)
@@ -54,7 +57,7 @@ def groups_of(settings: Settings, arrival: Arrival, clock: Clock, names: TopicNa
         routes = {
             names.tier(wait): Route(
                 wait.label,
-                partial(arrival.on_tier, wait=wait),
+                partial(handler.retry, wait=wait),
                 partial(_tier_due, clock, wait.seconds),
                 limits,
             )

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from streams.admission.admission import Admission
-from streams.arrival import Arrival
 from streams.call.egress import guard_of
 from streams.call.https import Caller
 from streams.clock import Clock
@@ -36,8 +35,13 @@ from streams.operate.web import WebPort
 from streams.partners import Partner, PartnersFile, Rejected, Reloaded
 from streams.routes import STAGES, groups_of
 from streams.settings import Settings
-from streams.settle import Settling
-from streams.stage import LONGEST_PARK_SECONDS, Policy, Stage
+from streams.worker.deliver import Delivery
+from streams.worker.handle import RecordHandler
+from streams.worker.observe import Observer
+from streams.worker.policy import LONGEST_PARK_SECONDS, Policy
+from streams.worker.receive import Receiver
+from streams.worker.settle import Settler
+from streams.worker.settlement import Settlements
 
 if TYPE_CHECKING:  # OpenTelemetry comes with an extra
     from streams.operate.tracing import Tracing
@@ -120,24 +124,27 @@ class Runtime:
             self.metrics, self.health, Sample(settings.log_sample) if settings.log_sample else None
         )
         counting.partners(self.partners.current.values(), clock.now_seconds())
-        settling = Settling(self._producer, names, clock, counting, socket.gethostname())
-        stage = Stage(
+        settlements = Settlements(names, clock.now_ms, socket.gethostname())
+        policy = Policy(
+            parking=tuple(wait for wait in TIERS if wait.seconds <= LONGEST_PARK_SECONDS),
+            scale=settings.ladder_scale,
+            give_up_after_ms=int(settings.give_up_after * 1000),
+            jitter=random.SystemRandom().random,
+        )
+        observer = Observer(clock, counting, self._tracing)
+        delivery = Delivery(
             clock=clock,
             partner_of=self._partner_of,
             caller=self._caller,
             admission=self._admission,
-            settling=settling,
-            counting=counting,
-            policy=Policy(
-                parking=tuple(wait for wait in TIERS if wait.seconds <= LONGEST_PARK_SECONDS),
-                scale=settings.ladder_scale,
-                give_up_after_ms=int(settings.give_up_after * 1000),
-                jitter=random.SystemRandom().random,
-            ),
-            tracing=self._tracing,
+            settlements=settlements,
+            policy=policy,
+            observer=observer,
         )
-        arrival = Arrival(clock, self._partner_of, stage, settling, counting, settings.allow_http)
-        groups = groups_of(settings, arrival, clock, names)
+        receiver = Receiver(clock, self._partner_of, settlements, policy, settings.allow_http)
+        settler = Settler(self._producer, names.attempts, clock.now_seconds)
+        handler = RecordHandler(receiver, delivery, settler, observer)
+        groups = groups_of(settings, handler, clock, names)
         self.metrics.declare(GROUP, (group.group_id for group in groups))
         written = (names.attempts, names.dead_letter, *(names.tier(wait) for wait in TIERS))
         self.metrics.declare(TOPIC, (*written, names.replay, *settings.source_topics))

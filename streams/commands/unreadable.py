@@ -21,12 +21,10 @@ from streams.kafka.reader import RecordReader
 from streams.kafka.topics import TopicNames
 from streams.notification.decision import DeadLetter, DeadLetterReason
 from streams.notification.profiles import TIERS
-from streams.operate.counting import Counting
-from streams.operate.health import Health
-from streams.operate.metrics import Metrics
 from streams.replay.put_back import Warrant
 from streams.settings import Settings
-from streams.settle import Settling
+from streams.worker.settle import Settler
+from streams.worker.settlement import Settlements
 
 unreadable_app = typer.Typer(
     help="A batch that can't be read: look at it, keep its bytes, let the workers pass.",
@@ -185,33 +183,29 @@ async def _pass(
 ) -> None:
     connection, clock = connection_of(settings), Clock()
     producer = RecordProducer(connection, f"{group}-unreadable", lambda _: None)
-    settling = Settling(
-        producer,
-        TopicNames(settings.topic_prefix),
-        clock,
-        Counting(Metrics(""), Health()),
-        socket.gethostname(),
-    )
     place = batch.place
     detail = (
         f"offsets {place.offset} to {behind - 1} can't be read: {batch.fault}; passed over by"
         f" {warrant.by}, run {warrant.run}: {warrant.why}"
     )
+    names, worker = TopicNames(settings.topic_prefix), socket.gethostname()
+    settlement = Settlements(names, clock.now_ms, worker).of_dead_letter(
+        None,
+        batch.raw or None,
+        (("kind", b"batch"), ("origin", place.header.encode())),
+        DeadLetter(DeadLetterReason.INVALID_EVENT, detail),
+        {
+            "kind": "decision",
+            "at_ms": clock.now_ms(),
+            "origin": place.header,
+            "worker": worker,
+            "by": warrant.by,
+        },
+    )
+    settler = Settler(producer, names.attempts, clock.now_seconds)
     try:
         async with StoppedGroup(connection, group, place) as stopped:
-            await settling.write_letter(  # before its effect
-                None,
-                batch.raw or None,
-                (("kind", b"batch"), ("origin", place.header.encode())),
-                DeadLetter(DeadLetterReason.INVALID_EVENT, detail),
-                {
-                    "kind": "decision",
-                    "at_ms": clock.now_ms(),
-                    "origin": place.header,
-                    "worker": settling.worker,
-                    "by": warrant.by,
-                },
-            )
+            await settler.settle(settlement)  # before its effect
             await stopped.move(behind)
     finally:
         await producer.stop()

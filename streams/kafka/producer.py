@@ -23,12 +23,9 @@ from aiokafka.errors import (
 
 from streams.kafka.connection import Connection
 from streams.kafka.raw_names import has_raw_name, send_with_raw_names
-from streams.kafka.records import OutRecord
+from streams.kafka.records import MAX_RECORD_BYTES, OutRecord, too_large
 
 log = logging.getLogger(__name__)
-
-MAX_RECORD_BYTES = 1_000_000
-"""The largest record we write: Kafka's default `max.message.bytes` (1,048,588) less room for the batch."""
 
 _LINGER_MS = 20
 """The shortest time between two requests: nobody but a commit waits for it, and a batch costs more than its records."""
@@ -131,7 +128,7 @@ class RecordProducer:
             try:
                 pending.append((index, await _send(producer, record)))
             except MessageSizeTooLargeError as error:
-                raise RecordTooLarge(_too_large(record)) from error
+                raise RecordTooLarge(too_large(record)) from error
             except KafkaError as error:
                 self._failed(record, error)
                 failed.append(index)
@@ -140,7 +137,7 @@ class RecordProducer:
                 # Shielded: a cancelled waiter must not take the record out of a batch that others share.
                 stored = await asyncio.shield(future)
             except MessageSizeTooLargeError as error:
-                raise RecordTooLarge(_too_large(records[index])) from error
+                raise RecordTooLarge(too_large(records[index])) from error
             except KafkaError as error:
                 self._failed(records[index], error)
                 failed.append(index)
@@ -218,10 +215,3 @@ async def _send(producer: AIOKafkaProducer, record: OutRecord) -> asyncio.Future
 def _is_dead(producer: AIOKafkaProducer) -> bool:
     task = producer._sender.sender_task  # noqa: SLF001  # aiokafka has no public word for it
     return task is None or task.done()
-
-
-def _too_large(record: OutRecord) -> str:
-    return (
-        f"a record of about {record.size_bytes} bytes for {record.topic} is over the broker's limit"
-        " (max.message.bytes of the topic)"
-    )

@@ -17,6 +17,9 @@ REPLAY_RUN_LENGTH = 64
 MAX_DIGITS = 15
 """Of a number in a header: milliseconds up to the year 33658; keeps int() cheap on hostile input."""
 
+MAX_RECORD_BYTES = 1_000_000
+"""The largest record we write: Kafka's default `max.message.bytes` (1,048,588) less room for the batch."""
+
 Tag = tuple[str, int]
 """A topic and a partition of it."""
 
@@ -52,6 +55,14 @@ class OutRecord:
         """Its size in a batch, from above: key, value, headers and the most that their lengths can take."""
         size = 32 + len(self.key or b"") + len(self.value or b"")
         return size + sum(header_size(header) + 10 for header in self.headers)
+
+
+def too_large(record: OutRecord) -> str:
+    """Say that the broker will not take a record for its size."""
+    return (
+        f"a record of about {record.size_bytes} bytes for {record.topic} is over the broker's limit"
+        " (max.message.bytes of the topic)"
+    )
 
 
 _OUR_HEADERS = (

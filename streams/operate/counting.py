@@ -211,9 +211,9 @@ class Counting:
         if self.sample is not None and self.sample.takes(notification.notification_id):
             log.info("ended: %s", outcome, extra=facts(notification, decision=outcome))
 
-    def dead_letter(self, reason: DeadLetterReason) -> None:
+    def dead_letter(self, reason: str) -> None:
         """Count a record on the dead-letter topic."""
-        self.metrics.dead_letters.labels(reason.value).inc()
+        self.metrics.dead_letters.labels(reason).inc()
 
     def settled(self, tier: str, now_seconds: float) -> None:
         """Note that a stage moved on."""

@@ -90,6 +90,11 @@ class TracedAttempt:
         span.set_status(StatusCode.OK if good else StatusCode.ERROR)
         span.end(call.ended_at_ms * _NS)
 
+    def abort(self, now_ms: int) -> None:
+        """End the span of an attempt that was broken off: nobody knows what came back."""
+        self._span.set_status(StatusCode.ERROR, "broken off")
+        self._span.end(now_ms * _NS)
+
 
 def parent_of(notification: Notification) -> SpanContext:
     """Return the context of the event: the one that it came with, or one that follows from its id."""

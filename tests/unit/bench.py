@@ -2,10 +2,9 @@
 
 import json
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streams.admission.admission import Admission
-from streams.arrival import Arrival
 from streams.call.https import Call, Caller
 from streams.kafka.memory import SettledMemory
 from streams.kafka.records import InRecord, OutRecord
@@ -18,9 +17,17 @@ from streams.operate.counting import Counting
 from streams.operate.health import Health
 from streams.operate.metrics import Metrics
 from streams.partners import Partner
-from streams.settle import Settling
-from streams.stage import LONGEST_PARK_SECONDS, Policy, Stage
+from streams.worker.deliver import Delivery
+from streams.worker.handle import RecordHandler
+from streams.worker.observe import Observer
+from streams.worker.policy import LONGEST_PARK_SECONDS, Policy
+from streams.worker.receive import Receiver
+from streams.worker.settle import Settler
+from streams.worker.settlement import Settlements
 from tests.unit.kit import ManualClock, MemoryBroker, MemoryRecordProducer
+
+if TYPE_CHECKING:
+    from streams.operate.tracing import Tracing
 
 ACKNOWLEDGED = Answered(Status.SUCCESS, "SUCCESS")
 UNKNOWN = Answered(Status.UNKNOWN, "UNKNOWN_EXCEPTION")
@@ -110,7 +117,13 @@ def partner(partner_id="partner-1", **changes) -> Partner:
 class Bench:
     """A stage with everything real but the network, the brokers and the clock."""
 
-    def __init__(self, *outcomes: Outcome, scale: float = 1.0, give_up_after_h: float = 72) -> None:
+    def __init__(
+        self,
+        *outcomes: Outcome,
+        scale: float = 1.0,
+        give_up_after_h: float = 72,
+        tracing: "Tracing | None" = None,
+    ) -> None:
         self.clock = ManualClock()
         self.broker = MemoryBroker()
         self.producer = MemoryRecordProducer(self.broker)
@@ -121,43 +134,42 @@ class Bench:
         self.names = TopicNames("pn")
         self.partners = {name: partner(name) for name in (f"partner-{n}" for n in range(9))}
         self.admission = Admission(512, self.clock.now_seconds)
-        self.settling = Settling(self.producer, self.names, self.clock, self.counting, "worker-1")
-        self.stage = Stage(
+        self.settlements = Settlements(self.names, self.clock.now_ms, "worker-1")
+        self.settler = Settler(self.producer, self.names.attempts, self.clock.now_seconds)
+        self.policy = Policy(
+            parking=tuple(wait for wait in TIERS if wait.seconds <= LONGEST_PARK_SECONDS),
+            scale=scale,
+            give_up_after_ms=int(give_up_after_h * 3_600_000),
+            jitter=lambda: 0.5,
+        )
+        self.observer = Observer(self.clock, self.counting, tracing)
+        self.delivery = Delivery(
             clock=self.clock,
             partner_of=self.partners.get,
             caller=self.caller,
             admission=self.admission,
-            settling=self.settling,
-            counting=self.counting,
-            policy=Policy(
-                parking=tuple(wait for wait in TIERS if wait.seconds <= LONGEST_PARK_SECONDS),
-                scale=scale,
-                give_up_after_ms=int(give_up_after_h * 3_600_000),
-                jitter=lambda: 0.5,
-            ),
+            settlements=self.settlements,
+            policy=self.policy,
+            observer=self.observer,
+        )
+        self.receiver = Receiver(
+            self.clock, self.partners.get, self.settlements, self.policy, allow_http=False
         )
         self.memory = SettledMemory(self.clock.now_ms, 1000)
-        self.arrival = Arrival(
-            self.clock,
-            self.partners.get,
-            self.stage,
-            self.settling,
-            self.counting,
-            allow_http=False,
-        )
+        self.handler = RecordHandler(self.receiver, self.delivery, self.settler, self.observer)
 
     async def event(self, record: InRecord) -> None:
         """Let a record of a source topic arrive."""
-        await self.arrival.on_event(record, self.memory)
+        await self.handler.event(record, self.memory)
 
     async def replay(self, record: InRecord) -> None:
         """Let a record of the replay topic arrive."""
-        await self.arrival.on_replay(record, self.memory)
+        await self.handler.replay(record, self.memory)
 
     async def tier(self, record: InRecord) -> None:
         """Let a due record of a tier arrive."""
         wait = Wait.parse(record.topic.rsplit("-", 1)[1])
-        await self.arrival.on_tier(record, self.memory, wait=wait)
+        await self.handler.retry(record, self.memory, wait=wait)
 
     @property
     def journal(self) -> list[dict[str, Any]]:

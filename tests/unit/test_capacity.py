@@ -14,7 +14,7 @@ from streams.commands.capacity import size
 from streams.kafka.records import header_size, notification_headers
 from streams.notification.notification import Notification
 from streams.notification.profiles import PROFILES, TIERS
-from streams.stage import LONGEST_PARK_SECONDS
+from streams.worker.policy import LONGEST_PARK_SECONDS
 
 MPP = PROFILES["mpp-to-alipay-plus"]
 SHORT = PROFILES["alipay-to-merchant"]

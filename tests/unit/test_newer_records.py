@@ -7,7 +7,7 @@ import pytest
 from schemas.attempt_record import AttemptRecord
 from streams.kafka.memory import SettledMemory
 from streams.notification.profiles import TIERS
-from streams.stage import LONGEST_PARK_SECONDS
+from streams.worker.policy import LONGEST_PARK_SECONDS
 from tests.unit.bench import UNKNOWN, Bench
 from tests.unit.kit import event, headers_of, read, read_back
 

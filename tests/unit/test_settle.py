@@ -8,14 +8,14 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError, NotLeaderForPartitionError
 
 from schemas.attempt_record import AttemptRecord
-from streams.kafka.producer import MAX_RECORD_BYTES
-from streams.kafka.records import notification_record
-from streams.notification.decision import DeadLetter, DeadLetterReason
+from streams.kafka.records import MAX_RECORD_BYTES, notification_record
+from streams.notification.decision import DeadLetter, DeadLetterReason, RetryAfter
 from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Status
 from streams.notification.profiles import PROFILES
-from streams.oversized import fits
+from streams.worker.oversized import fits
+from streams.worker.settlement import Park
 from tests.unit.bench import UNKNOWN, Bench
 from tests.unit.kit import NOW_MS, event, headers_of, read, read_back
 
@@ -106,12 +106,14 @@ async def test_the_largest_notification_that_fits_can_be_settled_in_every_way(be
         last_outcome="x" * 128,
         traceparent=None,
     )
-    journal = bench.settling.journal(tried, "ladder")
-    await bench.settling.retry(tried, Wait.parse("6h"), journal)
-    await bench.settling.park(tried, Wait.parse("15m"), NOW_MS, "ladder", "paused")
-    await bench.settling.dead_letter(
-        tried, DeadLetter(DeadLetterReason.REJECTED, "支" * 3000), journal
-    )
+    for decision in (
+        RetryAfter(Wait.parse("6h")),
+        Park(Wait.parse("15m"), "paused"),
+        DeadLetter(DeadLetterReason.REJECTED, "支" * 3000),
+    ):
+        settlement = bench.settlements.of_notification(tried, "ladder", decision, NOW_MS)
+        settled = await bench.settler.settle(settlement)
+        assert settled.settlement is settlement
     (letter,) = bench.letters
     assert letter.value == largest.body
     assert headers_of(letter)["dead-letter-reason"] == "rejected"

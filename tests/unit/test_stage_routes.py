@@ -12,7 +12,7 @@ from tests.unit.kit import NOW_MS, event, headers_of, read, read_back
 def groups(bench=None, **members):
     bench = bench or Bench()
     settings = Settings(partners_file="p", topic_prefix="pn", **members)
-    return groups_of(settings, bench.arrival, bench.clock, bench.names)
+    return groups_of(settings, bench.handler, bench.clock, bench.names)
 
 
 def test_the_groups_of_each_role():

@@ -48,9 +48,9 @@ def stream(configured):
 
 def test_a_line_is_in_utc_and_names_its_place(stream):
     """One line a message."""
-    logging.getLogger("streams.settle").warning("dead letter %s", "rejected")
+    logging.getLogger("streams.worker.observe").warning("dead letter %s", "rejected")
     assert re.fullmatch(
-        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z WARNING streams\.settle: dead letter rejected\n",
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z WARNING streams\.worker\.observe: dead letter rejected\n",
         stream.getvalue(),
     )
 
@@ -65,14 +65,14 @@ def test_times_are_utc():
 def test_a_line_of_json_names_the_notification(configured):
     """Its ids, its partner, the attempt and what was decided, each a member of its own."""
     written = configured(style="json")
-    logging.getLogger("streams.settle").warning(
+    logging.getLogger("streams.worker.observe").warning(
         "dead letter %s", "rejected", extra=facts(notification(attempt=3), decision="rejected")
     )
     line = json.loads(written.getvalue())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     assert line == {
         "level": "warning",
-        "logger": "streams.settle",
+        "logger": "streams.worker.observe",
         "message": "dead letter rejected",
         "notification_id": "evt-0",
         "order_id": "order-0",
@@ -128,7 +128,7 @@ def test_an_exception_of_the_system_speaks(stream):
 @pytest.mark.parametrize(
     ("name", "level"),
     [
-        ("streams.settle", logging.INFO),
+        ("streams.worker.observe", logging.INFO),
         ("streams.kafka.app", logging.WARNING),
         ("aiokafka.consumer.fetcher", logging.WARNING),
         ("aiokafka.consumer.group_coordinator", logging.CRITICAL),
@@ -151,7 +151,7 @@ def test_libraries_are_quiet_before_a_message_is_made(stream, name, level):
 def test_the_level_is_a_setting(configured, level, ours, theirs):
     """Of our own messages; a library never says more than warnings."""
     configured(level=level)
-    assert logging.getLogger("streams.settle").getEffectiveLevel() == ours
+    assert logging.getLogger("streams.worker.observe").getEffectiveLevel() == ours
     assert logging.getLogger("aiokafka.client").getEffectiveLevel() == theirs
 
 
@@ -192,12 +192,12 @@ def test_a_sample_is_a_share_and_the_same_everywhere():
     assert all(Sample(1.0).takes(f"evt-{number}") for number in range(1000))
 
 
-FORGERY = "evt\n2026-11-22 10:15:30.250Z ERROR streams.settle: forged\r\x1b[2J\x9b31m\u202eabc\u2066\x00\u2028"
+FORGERY = "evt\n2026-11-22 10:15:30.250Z ERROR streams.worker.observe: forged\r\x1b[2J\x9b31m\u202eabc\u2066\x00\u2028"
 
 
 def test_no_value_forges_a_line_or_steers_a_terminal(stream):
     """Line breaks, escape sequences and bidirectional marks are spelt out, in messages and in what errors say."""
-    ours = logging.getLogger("streams.settle")
+    ours = logging.getLogger("streams.worker.observe")
     ours.warning("dead letter %s", FORGERY)
     ours.warning(FORGERY)
     ours.error("failed: %s", FORGERY, exc_info=OSError(2, FORGERY))

@@ -175,7 +175,7 @@ def test_ten_thousand_payments_to_a_thousand_destinations_stay_within_the_bound(
                 about.partner_id,
             )
         )
-        counting.dead_letter(DeadLetterReason.INVALID_EVENT)
+        counting.dead_letter(DeadLetterReason.INVALID_EVENT.value)
         counting.absorbed("source")
         counting.settled("source", float(number))
         counting.clock_offset(number / 1e6)

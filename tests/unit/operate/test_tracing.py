@@ -3,7 +3,6 @@
 import gzip
 import importlib.util
 import re
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -43,9 +42,7 @@ def tracing(spans):
 
 async def test_waits_and_attempts_are_in_the_events_trace(tracing, spans):
     """The retry carries the event's own context, and each request names its attempt's span."""
-    bench = Bench(UNKNOWN, SUCCESS)
-    bench.stage = replace(bench.stage, tracing=tracing)
-    bench.arrival = replace(bench.arrival, stage=bench.stage)
+    bench = Bench(UNKNOWN, SUCCESS, tracing=tracing)
     headers = [("traceparent", EVENTS.encode())]
     await bench.event(read("source", event(partnerId="partner-1"), headers=headers))
     (waiting,) = bench.moved

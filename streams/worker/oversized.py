@@ -1,9 +1,12 @@
-"""What is too large to be written again: told before it is tried, and cut to what can be kept."""
+"""What is too large to be written again: told before it is tried, and cut to what can be kept.
+
+Pure: knows the form of our records.
+"""
 
 import hashlib
 
-from streams.kafka.producer import MAX_RECORD_BYTES
 from streams.kafka.records import (
+    MAX_RECORD_BYTES,
     RESERVED_HEADERS,
     OutRecord,
     dead_letter_headers,
@@ -11,7 +14,7 @@ from streams.kafka.records import (
     notification_record,
 )
 from streams.notification.decision import DeadLetter, DeadLetterReason
-from streams.notification.notification import Headers, Notification
+from streams.notification.notification import Notification
 
 OVERSIZED_KEPT_BYTES = 65_536
 _HEADER_ROOM_BYTES = (
@@ -29,20 +32,23 @@ def fits(notification: Notification) -> bool:
     return notification_record("", notification).size_bytes <= MAX_RECORD_BYTES - _HEADER_ROOM_BYTES
 
 
-def cut_letter(
-    topic: str, key: bytes | None, value: bytes | None, headers: Headers, letter: DeadLetter
-) -> tuple[OutRecord, DeadLetter]:
-    """Return the dead letter of a record that is too large: the first 64 KiB, and what the whole was."""
-    whole = value or b""
-    digest = hashlib.sha256(whole).hexdigest()
-    detail = f"{letter.detail}; the whole value has {len(whole)} bytes and SHA-256 {digest}"
+def cut_dead_letter(whole: OutRecord, dead_letter: DeadLetter) -> tuple[OutRecord, DeadLetter]:
+    """Return what is kept of a dead letter that is too large: the first 64 KiB, and what the whole was.
+
+    Args:
+        whole: the record; its last two headers say why it is a dead letter.
+        dead_letter: the same why.
+    """
+    value, key = whole.value or b"", whole.key
+    digest = hashlib.sha256(value).hexdigest()
+    detail = f"{dead_letter.detail}; the whole value has {len(value)} bytes and SHA-256 {digest}"
     # Headers can be what is too large: ours are short and come first, the origin before all.
-    short = [header for header in headers if header_size(header) <= _KEPT_HEADER_BYTES]
+    short = [header for header in whole.headers[:-2] if header_size(header) <= _KEPT_HEADER_BYTES]
     short.sort(key=lambda header: (header[0] != "origin", header[0] not in RESERVED_HEADERS))
     kept = tuple(short[:_KEPT_HEADERS])
-    kept += (("value-sha256", digest.encode()), ("value-length", str(len(whole)).encode()))
+    kept += (("value-sha256", digest.encode()), ("value-length", str(len(value)).encode()))
     kept += dead_letter_headers(DeadLetterReason.OVERSIZED, detail)
     key = key if key is None or len(key) <= _KEPT_HEADER_BYTES else None
-    return OutRecord(topic, key, whole[:OVERSIZED_KEPT_BYTES], kept), DeadLetter(
+    return OutRecord(whole.topic, key, value[:OVERSIZED_KEPT_BYTES], kept), DeadLetter(
         DeadLetterReason.OVERSIZED, detail
     )

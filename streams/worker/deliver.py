@@ -1,0 +1,156 @@
+"""Deliver: a due notification is admitted and attempted once; what follows is returned as a settlement.
+
+Waits for its destination's room and for the partner's answer, for nothing else. Knows the partners file in force, the
+admission of calls and the HTTP client; no producer, no metric.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from schemas.attempt_record import Trigger
+from streams.admission.admission import Admission, Denied
+from streams.admission.queue import Permit
+from streams.call.https import Call, Caller
+from streams.clock import Clock, due_at_ms
+from streams.notification.decision import (
+    DeadLetter,
+    DeadLetterReason,
+    RetryAfter,
+    decide,
+    out_of_attempts,
+)
+from streams.notification.notification import Notification
+from streams.notification.outcome import Blocked
+from streams.partners import Partner
+from streams.worker.observe import Observer
+from streams.worker.oversized import fits
+from streams.worker.policy import Policy
+from streams.worker.settlement import Park, Settlement, Settlements
+
+_UNKNOWN_PARTNER = DeadLetter(
+    DeadLetterReason.UNKNOWN_PARTNER, "the partners file no longer has this partner"
+)
+_NO_URL = DeadLetter(
+    DeadLetterReason.INVALID_EVENT, "neither the record nor the partner names a notify URL"
+)
+_NOT_LISTED = DeadLetter(DeadLetterReason.INVALID_EVENT, "the partner no longer lists this profile")
+_TOO_LARGE = DeadLetter(DeadLetterReason.OVERSIZED, "too large to be kept for a retry")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Delivers notifications.
+
+    Attributes:
+        clock: the worker's.
+        partner_of: the partners file in force, by partner id.
+        caller: makes the HTTPS calls.
+        admission: gives permits to call.
+        settlements: makes settlements.
+        policy: settings.
+        observer: brackets each attempt with a span, whose id the partner is given.
+    """
+
+    clock: Clock
+    partner_of: Callable[[str], Partner | None]
+    caller: Caller
+    admission: Admission
+    settlements: Settlements
+    policy: Policy
+    observer: Observer
+
+    async def deliver(self, notification: Notification, trigger: Trigger) -> Settlement:
+        """Make one attempt to deliver a due notification, or decide what becomes of it without one.
+
+        Args:
+            notification: as it was received.
+            trigger: what made it due.
+        """
+        partner = self.partner_of(notification.partner_id)
+        if partner is None:
+            return self._without_attempt(notification, trigger, _UNKNOWN_PARTNER)
+        url = notification.notify_url or partner.terms.notify_url
+        if url is None:
+            return self._without_attempt(notification, trigger, _NO_URL)
+        if end := self._end(notification, partner):
+            return self._without_attempt(notification, trigger, end)
+        if partner.paused:
+            return self._park(notification, trigger, Denied("paused", 0.0, escalate=True))
+        permit = await self.admission.admit(partner, url, retry=notification.attempt > 0)
+        if isinstance(permit, Denied):
+            return self._park(notification, trigger, permit)
+        call = await self._attempt(notification, partner, url, permit)
+        return self._conclude(notification, trigger, call)
+
+    def _end(self, notification: Notification, partner: Partner) -> DeadLetter | None:
+        if notification.profile.name not in partner.terms.profiles:
+            return _NOT_LISTED
+        if exhausted := out_of_attempts(notification.attempt, notification.profile):
+            return exhausted
+        if not fits(notification):
+            return _TOO_LARGE
+        return self.policy.expired(notification.accepted_at_ms, self.clock.now_ms())
+
+    def _without_attempt(
+        self, notification: Notification, trigger: Trigger, decision: DeadLetter
+    ) -> Settlement:
+        return self.settlements.of_notification(
+            notification, trigger, decision, notification.due_at_ms
+        )
+
+    def _park(self, notification: Notification, trigger: Trigger, denied: Denied) -> Settlement:
+        """Move it aside without an attempt, until its destination expects room.
+
+        Where that is known, it is due exactly then, on the next longer tier: rounded up, whole bursts would come back
+        together and miss their slots. Where nobody knows, it waits for the tier's whole wait, and longer at each
+        further park.
+        """
+        parking, scale = self.policy.parking, self.policy.scale
+        needed = denied.expected_at - self.clock.now_seconds()
+        last = len(parking) - 1
+        rung = next(
+            (index for index, wait in enumerate(parking) if wait.seconds * scale >= needed), last
+        )
+        if denied.escalate:
+            rung = max(rung, min(notification.parks, last))
+        wait = parking[rung]
+        # With a scaled ladder the longest wait may be shorter than what is needed; then what is needed counts.
+        seconds = max(wait.seconds * scale, needed) if denied.escalate else needed
+        due = due_at_ms(self.clock.now_ms(), min(max(seconds, 0.0), wait.seconds))
+        if expired := self.policy.expired(notification.accepted_at_ms, due):
+            return self._without_attempt(notification, trigger, expired)
+        return self.settlements.of_notification(
+            notification, trigger, Park(wait, denied.reason), due
+        )
+
+    async def _attempt(
+        self, notification: Notification, partner: Partner, url: str, permit: Permit
+    ) -> Call:
+        call = None
+        span = self.observer.attempt_begins(notification)
+        try:
+            call = await self.caller.call(
+                partner,
+                url,
+                notification.body,
+                signed_answer=partner.signed_answer(notification.profile),
+                traceparent=span.traceparent if span else notification.traceparent,
+            )
+        finally:
+            self.admission.give_back(permit, call)
+            if span:
+                self.observer.attempt_ended(span, call)
+        return call
+
+    def _conclude(self, notification: Notification, trigger: Trigger, call: Call) -> Settlement:
+        profile = notification.profile
+        decision = decide(call.outcome, notification.attempt + 1, profile)
+        next_due = notification.due_at_ms
+        if isinstance(decision, RetryAfter):
+            seconds = decision.wait.seconds * self.policy.scale
+            seconds += profile.jitter_seconds * self.policy.jitter()
+            next_due = due_at_ms(call.ended_at_ms, seconds)
+            decision = self.policy.expired(notification.accepted_at_ms, next_due) or decision
+        # Where the egress rules forbid the destination, nothing was sent, so that it is no attempt.
+        attempt = None if isinstance(call.outcome, Blocked) else call
+        return self.settlements.of_notification(notification, trigger, decision, next_due, attempt)

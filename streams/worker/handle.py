@@ -1,0 +1,85 @@
+"""A record's way, top to bottom: receive, deliver, settle; each step is observed.
+
+When a method here returns, the record is settled and its lane may let the offset move. None raises for anything that a
+record, a partner or the network does. A notification is at rest in exactly one place, a record on a topic; to settle it
+is to put it in its next place and to return when the broker has it.
+"""
+
+from dataclasses import dataclass
+
+from schemas.attempt_record import Trigger
+from streams.kafka.memory import SettledMemory
+from streams.kafka.records import InRecord
+from streams.notification.intake import Prepared
+from streams.notification.ladder import Wait
+from streams.worker.deliver import Delivery
+from streams.worker.observe import Observer
+from streams.worker.receive import DUE_TOLERANCE_MS, REPLAY, SOURCE, Receiver
+from streams.worker.settle import Settler
+from streams.worker.settlement import Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class RecordHandler:
+    """Handles the records of every topic that the notifier reads.
+
+    Attributes:
+        receiver: reads.
+        delivery: attempts.
+        settler: writes.
+        observer: counts, logs and traces.
+    """
+
+    receiver: Receiver
+    delivery: Delivery
+    settler: Settler
+    observer: Observer
+
+    async def event(self, record: InRecord, memory: SettledMemory, stage: str = SOURCE) -> None:
+        """Handle an event of a source topic, or one that an operator put back."""
+        received = self.receiver.read_event(record, put_back=stage == REPLAY)
+        self.observer.event_read(received.source)
+        async with memory.turn(*(key for key, _ in received.identities)):
+            decided = self.receiver.receive_event(received, memory)
+            if isinstance(decided, Prepared):
+                self.observer.accepted(decided)
+                trigger: Trigger = "replay" if received.source.replays else "event"
+                decided = await self.delivery.deliver(decided.notification, trigger)
+            await self._settle(decided, stage)
+            # What was refused must go through once it is mended, whichever copy it is.
+            if decided.kind != "duplicate" and decided.refused is None:
+                for key, value in received.identities:
+                    memory.settle(key, value)
+        self.observer.handled(stage)
+
+    async def retry(self, record: InRecord, memory: SettledMemory, *, wait: Wait) -> None:
+        """Handle a record of a retry topic whose due time has come."""
+        latest = self.receiver.clock.now_ms() + wait.seconds * 1000 + DUE_TOLERANCE_MS
+        await self._notification(record, memory, wait.label, latest)
+
+    async def replay(self, record: InRecord, memory: SettledMemory) -> None:
+        """Handle what an operator put back: a notification, or an event where the header `kind` says so."""
+        if ("kind", b"event") in record.headers:
+            await self.event(record, memory, REPLAY)
+        else:
+            await self._notification(record, memory, REPLAY, None)
+
+    async def _notification(
+        self, record: InRecord, memory: SettledMemory, stage: str, latest_due_ms: int | None
+    ) -> None:
+        received = self.receiver.read_record(
+            record, put_back=stage == REPLAY, latest_due_ms=latest_due_ms
+        )
+        async with memory.turn(*(key for key, _ in received.identities)):
+            decided = self.receiver.receive_record(received, memory)
+            if not isinstance(decided, Settlement):
+                decided = await self.delivery.deliver(decided, received.trigger)
+            await self._settle(decided, stage)
+            if decided.kind != "duplicate":
+                for key, value in received.identities:
+                    memory.settle(key, value)
+        self.observer.handled(stage)
+
+    async def _settle(self, settlement: Settlement, stage: str) -> None:
+        self.observer.decided(settlement, stage)
+        self.observer.settled(await self.settler.settle(settlement))

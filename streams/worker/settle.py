@@ -1,0 +1,91 @@
+"""Settle: write what a settlement says, and return when the broker has it.
+
+The only file of a worker's way that writes. Every settlement has its record on the attempts topic; a park's is written
+before its effect.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from schemas.attempt_record import AttemptReport, render
+from streams.kafka.producer import RecordProducer, RecordTooLarge, Written
+from streams.kafka.records import OutRecord
+from streams.notification.decision import DeadLetterReason
+from streams.worker.settlement import Settlement, cut_to_fit
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A settlement that the broker has.
+
+    Attributes:
+        settlement: what was written: cut, or another one, where the broker refused the first for its size.
+        clock_offset_seconds: the broker's clock minus ours, or None where the broker does not say its time.
+    """
+
+    settlement: Settlement
+    clock_offset_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """Writes settlements.
+
+    Attributes:
+        producer: writes and waits for acks=all.
+        attempts_topic: where reports go.
+        now_seconds: the clock.
+    """
+
+    producer: RecordProducer
+    attempts_topic: str
+    now_seconds: Callable[[], float]
+
+    async def settle(self, settlement: Settlement) -> Settled:
+        """Return when the broker has the report and the next record.
+
+        Raises:
+            RecordTooLarge: the broker will not take a record that was measured before, or a report.
+            asyncio.CancelledError: the caller gave up; records may or may not be stored.
+        """
+        report, record = self._record_of(settlement.report), settlement.next
+        if record is None:
+            return Settled(settlement, await self._write(report))
+        if settlement.kind == "parked":
+            offset = await self._write(
+                report
+            )  # before its effect, so that `why` never has to guess
+            try:
+                await self._write(record)
+            except RecordTooLarge:
+                if settlement.if_too_large is None:
+                    raise
+                return await self.settle(settlement.if_too_large)
+            return Settled(settlement, offset)
+        try:
+            return Settled(settlement, await self._write(record, report))
+        except RecordTooLarge:  # the dead-letter topic takes less than Kafka's default
+            is_cut = settlement.report.get("dead_letter_reason") == DeadLetterReason.OVERSIZED
+            if settlement.kind != "dead-letter" or is_cut:
+                raise
+            return await self.settle(cut_to_fit(settlement))
+
+    def _record_of(self, report: AttemptReport) -> OutRecord:
+        order_id = report.get("order_id")
+        return OutRecord(
+            self.attempts_topic, order_id.encode() if order_id else None, render(report)
+        )
+
+    async def _write(self, *records: OutRecord) -> float | None:
+        """Return when the broker has these records, with its clock minus ours as the last one shows it."""
+        sent = self.now_seconds()
+        written = await self.producer.write(*records)
+        return _clock_offset(sent, self.now_seconds(), written[-1])
+
+
+def _clock_offset(sent: float, heard: float, written: Written) -> float | None:
+    # The attempts topic is stamped by the broker: a stamp before we sent, or after we heard of it, is a difference.
+    if written.append_time_ms < 0:
+        return None
+    stamp = written.append_time_ms / 1000
+    return max(stamp - heard, 0.0) or min(stamp + 0.001 - sent, 0.0)

@@ -1,0 +1,328 @@
+"""A settlement: what is decided about a record, as a value, before any of it is done.
+
+Knows the rules, the form of our records and the names of our topics. Writes nothing and counts nothing; of the clock
+it asks only when a report is made.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from schemas.acknowledgement import MAX_CODE_LENGTH
+from schemas.attempt_record import AttemptReport, Trigger
+from streams.call.https import Call
+from streams.kafka.event_headers import EventSource, refused_event_headers
+from streams.kafka.records import (
+    MAX_RECORD_BYTES,
+    InRecord,
+    OutRecord,
+    dead_letter_headers,
+    notification_headers,
+    notification_record,
+)
+from streams.kafka.topics import TopicNames
+from streams.notification.body import status_of
+from streams.notification.decision import (
+    DeadLetter,
+    DeadLetterReason,
+    Delivered,
+    RetryAfter,
+)
+from streams.notification.intake import ReadEvent, Refused
+from streams.notification.ladder import Wait
+from streams.notification.notification import Headers, Notification
+from streams.notification.outcome import Answered, Blocked, NoResult, describe
+from streams.worker.oversized import cut_dead_letter
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What is decided about a record.
+
+    Attributes:
+        kind: what becomes of it.
+        report: what the attempts record says.
+        next: the record that is written next, on a retry topic or the dead-letter topic; None for nowhere.
+        record: what was read; None where it was a notification.
+        received: the notification as it was read; None where the record became none.
+        notification: the same as it goes on: with the attempt or the park that this settlement stands for.
+        attempt: the attempt that was made, or None.
+        dead_letter: why it becomes a dead letter, or None. Where it is cut for its size too, the report says that.
+        refused: why an event did not become a notification, or None.
+        if_too_large: what is decided where the broker refuses `next` for its size; None where that can't be.
+    """
+
+    kind: Literal["delivered", "retry", "parked", "dead-letter", "duplicate"]
+    report: AttemptReport
+    next: OutRecord | None = None
+    record: InRecord | None = None
+    received: Notification | None = None
+    notification: Notification | None = None
+    attempt: Call | None = None
+    dead_letter: DeadLetter | None = None
+    refused: Refused | None = None
+    if_too_large: "Settlement | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """The decision to move a notification aside without an attempt.
+
+    Attributes:
+        wait: of the tier that it goes to.
+        why: in one token, also a metric label.
+    """
+
+    wait: Wait
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlements:
+    """Makes settlements.
+
+    Attributes:
+        names: our topics.
+        now_ms: the clock.
+        worker: this process's name on the attempts topic.
+    """
+
+    names: TopicNames
+    now_ms: Callable[[], int]
+    worker: str
+
+    def of_notification(
+        self,
+        received: Notification,
+        trigger: Trigger,
+        decision: Delivered | RetryAfter | Park | DeadLetter,
+        due_at_ms: int,
+        attempt: Call | None = None,
+    ) -> Settlement:
+        """Return the settlement of a notification.
+
+        Args:
+            received: as it was read.
+            trigger: what made it due.
+            decision: what follows.
+            due_at_ms: when it is due next; where nothing follows, its due time stays what this says.
+            attempt: the attempt that was made, if one was.
+        """
+        if attempt is None:
+            notification = received
+        else:
+            notification = received.after_attempt(
+                started_at_ms=attempt.started_at_ms,
+                last_outcome=describe(attempt.outcome),
+                due_at_ms=due_at_ms,
+            )
+        if isinstance(decision, Park):
+            notification = replace(
+                notification,
+                parks=notification.parks + 1,
+                due_at_ms=due_at_ms,
+                last_outcome="parked",
+            )
+        report = self._report(notification, trigger)
+        if attempt is not None:
+            _add_attempt(report, attempt, received.due_at_ms)
+        match decision:
+            case Delivered():
+                report["decision"] = "delivered"
+                return Settlement(
+                    "delivered",
+                    report,
+                    received=received,
+                    notification=notification,
+                    attempt=attempt,
+                )
+            case RetryAfter(wait):
+                topic = self.names.tier(wait)
+                report["decision"] = "retry"
+                report["next_due_at_ms"] = due_at_ms
+                report["next_topic"] = topic
+                return Settlement(
+                    "retry",
+                    report,
+                    notification_record(topic, notification),
+                    received=received,
+                    notification=notification,
+                    attempt=attempt,
+                )
+            case Park(wait, why):
+                topic = self.names.tier(wait)
+                report["kind"] = "park"
+                report["decision"] = "parked"
+                report["next_due_at_ms"] = due_at_ms
+                report["next_topic"] = topic
+                report["why"] = why
+                return Settlement(
+                    "parked",
+                    report,
+                    notification_record(topic, notification),
+                    received=received,
+                    notification=notification,
+                )
+            case DeadLetter():
+                return replace(
+                    self.of_dead_letter(
+                        notification.order_id.encode(),
+                        notification.body,
+                        notification_headers(notification),
+                        decision,
+                        report,
+                    ),
+                    received=received,
+                    notification=notification,
+                    attempt=attempt,
+                )
+
+    def of_duplicate(self, notification: Notification, trigger: Trigger) -> Settlement:
+        """Return the settlement of a second copy of a notification that was settled."""
+        report = self._report(notification, trigger)
+        report["decision"] = "absorbed"
+        return Settlement("duplicate", report, received=notification, notification=notification)
+
+    def of_duplicate_event(self, record: InRecord, event: ReadEvent) -> Settlement:
+        """Return the settlement of an event that came before, byte for byte."""
+        report: AttemptReport = {
+            "kind": "decision",
+            "at_ms": self.now_ms(),
+            "notification_id": event.event.event_id,
+            "order_id": event.order_id,
+            "profile": event.profile.name,
+            "partner_id": event.event.partner_id,
+            "trigger": "event",
+            "decision": "absorbed",
+            "origin": record.origin,
+            "worker": self.worker,
+        }
+        return Settlement("duplicate", report, record=record)
+
+    def of_refused_event(
+        self, record: InRecord, refused: Refused, source: EventSource
+    ) -> Settlement:
+        """Return the settlement of an event that can't become a notification: its original bytes and every reason."""
+        now_ms = self.now_ms()
+        report: AttemptReport = {
+            "kind": "decision",
+            "at_ms": now_ms,
+            "notification_id": refused.event_id,
+            "order_id": refused.order_id,
+            "profile": refused.profile,
+            "partner_id": refused.partner_id,
+            "replays": source.replays or None,
+            "trigger": "replay" if source.replays else "event",
+            "replay_run": source.replay_run,
+            "origin": source.origin,
+            "worker": self.worker,
+        }
+        settlement = self.of_dead_letter(
+            refused.order_id.encode() if refused.order_id else record.key,
+            record.value,
+            refused_event_headers(refused, now_ms, source),
+            DeadLetter(refused.reason, refused.detail),
+            report,
+        )
+        return replace(settlement, record=record, refused=refused)
+
+    def of_dead_letter(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        dead_letter: DeadLetter,
+        report: AttemptReport,
+    ) -> Settlement:
+        """Return the settlement that hands something to an operator, cut to what can be kept where it is too large.
+
+        Args:
+            key: the order id, or what the record had.
+            value: all of it.
+            headers: without those of a dead letter.
+            dead_letter: why.
+            report: what else is known of the decision.
+        """
+        if key is None and value is None:
+            key = b""  # Kafka's client takes no record that has neither
+        record = OutRecord(
+            self.names.dead_letter,
+            key,
+            value,
+            headers + dead_letter_headers(dead_letter.reason, dead_letter.detail),
+        )
+        settlement = Settlement(
+            "dead-letter", _dead(report, dead_letter), record, dead_letter=dead_letter
+        )
+        oversized = dead_letter.reason is DeadLetterReason.OVERSIZED
+        return (
+            cut_to_fit(settlement)
+            if oversized or record.size_bytes > MAX_RECORD_BYTES
+            else settlement
+        )
+
+    def _report(self, notification: Notification, trigger: Trigger) -> AttemptReport:
+        report: AttemptReport = {
+            "kind": "decision",
+            "at_ms": self.now_ms(),
+            "notification_id": notification.notification_id,
+            "order_id": notification.order_id,
+            "profile": notification.profile.name,
+            "partner_id": notification.partner_id,
+            "attempt": notification.attempt,
+            "parks": notification.parks,
+            "replays": notification.replays,
+            "replay_run": notification.replay_run,
+        }
+        code = notification.result_code
+        if code is not None:
+            report["sent_result_status"] = status_of(code)
+            report["sent_result_code"] = code[:MAX_CODE_LENGTH]
+        report["trigger"] = trigger
+        if notification.near_names:
+            report["near_names"] = [str(name) for name in notification.near_names]
+        report["origin"] = notification.origin
+        report["worker"] = self.worker
+        return report
+
+
+def cut_to_fit(settlement: Settlement) -> Settlement:
+    """Return the settlement of a dead letter cut to what can be kept; why it is one stands in the report's words."""
+    if settlement.next is None or settlement.dead_letter is None:
+        message = f"only a dead letter can be cut; this settlement is of kind {settlement.kind}"
+        raise ValueError(message)
+    record, oversized = cut_dead_letter(settlement.next, settlement.dead_letter)
+    return replace(settlement, next=record, report=_dead(settlement.report, oversized))
+
+
+def _dead(report: AttemptReport, dead_letter: DeadLetter) -> AttemptReport:
+    return {
+        **report,
+        "decision": "dead-letter",
+        "dead_letter_reason": dead_letter.reason.value,
+        "why": dead_letter.detail[:1024],
+    }
+
+
+def _add_attempt(report: AttemptReport, attempt: Call, due_at_ms: int) -> None:
+    """Add what is said of an attempt; no body, no key, no URL but its origin."""
+    report["kind"] = "attempt"
+    report["url_origin"] = attempt.url_origin
+    report["due_at_ms"] = due_at_ms
+    report["started_at_ms"] = attempt.started_at_ms
+    report["ended_at_ms"] = attempt.ended_at_ms
+    report["lateness_ms"] = max(0, attempt.started_at_ms - due_at_ms)
+    report["request_left"] = attempt.request_left.value
+    report["http_status"] = attempt.http_status
+    report["outcome"] = describe(attempt.outcome)
+    match attempt.outcome:
+        case Answered(status, code):
+            report["result_status"] = status.value
+            report["result_code"] = code or None
+        case NoResult(failure, claimed, code, detail):
+            report["failure"] = failure.value
+            report["failure_detail"] = detail or None
+            report["result_status"] = claimed.value if claimed else None
+            report["result_code"] = code or None
+        case Blocked():  # pragma: no cover  # then there was no attempt
+            pass
