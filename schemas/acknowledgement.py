@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 
 from schemas.fields import WireObject
-from schemas.strict_json import TWICE, MalformedJson, loads, loads_marking
+from schemas.strict_json import ANSWER, TWICE, MalformedJson, loads, loads_marking
 
 MAX_CODE_LENGTH = 64
 
@@ -43,18 +43,18 @@ def read_acknowledgement(raw: bytes) -> Acknowledgement:
         UnreadableAcknowledgement: no JSON, no result, or a status other than S, F and U.
     """
     try:
-        return Acknowledgement.model_validate(loads(raw))
+        return Acknowledgement.model_validate(loads(raw, ANSWER))
     except MalformedJson:
         return _read_what_is_needed(raw)
     except ValidationError:
         # The cause quotes the answer.
-        raise UnreadableAcknowledgement(_what_is_wrong(loads(raw))) from None
+        raise UnreadableAcknowledgement(_what_is_wrong(loads(raw, ANSWER))) from None
 
 
 def _read_what_is_needed(raw: bytes) -> Acknowledgement:
     """Read an answer that is odd: what is needed must be without doubt, the rest need only be JSON."""
     try:
-        answer = loads_marking(raw)
+        answer = loads_marking(raw, ANSWER)
     except MalformedJson as exc:
         if not raw.strip():
             message = "empty"

@@ -7,17 +7,30 @@ something else in it is odd, `loads_marking` reads it all the same and marks wha
 import json
 import math
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 MAX_DEPTH: Final = 32
 """Objects and arrays within each other; the deepest known message has five."""
 
-MAX_CONTAINERS: Final = 4096
-"""How many `{` and `[` a message may have, in texts too; the largest known one has some twenty."""
 
-MAX_COMMAS: Final = 16_384
-"""How many commas alike, a bound for members and elements. A megabyte of nothing else would take seconds of the event
-loop, which all partners share; counting takes 0.1 ms."""
+class Bounds(NamedTuple):
+    """What a message may have, in texts too, before it is decoded: counting takes 0.1 ms a megabyte.
+
+    A megabyte of nothing else would take seconds of the event loop, which all partners share.
+
+    Attributes:
+        containers: `{` and `[`.
+        commas: a bound for members and elements.
+    """
+
+    containers: int
+    commas: int
+
+
+MESSAGE: Final = Bounds(4096, 16_384)
+"""An event or a body; the largest known one has some twenty objects and arrays."""
+ANSWER: Final = Bounds(1024, 4096)
+"""A partner's answer, of which one object is needed: a flood of those that are just within takes 1 ms each."""
 
 MAX_DIGITS: Final = 400
 """Of a whole number, with its sign; no float has more. Reading and writing one takes the square of its digits, and 230 of 4,300 took
@@ -30,14 +43,14 @@ class MalformedJson(ValueError):  # noqa: N818  # named after what it says about
     """These bytes are no JSON that can be relied on. The message never quotes them."""
 
 
-def loads(raw: bytes) -> Any:  # noqa: ANN401  # whatever JSON holds; each caller narrows it
+def loads(raw: bytes, bounds: Bounds = MESSAGE) -> Any:  # noqa: ANN401  # whatever JSON holds; each caller narrows it
     """Read one JSON value from strict UTF-8.
 
     Raises:
         MalformedJson: no UTF-8, a byte order mark, no JSON, a member named twice, NaN or infinity,
-            half a surrogate pair, or more than `MAX_DEPTH` levels, `MAX_CONTAINERS`, `MAX_COMMAS` or `MAX_DIGITS`.
+            half a surrogate pair, or more than `MAX_DEPTH` levels, `MAX_DIGITS` or the bounds.
     """
-    containers = _bounded(raw)
+    containers = _bounded(raw, bounds)
     try:
         value = _DECODER.decode(raw.decode())
         if _SURROGATE_ESCAPE.search(raw):
@@ -60,18 +73,18 @@ def loads(raw: bytes) -> Any:  # noqa: ANN401  # whatever JSON holds; each calle
     return value
 
 
-def _bounded(raw: bytes) -> int:
+def _bounded(raw: bytes, bounds: Bounds) -> int:
     """Return how many objects and arrays these bytes have at most; refuse what takes long to understand.
 
     Raises:
         MalformedJson: there is too much of it.
     """
     containers = raw.count(b"{") + raw.count(b"[")
-    if containers > MAX_CONTAINERS:
-        message = f"{containers:,} of {{ and [, expected at most {MAX_CONTAINERS:,}"
+    if containers > bounds.containers:
+        message = f"{containers:,} of {{ and [, expected at most {bounds.containers:,}"
         raise MalformedJson(message)
-    if (commas := raw.count(b",")) > MAX_COMMAS:
-        message = f"{commas:,} commas, expected at most {MAX_COMMAS:,}"
+    if (commas := raw.count(b",")) > bounds.commas:
+        message = f"{commas:,} commas, expected at most {bounds.commas:,}"
         raise MalformedJson(message)
     return containers
 
@@ -89,7 +102,7 @@ class _Twice:
 TWICE: Final = _Twice()
 
 
-def loads_marking(raw: bytes) -> Any:  # noqa: ANN401  # as above
+def loads_marking(raw: bytes, bounds: Bounds = MESSAGE) -> Any:  # noqa: ANN401  # as above
     """Read one JSON value of which only some is needed, and which `loads` refuses.
 
     A byte order mark is passed over (RFC 8259, section 8.1). `TWICE` stands for a member that is named twice; what is no
@@ -99,7 +112,7 @@ def loads_marking(raw: bytes) -> Any:  # noqa: ANN401  # as above
     Raises:
         MalformedJson: no JSON even so, NaN or infinity, or more than `loads` takes.
     """
-    containers = _bounded(raw)
+    containers = _bounded(raw, bounds)
     text = raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
     try:
         value = _MARKING_DECODER.decode(text)
@@ -148,11 +161,18 @@ def _refuse_constant(_text: str) -> None:
 
 
 def _deeper_than(value: object, levels: int) -> bool:
-    if isinstance(value, dict):
-        return levels == 0 or any(_deeper_than(inner, levels - 1) for inner in value.values())
-    if isinstance(value, list):
-        return levels == 0 or any(_deeper_than(inner, levels - 1) for inner in value)
-    return False
+    # A level at a time: a function called for each value would take as long as decoding it.
+    found = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        found = [
+            inner
+            for outer in found
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not found:
+            return False
+    return True
 
 
 _DECODER: Final = json.JSONDecoder(

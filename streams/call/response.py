@@ -21,6 +21,8 @@ MAX_INTERIM: Final = 8
 """Interim responses before the one that counts; servers send one or two (100, 103)."""
 MAX_PIECES: Final = 4096
 """In how many pieces a response may come. An ordinary one comes in one or two; each costs a turn of the event loop."""
+MAX_CHUNKS: Final = 1024
+"""Of a body. Ordinary servers write one or a few; 13,000 of one byte each took 15 ms of the event loop in one turn."""
 _MAX_CHUNK_LINE_BYTES: Final = 4096
 _MAX_FRAMING_BYTES: Final = 64 * 1024  # sizes and extensions of chunks: as much as a body
 _MOST_DIGITS: Final = 18
@@ -224,6 +226,9 @@ class ResponseReader:
         self._framing_bytes += len(line) + 4
         if self._size + self._left > MAX_BODY_BYTES or self._framing_bytes > _MAX_FRAMING_BYTES:
             message = f"body of more than {MAX_BODY_BYTES:,} bytes, sizes of chunks counted apart"
+            raise OversizedBody(message)
+        if self._chunks > MAX_CHUNKS:
+            message = f"body in more than {MAX_CHUNKS:,} chunks"
             raise OversizedBody(message)
         self._at = end + 2
         self._step = self._chunk_data if self._left else self._trailers

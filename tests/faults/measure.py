@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.figures import note_measure
-from tests.faults.measures.isolation import hanging, returning
+from tests.faults.measures.isolation import flooded, hanging, returning
 from tests.faults.measures.takeover import after_a_kill, rolling
 from tests.faults.measures.waits import at_rest, backlog, lateness
 from tests.faults.measures.world import say
@@ -39,6 +39,10 @@ MEASURES: Mapping[str, tuple[str, Measure]] = {
     "hang-1000": (
         "300 of 1,000 destinations hang, all in one partner entry: the same",
         _hang(1000, 300, own_entry=False),
+    ),
+    "flood": (
+        "a partner floods on 16 connections in place of answering: another's p99 at most 2 times",
+        lambda small: flooded(rounds=1, seconds=10) if small else flooded(),
     ),
     "return": (
         "a destination is back after 10 minutes (scaled by 0.1): drains at its rate limit, one probe a second before",

@@ -122,7 +122,8 @@ class AnswerScripts(Mutator):
             case _:
                 framed, end = body, HANG_UP
         interim = b"".join(rng.choices(_INTERIM, k=rng.choice((0, 0, 1, 8))))
-        return interim + b"\r\n".join([*headers, b"", framed]) + end
+        behind = PAUSE + rng.choice(_BEHIND) if not end and rng.random() < 0.1 else b""
+        return interim + b"\r\n".join([*headers, b"", framed]) + behind + end
 
     def _often(self, usual: bytes, others: Sequence[bytes]) -> bytes:
         return usual if self._rng.random() < 0.8 else self._rng.choice(others)
@@ -154,9 +155,9 @@ class AnswerScripts(Mutator):
         whole = interim + head + coded
         match rng.randrange(10):
             case 0:
-                whole += rng.choice(_BEHIND)
+                whole += rng.choice((b"", PAUSE)) + rng.choice(_BEHIND)
             case 1:
-                whole += whole
+                whole += rng.choice((b"", PAUSE)) + whole
             case 2:
                 whole = whole[: rng.randrange(len(whole) + 1)]
             case _:

@@ -14,8 +14,15 @@ from streams.call import client as client_module
 from streams.call.addresses import EgressNetworks
 from streams.call.answer import Expected, judge
 from streams.call.egress import Guard
+from streams.call.fields import UnreadableResponse
 from streams.call.https import Call, Caller
-from streams.call.response import MAX_INTERIM, MAX_PIECES, MAX_WIRE_BYTES, ResponseReader
+from streams.call.response import (
+    MAX_INTERIM,
+    MAX_PIECES,
+    MAX_WIRE_BYTES,
+    OversizedBody,
+    ResponseReader,
+)
 from streams.call.signing import sign, string_to_sign
 from streams.clock import Clock
 from streams.notification.outcome import Answered, Failure, NoResult
@@ -60,15 +67,19 @@ class Server:
     Attributes:
         script: the answers.
         asked: the number of each request, in their order.
+        connections: the connection on which each of them came.
         quiet: whether all was sent that answers the requests so far.
     """
 
     script: Sequence[bytes] = ()
     asked: list[int] = field(default_factory=list)
+    connections: list[int] = field(default_factory=list)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    _opened: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        self._opened = connection = self._opened + 1
         try:
             while True:
                 async with asyncio.timeout(_PATIENCE_SECONDS if self.asked else None):
@@ -79,6 +90,7 @@ class Server:
                 assert numbered is not None
                 number = int(numbered[1], 16) - 1
                 self.asked.append(number)
+                self.connections.append(connection)
                 answer = self.script[number]
                 for piece in answer.removesuffix(HANG_UP).split(PAUSE):
                     writer.write(piece)
@@ -143,6 +155,10 @@ class Exchanges:
         assert self._listening is not None
         self._server.script = [*case.split(NEXT), b"", b"", b""][:REQUESTS]
         self._server.asked.clear()
+        self._server.connections.clear()
+        tainted: int | None = (
+            None  # the connection of the exchange before, where more came than its answer
+        )
         url = f"http://127.0.0.1:{self._listening.sockets[0].getsockname()[1]}{PATH}"
         who = self._plain if len(case) % 2 else self._signing
         for number in range(REQUESTS):
@@ -155,6 +171,10 @@ class Exchanges:
                 traceparent=f"00-{1:032x}-{number + 1:016x}-01",
             )
             self._check(call, number, signed=who is self._signing)
+            if number in self._server.asked:
+                connection = self._server.connections[self._server.asked.index(number)]
+                assert connection != tainted, "used again, although more came than was asked for"
+                tainted = connection if self._is_more_than_an_answer(number) else None
             # What a server sends after the next request is an answer to that, as far as anybody can tell: so it shall
             # have sent all before, and the client shall have had its turn to see what nobody asked for.
             await self._server.quiet.wait()
@@ -211,6 +231,15 @@ class Exchanges:
             isinstance(call.outcome, NoResult) and call.outcome.failure in _WITHOUT_AN_ANSWER
         )
         assert cut_short or call.outcome == whole
+
+    def _is_more_than_an_answer(self, number: int) -> bool:
+        """Tell whether what was sent for a request goes on behind the answer, as a reader of its own finds."""
+        sent = self._server.script[number].removesuffix(HANG_UP).replace(PAUSE, b"")
+        reader = ResponseReader()
+        try:
+            return reader.feed(sent) and not reader.reusable
+        except (UnreadableResponse, OversizedBody):
+            return True
 
     def _check_answered(self, outcome: Answered, reader: ResponseReader, *, signed: bool) -> None:
         """Check by a second reading that who was believed had said just that, with a signature over just that."""

@@ -8,7 +8,7 @@ from random import Random  # noqa: TID251  # seeded
 
 import pytest
 
-from schemas.strict_json import MAX_COMMAS, MAX_CONTAINERS, MAX_DIGITS
+from schemas.strict_json import MAX_DIGITS, MESSAGE
 from streams.notification.intake import ReadEvent, Refused, read_event
 from tests.fuzz.costly_events import ELEMENTS, MOST_BYTES, UNITS, Search, plain_seconds, seconds_of
 from tests.support.events import EVENTS
@@ -30,11 +30,11 @@ def event(more: bytes) -> bytes:
 
 def filled(element: bytes, most: int = MOST_BYTES) -> bytes:
     """Return an array of as many of these as are let pass."""
-    count = min(MAX_COMMAS - 100, (most - 1000) // (len(element) + 1))
+    count = min(MESSAGE.commas - 100, (most - 1000) // (len(element) + 1))
     if containers := element.count(b"{") + element.count(b"["):
-        count = min(count, (MAX_CONTAINERS - 100) // containers)
+        count = min(count, (MESSAGE.containers - 100) // containers)
     if commas := element.count(b","):
-        count = min(count, (MAX_COMMAS - 100) // (commas + 1))
+        count = min(count, (MESSAGE.commas - 100) // (commas + 1))
     return b'"x":[' + b",".join([element] * count) + b"]"
 
 
@@ -63,8 +63,10 @@ AS_MUCH_AS_MAY_BE = {
     "long numbers": filled(b"9" * MAX_DIGITS),
     "long numbers and an escape": filled(b"9" * MAX_DIGITS) + b',"y":"\\ud83d\\ude00"',
     "faults": filled(b'""'),
-    "near names": b",".join(b'"paymentIe%d":"v"' % at for at in range(MAX_COMMAS - 100)),
-    "unknown names": b",".join(b'"%b%d":"v"' % (b"n" * 50, at) for at in range(MAX_COMMAS - 100)),
+    "near names": b",".join(b'"paymentIe%d":"v"' % at for at in range(MESSAGE.commas - 100)),
+    "unknown names": b",".join(
+        b'"%b%d":"v"' % (b"n" * 50, at) for at in range(MESSAGE.commas - 100)
+    ),
     "deep": filled(b'{"a":' * 28 + b"0" + b"}" * 28),
     "deep names": b'"x":' + b'{"%b":' % (b"n" * 40) * 28 + b"{" + filled(b"0") + b"}" + b"}" * 28,
 }

@@ -1,10 +1,11 @@
-"""One broken partner harms no other: destinations that hang, and one that comes back."""
+"""One broken partner harms no other: destinations that hang, one that comes back, one that floods."""
 
 import asyncio
 import time
 from collections import Counter
 from typing import Any
 
+from tests.faults.measures.light_partner import LightPartner
 from tests.faults.measures.world import Sent, World, at_share, say, world
 
 IN_FLIGHT = 200
@@ -136,6 +137,67 @@ async def returning(
         "holds": len(probes) <= (back - gone - 10) + 1
         and len(drain) / (drained - back) <= limit * 1.02
         and max(with_, after) <= max(1.2 * without, without + 5),
+    }
+
+
+async def flooded(*, rounds: int = 4, seconds: float = 15.0, rate: float = 160.0) -> dict[str, Any]:
+    """A partner floods in place of answering, on 16 connections: how long the events of another one take.
+
+    The flooding partner gives way to every other process: what is measured is what its floods cost the worker, not that
+    they are made on the same machine.
+
+    Args:
+        rounds: of a part without and a part with floods, one after the other.
+        seconds: of each part.
+        rate: events a second, half of them for each partner.
+    """
+    async with world() as here:
+        with LightPartner(4, gives_way=True) as hostile:
+            here.one_entry_for_each_address()
+            entries = here.deployment.partners
+            (own,) = here.partner.hosts
+            entries["hostile"] = entries[own] | {"max_in_flight": 4}
+            here.deployment.write_partners(entries)
+            worker = await here.deployment.ready_worker()
+
+            async def load(how_long: float) -> list[Sent]:
+                def event(number: int) -> tuple[str, Any]:
+                    if number % 2:
+                        return own, here.event(own, own_entry=True)
+                    url = hostile.url(hostile.hosts[number // 2 % 4])
+                    made = here.event(own) | {"partnerId": "hostile", "notifyUrl": url}
+                    return "hostile", made
+
+                return [one for one in await here.send(rate, how_long, event) if one.host == own]
+
+            await here.received(await load(_WARM_UP_SECONDS))
+            times: dict[bool, list[float]] = {False: [], True: []}
+            cpu = {False: 0.0, True: 0.0}
+            calls, by_round = 0, []
+            for number in range(2 * rounds):
+                floods = number % 2 == 1
+                hostile.flood(hostile.hosts if floods else ())
+                hostile.receipts()
+                before = await worker.metric("process_cpu_seconds_total")
+                found = await here.latencies_ms(await load(seconds))
+                cpu[floods] += await worker.metric("process_cpu_seconds_total") - before
+                calls += len(hostile.receipts()) if floods else 0
+                times[floods] += found
+                by_round.append(f"{at_share(found, 0.99):.1f}")
+                hostile.flood(())
+                await asyncio.sleep(seconds / 3)  # what was put aside meanwhile goes out now
+    without, with_ = at_share(times[False], 0.99), at_share(times[True], 0.99)
+    return {
+        "other's p99 without, ms": round(without, 1),
+        "other's p99 with, ms": round(with_, 1),
+        "ratio": round(with_ / without, 2),
+        "other's p50 without and with, ms": (
+            f"{at_share(times[False], 0.5):.1f}, {at_share(times[True], 0.5):.1f}"
+        ),
+        "p99 by turns, ms": ", ".join(by_round),
+        "floods": calls,
+        "worker's CPU without and with, s": f"{cpu[False]:.0f}, {cpu[True]:.0f}",
+        "holds": with_ <= 2 * without,
     }
 
 

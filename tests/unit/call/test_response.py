@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.call.fields import UnreadableResponse
+from streams.call.fields import MAX_LINES, UnreadableResponse
 from streams.call.response import (
     MAX_BODY_BYTES,
+    MAX_CHUNKS,
     MAX_HEAD_BYTES,
     MAX_INTERIM,
     MAX_PIECES,
@@ -172,6 +173,19 @@ def test_a_body_may_be_as_long_as_its_bound():
     assert ours([head + b"\r\n" + body + b" "], closes=True) is OversizedBody
 
 
+def test_what_comes_at_once_is_bounded_in_parts():
+    """A read brings 64 KiB and more, which is looked at in one turn of the event loop."""
+    head = b"HTTP/1.1 200 OK\r\n"
+    chunks = head + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * MAX_CHUNKS
+    assert ours([chunks[:-6] + b"0\r\n\r\n"], closes=False)[2] == b" " * (MAX_CHUNKS - 1)
+    assert ours([chunks + b"1\r\n \r\n"], closes=False) is OversizedBody
+    lines = head + b"X: y\r\n" + b" z\r\n" * (MAX_LINES - 2)
+    end = b"Content-Length: 0\r\n\r\n"
+    assert ours([lines + end], closes=False)[0] == 200
+    with pytest.raises(UnreadableResponse, match="1,201 header lines, at most 1,200"):
+        ResponseReader().feed(lines + b" z\r\n" + end)
+
+
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
 FINAL = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -201,8 +215,8 @@ def test_a_response_is_bounded_on_the_wire():
             assert not reader.feed(piece)
 
     with pytest.raises(UnreadableResponse, match="more than 131,072 bytes"):
-        feed(chain([head], repeat(b"8;%b\r\n%b\r\n" % (b"e" * 8, b" " * 8))))
-    assert fed <= MAX_WIRE_BYTES + 32
+        feed(chain([head], repeat(b"20;%b\r\n%b\r\n" % (b"e" * 32, b" " * 32))))
+    assert fed <= MAX_WIRE_BYTES + 128
     reader, fed = ResponseReader(), 0
     with pytest.raises(UnreadableResponse, match="4,096 pieces"):
         feed(chain([b"HTTP/1.1 200 OK\r\nX: "], repeat(b"x")))

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 import typer
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from streams.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
 from streams.commands.why import _address
@@ -83,3 +85,29 @@ async def test_no_proxy_of_the_environment_sees_the_token(browse, topics, monkey
         monkeypatch.delenv(name, raising=False)
     async with browse(name=None) as browser:
         assert (await ask(browser, "told")).facts
+
+
+async def test_a_redirect_takes_the_token_nowhere():
+    """The token is for the address that was named: who answers there sends it to nobody else."""
+    asked = []
+
+    async def elsewhere(request):
+        asked.append(request.headers.get("Authorization"))
+        return web.Response(text="{}")
+
+    async with TestServer(_answering(elsewhere)) as other:
+
+        async def redirect(_request):
+            raise web.HTTPFound(str(other.make_url("/api/orders/told/facts")))
+
+        async with TestServer(_answering(redirect)) as first:
+            there = ConsoleAddress(str(first.make_url("")).rstrip("/"), "read-token")
+            with pytest.raises(CannotAsk, match="it answered HTTP 302"):
+                await asyncio.to_thread(ask_console, there, "told")
+    assert asked == []
+
+
+def _answering(handler):
+    application = web.Application()
+    application.router.add_get("/{path:.*}", handler)
+    return application

@@ -4,10 +4,10 @@ import pytest
 
 from schemas import strict_json
 from schemas.strict_json import (
-    MAX_COMMAS,
-    MAX_CONTAINERS,
+    ANSWER,
     MAX_DEPTH,
     MAX_DIGITS,
+    MESSAGE,
     MalformedJson,
     loads,
     loads_marking,
@@ -92,10 +92,19 @@ def test_a_refusal_never_quotes(raw):
 
 def test_as_much_as_may_be_is_read():
     """The bounds themselves are allowed, and long text is no matter."""
-    assert len(loads(b"[" + b"0," * MAX_COMMAS + b"0]")) == MAX_COMMAS + 1
-    assert len(loads(b"[" + b"{}," * (MAX_CONTAINERS - 2) + b"{}]")) == MAX_CONTAINERS - 1
+    assert len(loads(b"[" + b"0," * MESSAGE.commas + b"0]")) == MESSAGE.commas + 1
+    assert len(loads(b"[" + b"{}," * (MESSAGE.containers - 2) + b"{}]")) == MESSAGE.containers - 1
     assert len(loads(b'"' + b"x" * 1_000_000 + b'"')) == 1_000_000
     assert loads(b"9" * MAX_DIGITS) == 10**MAX_DIGITS - 1
+
+
+@pytest.mark.parametrize("read", [loads, loads_marking])
+def test_an_answer_is_bounded_more_tightly(read):
+    """A partner sends as many as it likes, and one object of each is needed."""
+    for element, most in ((b"{}", ANSWER.containers - 1), (b"0", ANSWER.commas + 1)):
+        assert len(read(b"[" + b",".join([element] * most) + b"]", ANSWER)) == most
+        with pytest.raises(MalformedJson, match="expected at most"):
+            read(b"[" + b",".join([element] * (most + 1)) + b"]", ANSWER)
 
 
 @pytest.mark.parametrize("read", [loads, loads_marking])
@@ -103,6 +112,6 @@ def test_what_would_take_long_is_refused_before_it_is_understood(read, monkeypat
     """A megabyte of empty objects makes none: neither decoder is asked."""
     for decoder in (strict_json._DECODER, strict_json._MARKING_DECODER):
         monkeypatch.setattr(decoder, "decode", None)
-    for raw in (b"[" + b"{}," * 350_000 + b"0]", b"[" + b"0," * 500_000 + b"0]"):
+    for raw in (b"[" * 500_000, b"[" + b"{}," * 350_000 + b"0]", b"[" + b"0," * 500_000 + b"0]"):
         with pytest.raises(MalformedJson, match="expected at most"):
             read(raw)
