@@ -518,4 +518,6 @@ def test_the_read_model_is_its_owners(tmp_path):
         store.close()
         assert set(modes.values()) == {0o600}
         assert len(modes) == 3
-    assert store.anew is None
+    again = ReadModelStore(path, "brokers prefix topics")
+    again.close()
+    assert again.anew is None
