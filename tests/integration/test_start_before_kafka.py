@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import sysconfig
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,37 +47,38 @@ async def broken(broker, how):
     ("how", "sentence"),
     [("stop", "no broker answers at"), ("freeze", "it answers nothing")],
 )
-@pytest.mark.parametrize("role", ["all", "main"])
-async def test_a_worker_outlasts_the_absence_of_its_broker(
-    make_deployment, broker, role, how, sentence
-):
-    """Nobody there, or a broker that answers nothing: it waits longer than clients do, then delivers."""
-    async with make_deployment() as deployment:
-        orders = await deployment.send(
-            payment_event(
-                profile, rng=deployment.rng, notify_url=deployment.partner.notify_url(profile, "S")
+async def test_workers_outlast_the_absence_of_their_broker(make_deployment, broker, how, sentence):
+    """Nobody there, or a broker that answers nothing: `notifier` and `faust` wait longer than clients do, then deliver."""
+    async with AsyncExitStack() as stack:
+        places = [await stack.enter_async_context(make_deployment()) for _ in range(2)]
+        orders = [
+            await place.send(
+                payment_event(
+                    profile, rng=place.rng, notify_url=place.partner.notify_url(profile, "S")
+                )
+                for profile in PROFILES
             )
-            for profile in PROFILES
-        )
+            for place in places
+        ]
         async with broken(broker, how):
-            if role == "all":
-                worker = deployment.worker()
-            else:
-                worker = WorkerProcess(deployment.settings(role=role), **FAUST)
-            await waits(worker, sentence)
+            workers = [
+                places[0].worker(),
+                stack.enter_context(WorkerProcess(places[1].settings(role="main"), **FAUST)),
+            ]
+            for worker in workers:
+                await waits(worker, sentence)
             await asyncio.sleep(45)  # aiokafka's own patience ends after 40 s at the most
-            assert worker.alive
-            await waits(worker, sentence)
-        try:
+            for worker in workers:
+                assert worker.alive
+                await waits(worker, sentence)
+        for place, worker, told in zip(places, workers, orders, strict=True):
             await worker.ready()
-            await deployment.delivered(orders)
+            await place.delivered(told)
             said = worker.log.count("waiting for Kafka for ")
             assert 2 <= said <= 8  # at once, after 10 s, after 30 s, and when it is another reason
             assert worker.log.count("Kafka was reached after ") == 1
             assert worker.unwanted == []
             assert await worker.stop() == 0
-        finally:
-            worker.kill()
 
 
 @pytest.mark.parametrize("how", ["stop", "interrupt"])

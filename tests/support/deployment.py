@@ -20,13 +20,15 @@ from streams.sandbox.partner import Partner
 from streams.sandbox.partner_process import PartnerProcess
 from streams.sandbox.payments import order_id
 from tests.support.kafka import (
+    TopicReader,
     administration,
-    ends_of,
+    ends,
     header_bytes,
     offsets_of,
     producer,
     read_topic,
     read_values,
+    values_of,
 )
 from tests.support.notifier import NOTIFIER, WorkerProcess, notifier
 from tests.support.waiting import TIMEOUT_SECONDS, eventually
@@ -199,14 +201,14 @@ class Deployment:
 
     async def dead_letters(self, least: int = 0) -> list[ConsumerRecord]:
         """Return the dead letters, once there are so many."""
-        found: list[ConsumerRecord] = []
+        async with TopicReader(self.bootstrap, self.names.dead_letter) as reader:
 
-        async def enough() -> bool:
-            found[:] = await read_topic(self.bootstrap, self.names.dead_letter)
-            return len(found) >= least
+            async def enough() -> bool:
+                await reader.to_end()
+                return len(reader.records) >= least
 
-        await eventually(enough, what=f"{least} dead letters", every_seconds=0.2)
-        return found
+            await eventually(enough, what=f"{least} dead letters", every_seconds=0.1)
+            return reader.records
 
     async def attempts(self) -> list[dict[str, Any]]:
         """Return the attempts topic's records."""
@@ -217,20 +219,21 @@ class Deployment:
     ) -> list[dict[str, Any]]:
         """Wait until each of these orders is written down as delivered; return the attempts topic's records."""
         missing = set(orders)
-        found: list[dict[str, Any]] = []
+        async with TopicReader(self.bootstrap, self.names.attempts) as reader:
 
-        async def all_told() -> bool:
-            found[:] = await self.attempts()
-            told = {item["order_id"] for item in found if item.get("decision") == "delivered"}
-            missing.difference_update(told)
-            return not missing
+            async def all_told() -> bool:
+                new = values_of(await reader.to_end())
+                missing.difference_update(
+                    item["order_id"] for item in new if item.get("decision") == "delivered"
+                )
+                return not missing
 
-        try:
-            await eventually(all_told, timeout_seconds, what="deliveries", every_seconds=0.2)
-        except TimeoutError as error:
-            message = f"{error}: {len(missing)} orders are not delivered"
-            raise TimeoutError(message) from error
-        return found
+            try:
+                await eventually(all_told, timeout_seconds, what="deliveries", every_seconds=0.1)
+            except TimeoutError as error:
+                message = f"{error}: {len(missing)} orders are not delivered"
+                raise TimeoutError(message) from error
+            return values_of(reader.records)
 
     async def committed(self, group: str | None = None) -> dict[tuple[str, int], int]:
         """Return the offsets that a group has committed; the source topics' group by default."""
@@ -242,18 +245,21 @@ class Deployment:
         topics = [self.source, self.names.replay, *(self.names.tier(wait) for wait in TIERS)]
         behind: dict[tuple[str, int], tuple[int | None, int]] = {}
 
-        async def caught_up() -> bool:
-            ends = await ends_of(self.bootstrap, topics)
-            seen = await self.committed() | await self.committed(f"{self.group}-retry")
-            behind.clear()
-            behind.update(
-                {tag: (seen.get(tag), end) for tag, end in ends.items() if seen.get(tag) != end}
-            )
-            return not behind
+        async with administration(self.bootstrap) as admin, ends(self.bootstrap, topics) as stored:
 
-        try:
-            await eventually(caught_up, timeout_seconds, what="commits", every_seconds=0.2)
-        except TimeoutError as error:
-            log = "".join(worker.log for worker in self._workers)
-            message = f"{error}: committed, but should be: {behind}\n{log[-8000:]}"
-            raise TimeoutError(message) from error
+            async def caught_up() -> bool:
+                wanted = await stored()
+                seen = await offsets_of(admin, self.group)
+                seen |= await offsets_of(admin, f"{self.group}-retry")
+                behind.clear()
+                behind.update(
+                    {at: (seen.get(at), end) for at, end in wanted.items() if seen.get(at) != end}
+                )
+                return not behind
+
+            try:
+                await eventually(caught_up, timeout_seconds, what="commits", every_seconds=0.2)
+            except TimeoutError as error:
+                log = "".join(worker.log for worker in self._workers)
+                message = f"{error}: committed, but should be: {behind}\n{log[-8000:]}"
+                raise TimeoutError(message) from error

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -35,44 +35,93 @@ async def partitions_of(bootstrap: str, topics: Iterable[str]) -> list[TopicPart
     ]
 
 
+class TopicReader:
+    """Reads the partitions that a topic has now from their beginning, and what is appended while it is open.
+
+    Args:
+        bootstrap: of the brokers.
+        topic: which one.
+
+    Attributes:
+        records: what was read so far, in the order of the timestamps.
+    """
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self.records: list[ConsumerRecord] = []
+        self._bootstrap, self._topic = bootstrap, topic
+        self._partitions: list[TopicPartition] = []
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=LARGEST_REQUEST,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        try:
+            self._partitions = await partitions_of(self._bootstrap, [self._topic])
+            self._consumer.assign(self._partitions)
+            await self._consumer.seek_to_beginning(*self._partitions)
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def to_end(self) -> list[ConsumerRecord]:
+        """Read on to the end that the topic has now; return what is new."""
+        stored = await self._consumer.end_offsets(self._partitions)
+        behind = set(self._partitions)
+        new: list[ConsumerRecord] = []
+        while behind := {p for p in behind if await self._consumer.position(p) < stored[p]}:
+            for batch in (await self._consumer.getmany(timeout_ms=200)).values():
+                new += batch
+        self.records += new
+        self.records.sort(key=lambda record: (record.timestamp, record.partition, record.offset))
+        return new
+
+
 async def read_topic(bootstrap: str, topic: str) -> list[ConsumerRecord]:
     """Return every record that stands in a topic now, in the order of their timestamps."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        max_partition_fetch_bytes=LARGEST_REQUEST,
-        fetch_max_wait_ms=50,
-    )
-    await consumer.start()
-    try:
-        partitions = await partitions_of(bootstrap, [topic])
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        records: list[ConsumerRecord] = []
-        while [part for part in partitions if await consumer.position(part) < ends[part]]:
-            for batch in (await consumer.getmany(timeout_ms=200)).values():
-                records += batch
-    finally:
-        await consumer.stop()
-    return sorted(records, key=lambda record: (record.timestamp, record.partition, record.offset))
+    async with TopicReader(bootstrap, topic) as reader:
+        await reader.to_end()
+        return reader.records
+
+
+def values_of(records: Iterable[ConsumerRecord]) -> list[dict[str, Any]]:
+    """Return the JSON objects in records, each with the time it was appended as `append_ms`."""
+    return [json.loads(record.value) | {"append_ms": record.timestamp} for record in records]
 
 
 async def read_values(bootstrap: str, topic: str) -> list[dict[str, Any]]:
     """Return the JSON objects that stand in a topic, each with the time it was appended as `append_ms`."""
-    records = await read_topic(bootstrap, topic)
-    return [json.loads(record.value) | {"append_ms": record.timestamp} for record in records]
+    return values_of(await read_topic(bootstrap, topic))
 
 
 async def ends_of(bootstrap: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
     """Return the end of every partition that has records, by topic and partition."""
+    async with ends(bootstrap, topics) as look:
+        found: dict[tuple[str, int], int] = await look()
+        return found
+
+
+@asynccontextmanager
+async def ends(bootstrap: str, topics: Iterable[str]):
+    """Give what returns the end of every partition that has records, as often as it is asked."""
+    partitions = await partitions_of(bootstrap, topics)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
+
+    async def look() -> dict[tuple[str, int], int]:
+        stored = await consumer.end_offsets(partitions)
+        return {(part.topic, part.partition): end for part, end in stored.items() if end}
+
     try:
-        ends = await consumer.end_offsets(await partitions_of(bootstrap, topics))
+        yield look
     finally:
         await consumer.stop()
-    return {(part.topic, part.partition): end for part, end in ends.items() if end}
 
 
 async def offsets_of(admin: AIOKafkaAdminClient, group: str) -> dict[tuple[str, int], int]:
