@@ -118,7 +118,7 @@ class AttemptReport(TypedDict, total=False):
     result_status: Literal["S", "F", "U"] | None
     result_code: str | None
     outcome: str | None
-    decision: Literal["delivered", "retry", "dead-letter", "parked", "replayed", "absorbed"] | None
+    decision: RecordedDecision | None
     dead_letter_reason: str | None
     next_due_at_ms: int | None
     next_topic: str | None

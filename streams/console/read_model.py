@@ -1,7 +1,7 @@
 """The read model with all that a question to it needs: its file, what keeps it up to date, the clock, the limits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from streams.console.ingest import STALE_SECONDS, Ingest
 from streams.console.store import ReadModelStore
@@ -38,14 +38,7 @@ class ReadModel:
     def as_of(self) -> AsOf:
         """Return how fresh the model is now."""
         fresh = self.ingest.freshness
-        return AsOf(
-            at_ms=self.now_ms(),
-            caught_up_ms=fresh.caught_up_ms,
-            behind=fresh.behind,
-            rebuilding=fresh.rebuilding,
-            percent=fresh.percent,
-            fault=fresh.fault,
-        )
+        return AsOf(at_ms=self.now_ms(), percent=fresh.percent, **asdict(fresh))
 
     def is_stale(self) -> bool:
         """Tell whether answers may be wrong: being rebuilt, or more than half a minute behind."""

@@ -1,8 +1,8 @@
 """What a batch of facts puts into the tables of the read model. Pure."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -24,41 +24,29 @@ _NUMBERS_OF_RECORD = attrgetter(
 )
 
 
-@dataclass(slots=True)
-class Rows:
-    """Rows by table, in the order of their columns in `schema.sql`; and the places of dead letters that were put back."""
+def rows_of(facts: Iterable[Fact]) -> Mapping[str, list[Row]]:
+    """Return what these facts put into the tables: rows by table, in the order of the columns in `schema.sql`.
 
-    facts: list[Row] = field(default_factory=list)
-    attempts: list[Row] = field(default_factory=list)
-    letters: list[Row] = field(default_factory=list)
-    rests: list[Row] = field(default_factory=list)
-    touched: list[Row] = field(default_factory=list)
-    partners: list[Row] = field(default_factory=list)
-    arrived: list[Row] = field(default_factory=list)
-    handled: list[Row] = field(default_factory=list)
-    put_back: list[str] = field(default_factory=list)
-
-
-def rows_of(facts: Iterable[Fact]) -> Rows:
-    """Return what these facts put into the tables."""
-    rows = Rows()
+    Beside the tables: `arrived` and `handled` units, and the places of dead letters that were `put_back`.
+    """
+    rows: dict[str, list[Row]] = defaultdict(list)
     for fact in map(_bounded, facts):
-        rows.facts.append(_fact_row(fact))
+        rows["facts"].append(_fact_row(fact))
         if fact.order_id is not None:
-            rows.touched.append((fact.order_id,))
+            rows["touched"].append((fact.order_id,))
         match fact.kind:
             case "event":
-                rows.arrived.append((fact.place.header, *fact.place, fact.at_ms))
+                rows["arrived"].append((fact.place.header, *fact.place, fact.at_ms))
             case "replay":
-                rows.arrived.append((unit_of(fact), *fact.place, fact.at_ms))
+                rows["arrived"].append((unit_of(fact), *fact.place, fact.at_ms))
                 if fact.replay_of:
-                    rows.put_back.append(fact.replay_of)
+                    rows["put_back"].append((fact.replay_of,))
             case "tier":
-                rows.rests.append((*fact.place, unit_of(fact)))
+                rows["rests"].append((*fact.place, unit_of(fact)))
                 if fact.partner_id is not None:
-                    rows.partners.append((fact.partner_id,))
+                    rows["partners"].append((fact.partner_id,))
             case "dead-letter":
-                rows.letters.append(_letter_row(fact))
+                rows["letters"].append(_letter_row(fact))
             case "attempts":
                 _add_attempt(rows, fact)
     return rows
@@ -105,7 +93,7 @@ def history_row(order_id: str, history: NotificationHistory) -> Row:
     )
 
 
-def _add_attempt(rows: Rows, fact: Fact) -> None:
+def _add_attempt(rows: dict[str, list[Row]], fact: Fact) -> None:
     record = fact.record
     if record is None:
         return
@@ -117,10 +105,10 @@ def _add_attempt(rows: Rows, fact: Fact) -> None:
     )
     # Of what is put back the effect is the arrival, not the decision.
     if record.decision != "replayed":
-        rows.handled.append((unit_of(fact), _ENDED if ended else _HANDLED))
+        rows["handled"].append((unit_of(fact), _ENDED if ended else _HANDLED))
     if record.kind == "attempt" and record.partner_id is not None:
-        rows.attempts.append((*fact.place, *_attempt_row(record)))
-        rows.partners.append((record.partner_id,))
+        rows["attempts"].append((*fact.place, *_attempt_row(record)))
+        rows["partners"].append((record.partner_id,))
 
 
 def _fact_row(fact: Fact) -> Row:

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from streams.console.rows import Rows, history_row, rows_of
+from streams.console.rows import Row, history_row, rows_of
 from streams.history.facts import Fact
 from streams.history.notification_history import histories_of
 from streams.kafka.raw import Place
@@ -26,6 +26,7 @@ SCHEMA: Final = "1"
 _FOLDED_AT_ONCE: Final = 500
 _MOST_FACTS: Final = 2000  # of one order: payment core may use one key for everything
 _OF_ORDER: Final = "SELECT said FROM facts WHERE order_id = ? ORDER BY at_ms DESC LIMIT ?"
+_TABLES: Final = ("facts", "attempts", "letters", "rests", "touched", "partners")
 _PLACED: Final = ("facts", "attempts", "letters", "rests")  # tables with a row for each record
 
 
@@ -126,40 +127,33 @@ class ReadModelStore:
                 [(*tag, offset) for tag, offset in positions.items()],
             )
 
-    def _put_rows(self, rows: Rows) -> None:
-        for table, given in (
-            ("facts", rows.facts),
-            ("attempts", rows.attempts),
-            ("letters", rows.letters),
-            ("rests", rows.rests),
-            ("touched", rows.touched),
-            ("partners", rows.partners),
-        ):
-            if given:
-                marks = ", ".join("?" * len(given[0]))
+    def _put_rows(self, rows: Mapping[str, list[Row]]) -> None:
+        for table in _TABLES:
+            if table in rows:
+                marks = ", ".join("?" * len(rows[table][0]))
                 self._writer.executemany(
                     f"INSERT OR IGNORE INTO {table} VALUES ({marks})",  # noqa: S608  # names of this file
-                    given,
+                    rows[table],
                 )
         self._writer.executemany(
             "INSERT INTO units VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET topic = excluded.topic,"
             " partition = excluded.partition, offset = excluded.offset, at_ms = excluded.at_ms",
-            rows.arrived,
+            rows.get("arrived", ()),
         )
         self._writer.executemany(
             "INSERT INTO units (unit, stage) VALUES (?, ?)"
             " ON CONFLICT DO UPDATE SET stage = max(stage, excluded.stage)",
-            rows.handled,
+            rows.get("handled", ()),
         )
         # A letter and the record that puts it back stand on two topics: either may come first.
         self._writer.executemany(
             "UPDATE letters SET open = 0 WHERE place = ?",
-            [(place,) for place in rows.put_back],
+            rows.get("put_back", ()),
         )
         self._writer.executemany(
             "UPDATE letters SET open = 0 WHERE place = ?1"
             " AND EXISTS (SELECT 1 FROM facts WHERE replay_of = ?1)",
-            [(letter[3],) for letter in rows.letters],
+            [(letter[3],) for letter in rows.get("letters", ())],
         )
 
     def forget(self, begins: Mapping[Tag, int]) -> None:

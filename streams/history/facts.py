@@ -139,26 +139,32 @@ def read_fact(kind: Kind, record: RawRecord) -> Fact:
     return Fact(*place, **members)
 
 
-def _of_attempt(record: RawRecord) -> dict[str, Any]:
+_MEMBERS: Final = (
+    *("order_id", "notification_id", "profile", "partner_id", "url_origin"),
+    *("attempt", "parks", "replays", "origin", "replay_run"),
+)
+"""Of an attempts record: those that a fact names in the same way."""
+_TEXT_HEADERS: Final = (
+    *("notification-id", "profile", "partner-id", "last-outcome"),
+    *("origin", "replay-run", "replay-of"),
+)
+_NUMBER_HEADERS: Final = (
+    *("attempt", "parks", "replays"),
+    *("due-at-ms", "occurred-at-ms", "accepted-at-ms", "first-attempt-at-ms"),
+)
+
+
+def _of_attempt(raw: RawRecord) -> dict[str, Any]:
     try:
-        said = AttemptRecord.model_validate_json(record.value or b"")
+        record = AttemptRecord.model_validate_json(raw.value or b"")
     except ValidationError as error:
         return {"unreadable": f"no attempts record of version 1 ({error.error_count()} faults)"}
-    return {
-        "order_id": said.order_id,
-        "notification_id": said.notification_id,
-        "profile": said.profile,
-        "partner_id": said.partner_id,
-        "url_origin": said.url_origin,
-        "result": said.sent_result_code and f"{said.sent_result_status}:{said.sent_result_code}",
-        "attempt": said.attempt,
-        "parks": said.parks,
-        "replays": said.replays,
-        "due_at_ms": said.next_due_at_ms,
-        "origin": said.origin,
-        "replay_run": said.replay_run,
-        "reason": said.dead_letter_reason,
-        "record": said,
+    code = record.sent_result_code
+    return {name: getattr(record, name) for name in _MEMBERS} | {
+        "result": code and f"{record.sent_result_status}:{code}",
+        "due_at_ms": record.next_due_at_ms,
+        "reason": record.dead_letter_reason,
+        "record": record,
     }
 
 
@@ -166,21 +172,9 @@ def _of_notification(kind: Kind, record: RawRecord) -> dict[str, Any]:
     headers = _headers(record.headers)
     holds_event = headers.get("kind") == "event"
     members: dict[str, Any] = {
-        "notification_id": headers.get("notification-id"),
-        "profile": headers.get("profile"),
-        "partner_id": headers.get("partner-id"),
+        **{name.replace("-", "_"): headers.get(name) for name in _TEXT_HEADERS},
+        **{name.replace("-", "_"): _number(headers.get(name)) for name in _NUMBER_HEADERS},
         "url_origin": known_origin(headers.get("notify-url")),
-        "attempt": _number(headers.get("attempt")),
-        "parks": _number(headers.get("parks")),
-        "replays": _number(headers.get("replays")),
-        "due_at_ms": _number(headers.get("due-at-ms")),
-        "occurred_at_ms": _number(headers.get("occurred-at-ms")),
-        "accepted_at_ms": _number(headers.get("accepted-at-ms")),
-        "first_attempt_at_ms": _number(headers.get("first-attempt-at-ms")),
-        "last_outcome": headers.get("last-outcome"),
-        "origin": headers.get("origin"),
-        "replay_run": headers.get("replay-run"),
-        "replay_of": headers.get("replay-of"),
         "holds_event": holds_event,
         "value_bytes": None if record.value is None else len(record.value),
     }
@@ -231,12 +225,12 @@ def _object(value: bytes | None) -> dict[str, Any] | None:
 
 
 def _headers(headers: Headers) -> dict[str, str]:
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, raw in headers:
         text = _text(raw)
         if text is not None:
-            found.setdefault(name, text[:_LONGEST_TEXT])
-    return found
+            texts.setdefault(name, text[:_LONGEST_TEXT])
+    return texts
 
 
 def _text(raw: bytes | None) -> str | None:
