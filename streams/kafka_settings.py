@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from streams.redaction import shown_url
+
 PREFIX: Final = "NOTIFIER_"
 KAFKA_SECRETS: Final = (
     "kafka_password_file",
@@ -130,9 +132,10 @@ class KafkaSettings(BaseSettings):
                         if getattr(self, name.lower()) is not None
                     ]
                     needed = []
-                if (self.kafka_oauth_token_url or "").startswith("http:") and not allow_http:
+                token_url = self.kafka_oauth_token_url or ""
+                if token_url.startswith("http:") and not allow_http:
                     faults.append(
-                        f"{PREFIX}KAFKA_OAUTH_TOKEN_URL: seen {self.kafka_oauth_token_url!r}, expected https: our"
+                        f"{PREFIX}KAFKA_OAUTH_TOKEN_URL: seen {shown_url(token_url, with_path=True)}, expected https: our"
                         f" secret travels to it (for local use {PREFIX}ALLOW_HTTP=true)"
                     )
             case "AWS_MSK_IAM":

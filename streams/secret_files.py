@@ -1,11 +1,9 @@
 """Who may read a file that holds a secret: our keys, passwords and tokens."""
 
-import re
 import stat
 from pathlib import Path
 from typing import Final
 
-_LIKE_A_PATH: Final = re.compile(r"[\w.@-]*(/[\w.@-]*){1,32}|[\w-]{1,64}(\.[a-z]{2,8}){1,2}")
 _OTHERS_WRITE: Final = stat.S_IWOTH
 _EXPOSED: Final = stat.S_IRWXO | stat.S_IWGRP
 
@@ -42,14 +40,3 @@ def why_others_write(path: Path) -> str | None:
     if not mode & _OTHERS_WRITE:
         return None
     return f"mode {mode:04o} lets every user of the machine write it; expected 0600, 0640 or less"
-
-
-def shown_path(path: Path) -> str:
-    """Return a path for a message, or only its length where it may be the secret itself, put where its file was meant.
-
-    What has folders or an ending and plain letters is taken for a path.
-    """
-    text = str(path)
-    if _LIKE_A_PATH.fullmatch(text):
-        return repr(text)
-    return f"{len(text)} characters that are no path (not shown: they may be the secret itself)"

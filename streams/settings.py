@@ -16,7 +16,8 @@ from pydantic_settings import NoDecode
 
 from schemas.iso8601 import typed_moment
 from streams.kafka_settings import KAFKA_SECRETS, PREFIX, KafkaSettings
-from streams.secret_files import shown_path, why_exposed
+from streams.redaction import shown_path, shown_text
+from streams.secret_files import why_exposed
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
@@ -362,4 +363,9 @@ def _fault(error: ErrorDetails) -> str:
     expected = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if not expected.startswith("expected"):
         expected = f"expected {expected}"
-    return f"{variable}: seen {os.environ.get(variable, '')!r}, {expected}"
+    return f"{variable}: seen {_seen(os.environ.get(variable, ''))}, {expected}"
+
+
+def _seen(text: str) -> str:
+    """Return a setting's value; lists of networks or brokers may be long, keys have line breaks and URLs tokens."""
+    return shown_text(text) if "\n" in text or "://" in text or "@" in text else repr(text)

@@ -12,6 +12,7 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Requ
 
 from streams.history.facts import Fact
 from streams.history.search import OrderRecords
+from streams.redaction import shown_path
 
 _SECONDS: Final = 5.0
 _MOST_BYTES: Final = 64 * 1024 * 1024
@@ -45,10 +46,10 @@ class ConsoleAddress:
         Raises:
             ValueError: the URL is none of http or https or not safe, or the file can't be read.
         """
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-            message = "--console: expected an address like https://notifier.example.com"
+        if not _is_address(url):
+            message = "--console: expected an address like https://notifier.example.com, without user and query"
             raise ValueError(message)
-        if urlsplit(url).scheme == "http" and not _is_loopback(url) and not allow_http:
+        if url.startswith("http:") and not _is_loopback(url) and not allow_http:
             message = (
                 "--console: plain http would show the token to the network; expected https,"
                 " or --allow-http where the way there is safe"
@@ -59,13 +60,25 @@ class ConsoleAddress:
             raise ValueError(message)
         try:
             token = token_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            message = f"--token-file: can't be read: {error}"
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is no text"
+            message = f"--token-file: seen {shown_path(token_file)}, expected a file that can be read ({why})"
             raise ValueError(message) from error
         if not token.isascii() or not token.isprintable() or not token:
             message = "--token-file: expected one line with an access token of the console"
             raise ValueError(message)
         return cls(url.rstrip("/"), token)
+
+
+def _is_address(url: str) -> bool:
+    """Tell whether it is scheme, host and port: a user or a query would stand in what urllib says of what it can't use."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # raises where it is none
+    except ValueError:
+        return False
+    plain = parts.username is None and not parts.query and not parts.fragment and port != 0
+    return url.startswith(("http://", "https://")) and bool(parts.hostname) and plain
 
 
 def _is_loopback(url: str) -> bool:

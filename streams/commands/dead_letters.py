@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ dead_letters_app = typer.Typer(
 )
 dead_letters_app.command()(replay)
 
+_URL = re.compile(rb"[a-z][a-z0-9+.-]*://[^\s\"'<>]*", re.IGNORECASE)
 OnRecord = Callable[[Fact, RawRecord], None]
 
 
@@ -170,12 +172,12 @@ def show(
 
 
 def _headers(record: RawRecord) -> Iterator[tuple[str, bytes | None]]:
-    """Yield headers; of a notify URL its origin only, as its path may hold a token."""
+    """Yield headers; of a URL in any of them its origin only, as path and query may hold a token."""
     for name, value in record.headers:
         if name == "notify-url" and value is not None:
             yield name, _server(value)
         elif name != "dead-letter-detail":
-            yield name, value
+            yield name, value and _URL.sub(lambda found: _server(found[0]), value)
 
 
 def _text(value: bytes | None) -> str:

@@ -20,6 +20,7 @@ import httpx
 from streams.clock import Clock
 from streams.kafka.tokens import Token, TokenError, TokenRefused
 from streams.partners import use_chain_rules
+from streams.redaction import shown_url
 
 _PATIENCE_SECONDS: Final = 10.0
 _LARGEST_ANSWER: Final = 1 << 20
@@ -96,10 +97,10 @@ class TokenServer:
     def _unreachable(self, error: Exception) -> TokenError:
         why = str(error) or f"no answer within {_PATIENCE_SECONDS:g} s"
         if "CERTIFICATE_VERIFY_FAILED" in why:
-            message = f"{_SETTING}_CA_FILE: the certificate of the token server at {self.url} is not trusted: {why}"
+            message = f"{_SETTING}_CA_FILE: the certificate of the token server at {shown_url(self.url, with_path=True)} is not trusted: {why}"
             return TokenRefused(message)
         return TokenError(
-            f"{_SETTING}_TOKEN_URL: the token server at {self.url} can't be reached: {why}"
+            f"{_SETTING}_TOKEN_URL: the token server at {shown_url(self.url, with_path=True)} can't be reached: {why}"
         )
 
     def _read(self, status: int, body: bytes) -> Token:
@@ -109,7 +110,7 @@ class TokenServer:
             if isinstance(text, str) and text:
                 return Token(text, _life(answer.get("expires_in"), text))
             message = (
-                f"{_SETTING}_TOKEN_URL: {self.url} answers 200 without an access_token; expected the token"
+                f"{_SETTING}_TOKEN_URL: {shown_url(self.url, with_path=True)} answers 200 without an access_token; expected the token"
                 " endpoint of an OAuth 2.0 server"
             )
             raise TokenRefused(message)
@@ -126,7 +127,7 @@ class TokenServer:
                 if answer.get("error") == "invalid_scope"
                 else "CLIENT_ID, " + _SETTING + "_CLIENT_SECRET_FILE"
             )
-        message = f"{_SETTING}_{setting}: the token server at {self.url} gives no token: {status} {said}".rstrip()
+        message = f"{_SETTING}_{setting}: the token server at {shown_url(self.url, with_path=True)} gives no token: {status} {said}".rstrip()
         raise (TokenRefused if status in _REFUSED else TokenError)(message)
 
 

@@ -1,9 +1,11 @@
 """The faults of an entry, in words for whoever wrote it."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from streams.partners.files import shown
+
+_LIKE_PASSWORDS: Final = frozenset({"user"})  # people write user:password
 
 
 def fault_of(where: str, entry: object, error: Any) -> str:  # noqa: ANN401  # pydantic's error details
@@ -39,4 +41,7 @@ def _fault(error: Any) -> str:  # noqa: ANN401  # as above
     if error["type"] == "value_error" and not message.startswith("expected"):
         return str(message)
     expected = message if message.startswith("expected") else f"expected: {message}"
-    return f"seen {shown(error['input'])}, {expected}"
+    seen = error["input"]
+    if isinstance(seen, str) and _LIKE_PASSWORDS.intersection(error["loc"][-1:]):
+        return f"seen text of {len(seen)} characters, {expected}"
+    return f"seen {shown(seen)}, {expected}"

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from streams.partners.certificates import Certificates, Kind, certificates_in
 from streams.partners.yaml_text import Written
+from streams.redaction import shown_path, shown_text
 from streams.secret_files import why_exposed
 
 LEAST_BITS: Final = 2048
@@ -20,21 +21,18 @@ Signature = tuple[str, int, int, int] | None
 Kubernetes swaps its `..data` link."""
 
 
-_LONGEST_SHOWN: Final = 64
 _SECRET_TEXT: Final = re.compile(r"[\x21-\x7e]{1,1024}")  # what a header can hold
 
 
 def shown(value: object) -> str:
-    """Return a value of the file for a message. Not whole when it is long: it may be a key, pasted."""
-    if isinstance(value, str) and (len(value) > _LONGEST_SHOWN or "\n" in value):
-        return f"text of {len(value)} characters"
+    """Return a value of the file for a message, without what may be a secret."""
     if isinstance(value, Written) and value.kind == "null":
         return f"no value ({value})" if value else "no value"
     if isinstance(value, Written) and value.kind != "str":
         return str(value)  # a number or the like: as it was typed, without quotes
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "a mapping"
-    return repr(value)
+    return shown_text(value) if isinstance(value, str) else repr(value)
 
 
 def signature_of(path: Path) -> Signature:
@@ -91,7 +89,8 @@ class Files:
                 raise ValueError(message)
             content = path.read_bytes()
         except OSError as exc:
-            message = f"seen {shown(name)}, expected a file that can be read ({exc.strerror})"
+            seen = shown_path(Path(name), self._base)
+            message = f"seen {seen}, expected a file that can be read ({exc.strerror})"
             raise ValueError(message) from exc
         self._digests[name] = hashlib.sha256(content).hexdigest()
         return content

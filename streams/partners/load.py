@@ -17,6 +17,7 @@ from streams.partners.files import Files, Signature, shown, signature_of
 from streams.partners.partner import Partner, SigningKey
 from streams.partners.values import Context, is_null
 from streams.partners.yaml_text import InvalidYaml, read_yaml
+from streams.redaction import shown_path
 from streams.secret_files import why_others_write
 
 _LONGEST_ID: Final = 64
@@ -127,7 +128,8 @@ def _entries(path: Path, watched: Mapping[Path, Signature]) -> dict[str, Any]:
             raise PartnersFileError([f"{path}: {exposed}"], watched)
         content = read_yaml(path.read_bytes())
     except OSError as exc:
-        fault = f"{path}: expected a file that can be read ({exc.strerror})"
+        named = shown_path(path).strip("'")
+        fault = f"{named}: expected a file that can be read ({exc.strerror})"
         raise PartnersFileError([fault], watched) from exc
     except InvalidYaml as exc:
         raise PartnersFileError([f"{path}: {fault}" for fault in exc.faults], watched) from exc

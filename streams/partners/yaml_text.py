@@ -12,6 +12,10 @@ import yaml
 _TAGS: Final = "tag:yaml.org,2002:"
 _PLAIN: Final = ("null", "bool", "int", "float", "timestamp", "value", "str")
 _TABLES: Final = (None, "!", f"{_TAGS}map", f"{_TAGS}seq", f"{_TAGS}str")
+_STANDARD: Final = frozenset(
+    _TAGS + kind for kind in (*_PLAIN, "binary", "map", "omap", "pairs", "seq", "set")
+)
+_QUOTING: Final = ("found undefined alias", "found undefined tag handle", "found duplicate anchor")
 _SENTENCES: Final = {
     "found character '\\t' that cannot start any token": "a tab; expected spaces",
     "but found another document": "a second document; expected one alone",
@@ -71,8 +75,9 @@ class _Loader(yaml.SafeLoader):
         tag = getattr(event, "tag", None)
         if tag not in _TABLES and not isinstance(event, yaml.AliasEvent):
             # `!!int 010` asks for just the reading that is not done here
-            shown = str(tag).replace(_TAGS, "!!")[:64]
-            problem = f"the tag {shown!r}; expected the value without it"
+            # any other tag may be a password that begins with an exclamation mark
+            shown = f"the tag '!!{tag.removeprefix(_TAGS)}'" if tag in _STANDARD else "a tag"
+            problem = f"{shown}; expected the value without it, or in quotes"
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
         return super().compose_node(parent, index)
 
@@ -134,7 +139,7 @@ def read_yaml(text: bytes) -> Any:  # noqa: ANN401  # whatever YAML holds; the c
     except yaml.MarkedYAMLError as exc:
         line = 0 if exc.problem_mark is None else exc.problem_mark.line + 1
         problem = str(exc.problem)
-        faults.append((line, f"no YAML: {_SENTENCES.get(problem, problem)}"))
+        faults.append((line, f"no YAML: {_sentence(problem)}"))
     except yaml.reader.ReaderError as exc:
         faults.append(_unreadable(text, exc))
     except (yaml.YAMLError, ValueError, RecursionError) as exc:
@@ -145,6 +150,13 @@ def read_yaml(text: bytes) -> Any:  # noqa: ANN401  # whatever YAML holds; the c
             [f"line {line}: {what}" if line else what for line, what in sorted(faults)]
         )
     return value
+
+
+def _sentence(problem: str) -> str:
+    """Return a problem of PyYAML's in our words, or in its own where these quote nothing of the file."""
+    if problem.startswith(_QUOTING):
+        return "a value that begins with * or ! and is no alias and no tag; expected it in quotes"
+    return _SENTENCES.get(problem, problem)
 
 
 def _unreadable(text: bytes, error: yaml.reader.ReaderError) -> tuple[int, str]:

@@ -21,6 +21,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 PROFILE = "mpp-to-alipay-plus"
+TOKEN = "hunter2"  # noqa: S105  # a test's
 
 
 @pytest.fixture
@@ -34,6 +35,8 @@ async def given_up(make_deployment):
             payment_event(PROFILE, rng=deployment.rng, partner_id=name)
             for name in ("acme", "acme", "other", "newcomer")
         ]
+        url = deployment.partners["acme"]["notify_url"]
+        events[0]["notifyUrl"] = f"{url}&token={TOKEN}"
         for event in events:
             await deployment.write(deployment.source, event, f"core/{order_id(event)}")
         await deployment.dead_letters(4)
@@ -179,6 +182,18 @@ async def test_list_show_and_export_keep_bodies_to_themselves(given_up):
     for output in (shown.stdout, (await deployment.run("dead-letters", "export")).stdout):
         assert customer not in output
         assert "paymentAmount" not in output
+    await _no_token_in(
+        deployment,
+        ("dead-letters", "list"),
+        ("dead-letters", "list", "--json"),
+        ("dead-letters", "show", place),
+        ("dead-letters", "show", place, "--json"),
+        ("dead-letters", "export"),
+        ("dead-letters", "replay", place, "--json"),
+        ("why", order_id(events[0])),
+        ("why", order_id(events[0]), "--json"),
+        ("undelivered", "--partner", "acme", "--since", "1d", "--json"),
+    )
     missing = await deployment.run("dead-letters", "show", f"{letter.topic}:0:999999")
     assert missing.returncode == 1
 
@@ -230,6 +245,15 @@ async def test_a_delivered_notification_is_sent_again(given_up):
     )
     assert rebuilt["put_back"] == 0
     assert "is not there any more" in rebuilt["refused"][0]["why"]
+
+
+async def _no_token_in(deployment, *commands):
+    """Check that no command prints what stands in the query of a notify URL, while each names something of it."""
+    for arguments in commands:
+        done = await deployment.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert "acme" in done.stdout + done.stderr
+        assert TOKEN not in done.stdout + done.stderr, arguments
 
 
 async def _delete_records(deployment):

@@ -143,11 +143,15 @@ async def test_nothing_leaks(make_guarded, tmp_path, keys):
             await worker.ready()
             events = [marked(deployment, name) for name in names]
             events.append(marked(deployment, "well", outcome="FAILED", reason=f"{MARK}-reason"))
+            url = f"https://127.0.0.1:1?token={MARK}"  # nobody listens there
+            events.append(marked(deployment, "nowhere", notify_url=url))
+            url = f"https://10.0.0.1:22?token={MARK}"
+            events.append(marked(deployment, "blocked", notify_url=url))
             await deployment.send(events)
             bad = await broken_records(deployment)
             told = [order_id(e) for e in events if e["partnerId"] in ENDS.keys() - {"refused"}]
             await deployment.delivered(told)
-            letters = await deployment.dead_letters(bad + 2)
+            letters = await deployment.dead_letters(bad + 3)
             good = deployment.partners
             deployment.write_partners(good | {"pasted": _pasted(keys)})
             await worker.said("the old one stays in force")
