@@ -72,6 +72,11 @@ def protocol_page(profile: Profile) -> str:
             "Every value is a string, an object or an array.",
             "An optional member that is null or empty is not sent.\n",
             *table("Member | Type | Max | Rule", member_rows(profile)),
+            "## An event for it\n",
+            "As payment core writes it, of a success, with the payment that the sandbox varies.\n",
+            "```json",
+            json.dumps(sample_event(profile), indent=2, ensure_ascii=False),
+            "```\n",
             "## Payment result codes\n",
             (
                 f"`{profile.result_member}.resultCode` with its `resultStatus`, "
@@ -93,6 +98,18 @@ def protocol_page(profile: Profile) -> str:
             meaning_of_f(profile),
         ]
     )
+
+
+def sample_event(profile: Profile) -> dict[str, Any]:
+    """Return an event of a payment that succeeded."""
+    return {
+        "eventId": f"evt-{profile.name}-000001",
+        "profile": profile.name,
+        "partnerId": profile.sample.partner,
+        "outcome": "SUCCESS",
+        "occurredAt": "2026-11-22T10:15:29+08:00",
+        "payment": profile.sample.payment,
+    }
 
 
 def protocol_index() -> str:
