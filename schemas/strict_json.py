@@ -29,8 +29,8 @@ class Bounds(NamedTuple):
 
 MESSAGE: Final = Bounds(4096, 16_384)
 """An event or a body; the largest known one has some twenty objects and arrays."""
-ANSWER: Final = Bounds(1024, 4096)
-"""A partner's answer, of which one object is needed: a flood of those that are just within takes 1 ms each."""
+ANSWER: Final = Bounds(256, 1024)
+"""A partner's answer, of which one object is needed: one that is just within takes half a millisecond."""
 
 MAX_DIGITS: Final = 400
 """Of a whole number, with its sign; no float has more. Reading and writing one takes the square of its digits, and 230 of 4,300 took

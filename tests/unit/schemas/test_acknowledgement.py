@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from schemas import strict_json
 from schemas.acknowledgement import UnreadableAcknowledgement, read_acknowledgement
 
 
@@ -58,3 +59,12 @@ def test_any_other_answer_is_unreadable(raw):
     with pytest.raises(UnreadableAcknowledgement) as caught:
         read_acknowledgement(raw)
     assert "SUCCESS" not in str(caught.value)
+
+
+def test_an_answer_full_of_objects_is_refused_before_it_is_understood(monkeypatch):
+    """One object is needed; a flood of answers with thousands would take the event loop from all other partners."""
+    for decoder in (strict_json._DECODER, strict_json._MARKING_DECODER):
+        monkeypatch.setattr(decoder, "decode", None)
+    full = b'{"result":{"resultStatus":"S"},"x":[%b{}]}' % (b"{}," * 300)
+    with pytest.raises(UnreadableAcknowledgement, match="expected at most 256"):
+        read_acknowledgement(full)

@@ -101,7 +101,7 @@ def test_as_much_as_may_be_is_read():
 @pytest.mark.parametrize("read", [loads, loads_marking])
 def test_an_answer_is_bounded_more_tightly(read):
     """A partner sends as many as it likes, and one object of each is needed."""
-    for element, most in ((b"{}", ANSWER.containers - 1), (b"0", ANSWER.commas + 1)):
+    for element, most in ((b"{}", 255), (b"0", 1025)):
         assert len(read(b"[" + b",".join([element] * most) + b"]", ANSWER)) == most
         with pytest.raises(MalformedJson, match="expected at most"):
             read(b"[" + b",".join([element] * (most + 1)) + b"]", ANSWER)
