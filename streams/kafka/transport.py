@@ -188,14 +188,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         try:
             await super().on_thread_stop()
         except asyncio.CancelledError:
-            # aiokafka's own: it cancels its fetches, and one that has just failed lets that through. The thread would
-            # end without a word, and the worker wait for it for ever.
+            # aiokafka's own: it cancels its fetches, and one that has just failed lets that through. The consumer
+            # would end without a word, and the worker wait for it for ever.
             await self._ensure_consumer()._client.close()  # noqa: SLF001  # what was left to do
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         """Fetch; wait only shortly while a partition is held back, since it may flow again any moment."""
         self.last_poll = self.thread_loop.time()
-        if self.consumer._buffered_partitions:  # noqa: SLF001  # Faust's own thread reads it too
+        if self.consumer._buffered_partitions:  # noqa: SLF001  # Faust's driver reads it too
             timeout = min(timeout, _NOTICE_SECONDS)
         # What is buffered comes at once, and agents and lanes must get their turn.
         await asyncio.sleep(0)
