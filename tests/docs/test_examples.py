@@ -18,6 +18,7 @@ from schemas.attempt_record import AttemptRecord
 from streams.notification.intake import Prepared, ReadEvent, prepare, read_event
 from streams.notification.profiles import PROFILES
 from streams.partners import load_partners
+from streams.partners.entry import Entry
 
 NOW = 1_795_342_530.0  # 2026-11-22T10:15:30Z
 PARTNERS_FILE = Path("docs/partners-file.md")
@@ -105,6 +106,14 @@ def test_an_example_event_goes_to_an_example_partner(pages, load):
     assert isinstance(prepared, Prepared)
     assert prepared.notification.partner_id == entry.partner_id
     assert entry.terms.notify_url in readme.text
+
+
+def test_every_key_of_the_partners_file_has_its_row(pages):
+    """Whoever writes an entry finds each key that the program knows, and none that it doesn't."""
+    text = pages[PARTNERS_FILE].text
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text, re.MULTILINE)
+    named = {key for row in rows for key in re.findall(r"\w+", row)}
+    assert set(Entry.model_fields) - named == set()
 
 
 def test_defaults_of_the_partners_file_are_the_codes(pages, load):

@@ -4,7 +4,9 @@ import json
 import re
 
 import pytest
+import yaml
 
+from tests.helm.helm import CHART
 from tests.image.container import UID
 
 
@@ -175,7 +177,8 @@ def test_image_is_never_a_moving_one(rendered, helm):
         specs = pod_specs(rendered(case)).values()
         return {container["image"] for spec in specs for container in spec["containers"]}
 
-    assert images("minimal") == {"payment-notifier:0.1.0"}
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    assert images("minimal") == {f"payment-notifier:{chart['appVersion']}"}
     (pinned,) = images("full")
     assert re.fullmatch(r"registry\.example\.com/payment-notifier@sha256:a{64}", pinned)
     assert "latest" in helm.refusal(
