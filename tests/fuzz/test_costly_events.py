@@ -16,6 +16,7 @@ from tests.unit.bench import Bench
 
 CASES = int(os.environ.get("FUZZ_CASES", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
+pytestmark = pytest.mark.timeout(max(900, CASES // 20))
 MOST_SECONDS = 0.05
 """What is asked of a megabyte, on a machine that does nothing else: said beside what was found, and no test's verdict."""
 MOST_CALLS = 300_000
