@@ -11,9 +11,9 @@ from streams.clock import Clock
 from streams.kafka.app import NotifierApp
 from streams.kafka.patches import patch_workers
 from streams.partners import PartnersFile, PartnersFileError
-from streams.runtime import Runtime
 from streams.settings import SettingsError, load_settings
 from streams.starting import check_brokers, refuse
+from streams.worker.wiring import build_worker
 
 _USAGE = 2
 
@@ -42,5 +42,5 @@ def _application() -> NotifierApp:
         )
     except (SettingsError, PartnersFileError) as error:
         refuse(error.faults)
-    (app,) = Runtime(settings, partners, before_start=check_brokers).apps
+    (app,) = build_worker(settings, partners, check_brokers)
     return app

@@ -25,7 +25,7 @@ TIER_HEADERS_BYTES: Final = 500
 EVENT_EXTRA_BYTES: Final = 250
 """What an event has beside the members that become the body."""
 
-# What a worker gives; `streams/routes.py` and `streams/admission/admission.py` are where it does.
+# What a worker gives; `streams/worker/topology.py` and `streams/admission/admission.py` are where it does.
 IN_FLIGHT_PER_POD: Final = 512
 RETRIES_SHARE: Final = 0.5
 SOURCE_SPAN: Final = 2048

@@ -16,7 +16,7 @@ Lookup = Callable[[str], Sequence[str]]
 
 AT_ONCE: Final = 4
 """Threads that one partner's look-ups may hold: a thousand new hosts at 20 ms each take 5 s, and 15 partners whose name
-servers hang leave four of `streams.runtime`'s 64 threads to the others."""
+servers hang leave four of `streams.worker.wiring`'s 64 threads to the others."""
 _TURN_SECONDS: Final = (
     5.0  # an attempt's own time-out ends it earlier, aiohttp does not hand that on
 )

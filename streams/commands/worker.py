@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 def worker() -> None:
     """Consume, notify, retry. Runs until SIGTERM or Ctrl-C."""
     from streams.kafka.worker import run_worker
-    from streams.runtime import Runtime
     from streams.starting import check_brokers
+    from streams.worker.wiring import build_worker
 
     settings = settings_or_fail()
     logging_as_set = logging_config(settings.log_level, settings.log_format)
@@ -37,4 +37,4 @@ def worker() -> None:
             "NOTIFIER_LADDER_SCALE is %g: EVERY WAIT IS SHORTENED, for rehearsals only",
             settings.ladder_scale,
         )
-    run_worker(Runtime(settings, partners, check_brokers).apps, logging_as_set)
+    run_worker(build_worker(settings, partners, check_brokers), logging_as_set)

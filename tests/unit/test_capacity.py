@@ -7,13 +7,14 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas.attempt_record import AttemptRecord
-from streams import capacity, routes
+from streams import capacity
 from streams.capacity import Load, plan
 from streams.cli import app
 from streams.commands.capacity import size
 from streams.kafka.records import header_size, notification_headers
 from streams.notification.notification import Notification
 from streams.notification.profiles import PROFILES, TIERS
+from streams.worker import topology
 from streams.worker.policy import LONGEST_PARK_SECONDS
 
 MPP = PROFILES["mpp-to-alipay-plus"]
@@ -120,8 +121,8 @@ def test_an_impossible_load_is_refused(wrong):
 
 def test_constants_are_the_programs():
     """The spans, the longest park and the shorter tiers are those that the worker has."""
-    assert capacity.SOURCE_SPAN == routes._SOURCE_SPAN
-    assert capacity.TIER_SPAN == routes._TIER_SPAN
+    assert capacity.SOURCE_SPAN == topology._SOURCE_SPAN
+    assert capacity.TIER_SPAN == topology._TIER_SPAN
     assert capacity.LONGEST_PARK_SECONDS == LONGEST_PARK_SECONDS
     assert sum(wait.seconds < LONGEST_PARK_SECONDS for wait in TIERS) == capacity.SHORTER_PARKS
 

@@ -3,8 +3,8 @@
 import pytest
 
 from streams.notification.profiles import TIERS
-from streams.routes import STAGES, groups_of
 from streams.settings import Settings
+from streams.worker.topology import STAGES, groups_of
 from tests.unit.bench import UNKNOWN, Bench
 from tests.unit.kit import NOW_MS, event, headers_of, read, read_back
 

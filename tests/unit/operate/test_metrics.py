@@ -18,7 +18,7 @@ from streams.operate.counting import Counting, result_of
 from streams.operate.families import MOST_DECLARED, Label
 from streams.operate.health import Health
 from streams.operate.metrics import PARTNER, TIER, Metrics, latency_edges
-from streams.routes import STAGES
+from streams.worker.topology import STAGES
 
 NAMES = [
     ("notifier_payments_consumed", "counter", ("result",)),

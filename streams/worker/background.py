@@ -1,0 +1,109 @@
+"""What a worker does beside its records: loops that each stand by themselves and run until they are cancelled.
+
+Each knows what it is given and no other. None ends by an error of what it looks at.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from streams.call.https import Caller
+from streams.clock import Clock
+from streams.kafka.app import NotifierApp
+from streams.kafka.producer import RecordProducer
+from streams.operate.counting import Counting
+from streams.operate.metrics import Metrics
+from streams.operate.watch import Watch
+from streams.partners import PartnersFile, Rejected, Reloaded
+from streams.worker.topology import STAGES
+
+log = logging.getLogger(__name__)
+
+_RELOAD_SECONDS = 2.0
+_LOOK_SECONDS = 5.0
+
+
+async def reload_partners(
+    partners: PartnersFile,
+    caller: Caller,
+    counting: Counting,
+    clock: Clock,
+    show_access: Callable[[], None],
+) -> NoReturn:
+    """Read the partners file and its keys again when they change; a bad new version keeps the old one in force.
+
+    Args:
+        partners: the file.
+        caller: lets go of what it holds for partners that are gone or changed.
+        counting: where it is counted.
+        clock: the worker's.
+        show_access: looks whether the credentials for Kafka have changed on disk; blocks.
+    """
+    metrics = counting.metrics
+    while True:
+        await asyncio.to_thread(show_access)
+        await asyncio.sleep(_RELOAD_SECONDS)
+        result = await asyncio.to_thread(partners.poll, clock.now_seconds())
+        match result:
+            case Reloaded(removed=removed):
+                caller.discard(removed)
+                metrics.reload_successful.set(1)
+                metrics.reload_time.set(clock.now_seconds())
+                counting.partners(partners.current.values(), clock.now_seconds())
+                log.info("the partners file changed and was read again")
+            case Rejected(faults):
+                metrics.reload_successful.set(0)
+                log.error(
+                    "the new partners file is not used, the old one stays in force: %s",
+                    "; ".join(faults),
+                )
+            case _:
+                pass
+
+
+def symptoms(apps: Sequence[NotifierApp], producer: RecordProducer) -> list[str]:
+    """Return what looks dead now, one sentence each."""
+    seen = [symptom for app in apps for symptom in app.symptoms()]
+    if not producer.alive:
+        seen.append("the producer has died")
+    return seen
+
+
+async def look_for_death(watch: Watch, now_seconds: Callable[[], float]) -> NoReturn:
+    """Look every few seconds whether the worker lives."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            await watch.look(now_seconds())
+        except Exception:  # whatever it is, the next look must come
+            log.exception("looking for signs of death failed")
+
+
+async def look_at_topics(apps: Sequence[NotifierApp], metrics: Metrics) -> NoReturn:
+    """Look every few seconds whether the topics are what they were, and how much of them is not settled."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            for app in apps:
+                await app.look()
+            await _count_backlog(apps, metrics)
+        except Exception:  # whatever it is, the next look must come
+            log.exception("looking at the topics failed")
+
+
+async def _count_backlog(apps: Sequence[NotifierApp], metrics: Metrics) -> None:
+    undecided: Counter[str] = Counter()
+    for app in apps:
+        undecided.update(app.undecided())
+    for stage in STAGES:
+        metrics.undecided.labels(stage).set(undecided[stage])
+    pending: Counter[str] = Counter()
+    for app in apps:
+        of_app = await app.pending()
+        if of_app is None:  # a part is no count: the last one stands
+            return
+        pending.update(of_app)
+    for stage in STAGES:
+        metrics.pending.labels(stage).set(pending[stage])

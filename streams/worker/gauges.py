@@ -1,0 +1,53 @@
+"""Brings the gauges up to date that nothing else moves; asked before each scrape."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streams.admission.admission import Admission
+from streams.clock import Clock
+from streams.kafka.app import NotifierApp
+from streams.operate.counting import Counting
+from streams.partners import PartnersFile
+from streams.worker.topology import STAGES
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What a scrape shows of this moment.
+
+    Attributes:
+        apps: the applications, whose lanes are looked at.
+        admission: who calls now.
+        partners: the partners file in force.
+        counting: the metrics.
+        clock: the worker's.
+        overdue_after_seconds: how long after its due time a record counts as overdue.
+    """
+
+    apps: Sequence[NotifierApp]
+    admission: Admission
+    partners: PartnersFile
+    counting: Counting
+    clock: Clock
+    overdue_after_seconds: float
+
+    def refresh(self) -> None:
+        """Set the gauges."""
+        metrics, admission = self.counting.metrics, self.admission
+        self.counting.partners(self.partners.current.values(), self.clock.now_seconds())
+        metrics.in_flight.set(admission.in_flight)
+        metrics.destinations.set(len(admission))
+        metrics.silent_destinations.set(admission.unresponsive_destinations())
+        overdue_before = self.clock.now_ms() - int(self.overdue_after_seconds * 1000)
+        lanes = [lane for app in self.apps for lane in app.lanes]
+        unreadable = sum((app.unreadable() for app in self.apps), Counter[str]())
+        for stage in STAGES:
+            of_stage = [lane for lane in lanes if lane.stage == stage]
+            due = [lane.next_due_at_ms for lane in of_stage if lane.next_due_at_ms is not None]
+            metrics.held.labels(stage).set(sum(lane.held for lane in of_stage))
+            metrics.overdue.labels(stage).set(
+                sum(lane.overdue(overdue_before) for lane in of_stage)
+            )
+            metrics.unreadable.labels(stage).set(unreadable[stage])
+            metrics.oldest_due.labels(stage).set(min(due, default=0) / 1000)

@@ -1,0 +1,69 @@
+"""What the applications of one process share, in the order in which it is started and stopped."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from streams.call.https import Caller
+from streams.kafka.producer import RecordProducer
+from streams.operate.web import WebPort
+
+if TYPE_CHECKING:  # OpenTelemetry comes with an extra
+    from streams.operate.tracing import Tracing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class SharedServices:
+    """Starts and stops what is shared.
+
+    Attributes:
+        web: the port for /metrics and /health.
+        web_address: host and port that it listens on.
+        before_start: waits for the brokers and checks them, before anything is consumed.
+        producer: of every record that is written.
+        caller: of the partners.
+        loops: what runs beside the records, see `background.py`.
+        tracing: spans, where they are made.
+        threads: that work for the caller.
+    """
+
+    web: WebPort
+    web_address: tuple[str, int]
+    before_start: Callable[[], Awaitable[None]]
+    producer: RecordProducer
+    caller: Caller
+    loops: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+    tracing: "Tracing | None"
+    threads: Sequence[Executor]
+    _tasks: list[asyncio.Task[None]] = field(init=False, default_factory=list)
+
+    async def start(self) -> None:
+        """Start it, the web port first: it says for what of Kafka the worker waits."""
+        host, port = self.web_address
+        log.info(
+            "listening on %s:%s for /metrics and /health", host, await self.web.start(host, port)
+        )
+        await self.before_start()
+        await self.producer.start()
+        # What is there now stays: a full collection that looked through all of it would hold the loop up for 0.1 s.
+        gc.collect()
+        gc.freeze()
+        self._tasks = [asyncio.create_task(loop()) for loop in self.loops]
+
+    async def stop(self) -> None:
+        """Stop it; also what was started in part."""
+        for task in self._tasks:
+            task.cancel()
+        await self.caller.aclose()
+        await self.producer.stop()
+        await self.web.stop()
+        if self.tracing is not None:
+            await asyncio.to_thread(self.tracing.stop)
+        for threads in self.threads:
+            threads.shutdown(wait=False)

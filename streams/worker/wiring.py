@@ -1,0 +1,152 @@
+"""The worker put together: every part is made here, once, and given what it works with. Nothing runs yet."""
+
+import random  # noqa: TID251  # here randomness comes in
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.metadata import version
+
+from streams.admission.admission import Admission
+from streams.call.egress import guard_of
+from streams.call.https import Caller
+from streams.clock import Clock
+from streams.kafka.app import NotifierApp, build_app
+from streams.kafka.connection import connection_of
+from streams.kafka.preflight import broker_answers
+from streams.kafka.producer import RecordProducer
+from streams.kafka.topics import TopicNames
+from streams.notification.profiles import TIERS
+from streams.operate.access import show_access
+from streams.operate.counting import Counting
+from streams.operate.health import Health
+from streams.operate.logs import Sample
+from streams.operate.loop_lag import watch_loop
+from streams.operate.metrics import GROUP, TOPIC, Metrics
+from streams.operate.unknown_tiers import watch_unknown_tiers
+from streams.operate.watch import Watch
+from streams.operate.web import WebPort
+from streams.partners import Partner, PartnersFile
+from streams.settings import Settings
+from streams.worker.background import look_at_topics, look_for_death, reload_partners, symptoms
+from streams.worker.deliver import Delivery
+from streams.worker.gauges import Gauges
+from streams.worker.handle import RecordHandler
+from streams.worker.host import WorkerHost
+from streams.worker.observe import Observer
+from streams.worker.policy import LONGEST_PARK_SECONDS, Policy
+from streams.worker.receive import Receiver
+from streams.worker.services import SharedServices
+from streams.worker.settle import Settler
+from streams.worker.settlement import Settlements
+from streams.worker.topology import groups_of
+
+PROGRAM_VERSION = version("payment-notifier")
+
+_SIGNING_THREADS = 2  # for long keys; more than the cores that one worker is given only queue
+_LOOKUP_THREADS = 64  # each partner has 4 of them at most; one that waits costs some kilobytes
+
+BeforeStart = Callable[[Settings, Callable[[str | None], None]], Awaitable[None]]
+"""Waits for the brokers and checks them, before anything is consumed; is told whom to tell while it waits."""
+
+
+def build_worker(
+    settings: Settings, partners: PartnersFile, before_start: BeforeStart
+) -> Sequence[NotifierApp]:
+    """Return the applications of the role; the first that starts also starts what they share."""
+    clock, connection, names = Clock(), connection_of(settings), TopicNames(settings.topic_prefix)
+    metrics = _metrics(settings, clock, names)
+    health = Health()
+    counting = Counting(
+        metrics, health, Sample(settings.log_sample) if settings.log_sample else None
+    )
+    counting.partners(partners.current.values(), clock.now_seconds())
+    signing = ThreadPoolExecutor(_SIGNING_THREADS, thread_name_prefix="signing")
+    lookups = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
+    caller = Caller(
+        clock=clock,
+        guard=guard_of(settings),
+        signing_threads=signing,
+        lookup_threads=lookups,
+        user_agent=f"payment-notifier/{PROGRAM_VERSION}",
+        source_addresses=settings.egress_source_address,
+    )
+    admission = Admission(
+        settings.max_in_flight, clock.now_seconds, first_attempts=settings.role != "retry"
+    )
+    producer = RecordProducer(
+        connection,
+        f"{settings.group_id}-producer",
+        lambda topic: metrics.produce_errors.labels(topic).inc(),
+    )
+    tracing = None
+    if settings.tracing:
+        from streams.operate.tracing import start_tracing  # noqa: PLC0415  # comes with an extra
+
+        tracing = start_tracing()
+
+    def partner_of(partner_id: str) -> Partner | None:
+        return partners.current.get(partner_id)
+
+    settlements = Settlements(names, clock.now_ms, socket.gethostname())
+    policy = Policy(
+        parking=tuple(wait for wait in TIERS if wait.seconds <= LONGEST_PARK_SECONDS),
+        scale=settings.ladder_scale,
+        give_up_after_ms=int(settings.give_up_after * 1000),
+        jitter=random.SystemRandom().random,
+    )
+    observer = Observer(clock, counting, tracing)
+    handler = RecordHandler(
+        Receiver(clock, partner_of, settlements, policy, settings.allow_http),
+        Delivery(
+            clock=clock,
+            partner_of=partner_of,
+            caller=caller,
+            admission=admission,
+            settlements=settlements,
+            policy=policy,
+            observer=observer,
+        ),
+        Settler(producer, names.attempts, clock.now_seconds),
+        observer,
+    )
+    groups = groups_of(settings, handler, clock, names)
+    metrics.declare(GROUP, (group.group_id for group in groups))
+    health.groups = frozenset(group.group_id for group in groups)
+    host = WorkerHost(admission, metrics, health, clock)
+    apps = [build_app(group, connection=connection, clock=clock, host=host) for group in groups]
+    gauges = Gauges(apps, admission, partners, counting, clock, settings.overdue_after)
+    watch = Watch(
+        health,
+        partial(symptoms, apps, producer),
+        partial(broker_answers, connection_of(settings), f"{settings.group_id}-watch"),
+    )
+    access = partial(show_access, metrics, connection.look, clock.now_seconds)
+    host.apps = apps
+    host.services = SharedServices(
+        web=WebPort(metrics.registry, health, clock.now_seconds, gauges.refresh),
+        web_address=(settings.web_bind, settings.web_port),
+        before_start=partial(before_start, settings, host.waits_for_kafka),
+        producer=producer,
+        caller=caller,
+        loops=(
+            partial(reload_partners, partners, caller, counting, clock, access),
+            partial(look_for_death, watch, clock.now_seconds),
+            partial(look_at_topics, apps, metrics),
+            partial(watch_unknown_tiers, settings, metrics),
+            partial(watch_loop, metrics.loop_lag.observe),
+        ),
+        tracing=tracing,
+        threads=(signing, lookups),
+    )
+    return apps
+
+
+def _metrics(settings: Settings, clock: Clock, names: TopicNames) -> Metrics:
+    metrics = Metrics(PROGRAM_VERSION)
+    metrics.in_flight_limit.set(settings.max_in_flight)
+    metrics.reload_successful.set(1)
+    metrics.reload_time.set(clock.now_seconds())
+    written = (names.attempts, names.dead_letter, *(names.tier(wait) for wait in TIERS))
+    metrics.declare(TOPIC, (*written, names.replay, *settings.source_topics))
+    return metrics
