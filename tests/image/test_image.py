@@ -41,6 +41,8 @@ def test_no_tool_and_no_leftover_of_the_build_is_in_it(image):
     assert not (root / "root/.cache").exists()
     (packages,) = (root / "opt/notifier/lib").glob("python3.*/site-packages")
     assert not (packages / "pip").exists()
+    assert not list(packages.glob("aiohttp_cors*"))  # Faust's, never imported
+    assert (packages / "faust").is_dir()
     assert (packages / "streams/cli.py").is_file()
     assert not list(root.glob("opt/**/*.pem.key"))
 

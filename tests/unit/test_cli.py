@@ -98,6 +98,25 @@ def test_ladder_as_json():
     }
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"])
+def test_check_warns_of_sasl_in_the_clear(environment, tmp_path, mechanism):
+    """Whatever the mechanism, to people and in JSON; over TLS it is silent."""
+    for name in ("password", "token"):
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_text("s")
+    if mechanism == "OAUTHBEARER":
+        environment.setenv("NOTIFIER_KAFKA_OAUTH_TOKEN_FILE", str(tmp_path / "token"))
+    else:
+        environment.setenv("NOTIFIER_KAFKA_USER", "u")
+        environment.setenv("NOTIFIER_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
+    environment.setenv("NOTIFIER_KAFKA_SASL_MECHANISM", mechanism)
+    for protocol, warned in (("SASL_PLAINTEXT", True), ("SASL_SSL", False)):
+        environment.setenv("NOTIFIER_KAFKA_SECURITY_PROTOCOL", protocol)
+        told = [w for w in json.loads(run("check", "--json").stdout)["warnings"] if "SASL_SSL" in w]
+        assert bool(told) == warned
+        assert ("warning: NOTIFIER_KAFKA_SECURITY_PROTOCOL: seen" in run("check").stderr) == warned
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
