@@ -7,7 +7,7 @@ import typer
 
 from streams.commands.capacity import capacity
 from streams.commands.check import check, ladder
-from streams.commands.common import INTERRUPTED
+from streams.commands.common import INTERRUPTED, speak_json
 from streams.commands.console import console_app
 from streams.commands.dead_letters import dead_letters_app
 from streams.commands.keys import keys_app
@@ -34,7 +34,8 @@ app = typer.Typer(
 
 @app.callback()
 def prepare(context: typer.Context) -> None:
-    """Patch aiokafka for every command that may make a client of it."""
+    """Patch aiokafka for every command that may make a client of it; speak to a person unless JSON is asked for."""
+    speak_json(value=False)
     if context.invoked_subcommand not in _WITHOUT_KAFKA:
         from streams.kafka.patches import patch_clients  # noqa: PLC0415  # `--help` and the others need no aiokafka
 

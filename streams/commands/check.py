@@ -19,6 +19,7 @@ def check(as_json: Json = False) -> None:
     """Check settings, partners, keys and topics, and list every fault at once."""
     from streams.kafka.preflight import Brokers, Unusable
 
+    del as_json  # `report` knows
     faults: list[str] = []
     warnings = [
         f"{name}: there is no such setting; it is ignored" for name in unknown_variables(os.environ)
@@ -53,7 +54,7 @@ def check(as_json: Json = False) -> None:
         else:
             faults += found
             warnings += surprises
-    report(faults, warnings, "settings, partners, keys and topics are good", as_json=as_json)
+    report(faults, warnings, "settings, partners, keys and topics are good")
 
 
 def ladder(as_json: Json = False) -> None:

@@ -3,44 +3,94 @@
 import json
 import sys
 from collections.abc import Iterable
-from typing import Annotated, NoReturn
+from contextvars import ContextVar
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from streams.clock import Clock
+from streams.partners import Partners, PartnersFileError, load_partners
 from streams.settings import Settings, SettingsError, load_settings
 
 FAULT = 1
 USAGE = 2
 INTERRUPTED = 130
+SCHEMA = 1
+"""Version of every JSON object of the operator's commands."""
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_for_a_program: ContextVar[bool] = ContextVar("for_a_program", default=False)
 
 
-def fail(faults: Iterable[str], *, as_json: bool = False) -> NoReturn:
+def speak_json(value: bool) -> bool:
+    """Remember whether the command that runs prints JSON: its faults are JSON too, and nobody is asked anything."""
+    _for_a_program.set(value)
+    return value
+
+
+def is_for_a_program() -> bool:
+    """Tell whether the command that runs prints JSON."""
+    return _for_a_program.get()
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", callback=speak_json)]
+
+
+def say(text: str) -> None:
+    """Talk: to standard error, so that a pipe sees data only."""
+    print(text, file=sys.stderr)
+
+
+def print_json(members: dict[str, Any]) -> None:
+    """Print one object for a program."""
+    print(json.dumps({"schema": SCHEMA, **members}, ensure_ascii=True))
+
+
+def fail(*faults: str) -> NoReturn:
     """Say every fault and exit with 1."""
-    if as_json:
-        print(json.dumps({"ok": False, "faults": list(faults)}))
+    if is_for_a_program():
+        print(json.dumps({"ok": False, "faults": faults}))
     else:
         for fault in faults:
-            print(f"fault: {fault}", file=sys.stderr)
+            say(f"fault: {fault}")
     raise typer.Exit(FAULT)
 
 
-def settings_or_fail(*, as_json: bool = False) -> Settings:
+def used_wrongly(message: str) -> NoReturn:
+    """Say how the command line should have been and exit with 2."""
+    say(f"usage: {message}")
+    raise typer.Exit(USAGE)
+
+
+def settings_or_fail() -> Settings:
     """Return the settings, or say everything that is wrong with them and exit with 1."""
     try:
         return load_settings()
     except SettingsError as error:
-        fail(error.faults, as_json=as_json)
+        fail(*error.faults)
 
 
-def report(faults: list[str], warnings: list[str], good: str, *, as_json: bool) -> None:
+def partners_or_fail(settings: Settings) -> Partners:
+    """Return the partners file, or say every fault of it and exit with 1."""
+    try:
+        return load_partners(
+            settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
+        )
+    except PartnersFileError as error:
+        fail(*error.faults)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Say what should be better."""
+    for warning in warnings:
+        say(f"warning: {warning}")
+
+
+def report(faults: list[str], warnings: list[str], good: str) -> None:
     """Say what a check found: exit with 1 for faults, go on with the good word otherwise."""
-    if as_json:
+    if is_for_a_program():
         print(json.dumps({"ok": not faults, "faults": faults, "warnings": warnings}))
         raise typer.Exit(FAULT if faults else 0)
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    warn(warnings)
     if faults:
-        fail(faults)
+        fail(*faults)
     print(good)

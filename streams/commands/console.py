@@ -36,9 +36,7 @@ def console(context: typer.Context) -> None:
         from streams.console.app import Console
     except ModuleNotFoundError as error:
         fail(
-            [
-                f"{error.name} is not installed; the console needs the extra: payment-notifier[console]"
-            ]
+            f"{error.name} is not installed; the console needs the extra: payment-notifier[console]"
         )
     from streams.console.tokens import AccessTokens, TokensError
 
@@ -47,16 +45,16 @@ def console(context: typer.Context) -> None:
             "NOTIFIER_CONSOLE_TOKENS_FILE: not set, expected a file with access tokens;"
             " `notifier console token NAME --right replay` says what to write into it"
         )
-        fail([message])
+        fail(message)
     try:
         tokens = AccessTokens(settings.console_tokens_file)
     except TokensError as error:
-        fail([str(error)])
+        fail(str(error))
     try:
         asyncio.run(_run(Console(settings, tokens)))
     except OSError as error:
         where = f"{settings.console_bind}:{settings.console_port}"
-        fail([f"NOTIFIER_CONSOLE_PORT: can't listen on {where}: {error.strerror}"])
+        fail(f"NOTIFIER_CONSOLE_PORT: can't listen on {where}: {error.strerror}")
 
 
 async def _run(running: "Console") -> None:

@@ -7,33 +7,33 @@ import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from schemas.notify_url import origin_of
 from streams.clock import Clock
-from streams.commands.common import Json, fail, settings_or_fail
-from streams.commands.output import finish, print_json, print_table, reading, say, shown
-from streams.commands.replay import replay
-from streams.commands.selecting import (
+from streams.commands.common import Json, fail, print_json, say, settings_or_fail
+from streams.commands.dead_letter_options import (
     Codes,
-    Names,
     PartnerIds,
     Profiles,
     Reasons,
     Since,
     Until,
+    Which,
     selection_of,
 )
+from streams.commands.output import finish, print_table, reading_topics, shown
+from streams.commands.replay import replay
+from streams.dead_letters.find import age_order, find_dead_letters, groups_of
+from streams.dead_letters.selection import Selection, code_of
 from streams.history.facts import Fact
 from streams.history.text import duration, rfc3339
-from streams.kafka.connection import connection_of
 from streams.kafka.raw import RawRecord
-from streams.kafka.reader import RecordReader
 from streams.kafka.topics import TopicNames
-from streams.replay.letters import Selection, code_of, find_letters, groups_of
 from streams.settings import Settings
 
 dead_letters_app = typer.Typer(
@@ -42,12 +42,12 @@ dead_letters_app = typer.Typer(
 )
 dead_letters_app.command()(replay)
 
-_URL = re.compile(rb"[a-z][a-z0-9+.-]*://[^\s\"'<>]*", re.IGNORECASE)
 OnRecord = Callable[[Fact, RawRecord], None]
+_URL = re.compile(rb"[a-z][a-z0-9+.-]*://[^\s\"'<>]*", re.IGNORECASE)
 
 
 @dead_letters_app.command("list")
-def list_letters(
+def list_dead_letters(
     reason: Reasons = None,
     partner: PartnerIds = None,
     profile: Profiles = None,
@@ -63,37 +63,31 @@ def list_letters(
 
     notifier dead-letters list --partner acme --since 2d
     """
-    settings = settings_or_fail(as_json=as_json)
+    settings = settings_or_fail()
     selection = selection_of(None, reason, partner, profile, code, since, until)
-    letters = finish(_find(settings, selection), as_json=as_json)
-    youngest = list(reversed(letters))[:limit]
+    dead_letters = finish(_find(settings, selection))
+    youngest = list(reversed(dead_letters))[:limit]
+    groups = [asdict(group) for group in groups_of(dead_letters)]
     now_ms = Clock().now_ms()
     if as_json:
-        groups = [
-            {
-                "reason": group.reason,
-                "partner_id": group.partner_id,
-                "code": group.code,
-                "count": group.count,
-                "oldest": rfc3339(group.oldest_ms),
-                "youngest": rfc3339(group.youngest_ms),
-            }
-            for group in groups_of(letters)
-        ]
+        for group in groups:
+            for name in ("oldest", "youngest"):
+                group[name] = rfc3339(group.pop(f"{name}_ms"))
         print_json(
             {
                 "as_of": rfc3339(now_ms),
-                "count": len(letters),
+                "count": len(dead_letters),
                 "groups": groups,
-                "letters": [_as_json(letter) for letter in youngest],
+                "letters": [_as_json(dead_letter) for dead_letter in youngest],
             }
         )
         return
+    columns = ("count", "partner_id", "reason", "code", "oldest_ms")
     print_table(
         ("count", "partner", "reason", "code", "oldest"),
         [
-            (g.count, g.partner_id or "-", g.reason, g.code or "-", _age(g.oldest_ms, now_ms))
-            for g in groups_of(letters)
+            [_age(g[name], now_ms) if name == "oldest_ms" else g[name] or "-" for name in columns]
+            for g in groups
         ],
     )
     if youngest:
@@ -102,20 +96,20 @@ def list_letters(
             ("place", "order", "partner", "reason", "code", "died at", "replays"),
             [
                 (
-                    letter.place,
-                    letter.order_id or "-",
-                    letter.partner_id or "-",
-                    letter.reason or "-",
-                    code_of(letter) or "-",
-                    rfc3339(letter.at_ms),
-                    letter.replays or 0,
+                    dead.place,
+                    dead.order_id or "-",
+                    dead.partner_id or "-",
+                    dead.reason or "-",
+                    code_of(dead.last_outcome) or "-",
+                    rfc3339(dead.at_ms),
+                    dead.replays or 0,
                 )
-                for letter in youngest
+                for dead in youngest
             ],
         )
     say(
-        f"Showing {len(youngest):,} of {len(letters):,} dead letters."
-        if letters
+        f"Showing {len(youngest):,} of {len(dead_letters):,} dead letters."
+        if dead_letters
         else "No dead letters match."
     )
 
@@ -131,123 +125,39 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show all that is known of a dead letter but its body: that is given by length and SHA-256 only."""
-    settings = settings_or_fail(as_json=as_json)
-    selection = selection_of([which], None, None, None, None, None, None)
+    settings = settings_or_fail()
     records: list[tuple[Fact, RawRecord]] = []
-    finish(_find(settings, selection, lambda *pair: records.append(pair)), as_json=as_json)
+    finish(_find(settings, selection_of([which]), lambda *pair: records.append(pair)))
     if not records:
-        fail(
-            [f"no dead letter is {shown(which)}; see `notifier dead-letters list`"], as_json=as_json
-        )
-    records.sort(key=lambda pair: (pair[0].at_ms, pair[0].place))
+        fail(f"no dead letter is {shown(which)}; see `notifier dead-letters list`")
+    records.sort(key=lambda pair: age_order(pair[0]))
     if as_json:
-        print_json(
-            {
-                "letters": [
-                    _as_json(letter) | {"headers": _json_headers(record)}
-                    for letter, record in records
-                ]
-            }
-        )
+        print_json({"letters": [_with_headers(*pair) for pair in records]})
         return
-    for letter, record in records:
-        what = "the event's original bytes" if letter.holds_event else "the request body"
-        size = "a tombstone" if letter.value_bytes is None else f"{letter.value_bytes:,} bytes"
+    for dead_letter, record in records:
+        what = "the event's original bytes" if dead_letter.holds_event else "the request body"
+        length = dead_letter.value_bytes
+        size = "a tombstone" if length is None else f"{length:,} bytes"
         facts = (
-            ("place", letter.place),
-            ("died at", rfc3339(letter.at_ms)),
-            ("order", letter.order_id),
-            ("reason", letter.reason),
-            ("result", letter.result),
-            ("body", f"{what}: {size}, SHA-256 {letter.value_sha256}"),
+            ("place", dead_letter.place),
+            ("died at", rfc3339(dead_letter.at_ms)),
+            ("order", dead_letter.order_id),
+            ("reason", dead_letter.reason),
+            ("result", dead_letter.result),
+            ("body", f"{what}: {size}, SHA-256 {dead_letter.value_sha256}"),
         )
         print_table(("", ""), facts)
         print()
-        for fault in (letter.detail or "").split("; "):
+        for fault in (dead_letter.detail or "").split("; "):
             print(shown(fault))
         print()
-        print_table(
-            ("header", "value"), [(shown(name), _text(value)) for name, value in _headers(record)]
-        )
-
-
-def _headers(record: RawRecord) -> Iterator[tuple[str, bytes | None]]:
-    """Yield headers; of a URL in any of them its origin only, as path and query may hold a token."""
-    for name, value in record.headers:
-        if name == "notify-url" and value is not None:
-            yield name, _server(value)
-        elif name != "dead-letter-detail":
-            yield name, value and _URL.sub(lambda found: _server(found[0]), value)
-
-
-def _text(value: bytes | None) -> str:
-    return "(null)" if value is None else shown(value.decode("utf-8", "backslashreplace"))
-
-
-def _json_headers(record: RawRecord) -> list[list[Any]]:
-    """Return headers so that each can be told from every other: null as null, what is no UTF-8 in base64."""
-    return [
-        [_json_text(name.encode("utf-8", "surrogateescape")), _json_text(value)]
-        for name, value in _headers(record)
-    ]
-
-
-def _json_text(raw: bytes | None) -> str | dict[str, str] | None:
-    if raw is None:
-        return None
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return {"base64": b64encode(raw).decode()}
-
-
-def _server(url: bytes) -> bytes:
-    try:
-        return f"{origin_of(url.decode())}/…".encode()
-    except ValueError:  # no URL, or no text
-        return "…".encode()
-
-
-async def _find(
-    settings: Settings, selection: Selection, on_record: OnRecord | None = None
-) -> list[Fact]:
-    with reading("reading the dead letters") as on_progress:
-        async with RecordReader(connection_of(settings), f"{settings.group_id}-letters") as reader:
-            names = TopicNames(settings.topic_prefix)
-            return await find_letters(
-                reader, names, selection, on_progress=on_progress, on_record=on_record
-            )
-
-
-def _age(at_ms: int, now_ms: int) -> str:
-    return f"{duration(now_ms - at_ms)} ago" if sys.stdout.isatty() else rfc3339(at_ms)
-
-
-def _as_json(letter: Fact) -> dict[str, Any]:
-    return {
-        "place": str(letter.place),
-        "at": rfc3339(letter.at_ms),
-        "order_id": letter.order_id,
-        "notification_id": letter.notification_id,
-        "partner_id": letter.partner_id,
-        "profile": letter.profile,
-        "reason": letter.reason,
-        "code": code_of(letter),
-        "detail": letter.detail,
-        "attempt": letter.attempt,
-        "parks": letter.parks,
-        "replays": letter.replays or 0,
-        "holds": "event" if letter.holds_event else "notification",
-        "result": letter.result,
-        "origin": letter.origin,
-        "body_bytes": letter.value_bytes,
-        "body_sha256": letter.value_sha256,
-    }
+        headers = [(shown(name), _text(value)) for name, value in _headers(record)]
+        print_table(("header", "value"), headers)
 
 
 @dead_letters_app.command()
 def export(
-    which: Names = None,
+    which: Which = None,
     reason: Reasons = None,
     partner: PartnerIds = None,
     profile: Profiles = None,
@@ -270,11 +180,23 @@ def export(
     try:
         file = sys.stdout if output is None else open(output, "x", encoding="utf-8", opener=_own)  # noqa: SIM115  # closed below; Path.open takes no opener
     except OSError as error:
-        fail([f"--output: {error}; expected a file that does not exist yet"])
+        fail(f"--output: {error}; expected a file that does not exist yet")
+
+    def write(dead_letter: Fact, record: RawRecord) -> None:
+        """Write one as it is read: a million of them need no memory for their bodies."""
+        file.write(_exported(dead_letter, record, with_bodies=with_bodies))
+
     with file if output is not None else nullcontext():
-        writer = _Exporter(file, with_bodies=with_bodies)
-        finish(_find(settings, selection, writer.write), as_json=False)
-    say(f"Exported {writer.count:,} dead letters{', with bodies' if with_bodies else ''}.")
+        count = len(finish(_find(settings, selection, write)))
+    say(f"Exported {count:,} dead letters{', with bodies' if with_bodies else ''}.")
+
+
+def _exported(dead_letter: Fact, record: RawRecord, *, with_bodies: bool) -> str:
+    """Return the line of an export."""
+    members = _with_headers(dead_letter, record)
+    if with_bodies and record.value is not None:
+        members["body_base64"] = b64encode(record.value).decode()
+    return json.dumps(members, ensure_ascii=True) + "\n"
 
 
 def _own(path: str, flags: int) -> int:
@@ -282,17 +204,75 @@ def _own(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-class _Exporter:
-    """Writes dead letters as they are read, so that a million of them need no memory."""
+def _headers(record: RawRecord) -> Iterator[tuple[str, bytes | None]]:
+    """Yield headers; of a URL in any of them its origin only, as path and query may hold a token."""
+    for name, value in record.headers:
+        if name == "notify-url" and value is not None:
+            yield name, _server(value)
+        elif name != "dead-letter-detail":
+            yield name, value and _URL.sub(lambda found: _server(found[0]), value)
 
-    def __init__(self, file: IO[str], *, with_bodies: bool) -> None:
-        self._file, self._with_bodies = file, with_bodies
-        self.count = 0
 
-    def write(self, letter: Fact, record: RawRecord) -> None:
-        """Write one."""
-        members = _as_json(letter) | {"headers": _json_headers(record)}
-        if self._with_bodies and record.value is not None:
-            members["body_base64"] = b64encode(record.value).decode()
-        self._file.write(json.dumps(members, ensure_ascii=True) + "\n")
-        self.count += 1
+def _text(value: bytes | None) -> str:
+    return "(null)" if value is None else shown(value.decode("utf-8", "backslashreplace"))
+
+
+def _with_headers(dead_letter: Fact, record: RawRecord) -> dict[str, Any]:
+    """Return a dead letter with its headers, so that each can be told from every other: null as null, what is no UTF-8 in base64."""
+    headers = [
+        [_json_text(name.encode("utf-8", "surrogateescape")), _json_text(value)]
+        for name, value in _headers(record)
+    ]
+    return _as_json(dead_letter) | {"headers": headers}
+
+
+def _json_text(raw: bytes | None) -> str | dict[str, str] | None:
+    if raw is None:
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(raw).decode()}
+
+
+def _server(url: bytes) -> bytes:
+    try:
+        return f"{origin_of(url.decode())}/…".encode()
+    except ValueError:  # no URL, or no text
+        return "…".encode()
+
+
+async def _find(
+    settings: Settings, selection: Selection, on_record: OnRecord | None = None
+) -> list[Fact]:
+    names, what = TopicNames(settings.topic_prefix), "reading the dead letters"
+    async with reading_topics(settings, "letters", what) as (reader, on_progress):
+        return await find_dead_letters(
+            reader, names, selection, on_progress=on_progress, on_record=on_record
+        )
+
+
+def _age(at_ms: int, now_ms: int) -> str:
+    return f"{duration(now_ms - at_ms)} ago" if sys.stdout.isatty() else rfc3339(at_ms)
+
+
+def _as_json(dead: Fact) -> dict[str, Any]:
+    return {
+        "place": str(dead.place),
+        "at": rfc3339(dead.at_ms),
+        "order_id": dead.order_id,
+        "notification_id": dead.notification_id,
+        "partner_id": dead.partner_id,
+        "profile": dead.profile,
+        "reason": dead.reason,
+        "code": code_of(dead.last_outcome),
+        "detail": dead.detail,
+        "attempt": dead.attempt,
+        "parks": dead.parks,
+        "replays": dead.replays or 0,
+        "holds": "event" if dead.holds_event else "notification",
+        "result": dead.result,
+        "origin": dead.origin,
+        "body_bytes": dead.value_bytes,
+        "body_sha256": dead.value_sha256,
+    }

@@ -1,7 +1,6 @@
 """`notifier keys`."""
 
 import json
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -9,8 +8,7 @@ from typing import Any
 import typer
 
 from streams.clock import Clock
-from streams.commands.common import Json, fail, settings_or_fail
-from streams.partners import PartnersFileError, load_partners
+from streams.commands.common import Json, partners_or_fail, settings_or_fail, warn
 from streams.partners.inventory import KeyRow, key_rows
 
 keys_app = typer.Typer(help="The keys and certificates of partners.", no_args_is_help=True)
@@ -26,12 +24,8 @@ def keys_check(as_json: Json = False) -> None:
     """List every key and certificate, what is in force and what expires, and every fault; shows no secret."""
     from streams.kafka.connection import connection_of
 
-    settings = settings_or_fail(as_json=as_json)
-    now = Clock().now_seconds()
-    try:
-        partners = load_partners(settings.partners_file, now, allow_http=settings.allow_http)
-    except PartnersFileError as error:
-        fail(error.faults, as_json=as_json)
+    settings = settings_or_fail()
+    partners, now = partners_or_fail(settings), Clock().now_seconds()
     rows = list(key_rows(partners, now))
     holders = {partner.partner_id: partner.certificates for partner in partners.values()}
     kafka = connection_of(settings).certificates()
@@ -58,8 +52,7 @@ def keys_check(as_json: Json = False) -> None:
             )
         )
         return
-    for warning in partners.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    warn(partners.warnings)
     for row in rows:
         since = _text(row.from_seconds) or ("always" if row.use == "signing" else "-")
         print(

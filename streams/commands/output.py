@@ -1,9 +1,8 @@
 """How the operator's commands print: tables for people, tabs for pipes, talk on standard error."""
 
-import json
 import sys
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import typer
@@ -14,31 +13,22 @@ from rich.text import Text
 
 from schemas.iso8601 import typed_ms
 from streams.clock import Clock
-from streams.commands.common import fail
+from streams.commands.common import FAULT, fail, is_for_a_program, say, used_wrongly
 from streams.interruptible import run_until_interrupted
-from streams.kafka.reader import OnProgress, ReadFailed
+from streams.kafka.connection import connection_of
+from streams.kafka.reader import OnProgress, ReadFailed, RecordReader
 from streams.kafka.reader import Progress as Passed
 from streams.printable import printable
-from streams.settings import parse_duration
+from streams.settings import Settings, parse_duration
 
 T = TypeVar("T")
-SCHEMA = 1
-"""Version of every JSON object that these commands print."""
-
-
-def say(text: str) -> None:
-    """Talk: to standard error, so that a pipe sees data only."""
-    print(text, file=sys.stderr)
+_EVERY_SECONDS = 10.0
+_TYPE_OVER = 100
 
 
 def shown(text: object) -> str:
     """Return text of outside origin as one printable line: control and bidirectional characters become escapes."""
     return printable(str(text))
-
-
-def print_json(members: dict[str, Any]) -> None:
-    """Print one object for a program."""
-    print(json.dumps({"schema": SCHEMA, **members}, ensure_ascii=True))
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -82,15 +72,29 @@ def reading(what: str) -> Iterator[OnProgress]:
     yield line
 
 
-_EVERY_SECONDS = 10.0
+@asynccontextmanager
+async def reading_topics(
+    settings: Settings, purpose: str, what: str
+) -> AsyncIterator[tuple[RecordReader, OnProgress]]:
+    """Give a reader of the brokers, and what to tell how far it is.
+
+    Args:
+        settings: say which brokers.
+        purpose: ends the client id by which the brokers know it.
+        what: is being done, for whoever waits.
+    """
+    client_id = f"{settings.group_id}-{purpose}"
+    with reading(what) as on_progress:
+        async with RecordReader(connection_of(settings), client_id) as reader:
+            yield reader, on_progress
 
 
-def finish(work: Coroutine[Any, Any, T], *, as_json: bool) -> T:
+def finish(work: Coroutine[Any, Any, T]) -> T:
     """Run it to its end; say what went wrong at the brokers and exit with 1."""
     try:
         return run_until_interrupted(work)
     except ReadFailed as error:
-        fail([str(error)], as_json=as_json)
+        fail(str(error))
 
 
 def moment(text: str | None, now_ms: int, option: str) -> int | None:
@@ -113,20 +117,18 @@ def moment(text: str | None, now_ms: int, option: str) -> int | None:
     raise typer.BadParameter(message)
 
 
-def confirm(question: str, count: int, *, yes: bool, as_json: bool = False) -> None:
+def confirm(question: str, count: int, *, yes: bool) -> None:
     """Ask before something that can't be taken back; exit with 1 when it is declined, with 2 when nobody can be asked.
 
     Args:
         question: what will happen.
         count: of how many things; over a hundred the number must be typed.
         yes: it was answered on the command line.
-        as_json: a program reads the output; it is not asked.
     """
     if yes:
         return
-    if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        say("usage: nobody can be asked here; add --yes")
-        raise typer.Exit(2)
+    if is_for_a_program() or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        used_wrongly("nobody can be asked here; add --yes")
     if count > _TYPE_OVER:
         answered = typer.prompt(
             f"{question}\nType {count} to do it", default="", show_default=False
@@ -136,7 +138,4 @@ def confirm(question: str, count: int, *, yes: bool, as_json: bool = False) -> N
         done = typer.confirm(question)
     if not done:
         say("Nothing was done.")
-        raise typer.Exit(1)
-
-
-_TYPE_OVER = 100
+        raise typer.Exit(FAULT)

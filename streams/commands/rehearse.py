@@ -74,4 +74,4 @@ def demo(
 
 
 def _no_sandbox(error: ImportError) -> NoReturn:
-    fail([f"the rehearsal kit is not installed ({error}): pip install 'payment-notifier[sandbox]'"])
+    fail(f"the rehearsal kit is not installed ({error}): pip install 'payment-notifier[sandbox]'")

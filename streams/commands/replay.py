@@ -1,32 +1,39 @@
 """`notifier dead-letters replay`: put dead letters back. Says what it would do unless it is told to do it."""
 
-import getpass
-import secrets
-from datetime import UTC, datetime
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from streams.clock import Clock
-from streams.commands.common import FAULT, INTERRUPTED, USAGE, Json, fail, settings_or_fail
-from streams.commands.output import confirm, finish, print_json, print_table, reading, say, shown
-from streams.commands.selecting import (
+from streams.commands.common import (
+    FAULT,
+    INTERRUPTED,
+    Json,
+    fail,
+    partners_or_fail,
+    print_json,
+    say,
+    settings_or_fail,
+    used_wrongly,
+)
+from streams.commands.dead_letter_options import (
     Codes,
-    Names,
     PartnerIds,
     Profiles,
     Reasons,
     Since,
     Until,
+    Which,
+    Who,
+    Why,
+    Yes,
+    audit_of,
     selection_of,
 )
-from streams.history.text import duration
-from streams.kafka.connection import connection_of
-from streams.kafka.reader import Progress, RecordReader
-from streams.kafka.topics import TopicNames
-from streams.partners import Partners, PartnersFileError, load_partners
-from streams.replay.letters import Selection, find_letters
-from streams.replay.plan import (
+from streams.commands.output import confirm, finish, print_table, reading, shown
+from streams.dead_letters.clients import open_replay_clients
+from streams.dead_letters.find import find_dead_letters
+from streams.dead_letters.plan import (
     DEFAULT_MAX_REPLAYS,
     DEFAULT_RATE,
     Options,
@@ -34,21 +41,21 @@ from streams.replay.plan import (
     facts_since,
     plan,
 )
-from streams.replay.put_back import Warrant
-from streams.replay.run import RunResult, run
-from streams.replay.tools import open_tools
+from streams.dead_letters.replay_record import ReplayAudit
+from streams.dead_letters.run import RunResult, run
+from streams.dead_letters.selection import Selection
+from streams.history.text import duration
+from streams.kafka.connection import connection_of
+from streams.kafka.reader import Progress, RecordReader
+from streams.kafka.topics import TopicNames
+from streams.partners import Partners
 from streams.settings import Settings
 
-Who = Annotated[str | None, typer.Option("--who", help="Who does it; the login name unless given.")]
-Why = Annotated[
-    str | None,
-    typer.Option("--why", help="Why, in words without customer data; kept with every record."),
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
+_ROWS = 50
 
 
 def replay(
-    which: Names = None,
+    which: Which = None,
     reason: Reasons = None,
     partner: PartnerIds = None,
     profile: Profiles = None,
@@ -91,67 +98,37 @@ def replay(
     """
     selection = selection_of(which, reason, partner, profile, code, since, until)
     if selection == Selection():
-        _used_wrongly("name what to put back: order ids, places, or --reason, --partner, --since …")
-    warrant = warrant_of(why, who, run_id) if execute else None
-    settings = settings_or_fail(as_json=as_json)
-    partners = partners_or_fail(settings, as_json=as_json)
+        used_wrongly("name what to put back: order ids, places, or --reason, --partner, --since …")
+    audit = audit_of(why, who, run_id) if execute else None
+    settings = settings_or_fail()
+    partners = partners_or_fail(settings)
     options = Options(rate, max_replays, rebuild, forgotten, lambda name: name in partners)
-    made = finish(_plan(settings, selection, options, run_id), as_json=as_json)
+    planned = finish(_plan(settings, selection, options, run_id))
+    count = len(planned.selected)
     if not as_json:
-        _print_plan(made)
-    if expect is not None and expect != len(made.selected):
-        message = (
-            f"--expect: seen {len(made.selected)} dead letters, expected {expect}; nothing was done"
-        )
-        fail([message], as_json=as_json)
-    if warrant is None or not made.selected:
-        _end(made, None, as_json=as_json, run_id=run_id)
+        _print_plan(planned)
+    if expect is not None and expect != count:
+        fail(f"--expect: seen {count} dead letters, expected {expect}; nothing was done")
+    if audit is None or not count:
+        _end(planned, None, run_id, as_json=as_json)
         return
     if not as_json:
-        say(f"Run {warrant.run}.")
-    question = f"Replay {len(made.selected):,} dead letters{_to(made)}?"
-    confirm(question, len(made.selected), yes=yes or expect is not None, as_json=as_json)
-    result = RunResult(len(made.selected))
+        say(f"Run {audit.run}.")
+    names = [name for name, _ in planned.partners]
+    to = f"{shown(', '.join(names[:3]))}{' and others' if len(names) > 3 else ''}"  # noqa: PLR2004  # enough to know them
+    confirm(f"Replay {count:,} dead letters to {to}?", count, yes=yes or expect is not None)
+    result = RunResult(count)
     try:
-        finish(_run(settings, partners, made, warrant, result), as_json=as_json)
+        finish(_run(settings, partners, planned, audit, result))
     except KeyboardInterrupt:
         say(
-            f"Put back {result.put_back:,} of {result.of:,}. To go on, the same again with --run {warrant.run};"
+            f"Put back {result.replayed:,} of {result.of:,}. To go on, the same again with --run {audit.run};"
             " none is put back twice."
         )
         raise typer.Exit(INTERRUPTED) from None
-    _end(made, result, as_json=as_json, run_id=warrant.run)
-
-
-def warrant_of(why: str | None, who: str | None, run_id: str | None = None) -> Warrant:
-    """Return who puts something back and why; exit with 2 where that is not said."""
-    if why is None:
-        _used_wrongly('--why: missing; say why, like --why "acme is back"')
-    if who is None:
-        try:
-            who = getpass.getuser()
-        except (KeyError, OSError):
-            _used_wrongly("--who: missing, and the login name is not known here")
-    now = datetime.fromtimestamp(Clock().now_seconds(), UTC)
-    try:
-        return Warrant(run_id or f"r-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", who, why)
-    except ValueError as error:
-        _used_wrongly(f"--{error}")
-
-
-def _used_wrongly(message: str) -> NoReturn:
-    say(f"usage: {message}")
-    raise typer.Exit(USAGE)
-
-
-def partners_or_fail(settings: Settings, *, as_json: bool) -> Partners:
-    """Return the partners file, or say every fault of it and exit with 1."""
-    try:
-        return load_partners(
-            settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
-        )
-    except PartnersFileError as error:
-        fail(error.faults, as_json=as_json)
+    _end(planned, result, audit.run, as_json=as_json)
+    if result.refused:
+        raise typer.Exit(FAULT)
 
 
 async def _plan(
@@ -160,80 +137,78 @@ async def _plan(
     names = TopicNames(settings.topic_prefix)
     async with RecordReader(connection_of(settings), f"{settings.group_id}-replay") as reader:
         with reading("reading the dead letters") as on_progress:
-            letters = await find_letters(reader, names, selection, on_progress=on_progress)
+            dead_letters = await find_dead_letters(
+                reader, names, selection, on_progress=on_progress
+            )
         with reading("reading what was done since") as on_progress:
-            facts = await facts_since(reader, names, letters, on_progress=on_progress)
-    return plan(letters, facts, options, Clock().now_ms(), resuming=run_id)
+            facts = await facts_since(reader, names, dead_letters, on_progress=on_progress)
+    return plan(dead_letters, facts, options, Clock().now_ms(), resuming=run_id)
 
 
 async def _run(
-    settings: Settings, partners: Partners, made: ReplayPlan, warrant: Warrant, result: RunResult
+    settings: Settings,
+    partners: Partners,
+    planned: ReplayPlan,
+    audit: ReplayAudit,
+    result: RunResult,
 ) -> None:
-    async with open_tools(settings, partners.get, Clock()) as tools:
+    async with open_replay_clients(settings, partners.get, Clock()) as clients:
         with reading("putting back") as on_progress:
             await run(
-                made, tools, warrant, result, lambda r: on_progress(Progress(r.put_back, r.of))
+                planned, clients, audit, result, lambda r: on_progress(Progress(r.replayed, r.of))
             )
 
 
-def _to(made: ReplayPlan) -> str:
-    names = [name for name, _ in made.partners]
-    return f" to {shown(', '.join(names[:3]))}{' and others' if len(names) > 3 else ''}"  # noqa: PLR2004  # enough to know them
-
-
-def _print_plan(made: ReplayPlan) -> None:
-    bodies = "bodies made anew" if made.options.rebuild else "unchanged bodies"
-    time = duration(int(made.seconds * 1000))
+def _print_plan(planned: ReplayPlan) -> None:
+    bodies = "bodies made anew" if planned.options.rebuild else "unchanged bodies"
     say(
-        f"{len(made.selected):,} dead letters would be put back, {bodies}, from attempt 1, at most {made.rate:g} a"
-        f" second (about {time})."
-        if made.selected
+        f"{len(planned.selected):,} dead letters would be put back, {bodies}, from attempt 1, at most"
+        f" {planned.options.rate_per_second:g} a second (about {duration(int(planned.seconds * 1000))})."
+        if planned.selected
         else "Nothing would be put back."
     )
-    if made.skipped:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in made.skipped_by_kind)
-        say(f"Skipped {len(made.skipped):,}: {kinds}.")
+    if planned.skipped:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in planned.skipped_by_kind)
+        say(f"Skipped {len(planned.skipped):,}: {kinds}.")
+    rows = [(dead, "put back", "") for dead in planned.selected[:_ROWS]]
+    rows += [(skipped.dead_letter, "skip", skipped.why) for skipped in planned.skipped[:_ROWS]]
     print_table(
         ("place", "order", "partner", "what", "why"),
-        [
-            *((f.place, f.order_id, f.partner_id, "put back", "") for f in made.selected[:_ROWS]),
-            *(
-                (s.letter.place, s.letter.order_id, s.letter.partner_id, "skip", s.why)
-                for s in made.skipped[:_ROWS]
-            ),
-        ],
+        [(dead.place, dead.order_id, dead.partner_id, *more) for dead, *more in rows],
     )
 
 
-_ROWS = 50
-
-
-def _end(made: ReplayPlan, result: RunResult | None, *, as_json: bool, run_id: str | None) -> None:
-    refused = result.refused if result else []
+def _end(
+    planned: ReplayPlan, result: RunResult | None, run_id: str | None, *, as_json: bool
+) -> None:
+    """Say what was done, or how to do it where nothing was."""
     if as_json:
-        print_json(
-            {
-                "run": run_id,
-                "executed": result is not None,
-                "selected": [str(letter.place) for letter in made.selected],
-                "by_partner": dict(made.partners),
-                "skipped": [
-                    {"place": str(s.letter.place), "kind": s.kind, "why": s.why}
-                    for s in made.skipped
-                ],
-                "rate_per_second": made.rate,
-                "seconds": made.seconds,
-                "put_back": result.put_back if result else 0,
-                "refused": [{"place": str(place), "why": text} for place, text in refused],
-            }
-        )
-    elif result is None:
-        if made.selected:
-            n = len(made.selected)
-            say(f'Nothing was sent. To do it: the same with --execute --expect {n} --why "…"')
-    else:
-        for place, text in refused:
+        _print_json(planned, result, run_id)
+    elif result is not None:
+        for place, text in result.refused:
             say(f"fault: {place}: {shown(text)}")
-        say(f"Put back {result.put_back:,} of {result.of:,}.")
-    if refused:
-        raise typer.Exit(FAULT)
+        say(f"Put back {result.replayed:,} of {result.of:,}.")
+    elif count := len(planned.selected):
+        say(f'Nothing was sent. To do it: the same with --execute --expect {count} --why "…"')
+
+
+def _print_json(planned: ReplayPlan, result: RunResult | None, run_id: str | None) -> None:
+    print_json(
+        {
+            "run": run_id,
+            "executed": result is not None,
+            "selected": [str(dead_letter.place) for dead_letter in planned.selected],
+            "by_partner": dict(planned.partners),
+            "skipped": [
+                {"place": str(skipped.dead_letter.place), "kind": skipped.kind, "why": skipped.why}
+                for skipped in planned.skipped
+            ],
+            "rate_per_second": planned.options.rate_per_second,
+            "seconds": planned.seconds,
+            "put_back": result.replayed if result else 0,
+            "refused": [
+                {"place": str(place), "why": text}
+                for place, text in (result.refused if result else ())
+            ],
+        }
+    )

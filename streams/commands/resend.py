@@ -5,17 +5,17 @@ from typing import Annotated
 import typer
 
 from streams.clock import Clock
-from streams.commands.common import Json, fail, settings_or_fail
-from streams.commands.output import confirm, finish, print_json, reading, say, shown
-from streams.commands.replay import Who, Why, Yes, partners_or_fail, warrant_of
+from streams.commands.common import Json, fail, partners_or_fail, print_json, say, settings_or_fail
+from streams.commands.dead_letter_options import Who, Why, Yes, audit_of
+from streams.commands.output import confirm, finish, reading_topics, shown
+from streams.dead_letters.clients import open_replay_clients
+from streams.dead_letters.replay_record import CannotReplay, ReplayAudit
+from streams.dead_letters.resend import event_to_resend
+from streams.dead_letters.resend import resend as send_again
+from streams.history.facts import Fact
 from streams.history.notification_history import NotificationHistory, histories_of
 from streams.history.search import search_order
-from streams.kafka.connection import connection_of
-from streams.kafka.reader import RecordReader
 from streams.partners import Partners
-from streams.replay.put_back import CannotPutBack, Warrant
-from streams.replay.resend import may_be_sent_again, records_to_resend
-from streams.replay.tools import open_tools
 from streams.settings import Settings
 
 
@@ -36,53 +36,29 @@ def resend(
 
     notifier resend 2026112219074102000100 --why "acme lost its database"
     """
-    warrant = warrant_of(why, who)
-    settings = settings_or_fail(as_json=as_json)
-    partners = partners_or_fail(settings, as_json=as_json)
-    lives = finish(_lives(settings, order_id), as_json=as_json)
-    if notification is not None:
-        lives = [life for life in lives if life.notification_id == notification]
-    if not lives:
-        fail([f"nothing is known of order {shown(order_id)}; see `notifier why`"], as_json=as_json)
-    delivered = [life for life in lives if life.status == "delivered"] or lives
-    if len(delivered) > 1:
-        ids = ", ".join(shown(life.notification_id) for life in delivered)
-        fail(
-            [f"the order has several notifications: {ids}; choose one with --notification"],
-            as_json=as_json,
-        )
-    life = delivered[0]
+    audit = audit_of(why, who)
+    settings = settings_or_fail()
+    partners = partners_or_fail(settings)
     try:
-        may_be_sent_again(life)
+        event = event_to_resend(finish(_histories(settings, order_id)), notification)
         confirm(
-            f"Send {shown(life.notification_id)} to {shown(life.partner_id)} again?",
-            1,
-            yes=yes,
-            as_json=as_json,
+            f"Send {shown(event.notification_id)} to {shown(event.partner_id)} again?", 1, yes=yes
         )
-        finish(_resend(settings, partners, life, warrant), as_json=as_json)
-    except CannotPutBack as error:
-        fail([f"order {shown(order_id)} can't be sent again: {shown(error)}"], as_json=as_json)
+        finish(_resend(settings, partners, event, audit))
+    except CannotReplay as error:
+        fail(f"order {shown(order_id)} can't be sent again: {shown(error)}")
     if as_json:
-        print_json({"run": warrant.run, "notification_id": life.notification_id, "resent": True})
+        print_json({"run": audit.run, "notification_id": event.notification_id, "resent": True})
     else:
-        say(f"Sent to the replay topic, run {warrant.run}. See: notifier why {shown(order_id)}")
+        say(f"Sent to the replay topic, run {audit.run}. See: notifier why {shown(order_id)}")
 
 
-async def _lives(settings: Settings, order_id: str) -> list[NotificationHistory]:
-    with reading("reading the attempts") as on_progress:
-        async with RecordReader(connection_of(settings), f"{settings.group_id}-resend") as reader:
-            found = await search_order(settings, reader, order_id, on_progress=on_progress)
-            return list(histories_of(found.facts))
+async def _histories(settings: Settings, order_id: str) -> tuple[NotificationHistory, ...]:
+    async with reading_topics(settings, "resend", "reading the attempts") as (reader, on_progress):
+        found = await search_order(settings, reader, order_id, on_progress=on_progress)
+        return histories_of(found.facts)
 
 
-async def _resend(
-    settings: Settings, partners: Partners, life: NotificationHistory, warrant: Warrant
-) -> None:
-    clock = Clock()
-    async with open_tools(settings, partners.get, clock) as tools:
-        decision, effect = await records_to_resend(
-            life, tools.rebuild, tools.names, warrant, clock.now_ms()
-        )
-        await tools.producer.write(decision)  # before its effect
-        await tools.producer.write(effect)
+async def _resend(settings: Settings, partners: Partners, event: Fact, audit: ReplayAudit) -> None:
+    async with open_replay_clients(settings, partners.get, Clock()) as clients:
+        await send_again(event, clients, audit)

@@ -10,10 +10,17 @@ import typer
 from streams.call.egress import guard_of
 from streams.call.https import Call, Caller
 from streams.clock import Clock
-from streams.commands.common import FAULT, Json, fail, settings_or_fail
-from streams.commands.mending import Report, report_of
-from streams.commands.output import print_json, print_table, say, shown
-from streams.commands.replay import partners_or_fail
+from streams.commands.common import (
+    FAULT,
+    Json,
+    fail,
+    partners_or_fail,
+    print_json,
+    say,
+    settings_or_fail,
+)
+from streams.commands.diagnosis import TestReport, report_of
+from streams.commands.output import print_table, shown
 from streams.history.text import duration
 from streams.interruptible import run_until_interrupted
 from streams.notification.intake import Refused, prepare, read_event
@@ -38,18 +45,15 @@ def send_test(
 
     notifier send-test acme --profile mpp-to-alipay-plus
     """
-    settings = settings_or_fail(as_json=as_json)
-    partners = partners_or_fail(settings, as_json=as_json)
+    settings = settings_or_fail()
+    partners = partners_or_fail(settings)
     entry = partners.get(partner)
     if entry is None:
         known = ", ".join(sorted(partners)) or "none"
-        fail(
-            [f"the partners file has no entry {shown(partner)}, expected one of {known}"],
-            as_json=as_json,
-        )
-    spoken = PROFILES[_profile(entry, profile, as_json=as_json)]
+        fail(f"the partners file has no entry {shown(partner)}, expected one of {known}")
+    spoken = PROFILES[_profile(entry, profile)]
     clock = Clock()
-    notification = _notification(settings, entry, spoken, clock, as_json=as_json)
+    notification = _notification(settings, entry, spoken, clock)
     url = notification.notify_url or entry.terms.notify_url or ""
     call = run_until_interrupted(_call(settings, entry, spoken, url, notification.body, clock))
     report = report_of(entry, spoken, url, notification, call)
@@ -61,18 +65,18 @@ def send_test(
         raise typer.Exit(FAULT)
 
 
-def _profile(entry: Partner, wanted: str | None, *, as_json: bool) -> str:
+def _profile(entry: Partner, wanted: str | None) -> str:
     names = sorted(entry.terms.profiles)
     if wanted is None and len(names) == 1:
         return names[0]
     if wanted not in names:
         message = f"--profile: seen {wanted or 'none'}, expected one that the partner lists: {', '.join(names)}"
-        fail([message], as_json=as_json)
+        fail(message)
     return wanted
 
 
 def _notification(
-    settings: Settings, entry: Partner, profile: Profile, clock: Clock, *, as_json: bool
+    settings: Settings, entry: Partner, profile: Profile, clock: Clock
 ) -> Notification:
     now = datetime.fromtimestamp(clock.now_seconds(), UTC)
     raw = rehearsal_event(
@@ -84,7 +88,7 @@ def _notification(
         if not isinstance(prepared, Refused):
             return prepared.notification
         made = prepared
-    return fail([f"no test notification can be made: {made.detail}"], as_json=as_json)
+    return fail(f"no test notification can be made: {made.detail}")
 
 
 async def _call(
@@ -105,7 +109,7 @@ async def _call(
             await caller.aclose()
 
 
-def _print(report: Report) -> None:
+def _print(report: TestReport) -> None:
     print(report.request)
     for name, value in report.headers.items():
         print(f"{name}: {value}")

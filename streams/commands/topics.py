@@ -1,11 +1,10 @@
 """`notifier topics`."""
 
 import json
-import sys
 
 import typer
 
-from streams.commands.common import FAULT, Json, fail, report, settings_or_fail
+from streams.commands.common import FAULT, Json, fail, report, settings_or_fail, warn
 from streams.interruptible import run_until_interrupted
 
 topics_app = typer.Typer(help="The topics the notifier owns.", no_args_is_help=True)
@@ -22,11 +21,11 @@ def topics_create(as_json: Json = False) -> None:
             faults = await brokers.faults("topics")
             return created, faults, await brokers.unknown_tier_faults()
 
-    settings = settings_or_fail(as_json=as_json)
+    settings = settings_or_fail()
     try:
         created, faults, unknown = run_until_interrupted(create())
     except Unusable as error:
-        fail(error.faults, as_json=as_json)
+        fail(*error.faults)
     own = [fault for fault in faults if fault.startswith(f"{settings.topic_prefix}-")]
     # A rollback comes by here too: what a newer version left must not keep it from being made.
     others = [fault for fault in faults if fault not in own] + unknown
@@ -36,10 +35,9 @@ def topics_create(as_json: Json = False) -> None:
     for name in created:
         print(f"created {name}")
     print(f"{len(created)} topics created" if created else "nothing to create: every topic exists")
-    for fault in others:
-        print(f"warning: {fault}", file=sys.stderr)
+    warn(others)
     if own:
-        fail(own)
+        fail(*own)
 
 
 @topics_app.command("check")
@@ -47,14 +45,16 @@ def topics_check(as_json: Json = False) -> None:
     """Say in what the topics differ from what they must be."""
     from streams.kafka.preflight import Brokers, Unusable
 
+    del as_json  # `report` knows
+
     async def check() -> tuple[list[str], list[str]]:
         async with Brokers(settings) as brokers:
             faults = await brokers.faults("topics") or await brokers.unknown_tier_faults()
             return faults, [] if faults else await brokers.warnings()
 
-    settings = settings_or_fail(as_json=as_json)
+    settings = settings_or_fail()
     try:
         faults, warnings = run_until_interrupted(check())
     except Unusable as error:
-        fail(error.faults, as_json=as_json)
-    report(faults, warnings, "the topics are as they must be", as_json=as_json)
+        fail(*error.faults)
+    report(faults, warnings, "the topics are as they must be")

@@ -7,14 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from streams.clock import Clock
-from streams.commands.common import Json, settings_or_fail
-from streams.commands.output import finish, moment, print_json, print_table, reading, say, shown
+from streams.commands.common import Json, print_json, say, settings_or_fail
+from streams.commands.output import finish, moment, print_table, reading_topics, shown
 from streams.history.assessment import Limits, assess
 from streams.history.notification_history import NotificationHistory
 from streams.history.text import rfc3339, short_answer
 from streams.history.undelivered import Undelivered, find_undelivered
-from streams.kafka.connection import connection_of
-from streams.kafka.reader import RecordReader
 from streams.kafka.topics import TopicNames
 from streams.settings import Settings
 
@@ -49,10 +47,10 @@ def undelivered(
     if as_csv and as_json:
         message = "--csv and --json: expected one of them"
         raise typer.BadParameter(message)
-    settings = settings_or_fail(as_json=as_json)
+    settings = settings_or_fail()
     now_ms = Clock().now_ms()
     since_ms = moment(since, now_ms, "--since") or 0
-    result = finish(_find(settings, partner, since_ms), as_json=as_json)
+    result = finish(_find(settings, partner, since_ms))
     limits = Limits.of(settings)
     rows = [_row(history, now_ms, limits) for history in result.histories]
     if as_json:
@@ -87,9 +85,8 @@ def _cell(value: object) -> str:
 
 async def _find(settings: Settings, partner: str, since_ms: int) -> Undelivered:
     names = TopicNames(settings.topic_prefix)
-    with reading("reading the attempts") as on_progress:
-        async with RecordReader(connection_of(settings), f"{settings.group_id}-open") as reader:
-            return await find_undelivered(reader, names, partner, since_ms, on_progress)
+    async with reading_topics(settings, "open", "reading the attempts") as (reader, on_progress):
+        return await find_undelivered(reader, names, partner, since_ms, on_progress)
 
 
 def _row(history: NotificationHistory, now_ms: int, limits: Limits) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from streams.clock import Clock
-from streams.commands.common import Json, fail, settings_or_fail
-from streams.commands.output import confirm, finish, print_json, print_table, say, shown
-from streams.commands.replay import Who, Why, Yes, warrant_of
+from streams.commands.common import Json, fail, print_json, say, settings_or_fail
+from streams.commands.dead_letter_options import Who, Why, Yes, audit_of
+from streams.commands.output import confirm, finish, print_table, shown
+from streams.dead_letters.replay_record import ReplayAudit
 from streams.history.text import rfc3339
 from streams.kafka.connection import connection_of
 from streams.kafka.pass_over import CannotPass, StoppedGroup
@@ -21,7 +22,6 @@ from streams.kafka.reader import RecordReader
 from streams.kafka.topics import TopicNames
 from streams.notification.decision import DeadLetter, DeadLetterReason
 from streams.notification.profiles import TIERS
-from streams.replay.put_back import Warrant
 from streams.settings import Settings
 from streams.worker.settle import Settler
 from streams.worker.settlement import Settlements
@@ -50,15 +50,15 @@ def show(
 
     notifier unreadable show payment-final-state:3:1182 --export batch.bin
     """
-    settings = settings_or_fail(as_json=as_json)
-    batch = _batch(settings, at, as_json=as_json)
+    settings = settings_or_fail()
+    batch = _batch(settings, at)
     facts = _facts(batch)
     if export is not None:
         try:
             with export.open("xb") as file:
                 file.write(batch.raw)
         except OSError as error:
-            fail([f"--export {export}: {error.strerror}"], as_json=as_json)
+            fail(f"--export {export}: {error.strerror}")
         facts["exported to"] = str(export)
     if as_json:
         print_json({name.replace(" ", "_"): value for name, value in facts.items()})
@@ -86,58 +86,47 @@ def pass_(
 
     notifier unreadable pass payment-final-state:3:1182 --why "INC-77: payment core sent its 12 results again"
     """
-    warrant = warrant_of(why, who)
-    settings = settings_or_fail(as_json=as_json)
-    batch = _batch(settings, at, as_json=as_json)
+    audit = audit_of(why, who)
+    settings = settings_or_fail()
+    batch = _batch(settings, at)
     if not batch.fault:
-        fail([f"{batch.place}: it can be read, and no worker stands still at it"], as_json=as_json)
+        fail(f"{batch.place}: it can be read, and no worker stands still at it")
     behind = batch.behind if to is None else to
     if behind is None:
-        fail(
-            [
-                f"{batch.place}: where the batch ends can't be told ({batch.fault}); say it with --to"
-            ],
-            as_json=as_json,
-        )
+        fail(f"{batch.place}: where the batch ends can't be told ({batch.fault}); say it with --to")
     if behind <= batch.place.offset:
-        fail(
-            [f"--to: expected an offset above {batch.place.offset}, seen {behind}"], as_json=as_json
-        )
+        fail(f"--to: expected an offset above {batch.place.offset}, seen {behind}")
     group = _group(settings, batch.place.topic)
     if group is None:
-        fail(
-            [f"{batch.place.topic}: no worker reads this topic, so there is nothing to pass"],
-            as_json=as_json,
-        )
+        fail(f"{batch.place.topic}: no worker reads this topic, so there is nothing to pass")
     confirm(
         f"Let group {group} pass offsets {batch.place.offset} to {behind - 1} of {batch.place.topic},"
         f" partition {batch.place.partition} ({batch.fault})?",
         1,
         yes=yes,
-        as_json=as_json,
     )
     try:
-        finish(_pass(settings, group, batch, behind, warrant), as_json=as_json)
+        finish(_pass(settings, group, batch, behind, audit))
     except CannotPass as error:
-        fail([str(error)], as_json=as_json)
+        fail(str(error))
     passed = {
         "topic": batch.place.topic,
         "partition": batch.place.partition,
         "first_offset": batch.place.offset,
         "last_offset": behind - 1,
         "group": group,
-        "run": warrant.run,
+        "run": audit.run,
     }
     if as_json:
         print_json(passed)
     else:
         say(
             f"Group {group} goes on at offset {behind}. The bytes are a dead letter; its detail names run"
-            f" {warrant.run}. Start the workers again."
+            f" {audit.run}. Start the workers again."
         )
 
 
-def _batch(settings: Settings, at: str, *, as_json: bool) -> RawBatch:
+def _batch(settings: Settings, at: str) -> RawBatch:
     try:
         place = Place.parse(at)
     except ValueError as error:
@@ -149,9 +138,9 @@ def _batch(settings: Settings, at: str, *, as_json: bool) -> RawBatch:
         async with RecordReader(connection_of(settings), client_id) as reader:
             return await batch_at(reader, place)
 
-    batch = finish(look(), as_json=as_json)
+    batch = finish(look())
     if batch is None:
-        fail([f"{place}: nothing stands there, or nothing any more"], as_json=as_json)
+        fail(f"{place}: nothing stands there, or nothing any more")
     return batch
 
 
@@ -179,14 +168,14 @@ def _group(settings: Settings, topic: str) -> str | None:
 
 
 async def _pass(
-    settings: Settings, group: str, batch: RawBatch, behind: int, warrant: Warrant
+    settings: Settings, group: str, batch: RawBatch, behind: int, audit: ReplayAudit
 ) -> None:
     connection, clock = connection_of(settings), Clock()
     producer = RecordProducer(connection, f"{group}-unreadable", lambda _: None)
     place = batch.place
     detail = (
         f"offsets {place.offset} to {behind - 1} can't be read: {batch.fault}; passed over by"
-        f" {warrant.by}, run {warrant.run}: {warrant.why}"
+        f" {audit.by}, run {audit.run}: {audit.why}"
     )
     names, worker = TopicNames(settings.topic_prefix), socket.gethostname()
     settlement = Settlements(names, clock.now_ms, worker).of_dead_letter(
@@ -199,7 +188,7 @@ async def _pass(
             "at_ms": clock.now_ms(),
             "origin": place.header,
             "worker": worker,
-            "by": warrant.by,
+            "by": audit.by,
         },
     )
     settler = Settler(producer, names.attempts, clock.now_seconds)

@@ -7,16 +7,14 @@ import typer
 
 from streams.clock import Clock
 from streams.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
-from streams.commands.common import FAULT, Json, settings_or_fail
-from streams.commands.output import finish, moment, print_json, print_table, reading, say, shown
+from streams.commands.common import FAULT, Json, print_json, say, settings_or_fail
+from streams.commands.output import finish, moment, print_table, reading_topics, shown
 from streams.history.assessment import Limits
 from streams.history.notification_history import NotificationHistory, histories_of
 from streams.history.report import NotificationReport, details, report_on
 from streams.history.report import as_json as report_as_json
 from streams.history.search import OrderRecords, search_order
 from streams.history.text import rfc3339
-from streams.kafka.connection import connection_of
-from streams.kafka.reader import RecordReader
 from streams.partners import PartnersFileError, load_partners
 from streams.settings import Settings
 
@@ -54,13 +52,13 @@ def why(
 
     notifier why 2026112219074102000100 --since 2h --json
     """
-    settings = settings_or_fail(as_json=as_json)
+    settings = settings_or_fail()
     clock = Clock()
     since_ms = moment(since, clock.now_ms(), "--since")
     address = None if console is None else _address(console, token_file, allow_http=allow_http)
     records = None if address is None else _ask(address, order_id)
     if records is None:
-        records = finish(_search(settings, order_id, since_ms), as_json=as_json)
+        records = finish(_search(settings, order_id, since_ms))
     histories, now_ms = histories_of(records.facts), clock.now_ms()
     limits = _limits(settings, histories, clock)
     explained = [
@@ -99,11 +97,10 @@ def _ask(address: ConsoleAddress, order_id: str) -> OrderRecords | None:
 
 
 async def _search(settings: Settings, order_id: str, since_ms: int | None) -> OrderRecords:
-    with reading("reading the attempts") as on_progress:
-        async with RecordReader(connection_of(settings), f"{settings.group_id}-why") as reader:
-            return await search_order(
-                settings, reader, order_id, since_ms=since_ms, on_progress=on_progress
-            )
+    async with reading_topics(settings, "why", "reading the attempts") as (reader, on_progress):
+        return await search_order(
+            settings, reader, order_id, since_ms=since_ms, on_progress=on_progress
+        )
 
 
 def _limits(settings: Settings, histories: tuple[NotificationHistory, ...], clock: Clock) -> Limits:

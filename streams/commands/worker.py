@@ -29,7 +29,7 @@ def worker() -> None:
             settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
         )
     except PartnersFileError as error:
-        fail(error.faults)
+        fail(*error.faults)
     for warning in (*settings.warnings(), *partners.current.warnings):
         log.warning("%s", warning)
     if settings.ladder_scale != 1:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streams.console import about, letters, orders, overview, partners, tiers, views
+from streams.console import about, dead_letters, orders, overview, partners, tiers, views
 from streams.console.openapi import Operation, document
 from streams.console.pages import Pages
 from streams.console.read_model import ReadModel
@@ -77,8 +77,8 @@ class Api:
                 (_get("/api/tiers/{wait}", "What rests on one tier, by due time.", views.WaitingList, RowsQuery), lambda model, path, query: tiers.waiting_list(model, path["wait"], query.limit, query.after)),
                 (_get("/api/partners", "Who fails, since when, in what way?", views.PartnerList, PartnersQuery), lambda model, _path, query: _partners(model, query)),
                 (_get("/api/partners/{partner_id}", "What does this partner answer, and since when is it wrong?", views.PartnerPage), lambda model, path, _query: partners.partner_page(model, path["partner_id"])),
-                (_get("/api/dead-letters", "What did we give up on, and why?", views.Letters, LettersQuery), lambda model, _path, query: _letters(model, query)),
-                (_get("/api/dead-letters/{place}", "What exactly is in this one? Never its body.", views.LetterPage), lambda model, path, _query: _letter(model, path["place"])),
+                (_get("/api/dead-letters", "What did we give up on, and why?", views.Letters, LettersQuery), lambda model, _path, query: _dead_letters(model, query)),
+                (_get("/api/dead-letters/{place}", "What exactly is in this one? Never its body.", views.LetterPage), lambda model, path, _query: _dead_letter(model, path["place"])),
                 (_get("/api/replays", "What was put back, by whom, and did it help?", views.RunList), lambda model, _path, _query: views.RunList(as_of=model.as_of(), replays=self.replays.runs())),
                 (_get("/api/replays/{run}", "How far is this one?", views.Run), lambda _model, path, _query: self.replays.run(path["run"])),
                 (_get("/api/about", "Can I trust these answers?", views.About), lambda model, _path, _query: about.about(model, self.pages.version)),
@@ -148,16 +148,14 @@ def _partners(read_model: ReadModel, query: PartnersQuery) -> views.PartnerList:
     return views.PartnerList(as_of=read_model.as_of(), partners=shown[:MOST_ROWS])
 
 
-def _letters(read_model: ReadModel, query: LettersQuery) -> views.Letters:
-    chosen = letters.Filter(
-        query.reason, query.partner, query.answer, query.profile, everything=query.all
-    )
-    return letters.letters(read_model, chosen, query.limit, query.after)
+def _dead_letters(read_model: ReadModel, query: LettersQuery) -> views.Letters:
+    chosen = dead_letters.Filter.of(query.model_dump())
+    return dead_letters.dead_letters(read_model, chosen, query.limit, query.after)
 
 
-def _letter(read_model: ReadModel, text: str) -> views.LetterPage | None:
+def _dead_letter(read_model: ReadModel, text: str) -> views.LetterPage | None:
     try:
         place = Place.parse(text)
     except ValueError:
         return None
-    return letters.letter_page(read_model, place)
+    return dead_letters.dead_letter_page(read_model, place)

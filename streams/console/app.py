@@ -28,13 +28,13 @@ from streams.console.sessions import Sessions
 from streams.console.sign_in import SignIn
 from streams.console.store import ReadModelStore
 from streams.console.tokens import AccessTokens
+from streams.dead_letters.clients import ReplayClients, open_replay_clients
 from streams.history.assessment import Limits
 from streams.history.facts import topic_kinds
 from streams.kafka.connection import connection_of
 from streams.kafka.tail import Tail
 from streams.kafka.topics import TopicNames
 from streams.operate.server_header import hide_versions
-from streams.replay.tools import Tools, open_tools
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Console:
         tokens: who may come in.
         clock: for everything that has a time.
         source: opens what the records come from; Kafka unless a test says otherwise.
-        tools: makes what a replay works with; the same.
+        replay_clients: connects what a replay works with; the same.
         port: where it listens, once started.
     """
 
@@ -62,7 +62,7 @@ class Console:
     tokens: AccessTokens
     clock: Clock = field(default_factory=Clock)
     source: Callable[[], AbstractAsyncContextManager[Source]] | None = None
-    tools: Callable[[], AbstractAsyncContextManager[Tools]] | None = None
+    replay_clients: Callable[[], AbstractAsyncContextManager[ReplayClients]] | None = None
     port: int = field(default=0, init=False)
     read_model: ReadModel = field(init=False)
     replays: Replays = field(init=False)
@@ -91,7 +91,7 @@ class Console:
         self.read_model = ReadModel(
             store, ingest, names, settings.source_topics, Limits.of(settings), self.clock.now_ms
         )
-        self.replays = Replays(self.read_model, self.tools or self._tools)
+        self.replays = Replays(self.read_model, self.replay_clients or self._replay_clients)
         self.metrics = ConsoleMetrics()
 
     def application(self) -> web.Application:
@@ -156,9 +156,9 @@ class Console:
             list(self.read_model.ingest.kinds),
         )
 
-    def _tools(self) -> AbstractAsyncContextManager[Tools]:
+    def _replay_clients(self) -> AbstractAsyncContextManager[ReplayClients]:
         # Bodies stay as they were: who the partners are and what keys they have is none of the console's business.
-        return open_tools(self.settings, lambda _: None, self.clock)
+        return open_replay_clients(self.settings, lambda _: None, self.clock)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
         await asyncio.to_thread(self.metrics.refresh, self.read_model, self.tokens)

@@ -4,7 +4,7 @@ from prometheus_client import Counter, Gauge, GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from streams.console.letters import open_letters
+from streams.console.dead_letters import open_dead_letters
 from streams.console.read_model import ReadModel
 from streams.console.tiers import tiers
 from streams.console.tokens import AccessTokens
@@ -57,4 +57,4 @@ class ConsoleMetrics(Catalogue):
         for tier in tiers(read_model):
             self.pending.labels(tier.wait).set(tier.waiting)
             self.overdue.labels(tier.wait).set(tier.overdue)
-        self.letters.set(open_letters(read_model))
+        self.letters.set(open_dead_letters(read_model))

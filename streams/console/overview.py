@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from streams.console.letters import open_letters
+from streams.console.dead_letters import open_dead_letters
 from streams.console.partners import HOUR_MS, partners
 from streams.console.read_model import ReadModel
 from streams.console.tiers import assess_tiers, tiers
@@ -30,7 +30,7 @@ def overview(read_model: ReadModel) -> Overview:
         parked=sum(tier.parked for tier in waits),
         overdue=sum(tier.overdue for tier in waits),
         arriving=reconciliation.arriving if reconciliation else 0,
-        dead_letters=open_letters(read_model),
+        dead_letters=open_dead_letters(read_model),
     )
     return Overview(
         as_of=read_model.as_of(),

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from aiohttp import web
 from jinja2 import Environment
 
-from streams.console import about, letters, orders, overview, partners, tiers
+from streams.console import about, dead_letters, orders, overview, partners, tiers
 from streams.console.protection import PERSON
 from streams.console.read_model import ReadModel
 from streams.console.render import page_path, respond
@@ -49,8 +49,8 @@ class Pages:
             web.get("/tiers/{wait}", self.tier),
             web.get("/partners", self.partners),
             web.get("/partners/{partner_id}", self.partner),
-            web.get("/dead-letters", self.letters),
-            web.get("/dead-letters/{place}", self.letter),
+            web.get("/dead-letters", self.dead_letters),
+            web.get("/dead-letters/{place}", self.dead_letter),
             web.get("/about", self.about),
         ]
 
@@ -145,25 +145,25 @@ class Pages:
             raise web.HTTPNotFound
         return self.show(request, "partner.html", page=page)
 
-    async def letters(self, request: web.Request) -> web.Response:
+    async def dead_letters(self, request: web.Request) -> web.Response:
         """What did we give up on, and why?"""
-        chosen, after = filter_of(request.query), offset_of(request)
+        chosen, after = dead_letters.Filter.of(request.query), offset_of(request)
         return self.show(
             request,
-            "letters.html",
-            page=await self.ask(letters.letters, chosen, PER_PAGE, after),
-            choices=await self.ask(letters.choices),
+            "dead_letters.html",
+            page=await self.ask(dead_letters.dead_letters, chosen, PER_PAGE, after),
+            choices=await self.ask(dead_letters.choices),
             query=chosen.query,
             after=after,
             limit=PER_PAGE,
         )
 
-    async def letter(self, request: web.Request) -> web.Response:
+    async def dead_letter(self, request: web.Request) -> web.Response:
         """What exactly is in this one?"""
-        page = await self.ask(letters.letter_page, place_of(request.match_info["place"]))
+        page = await self.ask(dead_letters.dead_letter_page, place_of(request.match_info["place"]))
         if page is None:
             raise web.HTTPNotFound
-        return self.show(request, "letter.html", page=page)
+        return self.show(request, "dead_letter.html", page=page)
 
     async def about(self, request: web.Request) -> web.Response:
         """Can I trust this page?"""
@@ -190,15 +190,6 @@ def place_of(text: str) -> Place:
         return Place.parse(text)
     except ValueError as error:
         raise web.HTTPNotFound from error
-
-
-def filter_of(query: Any) -> letters.Filter:  # noqa: ANN401  # a query or a form
-    """Return the dead letters that a query or a form asks for."""
-    given = {
-        name: str(query.get(name, ""))[:_LONGEST]
-        for name in ("reason", "partner", "answer", "profile")
-    }
-    return letters.Filter(**given, everything=query.get("all") == "1")
 
 
 def offset_of(request: web.Request) -> int:

@@ -6,17 +6,17 @@ from typing import Final
 
 from aiohttp import web
 
-from streams.console import letters, partners
+from streams.console import dead_letters, partners
 from streams.console.forms import FORM_BYTES, SELECTION_BYTES, read_form
 from streams.console.metrics import ConsoleMetrics
-from streams.console.pages import PER_PAGE, Pages, filter_of, named, place_of
+from streams.console.pages import PER_PAGE, Pages, named, place_of
 from streams.console.protection import PERSON
 from streams.console.read_model import ReadModel
 from streams.console.render import page_path
-from streams.console.replays import FASTEST, MOST_LETTERS, Refusal, Replays, Selection
+from streams.console.replays import FASTEST, MOST_DEAD_LETTERS, CheckedSelection, Refusal, Replays
 from streams.console.tokens import Person
 from streams.console.views import PartnerView
-from streams.replay.plan import DEFAULT_RATE, ReplayPlan
+from streams.dead_letters.plan import DEFAULT_RATE, ReplayPlan
 
 _TYPE_OVER: Final = 100
 """So many are put back with one click; for more the number is typed, as four are not four hundred thousand."""
@@ -50,9 +50,11 @@ class ReplayPages:
     async def check(self, request: web.Request) -> web.Response:
         """Show what a replay would do; nothing is sent."""
         person = may_replay(request)
-        form = await read_form(request, SELECTION_BYTES, MOST_LETTERS + 32)
+        form = await read_form(request, SELECTION_BYTES, MOST_DEAD_LETTERS + 32)
         if form.get("which") == "matching":
-            chosen = await self.pages.ask(letters.places, filter_of(form), MOST_LETTERS + 1)
+            chosen = await self.pages.ask(
+                dead_letters.places, dead_letters.Filter.of(form), MOST_DEAD_LETTERS + 1
+            )
         else:
             chosen = tuple(place_of(text) for text in form.all("letter"))
         try:
@@ -106,10 +108,10 @@ class ReplayPages:
             request,
             "replay.html",
             run=run,
-            put_back=going.result.put_back if going else run.put_back,
+            put_back=going.result.replayed if going else run.put_back,
             refused=going.result.refused[:PER_PAGE] if going else [],
             fault=going.fault if going else None,
-            letters=await asyncio.to_thread(self.replays.letters_of, name, PER_PAGE),
+            replayed=await asyncio.to_thread(self.replays.replayed_by, name, PER_PAGE),
         )
 
     async def stop(self, request: web.Request) -> web.StreamResponse:
@@ -119,7 +121,7 @@ class ReplayPages:
         raise web.HTTPSeeOther(page_path("replays", request.match_info["run"]))
 
     async def _show_check(
-        self, request: web.Request, selection: Selection, *, error: str = "", why: str = ""
+        self, request: web.Request, selection: CheckedSelection, *, error: str = "", why: str = ""
     ) -> web.Response:
         plan: ReplayPlan = await asyncio.to_thread(self.replays.plan, selection)
         by_partner = await self.pages.ask(_partners_of, plan)
@@ -163,8 +165,8 @@ def may_replay(request: web.Request) -> Person:
     return person
 
 
-def _partners_of(scene: ReadModel, plan: ReplayPlan) -> list[tuple[PartnerView, int]]:
-    return [(partners.partner(scene, name), count) for name, count in plan.partners]
+def _partners_of(read_model: ReadModel, plan: ReplayPlan) -> list[tuple[PartnerView, int]]:
+    return [(partners.partner(read_model, name), count) for name, count in plan.partners]
 
 
 def _number(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Replays from the console: what is selected, what would happen, and the runs that do it. The rules are `streams.replay`'s."""
+"""Replays from the console: what is selected, what would happen, and the runs that do it. The rules are those of `streams.dead_letters`."""
 
 import asyncio
 import logging
@@ -11,18 +11,18 @@ from typing import Final
 
 from streams.console.read_model import ReadModel
 from streams.console.views import Run
+from streams.dead_letters.clients import ReplayClients
+from streams.dead_letters.plan import DEFAULT_RATE, Options, ReplayPlan, plan
+from streams.dead_letters.replay_record import ReplayAudit
+from streams.dead_letters.run import RunResult
+from streams.dead_letters.run import run as carry_out
 from streams.history.facts import Fact
 from streams.kafka.raw import Place
 from streams.kafka.reader import ReadFailed
-from streams.replay.plan import DEFAULT_RATE, Options, ReplayPlan, plan
-from streams.replay.put_back import Warrant
-from streams.replay.run import RunResult
-from streams.replay.run import run as put_back
-from streams.replay.tools import Tools
 
 log = logging.getLogger(__name__)
 
-MOST_LETTERS: Final = 10_000
+MOST_DEAD_LETTERS: Final = 10_000
 """That one run may hold; `notifier dead-letters replay` takes more."""
 FASTEST: Final = 1000.0
 _SELECTION_MS: Final = 15 * 60_000
@@ -35,11 +35,11 @@ class Refusal(Exception):  # noqa: N818  # what was decided
 
 
 @dataclass(slots=True)
-class Selection:
+class CheckedSelection:
     """Dead letters that somebody looked at and may put back within a quarter of an hour.
 
     Attributes:
-        selection_id: the same for the same letters and person, so that a form that is sent twice starts one run.
+        selection_id: the same for the same dead letters and person, so that a form that is sent twice starts one run.
         by: who.
         places: of the dead letters.
         until_ms: how long it holds.
@@ -54,18 +54,18 @@ class Selection:
 
 
 @dataclass(slots=True)
-class Going:
+class ConsoleRun:
     """A run of this console.
 
     Attributes:
-        warrant: which, who and why.
+        audit: which, who and why.
         at_ms: when it began.
         result: how far it is.
         fault: why it ended early, or None.
         done: whether it has ended.
     """
 
-    warrant: Warrant
+    audit: ReplayAudit
     at_ms: int
     result: RunResult
     fault: str | None = None
@@ -77,17 +77,17 @@ class Replays:
     """The replays of this console.
 
     Attributes:
-        scene: what is known.
-        tools: makes what a run works with, for as long as it lasts.
+        read_model: what is known.
+        clients: connects what a run works with, for as long as it lasts.
     """
 
-    scene: ReadModel
-    tools: Callable[[], AbstractAsyncContextManager[Tools]]
-    _selections: dict[str, Selection] = field(default_factory=dict, init=False)
-    _runs: dict[str, Going] = field(default_factory=dict, init=False)
+    read_model: ReadModel
+    clients: Callable[[], AbstractAsyncContextManager[ReplayClients]]
+    _selections: dict[str, CheckedSelection] = field(default_factory=dict, init=False)
+    _runs: dict[str, ConsoleRun] = field(default_factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
-    def select(self, by: str, places: Sequence[Place]) -> Selection:
+    def select(self, by: str, places: Sequence[Place]) -> CheckedSelection:
         """Remember what somebody is about to check.
 
         Raises:
@@ -96,13 +96,13 @@ class Replays:
         if not places:
             message = "No dead letter was selected. Tick some, or choose all that match."
             raise Refusal(message)
-        if len(places) > MOST_LETTERS:
+        if len(places) > MOST_DEAD_LETTERS:
             message = (
-                f"These are more than {MOST_LETTERS:,} dead letters; narrow the filter, or use"
+                f"These are more than {MOST_DEAD_LETTERS:,} dead letters; narrow the filter, or use"
                 " `notifier dead-letters replay`, which goes on where it was stopped."
             )
             raise Refusal(message)
-        now, chosen = self.scene.now_ms(), tuple(sorted(set(places)))
+        now, chosen = self.read_model.now_ms(), tuple(sorted(set(places)))
         text = "\n".join([by, *(place.header for place in chosen)])
         selection_id = sha256(text.encode()).hexdigest()[:32]
         known = self._selections.get(selection_id)
@@ -111,33 +111,33 @@ class Replays:
             return known
         while len(self._selections) >= _MOST_SELECTIONS:
             del self._selections[next(iter(self._selections))]
-        made = Selection(selection_id, by, chosen, now + _SELECTION_MS)
-        self._selections[selection_id] = made
-        return made
+        selection = CheckedSelection(selection_id, by, chosen, now + _SELECTION_MS)
+        self._selections[selection_id] = selection
+        return selection
 
-    def selection(self, selection_id: str, by: str) -> Selection:
+    def selection(self, selection_id: str, by: str) -> CheckedSelection:
         """Return what somebody checked before.
 
         Raises:
             Refusal: it is too long ago, or was another's.
         """
-        found = self._selections.get(selection_id)
-        if found is None or found.by != by or found.until_ms < self.scene.now_ms():
+        known = self._selections.get(selection_id)
+        if known is None or known.by != by or known.until_ms < self.read_model.now_ms():
             message = "What you checked is no longer known: it holds for 15 minutes. Check it again. Nothing was sent."
             raise Refusal(message)
-        return found
+        return known
 
-    def plan(self, selection: Selection, rate: float = DEFAULT_RATE) -> ReplayPlan:
+    def plan(self, selection: CheckedSelection, rate: float = DEFAULT_RATE) -> ReplayPlan:
         """Return what a replay would do, by what is known now."""
-        store = self.scene.store
-        letters = [fact for place in selection.places if (fact := store.fact_at(*place))]
-        orders = {letter.order_id for letter in letters if letter.order_id is not None}
+        store = self.read_model.store
+        dead_letters = [fact for place in selection.places if (fact := store.fact_at(*place))]
+        orders = {dead.order_id for dead in dead_letters if dead.order_id is not None}
         facts = [fact for order in orders for fact in store.facts_of(order)]
-        facts += [fact for letter in letters for fact in store.facts_about(letter.place)]
-        options = Options(rate_per_second=rate)
-        return plan(letters, _of_replays(facts), options, self.scene.now_ms())
+        facts += [fact for dead in dead_letters for fact in store.facts_about(dead.place)]
+        since = [fact for fact in facts if fact.kind in {"attempts", "replay"}]
+        return plan(dead_letters, since, Options(rate_per_second=rate), self.read_model.now_ms())
 
-    async def start(self, selection: Selection, why: str, rate: float, expected: int) -> str:
+    async def start(self, selection: CheckedSelection, why: str, rate: float, expected: int) -> str:
         """Begin a run and return its id; the run of this selection, where there is one already.
 
         Raises:
@@ -145,7 +145,7 @@ class Replays:
         """
         if selection.run is not None:
             return selection.run
-        if self.scene.is_stale():
+        if self.read_model.is_stale():
             message = "The console is behind Kafka and could put back what was put back already. Nothing was sent."
             raise Refusal(message)
         if any(not going.done for going in self._runs.values()):
@@ -153,36 +153,36 @@ class Replays:
             raise Refusal(message)
         run = f"r-{secrets.token_hex(4)}"
         try:
-            warrant = Warrant(run, selection.by, why.strip())
+            audit = ReplayAudit(run, selection.by, why.strip())
         except ValueError as error:
             raise Refusal(str(error)) from error
         selection.run = run  # before the first await: the same form twice starts one run
-        decided = await asyncio.to_thread(self.plan, selection, rate)
-        if len(decided.selected) != expected:
+        planned = await asyncio.to_thread(self.plan, selection, rate)
+        count = len(planned.selected)
+        if count != expected:
             selection.run = None
             message = (
-                f"It would now put back {len(decided.selected):,} dead letters, not {expected:,} as when you checked."
+                f"It would now put back {count:,} dead letters, not {expected:,} as when you checked."
                 " Check it again. Nothing was sent."
             )
             raise Refusal(message)
-        going = Going(warrant, self.scene.now_ms(), RunResult(len(decided.selected)))
-        self._runs[run] = going
-        log.info("replay %s: %s puts back %s dead letters", run, warrant.by, len(decided.selected))
-        task = asyncio.create_task(self._do(going, decided))
+        self._runs[run] = going = ConsoleRun(audit, self.read_model.now_ms(), RunResult(count))
+        log.info("replay %s: %s puts back %s dead letters", run, audit.by, count)
+        task = asyncio.create_task(self._carry_out(going, planned))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return run
 
-    async def _do(self, going: Going, decided: ReplayPlan) -> None:
+    async def _carry_out(self, going: ConsoleRun, planned: ReplayPlan) -> None:
         try:
-            async with self.tools() as tools:
-                await put_back(decided, tools, going.warrant, going.result)
+            async with self.clients() as clients:
+                await carry_out(planned, clients, going.audit, going.result)
         except ReadFailed as error:
             going.fault = str(error)
-            log.warning("replay %s ended early: %s", going.warrant.run, error)
+            log.warning("replay %s ended early: %s", going.audit.run, error)
         except Exception as error:  # whoever watches the run must learn of it
             going.fault = f"It failed with {type(error).__name__}; the console's log says more."
-            log.exception("replay %s failed", going.warrant.run)
+            log.exception("replay %s failed", going.audit.run)
         finally:
             going.done = True
 
@@ -200,24 +200,24 @@ class Replays:
 
     # --- what came of them --------------------------------------------------------------------------
 
-    def going(self, run: str) -> Going | None:
+    def going(self, run: str) -> ConsoleRun | None:
         """Return a run of this console, or None."""
         return self._runs.get(run)
 
     def runs(self) -> tuple[Run, ...]:
         """Return the replays that are known, the newest first."""
-        rows = self.scene.store.rows(
+        rows = self.read_model.store.rows(
             "SELECT replay_run, min(at_ms) AS at_ms FROM facts WHERE replay_run NOTNULL"
             " GROUP BY replay_run ORDER BY at_ms DESC LIMIT ?",
             (_SHOWN,),
         )
-        known = [found for row in rows if (found := self.run(row["replay_run"])) is not None]
-        fresh = set(self._runs) - {one.run for one in known}
-        return (*(one for run in fresh if (one := self.run(run)) is not None), *known)
+        names = [row["replay_run"] for row in rows]
+        fresh = set(self._runs) - set(names)
+        return tuple(run for name in (*fresh, *names) if (run := self.run(name)) is not None)
 
     def run(self, run: str) -> Run | None:
         """Return what came of a replay, whoever did it; None where nothing is known of it."""
-        store, going = self.scene.store, self._runs.get(run)
+        store, going = self.read_model.store, self._runs.get(run)
         said = store.row(
             "SELECT said ->> '$.record.by' AS by, said ->> '$.record.why' AS why, at_ms FROM facts"
             " WHERE replay_run = ? AND kind = 'attempts' AND said ->> '$.record.kind' = 'replay' LIMIT 1",
@@ -238,8 +238,8 @@ class Replays:
         delivered, dead = ends.get("delivered", 0), ends.get("dead-letter", 0)
         return Run(
             run=run,
-            by=going.warrant.by if going else said["by"],
-            why=going.warrant.why if going else said["why"],
+            by=going.audit.by if going else said["by"],
+            why=going.audit.why if going else said["why"],
             at_ms=going.at_ms if going else said["at_ms"],
             put_back=put,
             delivered=delivered,
@@ -249,14 +249,14 @@ class Replays:
             going=going is not None and not going.done,
         )
 
-    def letters_of(self, run: str, limit: int) -> tuple[tuple[Fact, str], ...]:
+    def replayed_by(self, run: str, limit: int) -> tuple[tuple[Fact, str], ...]:
         """Return what a run put back, the first ones, each with how its notification stands now."""
-        store = self.scene.store
+        store = self.read_model.store
         rows = store.rows(
             "SELECT topic, partition, offset FROM facts WHERE replay_run = ? AND kind = 'replay' ORDER BY at_ms LIMIT ?",
             (run, limit),
         )
-        found = []
+        replayed = []
         for row in rows:
             fact = store.fact_at(*row)
             if fact is not None:
@@ -264,10 +264,5 @@ class Replays:
                     "SELECT standing FROM lives WHERE order_id = ? AND notification_id = ?",
                     (fact.order_id, fact.notification_id),
                 )
-                found.append((fact, life[0] if life else "unknown"))
-        return tuple(found)
-
-
-def _of_replays(facts: Sequence[Fact]) -> list[Fact]:
-    """Return the facts that say what was done since: those that the command line would have read."""
-    return [fact for fact in facts if fact.kind in {"attempts", "replay"}]
+                replayed.append((fact, life[0] if life else "unknown"))
+        return tuple(replayed)

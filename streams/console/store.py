@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.console.rows import Row, history_row, rows_of
+from streams.dead_letters.selection import SQL_FUNCTION, code_of
 from streams.history.facts import Fact
 from streams.history.notification_history import histories_of
 from streams.kafka.raw import Place
@@ -227,6 +228,7 @@ class ReadModelStore:
             self.path.chmod(0o600)
         connection = sqlite3.connect(self.path, check_same_thread=False, timeout=30.0)
         connection.row_factory = sqlite3.Row
+        connection.create_function(SQL_FUNCTION, 1, code_of, deterministic=True)
         with suppress(sqlite3.DatabaseError):  # a broken file: said by the first question
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = OFF")  # after a power cut it is made anew

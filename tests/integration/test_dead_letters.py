@@ -9,10 +9,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from schemas.attempt_record import AttemptRecord
+from streams.dead_letters.replay_record import ReplayAudit, decision_record
 from streams.history.facts import read_fact
 from streams.kafka.raw import RawRecord
 from streams.kafka.records import OutRecord
-from streams.replay.put_back import Warrant, decision_record
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import administration, ends_of, header_texts
@@ -100,7 +100,7 @@ async def test_an_interrupted_run_is_gone_on_with(given_up):
         deployment.names,
         begun,
         read_fact("dead-letter", raw),
-        Warrant("r-broken", "alice", "acme is back"),
+        ReplayAudit("r-broken", "alice", "acme is back"),
         AttemptRecord.model_validate_json(
             (await deployment.records(deployment.names.attempts))[-1].value
         ).at_ms,

@@ -87,10 +87,14 @@ async def browse(topics, clock, settings):
     """Make a console that has read all that stands on the topics, and a browser before it."""
 
     @asynccontextmanager
-    async def make(*, name="alice", tools=None, **more):
+    async def make(*, name="alice", replay_clients=None, **more):
         changed = settings.model_copy(update=more)
         console = Console(
-            changed, AccessTokens(changed.console_tokens_file), clock, lambda: topics, tools
+            changed,
+            AccessTokens(changed.console_tokens_file),
+            clock,
+            lambda: topics,
+            replay_clients,
         )
         server = TestServer(console.application())
         await server.start_server(**SERVER)

@@ -1,4 +1,4 @@
-"""Replays from the console: checked first, begun once, refused with a reason. What a run writes, `streams.replay` tests."""
+"""Replays from the console: checked first, begun once, refused with a reason. What a run writes, `tests/unit/dead_letters` says."""
 
 import re
 
@@ -120,7 +120,7 @@ async def test_a_stale_console_puts_nothing_back(topics, browse, clock):
 
 async def test_a_run_whose_brokers_go_away_says_so(browse):
     """Begun once however often the form is sent; its page has the reason of its end."""
-    async with browse(tools=Away) as browser:
+    async with browse(replay_clients=Away) as browser:
         _, _, hidden = await check(browser, {"letter": LETTER})
         form = hidden | {"why": "acme is back", "rate": "20"}
         status, _, headers = await browser.post("/replays", form)

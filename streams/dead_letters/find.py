@@ -1,59 +1,13 @@
-"""Dead letters as an operator chooses them: found on their topic, filtered, counted."""
+"""Reading the dead letters that are meant from their topic, and counting them."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from streams.dead_letters.selection import Selection, code_of
 from streams.history.facts import Fact, read_fact
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.reader import OnProgress, RecordReader, Span
 from streams.kafka.topics import TopicNames
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which dead letters are meant. What is left empty excludes none.
-
-    Attributes:
-        places: these and no others.
-        orders: of these orders.
-        reasons: `dead-letter-reason`.
-        partners: partner ids.
-        profiles: names of profiles.
-        codes: what the last attempt brought, as `code_of` says it.
-        since_ms: dead-lettered at this time or later, milliseconds since the epoch.
-        until_ms: dead-lettered before this time.
-    """
-
-    places: frozenset[Place] = frozenset()
-    orders: frozenset[str] = frozenset()
-    reasons: frozenset[str] = frozenset()
-    partners: frozenset[str] = frozenset()
-    profiles: frozenset[str] = frozenset()
-    codes: frozenset[str] = frozenset()
-    since_ms: int | None = None
-    until_ms: int | None = None
-
-    def takes(self, letter: Fact) -> bool:
-        """Tell whether a dead letter is meant."""
-        named = not (self.places or self.orders) or (
-            letter.place in self.places or letter.order_id in self.orders
-        )
-        return (
-            named
-            and (not self.reasons or letter.reason in self.reasons)
-            and (not self.partners or letter.partner_id in self.partners)
-            and (not self.profiles or letter.profile in self.profiles)
-            and (not self.codes or code_of(letter) in self.codes)
-            and (self.since_ms is None or letter.at_ms >= self.since_ms)
-            and (self.until_ms is None or letter.at_ms < self.until_ms)
-        )
-
-
-def code_of(letter: Fact) -> str | None:
-    """Return what the last attempt brought: the partner's code (`RISK_REJECT`) or our word for it (`read_timeout`)."""
-    outcome = letter.last_outcome
-    return (outcome.partition(":")[2] or outcome) if outcome else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +22,17 @@ class Group:
     youngest_ms: int
 
 
-def groups_of(letters: Iterable[Fact]) -> list[Group]:
+def groups_of(dead_letters: Iterable[Fact]) -> list[Group]:
     """Return dead letters counted by reason, partner and code, the most numerous first."""
-    counts: Counter[tuple[str, str | None, str | None]] = Counter()
     times: dict[tuple[str, str | None, str | None], list[int]] = {}
-    for letter in letters:
-        group = (letter.reason or "unknown", letter.partner_id, code_of(letter))
-        counts[group] += 1
-        times.setdefault(group, []).append(letter.at_ms)
-    return [
-        Group(*group, count, min(times[group]), max(times[group]))
-        for group, count in counts.most_common()
-    ]
+    for d in dead_letters:
+        group = (d.reason or "unknown", d.partner_id, code_of(d.last_outcome))
+        times.setdefault(group, []).append(d.at_ms)
+    groups = [Group(*group, len(at), min(at), max(at)) for group, at in times.items()]
+    return sorted(groups, key=lambda group: -group.count)
 
 
-async def find_letters(
+async def find_dead_letters(
     reader: RecordReader,
     names: TopicNames,
     selection: Selection,
@@ -102,18 +52,24 @@ async def find_letters(
     Raises:
         ReadFailed: the brokers can't be read.
     """
-    found: list[Fact] = []
+    dead_letters: list[Fact] = []
+    is_meant = selection.predicate()
     for spans in await _spans(reader, names, selection):
         async for batch in reader.read(spans, on_progress):
             for record in batch:
-                letter = read_fact("dead-letter", record)
-                if selection.takes(letter):
-                    found.append(letter)
+                dead_letter = read_fact("dead-letter", record)
+                if is_meant(dead_letter):
+                    dead_letters.append(dead_letter)
                     if on_record is not None:
-                        on_record(letter, record)
-        if found:
+                        on_record(dead_letter, record)
+        if dead_letters:
             break
-    return sorted(found, key=lambda letter: (letter.at_ms, letter.place))
+    return sorted(dead_letters, key=age_order)
+
+
+def age_order(dead_letter: Fact) -> tuple[int, Place]:
+    """Return what dead letters are sorted by, the oldest first."""
+    return dead_letter.at_ms, dead_letter.place
 
 
 async def _spans(

@@ -7,6 +7,7 @@ one that is not kept any more because it was delivered.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from streams.dead_letters.replay_record import CannotReplay, ReplayAudit
 from streams.history.facts import Fact
 from streams.kafka.event_headers import fresh_event, put_back_event
 from streams.kafka.raw import Place
@@ -16,7 +17,6 @@ from streams.kafka.topics import TopicNames
 from streams.notification.intake import Refused, prepare, read_event
 from streams.notification.notification import Notification
 from streams.partners import Partner
-from streams.replay.put_back import CannotPutBack, Warrant
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +37,23 @@ class Rebuild:
     partner_of: Callable[[str], Partner | None]
     allow_http: bool
 
-    async def record(self, known: Fact, warrant: Warrant, now_ms: int) -> OutRecord:
+    async def record(self, known: Fact, audit: ReplayAudit, now_ms: int) -> OutRecord:
         """Return the record of the replay topic that puts a notification back as its event has it today.
 
         Args:
             known: what is put back: its place, its origin and, where they are known, its ids and replays.
-            warrant: who and why.
+            audit: who and why.
             now_ms: the present.
 
         Raises:
-            CannotPutBack: its event can't be read any more, or became another.
+            CannotReplay: its event can't be read any more, or became another.
         """
         made = replace(
             await self.notification(known),
             due_at_ms=now_ms,
             accepted_at_ms=now_ms,
             replays=(known.replays or 0) + 1,
-            replay_run=warrant.run,
+            replay_run=audit.run,
         )
         record = notification_record(self.names.replay, made)
         of = (("replay-of", known.place.header.encode()),)
@@ -63,27 +63,27 @@ class Rebuild:
         """Return the notification that an event becomes today.
 
         Raises:
-            CannotPutBack: the event can't be read, or is not the one that is meant.
+            CannotReplay: the event can't be read, or is not the one that is meant.
         """
         place = _origin(known)
         if place.topic not in {*self.source_topics, self.names.replay}:
             message = f"its origin {place} is on none of the topics that events stand on (NOTIFIER_SOURCE_TOPICS)"
-            raise CannotPutBack(message)
+            raise CannotReplay(message)
         record = await self.reader.at(place)
         if record is None:
             message = (
                 f"its event at {place} is not there any more (retention of the source topic): ask payment core to"
                 " write the event again, with a new eventId"
             )
-            raise CannotPutBack(message)
+            raise CannotReplay(message)
         event = read_event(record.value, allow_http=self.allow_http)
         if isinstance(event, Refused):
             message = f"the event at {place} breaks a rule: {event.detail}"
-            raise CannotPutBack(message)
+            raise CannotReplay(message)
         known_as = known.notification_id or event.event.event_id, known.order_id
         if (event.event.event_id, event.order_id) != known_as:
             message = f"the event at {place} is another one; was the topic created anew?"
-            raise CannotPutBack(message)
+            raise CannotReplay(message)
         partner = self.partner_of(event.event.partner_id)
         source = put_back_event(record) if place.topic == self.names.replay else fresh_event(record)
         prepared = prepare(
@@ -98,7 +98,7 @@ class Rebuild:
             message = (
                 f"its event becomes no notification: {prepared.reason.value}: {prepared.detail}"
             )
-            raise CannotPutBack(message)
+            raise CannotReplay(message)
         return prepared.notification
 
 
@@ -107,4 +107,4 @@ def _origin(known: Fact) -> Place:
         return Place.parse(known.origin or "")
     except ValueError:
         message = "where its event stood is not known"
-        raise CannotPutBack(message) from None
+        raise CannotReplay(message) from None

@@ -5,23 +5,23 @@ from collections import Counter
 
 import pytest
 
+from streams.dead_letters.clients import ReplayClients
+from streams.dead_letters.plan import Options, plan
+from streams.dead_letters.rebuild import Rebuild
+from streams.dead_letters.replay_record import ReplayAudit
+from streams.dead_letters.run import RunResult, run
 from streams.history.facts import read_fact
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.reader import RecordReader, Span
 from streams.kafka.records import header_text
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import PartnerTerms
-from streams.replay.plan import Options, plan
-from streams.replay.put_back import Warrant
-from streams.replay.rebuild import Rebuild
-from streams.replay.run import RunResult, run
-from streams.replay.tools import Tools
 from tests.unit.call.virtual_time import in_virtual_time
+from tests.unit.dead_letters.records import ORIGIN, body_of, dead_letter_of
 from tests.unit.kit import NOW_MS, ManualClock, MemoryBroker, MemoryRecordProducer, event, turns
-from tests.unit.replay.letters import ORIGIN, body_of, letter_of
 
 NAMES = TopicNames("pn")
-WARRANT = Warrant("r-1", "alice", "acme is back")
+AUDIT = ReplayAudit("r-1", "alice", "acme is back")
 
 
 class MemoryReader(RecordReader):
@@ -56,7 +56,7 @@ class Bench:
         )
         partner = type("Entry", (), {"terms": terms})()
         rebuild = Rebuild(MemoryReader(*source), NAMES, ("final",), lambda _: partner, False)  # noqa: FBT003
-        self.tools = Tools(
+        self.clients = ReplayClients(
             MemoryReader(*records), self.producer, NAMES, clock, lambda _: None, rebuild
         )
         self.result = RunResult(0)
@@ -69,7 +69,7 @@ class Bench:
         return made
 
     async def run(self, made, **more):
-        return await run(made, self.tools, WARRANT, self.result, **more)
+        return await run(made, self.clients, AUDIT, self.result, **more)
 
     def put_back(self):
         return [header_text(record.headers, "replay-of") for record in self.broker.on("pn-replay")]
@@ -94,10 +94,10 @@ async def bench():
 
 async def test_each_is_put_back_once_after_its_decision(bench):
     """All of them, in the order of their places; when a record is written its decision stands already."""
-    b = bench(*(letter_of(number) for number in range(70)))
+    b = bench(*(dead_letter_of(number) for number in range(70)))
     seen = []
-    result = await b.run(b.plan(), on_progress=lambda r: seen.append(r.put_back))
-    assert (result.put_back, result.of, result.refused) == (70, 70, [])
+    result = await b.run(b.plan(), on_progress=lambda r: seen.append(r.replayed))
+    assert (result.replayed, result.of, result.refused) == (70, 70, [])
     assert b.put_back() == [f"pn-dead-letter/0/{number}" for number in range(70)]
     assert seen == [32, 64, 70]
     decided = 0
@@ -111,20 +111,20 @@ async def test_each_is_put_back_once_after_its_decision(bench):
 async def test_the_rate_is_kept():
     """Twenty at eight a second: eight at once, eight a second later, the rest another second later."""
     b, loop, at = (
-        Bench(*(letter_of(number) for number in range(20))),
+        Bench(*(dead_letter_of(number) for number in range(20))),
         asyncio.get_running_loop(),
         [],
     )
     began = loop.time()
     await b.run(b.plan(rate_per_second=8.0), on_progress=lambda _: at.append(loop.time() - began))
     assert at == pytest.approx([0, 1, 2], abs=0.01)
-    assert b.result.put_back == 20
+    assert b.result.replayed == 20
     await b.producer.stop()
 
 
 async def test_what_is_begun_is_ended_when_it_is_cancelled(bench):
     """Ctrl-C between a decision and its effect waits for the effect; what was not begun is left."""
-    b = bench(*(letter_of(number) for number in range(70)))
+    b = bench(*(dead_letter_of(number) for number in range(70)))
     b.broker.held = asyncio.Event()
     going = asyncio.ensure_future(b.run(b.plan()))
     await turns(50)
@@ -134,40 +134,40 @@ async def test_what_is_begun_is_ended_when_it_is_cancelled(bench):
     b.broker.held.set()
     with pytest.raises(asyncio.CancelledError):
         await going
-    assert len(b.put_back()) == b.decided() == b.result.put_back == 32
+    assert len(b.put_back()) == b.decided() == b.result.replayed == 32
 
 
 async def test_a_run_is_stopped_from_elsewhere(bench):
     """After the round trip under way; the same plan again puts back what was selected anew only."""
-    b = bench(*(letter_of(number) for number in range(70)))
+    b = bench(*(dead_letter_of(number) for number in range(70)))
 
     def stop(result):
         result.stop = True
 
     await b.run(b.plan(), on_progress=stop)
-    assert b.result.put_back == len(b.put_back()) == 32
+    assert b.result.replayed == len(b.put_back()) == 32
 
 
 async def test_what_cannot_be_put_back_is_named_and_the_rest_goes_on(bench):
     """A letter that is gone, one that no worker could read, one that is too large."""
-    good, broken, large = letter_of(0), letter_of(1, value=b"{"), letter_of(2)
+    good, broken, large = dead_letter_of(0), dead_letter_of(1, value=b"{"), dead_letter_of(2)
     b = bench(good, broken, large)
     made = b.plan()
-    del b.tools.reader.records[good.place]
+    del b.clients.reader.records[good.place]
     b.broker.max_message_bytes["pn-replay"] = 10
     await b.run(made)
     why = dict(b.result.refused)
     assert "not there any more" in why[good.place]
     assert "no worker could read it: body" in why[broken.place]
     assert "over the broker's limit" in why[large.place]
-    assert (b.put_back(), b.result.put_back) == ([], 0)
+    assert (b.put_back(), b.result.replayed) == ([], 0)
 
 
 async def test_a_body_is_made_anew_from_its_event(bench):
     """With today's rules; without the event the letter is refused, and another event at its place is not taken for it."""
     place = Place.parse(ORIGIN)
     source = RawRecord(*place, b"any", event(resultMessage="anew"), (), NOW_MS)
-    b = bench(letter_of(0, value=b"{"), source=[source])
+    b = bench(dead_letter_of(0, value=b"{"), source=[source])
     await b.run(b.plan(rebuild=True))
     (record,) = b.broker.on("pn-replay")
     assert b.result.refused == []
@@ -189,7 +189,7 @@ async def test_a_body_is_made_anew_from_its_event(bench):
             "invalid-event",
         ),
     ):
-        c = bench(letter_of(0), source=events)
+        c = bench(dead_letter_of(0), source=events)
         await c.run(c.plan(rebuild=True))
         ((_, said),) = c.result.refused
         assert why in said

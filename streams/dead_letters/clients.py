@@ -7,17 +7,17 @@ from functools import partial
 
 from schemas.notify_url import check_notify_url
 from streams.clock import Clock
+from streams.dead_letters.rebuild import Rebuild
 from streams.kafka.connection import connection_of
 from streams.kafka.producer import RecordProducer
 from streams.kafka.reader import RecordReader
 from streams.kafka.topics import TopicNames
 from streams.partners import Partner
-from streams.replay.rebuild import Rebuild
 from streams.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class ReplayClients:
     """What a run works with.
 
     Attributes:
@@ -38,9 +38,9 @@ class Tools:
 
 
 @asynccontextmanager
-async def open_tools(
+async def open_replay_clients(
     settings: Settings, partner_of: Callable[[str], Partner | None], clock: Clock
-) -> AsyncIterator[Tools]:
+) -> AsyncIterator[ReplayClients]:
     """Give what a run works with, connected; close it afterwards.
 
     Raises:
@@ -54,7 +54,7 @@ async def open_tools(
         ]
         producer = RecordProducer(connection, client_id, lambda _: None)
         stack.push_async_callback(producer.stop)
-        yield Tools(
+        yield ReplayClients(
             reader=reader,
             producer=producer,
             names=names,

@@ -9,25 +9,25 @@ from hypothesis import strategies as st
 
 from schemas.attempt_record import AttemptRecord
 from schemas.notify_url import check_notify_url
+from streams.dead_letters.find import spans_around
+from streams.dead_letters.plan import Options, plan
+from streams.dead_letters.replay_record import ReplayAudit, decision_record, fault_of, replay_record
 from streams.history.facts import read_fact
 from streams.kafka.decoding import decode_notification
 from streams.kafka.raw import Place, RawRecord
 from streams.kafka.reader import Span
 from streams.kafka.records import header_text
 from streams.kafka.topics import TopicNames
-from streams.replay.letters import Selection, code_of, groups_of, spans_around
-from streams.replay.plan import Options, plan
-from streams.replay.put_back import Warrant, decision_record, fault_of, letter_record
 from tests.support.history import ORDER, T0, HistoryBuilder
 
 DAY = 86_400_000
 NAMES = TopicNames("pn")
-WARRANT = Warrant("r-7", "alice", "acme is back")
+AUDIT = ReplayAudit("r-7", "alice", "acme is back")
 CHECK_URL = partial(check_notify_url, allow_http=False)
 
 
 def dead(**headers):
-    """Return a tale that ended as a dead letter, and that letter."""
+    """Return a tale that ended as a dead letter, and that dead letter."""
     tale = HistoryBuilder().attempt(20, decision="dead-letter", failure="read_timeout")
     tale.dead_letter(70, **headers)
     return tale, tale.facts[-1]
@@ -106,7 +106,7 @@ def test_a_plan_adds_up():
     ]  # fmt: skip
     made = plan(letters, [], Options(rate_per_second=2), T0)
     assert made.partners == [("a", 2), ("b", 1)]
-    assert (made.rate, made.seconds) == (2, 1.5)
+    assert (made.options.rate_per_second, made.seconds) == (2, 1.5)
     assert [letter.offset for letter in made.selected] == [2, 1, 0]
 
 
@@ -133,7 +133,7 @@ def test_a_notification_is_put_back_with_the_same_bytes_on_a_new_ladder():
     """No attempts, no parks, one replay more, a new life; origin, body, key and unknown headers stay."""
     record, letter = a_letter()
     now = T0 + 100 * DAY
-    made = letter_record(NAMES, record, letter, WARRANT, now)
+    made = replay_record(NAMES, record, letter, AUDIT, now)
     assert (made.topic, made.key, made.value) == ("pn-replay", record.key, record.value)
     assert fault_of(made, CHECK_URL) is None
     read = decode_notification(
@@ -146,7 +146,7 @@ def test_a_notification_is_put_back_with_the_same_bytes_on_a_new_ladder():
     assert (read.origin, read.first_attempt_at_ms, read.last_outcome) == ("final/3/42", None, "")
     assert read.extra_headers == (("x-tenant", b"one"),)
     assert header_text(made.headers, "replay-of") == letter.place.header
-    decision = decision_record(NAMES, made, letter, WARRANT, now)
+    decision = decision_record(NAMES, made, letter, AUDIT, now)
     said = AttemptRecord.model_validate_json(decision.value or b"")
     assert (decision.topic, decision.key) == ("pn-attempts", record.key)
     assert (said.by, said.why, said.replay_run) == ("alice", "acme is back", "r-7")
@@ -160,7 +160,7 @@ def test_an_event_is_put_back_as_it_came():
         ("dead-letter-reason", b"invalid-event"), ("dead-letter-detail", b"d"), ("value-length", b"6"),
     ), T0)  # fmt: skip
     letter = read_fact("dead-letter", raw)
-    made = letter_record(NAMES, raw, letter, WARRANT, T0)
+    made = replay_record(NAMES, raw, letter, AUDIT, T0)
     assert made.value == b"<xml/>"
     assert dict(made.headers) == {
         "format": b"1",
@@ -176,7 +176,7 @@ def test_an_event_is_put_back_as_it_came():
 def test_what_no_worker_could_read_is_named(value):
     """A body that is missing, broken or about another order would be dead-lettered at once."""
     record, letter = a_letter(value)
-    made = letter_record(NAMES, record, letter, WARRANT, T0)
+    made = replay_record(NAMES, record, letter, AUDIT, T0)
     assert fault_of(made, CHECK_URL)
 
 
@@ -185,7 +185,7 @@ def test_what_only_a_newer_version_can_read_is_left_to_it(name, value):
     """What its headers mean is not known here, so none is changed: the sentence says whose turn it is."""
     record, letter = a_letter()
     headers = tuple((key, value if key == name else text) for key, text in record.headers)
-    made = letter_record(NAMES, replace(record, headers=headers), letter, WARRANT, T0)
+    made = replay_record(NAMES, replace(record, headers=headers), letter, AUDIT, T0)
     assert fault_of(made, CHECK_URL) == (
         f"header {name}: of a newer version: put it back with the command of that version"
     )
@@ -194,48 +194,10 @@ def test_what_only_a_newer_version_can_read_is_left_to_it(name, value):
 @pytest.mark.parametrize(
     "texts", [("", "alice", "why"), ("r", "", "why"), ("r", "a", " "), ("r", "a", "w" * 501), ("r", "a", "x\ny")]
 )  # fmt: skip
-def test_a_warrant_says_who_and_why(texts):
+def test_an_audit_says_who_and_why(texts):
     """In one line each, neither empty nor endless."""
     with pytest.raises(ValueError, match="expected 1 to"):
-        Warrant(*texts)
-
-
-def test_a_selection_takes_what_fits_all_of_it():
-    """Each filter excludes; several values of one are alternatives; names of places and orders are alternatives too."""
-    _, letter = dead(last_outcome="F:RISK_REJECT")
-    fits = [
-        {},
-        {"places": frozenset({letter.place})},
-        {"orders": frozenset({ORDER, "x"}), "places": frozenset({Place("t", 0, 0)})},
-        {"reasons": frozenset({"attempts-exhausted", "expired"}), "partners": frozenset({"acme"})},
-        {
-            "codes": frozenset({"RISK_REJECT"}),
-            "since_ms": letter.at_ms,
-            "until_ms": letter.at_ms + 1,
-        },
-    ]
-    for options in fits:
-        assert Selection(**options).takes(letter), options
-    for options in (
-        {"places": frozenset({Place("t", 0, 0)})},
-        {"orders": frozenset({"x"})},
-        {"reasons": frozenset({"expired"})},
-        {"partners": frozenset({"b"})},
-        {"profiles": frozenset({"mpp-to-ant"})},
-        {"codes": frozenset({"X"})},
-        {"since_ms": letter.at_ms + 1},
-        {"until_ms": letter.at_ms},
-    ):
-        assert not Selection(**options).takes(letter), options
-    assert code_of(letter) == "RISK_REJECT"
-    assert code_of(dead(last_outcome="")[1]) is None
-    (group,) = groups_of([letter, letter])
-    assert (group.reason, group.partner_id, group.code, group.count) == (
-        "attempts-exhausted",
-        "acme",
-        "RISK_REJECT",
-        2,
-    )
+        ReplayAudit(*texts)
 
 
 @given(

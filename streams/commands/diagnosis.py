@@ -12,7 +12,7 @@ from streams.partners import Partner
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class TestReport:
     """What was sent, what came back, and what to mend.
 
     Attributes:
@@ -48,7 +48,7 @@ class Report:
 
 def report_of(
     entry: Partner, profile: Profile, url: str, notification: Notification, call: Call
-) -> Report:
+) -> TestReport:
     """Return what a test call showed."""
     target = NotifyUrl.of(url)
     path, has_query, _ = target.path.partition("?")
@@ -62,7 +62,7 @@ def report_of(
         "Content-Type": "application/json; charset=UTF-8",
     }
     outcome = call.outcome
-    return Report(
+    return TestReport(
         partner_id=entry.partner_id,
         profile=profile.name,
         order_id=notification.order_id,

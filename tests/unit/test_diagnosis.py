@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.commands.mending import _MEND, _mend
+from streams.commands.diagnosis import _MEND, _mend
 from streams.notification.outcome import Failure, NoResult
 from tests.unit.admission.desk import ended
 

@@ -15,7 +15,7 @@ def body_of(order=ORDER):
     )
 
 
-def letter_of(offset, value=None):
+def dead_letter_of(offset, value=None):
     """Return a dead letter after the last attempt; the first is about the sample event's order, others each about one."""
     order = ORDER if offset == 0 else f"order-{offset}"
     headers = {

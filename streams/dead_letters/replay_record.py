@@ -16,23 +16,23 @@ from streams.kafka.topics import TopicNames
 from streams.notification.body import status_of
 
 LONGEST_WHY = 500
-_GOES = frozenset(
-    {
+_DROPPED_HEADERS = frozenset(
+    [
         "dead-letter-reason",
         "dead-letter-detail",
         "value-sha256",
         "value-length",
         "first-attempt-at-ms",
-    }
+    ]
 )
 
 
-class CannotPutBack(Exception):  # noqa: N818  # what it is
+class CannotReplay(Exception):  # noqa: N818  # what it is
     """Something can't be put back: why, and what to do instead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Warrant:
+class ReplayAudit:
     """Who puts something back, and why: it stands in every record of the run.
 
     Attributes:
@@ -59,48 +59,39 @@ class Warrant:
                 raise ValueError(message)
 
 
-def letter_record(
-    names: TopicNames, record: RawRecord, letter: Fact, warrant: Warrant, now_ms: int
+def replay_record(
+    names: TopicNames, record: RawRecord, dead_letter: Fact, audit: ReplayAudit, now_ms: int
 ) -> OutRecord:
     """Return the record of the replay topic that puts a dead letter back."""
     changed = {
-        "replays": str((letter.replays or 0) + 1),
-        "replay-run": warrant.run,
-        "replay-of": letter.place.header,
+        "replays": str((dead_letter.replays or 0) + 1),
+        "replay-run": audit.run,
+        "replay-of": dead_letter.place.header,
     }
-    if letter.holds_event:
-        changed["origin"] = letter.origin or record.origin
+    if dead_letter.holds_event:
+        changed["origin"] = dead_letter.origin or record.origin
     else:
         now = str(now_ms)
-        changed |= {
-            "attempt": "0",
-            "parks": "0",
-            "due-at-ms": now,
-            "accepted-at-ms": now,
-            "last-outcome": "",
-        }
-    kept = tuple(header for header in record.headers if header[0] not in _GOES)
+        changed |= {"attempt": "0", "parks": "0", "due-at-ms": now, "accepted-at-ms": now}
+        changed["last-outcome"] = ""
+    kept = tuple(header for header in record.headers if header[0] not in _DROPPED_HEADERS)
     return OutRecord(names.replay, record.key, record.value, replace_headers(kept, changed))
 
 
 def decision_record(
-    names: TopicNames,
-    put_back: OutRecord,
-    source: Fact,
-    warrant: Warrant,
-    now_ms: int,
+    names: TopicNames, replayed: OutRecord, source: Fact, audit: ReplayAudit, now_ms: int
 ) -> OutRecord:
     """Return the attempts record that says who puts what back and why; written before its effect.
 
     Args:
         names: our topics.
-        put_back: what will be written to the replay topic.
+        replayed: what will be written to the replay topic.
         source: what is put back: a dead letter, or the event of a notification that is sent again.
-        warrant: who and why.
+        audit: who and why.
         now_ms: the present.
     """
     _, _, code = (source.result or "").partition(":")  # of an event only its outcome is known
-    said = AttemptRecord(
+    decision = AttemptRecord(
         kind="replay",
         at_ms=now_ms,
         notification_id=source.notification_id,
@@ -109,8 +100,8 @@ def decision_record(
         partner_id=source.partner_id,
         attempt=0,
         parks=0,
-        replays=int(header_text(put_back.headers, "replays") or 0),
-        replay_run=warrant.run,
+        replays=int(header_text(replayed.headers, "replays") or 0),
+        replay_run=audit.run,
         replay_of=source.place.header,
         sent_result_status=status_of(code) if code else None,
         sent_result_code=code or None,
@@ -118,15 +109,15 @@ def decision_record(
         next_due_at_ms=now_ms,
         next_topic=names.replay,
         origin=source.origin or source.place.header,
-        by=warrant.by,
-        why=warrant.why,
+        by=audit.by,
+        why=audit.why,
     )
-    return OutRecord(names.attempts, put_back.key, said.to_bytes())
+    return OutRecord(names.attempts, replayed.key, decision.to_bytes())
 
 
-def fault_of(put_back: OutRecord, check_url: Callable[[str], None]) -> str | None:
+def fault_of(replayed: OutRecord, check_url: Callable[[str], None]) -> str | None:
     """Return why a worker could not read this record as a notification, or None where it can."""
-    record = RawRecord(put_back.topic, 0, 0, put_back.key, put_back.value, put_back.headers)
+    record = RawRecord(replayed.topic, 0, 0, replayed.key, replayed.value, replayed.headers)
     try:
         decode_notification(record, latest_due_ms=None, check_url=check_url)
     except MalformedRecord as malformed:

@@ -1,1 +1,0 @@
-"""Putting dead letters and delivered notifications back, so that nothing is sent twice by accident."""

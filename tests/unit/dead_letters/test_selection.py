@@ -1,0 +1,115 @@
+"""Which dead letters are meant: the test of a record and the SQL of the read model agree."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streams.console.store import ReadModelStore
+from streams.dead_letters.find import groups_of
+from streams.dead_letters.selection import Selection, code_of
+from streams.history.facts import read_fact
+from streams.kafka.raw import Place, RawRecord
+from tests.support.history import ORDER, T0, HistoryBuilder
+
+# Few values, so that they often meet; and such as break a naive comparison: case, NUL, no text at all.
+TEXTS = ["", "a", "A", "a\0b", "F:a", "F:", "F:a:A", "unknown"]
+texts = st.sampled_from(TEXTS)
+moments = st.integers(T0 - 2, T0 + 2)
+places = st.builds(Place, st.just("pn-dead-letter"), st.integers(0, 1), st.integers(0, 5))
+HEADERS = ("dead-letter-reason", "partner-id", "profile", "last-outcome", "attempt", "replays")
+
+
+@st.composite
+def dead_letters(draw):
+    """Return dead letters as they are read, each at a place of its own."""
+    facts = []
+    for place in draw(st.lists(places, unique=True, min_size=1, max_size=8)):
+        headers = tuple((name, draw(texts).encode()) for name in HEADERS if draw(st.booleans()))
+        key = draw(st.none() | texts.map(str.encode))
+        record = RawRecord(
+            place.topic, place.partition, place.offset, key, b"{}", headers, draw(moments)
+        )
+        facts.append(read_fact("dead-letter", record))
+    return facts
+
+
+CRITERIA = {
+    "places": st.frozensets(places, max_size=4),
+    "orders": st.frozensets(texts, max_size=4),
+    "reasons": st.frozensets(texts, max_size=4),
+    "partners": st.frozensets(texts, max_size=4),
+    "profiles": st.frozensets(texts, max_size=4),
+    "answers": st.frozensets(texts, max_size=4),
+    "codes": st.frozensets(texts, max_size=4),
+    "since_ms": moments,
+    "until_ms": moments,
+}
+
+
+@st.composite
+def selections(draw):
+    """Return selections of a few criteria: what all nine let through is nothing."""
+    names = draw(st.lists(st.sampled_from(sorted(CRITERIA)), max_size=3, unique=True))
+    return Selection(**{name: draw(CRITERIA[name]) for name in names})
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A read model that holds nothing."""
+    store = ReadModelStore(tmp_path / "console.sqlite", "of a test")
+    yield store
+    store.close()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(dead_letters(), st.lists(selections(), min_size=1, max_size=20))
+def test_the_predicate_and_the_sql_select_the_same(store, facts, several):
+    """Whatever the dead letters hold and whatever is selected."""
+    begins = {("pn-dead-letter", number): 100 for number in (0, 1)}
+    store.forget(begins)  # of the example before
+    store.put(facts, {})
+    for selection in several:
+        where, values = selection.where()
+        rows = store.rows(f"SELECT topic, partition, offset FROM letters WHERE {where}", values)  # noqa: S608  # of this program
+        is_meant = selection.predicate()
+        assert {Place(*row) for row in rows} == {fact.place for fact in facts if is_meant(fact)}
+
+
+def test_a_selection_takes_what_fits_all_of_it():
+    """Each filter excludes; several values of one are alternatives; names of places and orders are alternatives too."""
+    dead_letter = HistoryBuilder().dead_letter(70, last_outcome="F:RISK_REJECT").facts[-1]
+    fits: list[dict[str, Any]] = [
+        {},
+        {"places": frozenset({dead_letter.place})},
+        {"orders": frozenset({ORDER, "x"}), "places": frozenset({Place("t", 0, 0)})},
+        {"reasons": frozenset({"attempts-exhausted", "expired"}), "partners": frozenset({"acme"})},
+        {
+            "codes": frozenset({"RISK_REJECT"}),
+            "since_ms": dead_letter.at_ms,
+            "until_ms": dead_letter.at_ms + 1,
+        },
+    ]
+    for options in fits:
+        assert Selection(**options).predicate()(dead_letter), options
+    for options in (
+        {"places": frozenset({Place("t", 0, 0)})},
+        {"orders": frozenset({"x"})},
+        {"reasons": frozenset({"expired"})},
+        {"partners": frozenset({"b"})},
+        {"profiles": frozenset({"mpp-to-ant"})},
+        {"codes": frozenset({"X"})},
+        {"since_ms": dead_letter.at_ms + 1},
+        {"until_ms": dead_letter.at_ms},
+    ):
+        assert not Selection(**options).predicate()(dead_letter), options
+    assert code_of(dead_letter.last_outcome) == "RISK_REJECT"
+    assert code_of("") is None
+    (group,) = groups_of([dead_letter, dead_letter])
+    assert (group.reason, group.partner_id, group.code, group.count) == (
+        "attempts-exhausted",
+        "acme",
+        "RISK_REJECT",
+        2,
+    )
