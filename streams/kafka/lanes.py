@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from streams.kafka.memory import SettledMemory
+from streams.kafka.deduplication import Deduplicator
 from streams.kafka.progress import Progress
 from streams.kafka.records import InRecord, Tag
 from streams.kafka.window import Place, Window
@@ -48,7 +48,7 @@ class Route:
     """
 
     stage: str
-    handle: Callable[[InRecord, SettledMemory], Awaitable[None]]
+    handle: Callable[[InRecord, Deduplicator], Awaitable[None]]
     due_at_ms: Callable[[InRecord], int]
     limits: LaneLimits
 
@@ -118,7 +118,7 @@ class Lane:
         self._finished_before = finished
         self._tap_closed = False
         self._draining = False
-        self._memory = SettledMemory(now_ms, route.limits.remembered)
+        self._deduplicator = Deduplicator(now_ms, route.limits.remembered)
         self._next_offset: int | None = None
 
     @property
@@ -241,7 +241,7 @@ class Lane:
     async def _run(self, slot: _Slot, place: Place, begun: float) -> None:
         self._window.note(asyncio.get_running_loop().time() - begun)
         try:
-            await self._route.handle(slot.record, self._memory)
+            await self._route.handle(slot.record, self._deduplicator)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  # an invariant broke: stop the worker, keep the record

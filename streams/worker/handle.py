@@ -8,7 +8,7 @@ is to put it in its next place and to return when the broker has it.
 from dataclasses import dataclass
 
 from schemas.attempt_record import Trigger
-from streams.kafka.memory import SettledMemory
+from streams.kafka.deduplication import Deduplicator
 from streams.kafka.records import InRecord
 from streams.notification.intake import Prepared
 from streams.notification.ladder import Wait
@@ -35,12 +35,14 @@ class RecordHandler:
     settler: Settler
     observer: Observer
 
-    async def event(self, record: InRecord, memory: SettledMemory, stage: str = SOURCE) -> None:
+    async def event(
+        self, record: InRecord, deduplicator: Deduplicator, stage: str = SOURCE
+    ) -> None:
         """Handle an event of a source topic, or one that an operator put back."""
         received = self.receiver.read_event(record, put_back=stage == REPLAY)
         self.observer.event_read(received.source)
-        async with memory.turn(*(key for key, _ in received.identities)):
-            decided = self.receiver.receive_event(received, memory)
+        async with deduplicator.lock(*(key for key, _ in received.identities)):
+            decided = self.receiver.receive_event(received, deduplicator)
             if isinstance(decided, Prepared):
                 self.observer.accepted(decided)
                 trigger: Trigger = "replay" if received.source.replays else "event"
@@ -49,35 +51,35 @@ class RecordHandler:
             # What was refused must go through once it is mended, whichever copy it is.
             if decided.kind != "duplicate" and decided.refused is None:
                 for key, value in received.identities:
-                    memory.settle(key, value)
+                    deduplicator.remember(key, value)
         self.observer.handled(stage)
 
-    async def retry(self, record: InRecord, memory: SettledMemory, *, wait: Wait) -> None:
+    async def retry(self, record: InRecord, deduplicator: Deduplicator, *, wait: Wait) -> None:
         """Handle a record of a retry topic whose due time has come."""
         latest = self.receiver.clock.now_ms() + wait.seconds * 1000 + DUE_TOLERANCE_MS
-        await self._notification(record, memory, wait.label, latest)
+        await self._notification(record, deduplicator, wait.label, latest)
 
-    async def replay(self, record: InRecord, memory: SettledMemory) -> None:
+    async def replay(self, record: InRecord, deduplicator: Deduplicator) -> None:
         """Handle what an operator put back: a notification, or an event where the header `kind` says so."""
         if ("kind", b"event") in record.headers:
-            await self.event(record, memory, REPLAY)
+            await self.event(record, deduplicator, REPLAY)
         else:
-            await self._notification(record, memory, REPLAY, None)
+            await self._notification(record, deduplicator, REPLAY, None)
 
     async def _notification(
-        self, record: InRecord, memory: SettledMemory, stage: str, latest_due_ms: int | None
+        self, record: InRecord, deduplicator: Deduplicator, stage: str, latest_due_ms: int | None
     ) -> None:
         received = self.receiver.read_record(
             record, put_back=stage == REPLAY, latest_due_ms=latest_due_ms
         )
-        async with memory.turn(*(key for key, _ in received.identities)):
-            decided = self.receiver.receive_record(received, memory)
+        async with deduplicator.lock(*(key for key, _ in received.identities)):
+            decided = self.receiver.receive_record(received, deduplicator)
             if not isinstance(decided, Settlement):
                 decided = await self.delivery.deliver(decided, received.trigger)
             await self._settle(decided, stage)
             if decided.kind != "duplicate":
                 for key, value in received.identities:
-                    memory.settle(key, value)
+                    deduplicator.remember(key, value)
         self.observer.handled(stage)
 
     async def _settle(self, settlement: Settlement, stage: str) -> None:

@@ -11,8 +11,8 @@ from schemas.attempt_record import Trigger
 from schemas.notify_url import check_notify_url
 from streams.clock import Clock
 from streams.kafka.decoding import MalformedRecord, NewerRecord, decode_notification
+from streams.kafka.deduplication import Deduplicator, digest
 from streams.kafka.event_headers import EventSource, fresh_event, put_back_event
-from streams.kafka.memory import SettledMemory, digest
 from streams.kafka.records import InRecord
 from streams.notification.decision import DeadLetter, DeadLetterReason
 from streams.notification.intake import Prepared, ReadEvent, Refused, prepare, read_event
@@ -37,7 +37,7 @@ class ReceivedEvent:
         record: what was read.
         source: where it comes from, and what its headers bring.
         event: its members, or why they can't become a notification.
-        identities: keys of the memory, each with what is remembered under it; none of an event that is refused.
+        identities: keys of the deduplicator, each with what is remembered under it; none of an event that is refused.
     """
 
     record: InRecord
@@ -99,21 +99,21 @@ class Receiver:
         return ReceivedEvent(record, source, event, identities)
 
     def receive_event(
-        self, received: ReceivedEvent, memory: SettledMemory
+        self, received: ReceivedEvent, deduplicator: Deduplicator
     ) -> Prepared | Settlement:
-        """Make an event a notification, while its identities are held in the memory."""
+        """Make an event a notification, while its identities are held in the deduplicator."""
         record, event, source = received.record, received.event, received.source
         prepared: Prepared | Refused
         if isinstance(event, Refused):
             prepared = event
         else:
             (identity, value), (order, outcome) = received.identities
-            before = memory.recall(identity)
+            before = deduplicator.get(identity)
             if before == value:
                 return self.settlements.of_duplicate_event(record, event)
             if before is not None:
                 prepared = _conflict(event, "eventId: came before with other bytes")
-            elif memory.recall(order) not in {None, outcome}:
+            elif deduplicator.get(order) not in {None, outcome}:
                 prepared = _conflict(event, "outcome: this order was notified with another one")
             else:
                 prepared = self._prepare(event, source)
@@ -167,15 +167,15 @@ class Receiver:
         return ReceivedRecord(record, trigger, notification, ((copy, b""),))
 
     def receive_record(
-        self, received: ReceivedRecord, memory: SettledMemory
+        self, received: ReceivedRecord, deduplicator: Deduplicator
     ) -> Notification | Settlement:
-        """Return the notification of a record, while its identity is held in the memory; or what is done without one."""
+        """Return the notification of a record, while its identity is held in the deduplicator; or what is done without one."""
         record, content, trigger = received.record, received.content, received.trigger
         if isinstance(content, MalformedRecord):
             broken = DeadLetter(DeadLetterReason.INVALID_EVENT, str(content))
             return of_dead_record(self.settlements, record, broken, trigger)
         ((identity, _),) = received.identities
-        is_copy = memory.recall(identity) is not None
+        is_copy = deduplicator.get(identity) is not None
         if isinstance(content, NewerRecord):
             if is_copy:
                 return of_duplicate_record(self.settlements, record, trigger)

@@ -16,7 +16,7 @@ from streams.call.answer import Expected, judge
 from streams.call.response_time import is_stale
 from streams.call.retry_after import retry_after_seconds
 from streams.call.signing import sign, string_to_sign
-from streams.kafka.memory import SettledMemory
+from streams.kafka.deduplication import Deduplicator
 from streams.kafka.records import InRecord, OutRecord
 from streams.notification.outcome import Answered, Failure, NoResult
 from streams.notification.profiles import PROFILES
@@ -312,7 +312,7 @@ def fresh(bench: Bench) -> Bench:
     bench.broker.asked.clear()
     bench.caller.made.clear()
     bench.caller.traceparents.clear()
-    bench.memory = SettledMemory(bench.clock.now_ms, 1000)
+    bench.memory = Deduplicator(bench.clock.now_ms, 1000)
     bench.clock.ms = NOW_MS
     return bench
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.admission.admission import Admission
 from streams.call.https import Call, Caller
-from streams.kafka.memory import SettledMemory
+from streams.kafka.deduplication import Deduplicator
 from streams.kafka.records import InRecord, OutRecord
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import PartnerTerms
@@ -155,7 +155,7 @@ class Bench:
         self.receiver = Receiver(
             self.clock, self.partners.get, self.settlements, self.policy, allow_http=False
         )
-        self.memory = SettledMemory(self.clock.now_ms, 1000)
+        self.memory = Deduplicator(self.clock.now_ms, 1000)
         self.handler = RecordHandler(self.receiver, self.delivery, self.settler, self.observer)
 
     async def event(self, record: InRecord) -> None:

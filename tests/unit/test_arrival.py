@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.kafka.memory import SettledMemory
+from streams.kafka.deduplication import Deduplicator
 from streams.notification.outcome import Failure, NoResult
 from tests.unit.bench import ACKNOWLEDGED, UNKNOWN, Bench, partner
 from tests.unit.kit import event, headers_of, read, read_back, turns
@@ -174,7 +174,7 @@ async def test_each_step_of_one_notification_is_another_record(bench):
 async def test_another_lane_remembers_nothing_of_it(bench):
     """The memory goes with the partition; at least once is what is left."""
     await bench.event(read(SOURCE, event()))
-    bench.memory = SettledMemory(bench.clock.now_ms, 1000)
+    bench.memory = Deduplicator(bench.clock.now_ms, 1000)
     await bench.event(read(SOURCE, event()))
     assert decisions(bench) == ["delivered", "delivered"]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.attempt_record import AttemptRecord
-from streams.kafka.memory import SettledMemory
+from streams.kafka.deduplication import Deduplicator
 from streams.notification.profiles import TIERS
 from streams.worker.policy import LONGEST_PARK_SECONDS
 from tests.unit.bench import UNKNOWN, Bench
@@ -102,7 +102,7 @@ async def test_a_second_copy_of_it_is_absorbed(bench):
     assert len(bench.moved) == 2
     assert bench.journal[-1]["decision"] == "absorbed"
     assert bench.count("notifier_repeats_total", tier="1s") == 1
-    bench.memory = SettledMemory(bench.clock.now_ms, 1000)  # as after a restart
+    bench.memory = Deduplicator(bench.clock.now_ms, 1000)  # as after a restart
     await bench.tier(record)
     assert len(bench.moved) == 3
 

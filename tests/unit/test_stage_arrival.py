@@ -6,7 +6,7 @@ import json
 import pytest
 
 from schemas.attempt_record import AttemptRecord
-from streams.kafka.memory import KEEP_MS
+from streams.kafka.deduplication import KEEP_MS
 from streams.kafka.records import dead_letter_headers
 from streams.notification.decision import DeadLetterReason
 from streams.notification.profiles import PROFILES

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.kafka.memory import KEEP_MS, SettledMemory, digest
+from streams.kafka.deduplication import KEEP_MS, Deduplicator, digest
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import ManualClock, turns
 
@@ -18,52 +18,52 @@ def clock():
 
 def test_what_was_settled_is_recalled_for_ten_minutes(clock):
     """A copy after a crash comes within a rebalance; ten minutes are plenty."""
-    memory = SettledMemory(clock.now_ms, 10)
-    assert memory.recall(b"a") is None
-    memory.settle(b"a", b"1")
+    memory = Deduplicator(clock.now_ms, 10)
+    assert memory.get(b"a") is None
+    memory.remember(b"a", b"1")
     clock.ms += KEEP_MS
-    assert memory.recall(b"a") == b"1"
+    assert memory.get(b"a") == b"1"
     clock.ms += 1
-    assert memory.recall(b"a") is None
+    assert memory.get(b"a") is None
 
 
 def test_the_memory_is_bounded_and_the_oldest_go_first(clock):
     """Ten thousand records leave ten behind."""
-    memory = SettledMemory(clock.now_ms, 10)
+    memory = Deduplicator(clock.now_ms, 10)
     for number in range(10_000):
-        memory.settle(str(number).encode(), b"")
+        memory.remember(str(number).encode(), b"")
     assert len(memory) == 10
-    assert memory.recall(b"9990") == b""
-    assert memory.recall(b"9989") is None
+    assert memory.get(b"9990") == b""
+    assert memory.get(b"9989") is None
 
 
 def test_what_is_out_of_date_goes_although_there_is_room(clock):
     """An idle lane does not keep a full memory for ever."""
-    memory = SettledMemory(clock.now_ms, 10)
-    memory.settle(b"a", b"")
+    memory = Deduplicator(clock.now_ms, 10)
+    memory.remember(b"a", b"")
     clock.ms += KEEP_MS + 1
-    memory.settle(b"b", b"")
+    memory.remember(b"b", b"")
     assert len(memory) == 1
 
 
 def test_what_is_settled_again_is_young_again(clock):
     """The later settlement counts."""
-    memory = SettledMemory(clock.now_ms, 2)
-    memory.settle(b"a", b"1")
-    memory.settle(b"b", b"")
-    memory.settle(b"a", b"2")
-    memory.settle(b"c", b"")
-    assert memory.recall(b"a") == b"2"
-    assert memory.recall(b"b") is None
+    memory = Deduplicator(clock.now_ms, 2)
+    memory.remember(b"a", b"1")
+    memory.remember(b"b", b"")
+    memory.remember(b"a", b"2")
+    memory.remember(b"c", b"")
+    assert memory.get(b"a") == b"2"
+    assert memory.get(b"b") is None
 
 
 async def test_who_shares_a_key_takes_turns(clock):
     """Two copies side by side in a window: the second sees what became of the first."""
-    memory = SettledMemory(clock.now_ms, 10)
+    memory = Deduplicator(clock.now_ms, 10)
     log, go = [], {name: asyncio.Event() for name in "abcd"}
 
     async def work(name, *keys):
-        async with memory.turn(*keys):
+        async with memory.lock(*keys):
             log.append(f"{name} begins")
             await go[name].wait()
             log.append(f"{name} ends")
@@ -87,16 +87,16 @@ async def test_who_shares_a_key_takes_turns(clock):
 
 async def test_a_turn_ends_with_its_body_however_that_ends(clock):
     """A handler that is cancelled in a drain leaves nobody waiting."""
-    memory = SettledMemory(clock.now_ms, 10)
+    memory = Deduplicator(clock.now_ms, 10)
 
     async def broken():
-        async with memory.turn(b"1"):
+        async with memory.lock(b"1"):
             message = "broken"
             raise ValueError(message)
 
     with pytest.raises(ValueError, match=r"^broken$"):
         await broken()
-    async with asyncio.timeout(TIMEOUT_SECONDS), memory.turn(b"1"):
+    async with asyncio.timeout(TIMEOUT_SECONDS), memory.lock(b"1"):
         pass
 
 
@@ -116,10 +116,10 @@ def test_digests_tell_lists_of_parts_apart():
 
 async def test_who_was_cancelled_while_waiting_holds_nothing(clock):
     """A drain cancels in any order; the next lane user of the key goes on."""
-    memory, entered = SettledMemory(clock.now_ms, 10), []
+    memory, entered = Deduplicator(clock.now_ms, 10), []
 
     async def work(name):
-        async with memory.turn(b"1", b"2"):
+        async with memory.lock(b"1", b"2"):
             entered.append(name)
             await asyncio.Event().wait()
 
@@ -145,11 +145,11 @@ holds = st.lists(
 @settings(deadline=None)
 def test_no_interleaving_shares_a_key_or_gets_stuck(held, cancelled, after):
     """However many keys each holds, however long, and whoever is cancelled when."""
-    memory, done = SettledMemory(lambda: 0, 10), []
+    memory, done = Deduplicator(lambda: 0, 10), []
     holding: set[str] = set()
 
     async def work(number, keys, long):
-        async with memory.turn(*(key.encode() for key in keys)):
+        async with memory.lock(*(key.encode() for key in keys)):
             assert not holding & keys
             holding.update(keys)
             try:

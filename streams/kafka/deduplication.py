@@ -15,7 +15,7 @@ KEEP_MS = 600_000
 _DIGEST_BYTES = 16  # two different keys meet once in 2^64 pairs
 
 
-class SettledMemory:
+class Deduplicator:
     """Keys of settled records, each with what was settled under it.
 
     Args:
@@ -27,22 +27,22 @@ class SettledMemory:
         self._now_ms = now_ms
         self._most = most
         self._settled: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
-        self._in_flight: dict[bytes, Turn] = {}
+        self._in_flight: dict[bytes, Lock] = {}
 
     def __len__(self) -> int:
         """Return how many keys are remembered."""
         return len(self._settled)
 
-    def turn(self, *keys: bytes) -> "Turn":
+    def lock(self, *keys: bytes) -> "Lock":
         """Hold these keys in an `async with`; whoever comes later with one of them waits until then."""
-        return Turn(self._in_flight, keys)
+        return Lock(self._in_flight, keys)
 
-    def recall(self, key: bytes) -> bytes | None:
+    def get(self, key: bytes) -> bytes | None:
         """Return what was settled under this key, or None."""
         found = self._settled.get(key)
         return found[1] if found is not None and self._now_ms() - found[0] <= KEEP_MS else None
 
-    def settle(self, key: bytes, what: bytes) -> None:
+    def remember(self, key: bytes, what: bytes) -> None:
         """Remember that this was settled."""
         now = self._now_ms()
         self._settled[key] = (now, what)
@@ -53,12 +53,12 @@ class SettledMemory:
             self._settled.popitem(last=False)
 
 
-class Turn:
+class Lock:
     """A record's hold of its keys."""
 
     __slots__ = ("_in_flight", "_keys", "_over")
 
-    def __init__(self, in_flight: dict[bytes, "Turn"], keys: tuple[bytes, ...]) -> None:
+    def __init__(self, in_flight: dict[bytes, "Lock"], keys: tuple[bytes, ...]) -> None:
         self._in_flight = in_flight
         self._keys = keys
         self._over: asyncio.Future[None] | None = None
@@ -80,7 +80,7 @@ class Turn:
             self._over.set_result(None)
 
     def over(self) -> asyncio.Future[None]:
-        """Return what is done when this turn has ended; seldom asked for."""
+        """Return what is done when this lock is released; seldom asked for."""
         if self._over is None:
             self._over = asyncio.get_running_loop().create_future()
         return self._over
