@@ -25,7 +25,7 @@ def about(read_model: ReadModel, version: str) -> About:
             for topic, shown in by_topic.items()
         ),
         facts=store.row("SELECT count(*) FROM facts")[0],
-        lives=store.row("SELECT count(*) FROM lives")[0],
+        lives=store.row("SELECT count(*) FROM notifications")[0],
         database_bytes=sum(
             part.stat().st_size for part in store.path.parent.glob(f"{store.path.name}*")
         ),

@@ -55,15 +55,15 @@ def dead_letters(read_model: ReadModel, chosen: Filter, limit: int, after: int =
     """Return counts of all kinds that match, and some dead letters, the newest first."""
     where, values = chosen.where()
     counts = read_model.store.rows(
-        "SELECT reason, partner_id, answer, count(*) AS count, min(at_ms) AS oldest_ms FROM letters"  # noqa: S608  # of this program
+        "SELECT reason, partner_id, answer, count(*) AS count, min(at_ms) AS oldest_ms FROM dead_letters"  # noqa: S608  # of this program
         f" WHERE {where} GROUP BY reason, partner_id, answer ORDER BY count DESC LIMIT ?",
         (*values, _KINDS),
     )
     rows = read_model.store.rows(
-        f"SELECT * FROM letters WHERE {where} ORDER BY at_ms DESC, topic, partition, offset LIMIT ? OFFSET ?",  # noqa: S608  # of this program
+        f"SELECT * FROM dead_letters WHERE {where} ORDER BY at_ms DESC, topic, partition, offset LIMIT ? OFFSET ?",  # noqa: S608  # of this program
         (*values, limit, after),
     )
-    (total,) = read_model.store.row(f"SELECT count(*) FROM letters WHERE {where}", values)  # noqa: S608  # of this program
+    (total,) = read_model.store.row(f"SELECT count(*) FROM dead_letters WHERE {where}", values)  # noqa: S608  # of this program
     return Letters(
         total=total,
         open=open_dead_letters(read_model),
@@ -74,14 +74,14 @@ def dead_letters(read_model: ReadModel, chosen: Filter, limit: int, after: int =
 
 def open_dead_letters(read_model: ReadModel) -> int:
     """Return how many dead letters nobody has dealt with."""
-    return int(read_model.store.row("SELECT count(*) FROM letters WHERE open")[0])
+    return int(read_model.store.row("SELECT count(*) FROM dead_letters WHERE open")[0])
 
 
 def places(read_model: ReadModel, chosen: Filter, limit: int) -> tuple[Place, ...]:
     """Return where the dead letters stand that match, the oldest first."""
     where, values = chosen.where()
     rows = read_model.store.rows(
-        f"SELECT topic, partition, offset FROM letters WHERE {where} ORDER BY at_ms LIMIT ?",  # noqa: S608  # of this program
+        f"SELECT topic, partition, offset FROM dead_letters WHERE {where} ORDER BY at_ms LIMIT ?",  # noqa: S608  # of this program
         (*values, limit),
     )
     return tuple(Place(*row) for row in rows)
@@ -93,7 +93,7 @@ def choices(read_model: ReadModel) -> dict[str, tuple[str, ...]]:
         name: tuple(
             row[0]
             for row in read_model.store.rows(
-                f"SELECT DISTINCT {column} FROM letters WHERE coalesce({column}, '') <> '' ORDER BY 1 LIMIT ?",  # noqa: S608  # of this file
+                f"SELECT DISTINCT {column} FROM dead_letters WHERE coalesce({column}, '') <> '' ORDER BY 1 LIMIT ?",  # noqa: S608  # of this file
                 (_KINDS,),
             )
         )
@@ -103,7 +103,7 @@ def choices(read_model: ReadModel) -> dict[str, tuple[str, ...]]:
 
 def dead_letter_page(read_model: ReadModel, place: Place) -> LetterPage | None:
     """Return one dead letter in full, or None where there is none."""
-    row = read_model.store.row("SELECT * FROM letters WHERE place = ?", (place.header,))
+    row = read_model.store.row("SELECT * FROM dead_letters WHERE place = ?", (place.header,))
     fact = read_model.store.fact_at(*place)
     if row is None or fact is None:
         return None

@@ -33,7 +33,7 @@ def facts(read_model: ReadModel, order_id: str) -> Facts | None:
 def order_of_notification(read_model: ReadModel, notification_id: str) -> str | None:
     """Return the order that a notification id belongs to: people search with what they have."""
     row = read_model.store.row(
-        "SELECT order_id FROM lives WHERE notification_id = ?", (notification_id,)
+        "SELECT order_id FROM notifications WHERE notification_id = ?", (notification_id,)
     )
     return None if row is None else str(row[0])
 
@@ -45,7 +45,7 @@ def like(read_model: ReadModel, text: str) -> tuple[str, ...]:
         if len(start) < _LIKE:
             break
         rows = read_model.store.rows(
-            "SELECT DISTINCT order_id FROM lives WHERE order_id >= ? AND order_id < ? LIMIT ?",
+            "SELECT DISTINCT order_id FROM notifications WHERE order_id >= ? AND order_id < ? LIMIT ?",
             (start, start + "\U0010ffff", _LIKE),
         )
         if rows:
@@ -66,7 +66,8 @@ def _report(read_model: ReadModel, history: NotificationHistory) -> Notification
     others = 0
     if history.partner_id is not None and not history.has_ended:
         others = read_model.count(
-            "SELECT count(*) - 1 FROM lives WHERE partner_id = ? AND NOT ended", history.partner_id
+            "SELECT count(*) - 1 FROM notifications WHERE partner_id = ? AND NOT ended",
+            history.partner_id,
         )
     return report_on(history, read_model.now_ms(), read_model.limits, others_waiting=max(0, others))
 

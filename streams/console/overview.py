@@ -21,7 +21,7 @@ def overview(read_model: ReadModel) -> Overview:
     unwell = tuple(partner for partner in everyone if partner.state in {"failing", "struggling"})
     since = read_model.now_ms() - HOUR_MS
     delivered = read_model.count(
-        "SELECT count(*) FROM lives WHERE standing = 'delivered' AND since_ms > ?", since
+        "SELECT count(*) FROM notifications WHERE status = 'delivered' AND since_ms > ?", since
     )
     reconciliation = read_model.sum()
     figures = Figures(

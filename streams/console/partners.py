@@ -36,12 +36,12 @@ def partner(read_model: ReadModel, partner_id: str) -> PartnerView:
         (partner_id, now - HOUR_MS, _LOOKED_AT),
     )
     undelivered, oldest, parked = read_model.store.row(
-        "SELECT count(*), min(accepted_at_ms), coalesce(sum(standing = 'parked'), 0) FROM lives"
+        "SELECT count(*), min(accepted_at_ms), coalesce(sum(status = 'parked'), 0) FROM notifications"
         " WHERE partner_id = ? AND NOT ended",
         (partner_id,),
     )
     dead_letters = read_model.count(
-        "SELECT count(*) FROM letters WHERE partner_id = ? AND open", partner_id
+        "SELECT count(*) FROM dead_letters WHERE partner_id = ? AND open", partner_id
     )
     state = _state(calls, undelivered, parked)
     took = sorted(call["took_ms"] for call in calls)

@@ -219,8 +219,8 @@ class Replays:
         """Return what came of a replay, whoever did it; None where nothing is known of it."""
         store, going = self.read_model.store, self._runs.get(run)
         said = store.row(
-            "SELECT said ->> '$.record.by' AS by, said ->> '$.record.why' AS why, at_ms FROM facts"
-            " WHERE replay_run = ? AND kind = 'attempts' AND said ->> '$.record.kind' = 'replay' LIMIT 1",
+            "SELECT fact ->> '$.record.by' AS by, fact ->> '$.record.why' AS why, at_ms FROM facts"
+            " WHERE replay_run = ? AND kind = 'attempts' AND fact ->> '$.record.kind' = 'replay' LIMIT 1",
             (run,),
         )
         if said is None and going is None:
@@ -230,7 +230,7 @@ class Replays:
         )
         ends = dict(
             store.rows(
-                "SELECT said ->> '$.record.decision', count(DISTINCT coalesce(notification_id, said ->> '$.origin'))"
+                "SELECT fact ->> '$.record.decision', count(DISTINCT coalesce(notification_id, fact ->> '$.origin'))"
                 " FROM facts WHERE replay_run = ? AND kind = 'attempts' GROUP BY 1",
                 (run,),
             )
@@ -261,7 +261,7 @@ class Replays:
             fact = store.fact_at(*row)
             if fact is not None:
                 life = store.row(
-                    "SELECT standing FROM lives WHERE order_id = ? AND notification_id = ?",
+                    "SELECT status FROM notifications WHERE order_id = ? AND notification_id = ?",
                     (fact.order_id, fact.notification_id),
                 )
                 replayed.append((fact, life[0] if life else "unknown"))

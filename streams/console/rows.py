@@ -46,7 +46,7 @@ def rows_of(facts: Iterable[Fact]) -> Mapping[str, list[Row]]:
                 if fact.partner_id is not None:
                     rows["partners"].append((fact.partner_id,))
             case "dead-letter":
-                rows["letters"].append(_letter_row(fact))
+                rows["dead_letters"].append(_dead_letter_row(fact))
             case "attempts":
                 _add_attempt(rows, fact)
     return rows
@@ -138,7 +138,7 @@ def _attempt_row(record: AttemptRecord) -> Row:
     )
 
 
-def _letter_row(fact: Fact) -> Row:
+def _dead_letter_row(fact: Fact) -> Row:
     return (
         *fact.place,
         fact.place.header,

@@ -11,27 +11,27 @@ CREATE TABLE positions (
 -- What each record says (streams.history.facts), once each, whatever is read twice.
 CREATE TABLE facts (
   topic TEXT, partition INTEGER, offset INTEGER, kind TEXT NOT NULL, at_ms INTEGER NOT NULL, order_id TEXT,
-  notification_id TEXT, replay_run TEXT, replay_of TEXT, said TEXT NOT NULL,
+  notification_id TEXT, replay_run TEXT, replay_of TEXT, fact TEXT NOT NULL,
   PRIMARY KEY (topic, partition, offset)
 ) WITHOUT ROWID;
 CREATE INDEX facts_by_order ON facts (order_id, at_ms);
 CREATE INDEX facts_by_run ON facts (replay_run) WHERE replay_run IS NOT NULL;
 CREATE INDEX facts_by_letter ON facts (replay_of) WHERE replay_of IS NOT NULL;
 
--- Orders of which something new was read: their lives are to be told anew.
+-- Orders of which something new was read: their histories are to be folded anew.
 CREATE TABLE touched (order_id TEXT PRIMARY KEY) WITHOUT ROWID;
 
 -- One row for each notification: what its facts come to (streams.history.notification_history).
-CREATE TABLE lives (
-  order_id TEXT, life TEXT, notification_id TEXT, profile TEXT, partner_id TEXT, standing TEXT NOT NULL, reason TEXT, told TEXT NOT NULL,
+CREATE TABLE notifications (
+  order_id TEXT, notification TEXT, notification_id TEXT, profile TEXT, partner_id TEXT, status TEXT NOT NULL, reason TEXT, told TEXT NOT NULL,
   attempts INTEGER NOT NULL, parks INTEGER NOT NULL, replays INTEGER NOT NULL, due_at_ms INTEGER, rests_on TEXT,
   answer TEXT, since_ms INTEGER NOT NULL, accepted_at_ms INTEGER, ended INTEGER NOT NULL,
-  PRIMARY KEY (order_id, life)
+  PRIMARY KEY (order_id, notification)
 ) WITHOUT ROWID;
-CREATE INDEX lives_open ON lives (rests_on, due_at_ms) WHERE NOT ended;
-CREATE INDEX lives_open_of_partner ON lives (partner_id, due_at_ms) WHERE NOT ended;
-CREATE INDEX lives_delivered ON lives (since_ms) WHERE standing = 'delivered';
-CREATE INDEX lives_by_id ON lives (notification_id);
+CREATE INDEX notifications_open ON notifications (rests_on, due_at_ms) WHERE NOT ended;
+CREATE INDEX notifications_open_of_partner ON notifications (partner_id, due_at_ms) WHERE NOT ended;
+CREATE INDEX notifications_delivered ON notifications (since_ms) WHERE status = 'delivered';
+CREATE INDEX notifications_by_id ON notifications (notification_id);
 
 -- One row for each attempt: what a partner answers, and since when. `answered`: S, F, U, or empty without a result.
 CREATE TABLE attempts (
@@ -47,14 +47,14 @@ CREATE INDEX attempts_by_time ON attempts (ended_ms, answered);
 CREATE TABLE partners (partner_id TEXT PRIMARY KEY) WITHOUT ROWID;
 
 -- One row for each dead letter; `open` until it was put back, or its notification was delivered some other way.
-CREATE TABLE letters (
+CREATE TABLE dead_letters (
   topic TEXT, partition INTEGER, offset INTEGER, place TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, order_id TEXT,
   notification_id TEXT, profile TEXT, partner_id TEXT, reason TEXT NOT NULL, answer TEXT NOT NULL,
   attempts INTEGER NOT NULL, replays INTEGER NOT NULL, open INTEGER NOT NULL,
   PRIMARY KEY (topic, partition, offset)
 ) WITHOUT ROWID;
-CREATE INDEX letters_open ON letters (at_ms) WHERE open;
-CREATE INDEX letters_of_order ON letters (order_id);
+CREATE INDEX dead_letters_open ON dead_letters (at_ms) WHERE open;
+CREATE INDEX dead_letters_of_order ON dead_letters (order_id);
 
 -- What arrived and what ended, for the reconciliation. A unit is an arrival on a source topic or on the replay topic:
 -- the event's place, and how often it was put back.

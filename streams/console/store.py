@@ -21,14 +21,14 @@ from streams.history.notification_history import histories_of
 from streams.kafka.raw import Place
 from streams.kafka.records import Tag
 
-SCHEMA: Final = "1"
+SCHEMA: Final = "2"
 """Of `schema.sql` and of what is put into it. A file with another one is made anew."""
 
 _FOLDED_AT_ONCE: Final = 500
 _MOST_FACTS: Final = 2000  # of one order: payment core may use one key for everything
-_OF_ORDER: Final = "SELECT said FROM facts WHERE order_id = ? ORDER BY at_ms DESC LIMIT ?"
-_TABLES: Final = ("facts", "attempts", "letters", "rests", "touched", "partners")
-_PLACED: Final = ("facts", "attempts", "letters", "rests")  # tables with a row for each record
+_OF_ORDER: Final = "SELECT fact FROM facts WHERE order_id = ? ORDER BY at_ms DESC LIMIT ?"
+_TABLES: Final = ("facts", "attempts", "dead_letters", "rests", "touched", "partners")
+_PLACED: Final = ("facts", "attempts", "dead_letters", "rests")  # tables with a row for each record
 
 
 @dataclass(slots=True)
@@ -146,15 +146,15 @@ class ReadModelStore:
             " ON CONFLICT DO UPDATE SET stage = max(stage, excluded.stage)",
             rows.get("handled", ()),
         )
-        # A letter and the record that puts it back stand on two topics: either may come first.
+        # A dead letter and the record that puts it back stand on two topics: either may come first.
         self._writer.executemany(
-            "UPDATE letters SET open = 0 WHERE place = ?",
+            "UPDATE dead_letters SET open = 0 WHERE place = ?",
             rows.get("put_back", ()),
         )
         self._writer.executemany(
-            "UPDATE letters SET open = 0 WHERE place = ?1"
+            "UPDATE dead_letters SET open = 0 WHERE place = ?1"
             " AND EXISTS (SELECT 1 FROM facts WHERE replay_of = ?1)",
-            [(letter[3],) for letter in rows.get("letters", ())],
+            [(row[3],) for row in rows.get("dead_letters", ())],
         )
 
     def forget(self, begins: Mapping[Tag, int]) -> None:
@@ -187,13 +187,13 @@ class ReadModelStore:
     def _fold(self, order_id: str) -> None:
         writer = self._writer
         facts = _facts(writer.execute(_OF_ORDER, (order_id, _MOST_FACTS)))
-        writer.execute("DELETE FROM lives WHERE order_id = ?", (order_id,))
+        writer.execute("DELETE FROM notifications WHERE order_id = ?", (order_id,))
         rows = [history_row(order_id, history) for history in histories_of(facts)]
         if rows:
             marks = ", ".join("?" * len(rows[0]))
-            writer.executemany(f"INSERT OR REPLACE INTO lives VALUES ({marks})", rows)  # noqa: S608  # marks only
+            writer.executemany(f"INSERT OR REPLACE INTO notifications VALUES ({marks})", rows)  # noqa: S608  # marks only
         closed = _closed_dead_letters(facts)
-        writer.executemany("UPDATE letters SET open = 0 WHERE place = ?", closed)
+        writer.executemany("UPDATE dead_letters SET open = 0 WHERE place = ?", closed)
 
     def facts_of(self, order_id: str) -> list[Fact]:
         """Return what was read of an order: all of it, or the newest of more than any order should have."""
@@ -202,15 +202,15 @@ class ReadModelStore:
     def fact_at(self, topic: str, partition: int, offset: int) -> Fact | None:
         """Return what the record at a place says, or None where it was not read or is gone."""
         row = self.row(
-            "SELECT said FROM facts WHERE topic = ? AND partition = ? AND offset = ?",
+            "SELECT fact FROM facts WHERE topic = ? AND partition = ? AND offset = ?",
             (topic, partition, offset),
         )
-        return None if row is None else Fact.from_dict(json.loads(row["said"]))
+        return None if row is None else Fact.from_dict(json.loads(row["fact"]))
 
     def facts_about(self, dead_letter: Place) -> list[Fact]:
         """Return the records that put a dead letter back."""
         return _facts(
-            self.rows("SELECT said FROM facts WHERE replay_of = ?", (dead_letter.header,))
+            self.rows("SELECT fact FROM facts WHERE replay_of = ?", (dead_letter.header,))
         )
 
     @contextmanager

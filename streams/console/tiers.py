@@ -8,8 +8,8 @@ from streams.notification.profiles import TIERS
 _SOON_MS = 60_000
 _BARS = 60
 _WAITING = (
-    "SELECT order_id, notification_id, partner_id, standing, attempts, due_at_ms, rests_on, answer, accepted_at_ms"
-    " FROM lives WHERE NOT ended"
+    "SELECT order_id, notification_id, partner_id, status AS standing, attempts, due_at_ms, rests_on, answer, accepted_at_ms"
+    " FROM notifications WHERE NOT ended"
 )
 
 
@@ -19,11 +19,11 @@ def tiers(read_model: ReadModel) -> tuple[Tier, ...]:
     by_topic = {
         row["rests_on"]: row
         for row in read_model.store.rows(
-            "SELECT rests_on, count(*) AS waiting, sum(standing = 'parked') AS parked,"
+            "SELECT rests_on, count(*) AS waiting, sum(status = 'parked') AS parked,"
             " sum(due_at_ms >= :now AND due_at_ms < :soon) AS due_soon, sum(due_at_ms < :late) AS overdue,"
             " min(CASE WHEN due_at_ms >= :now THEN due_at_ms END) AS next_due_ms,"
             " min(CASE WHEN due_at_ms < :late THEN due_at_ms END) AS oldest_overdue_ms"
-            " FROM lives WHERE NOT ended GROUP BY rests_on",
+            " FROM notifications WHERE NOT ended GROUP BY rests_on",
             {"now": now, "soon": now + _SOON_MS, "late": read_model.overdue_before_ms},
         )
     }
@@ -61,7 +61,7 @@ def due_in_the_next_hour(read_model: ReadModel) -> tuple[int, ...]:
     """Return how many notifications are due in each of the next sixty minutes."""
     now = read_model.now_ms()
     rows = read_model.store.rows(
-        "SELECT (due_at_ms - :now) / 60000 AS minute, count(*) FROM lives"
+        "SELECT (due_at_ms - :now) / 60000 AS minute, count(*) FROM notifications"
         " WHERE NOT ended AND due_at_ms >= :now AND due_at_ms < :end GROUP BY minute",
         {"now": now, "end": now + _BARS * _SOON_MS},
     )

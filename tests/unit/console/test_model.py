@@ -34,7 +34,7 @@ async def read(topics, path, store=None):
 
 def dump(store):
     """Return everything that the pages are made of."""
-    tables = ("facts", "lives", "attempts", "letters", "units", "rests", "partners")
+    tables = ("facts", "notifications", "attempts", "dead_letters", "units", "rests", "partners")
     return {
         table: sorted(map(repr, map(tuple, store.rows(f"SELECT * FROM {table}"))))  # noqa: S608  # of this file
         for table in tables
@@ -65,7 +65,7 @@ async def test_the_model_does_not_depend_on_the_order_of_reading(tmp_path):
         seen.append(dump(store))
         store.close()
     assert all(one == seen[0] for one in seen)
-    assert len(seen[0]["lives"]) == 7
+    assert len(seen[0]["notifications"]) == 7
 
 
 async def test_records_read_twice_change_nothing(tmp_path):
@@ -92,7 +92,10 @@ async def test_a_restart_goes_on_where_it_stopped(tmp_path):
     again = ReadModelStore(tmp_path / "model.sqlite", "here")
     assert again.anew is None
     store, _ = await read(topics, None, again)
-    assert {row["order_id"] for row in store.rows("SELECT order_id FROM lives")} == {"one", "two"}
+    assert {row["order_id"] for row in store.rows("SELECT order_id FROM notifications")} == {
+        "one",
+        "two",
+    }
     fresh = ReadModelStore(tmp_path / "fresh.sqlite", "here")
     assert dump(store) == dump((await read(topics, None, fresh))[0])
     store.close()
@@ -113,7 +116,7 @@ def test_a_file_that_is_not_ours_is_made_anew(tmp_path):
     connection.commit()
     connection.close()
     old = ReadModelStore(path, "elsewhere")
-    assert old.anew == "it has version 0, expected 1"
+    assert old.anew == "it has version 0, expected 2"
     old.close()
     path.write_bytes(b"rubbish" * 1000)
     broken = ReadModelStore(path, "elsewhere")
@@ -130,7 +133,7 @@ async def test_topics_made_anew_make_the_model_anew(tmp_path):
     topics = Topics()
     Payment(topics, "new").delivered(10)
     await read(topics, None, store)
-    assert [row["order_id"] for row in store.rows("SELECT order_id FROM lives")] == ["new"]
+    assert [row["order_id"] for row in store.rows("SELECT order_id FROM notifications")] == ["new"]
     store.close()
 
 
@@ -145,7 +148,7 @@ async def test_what_kafka_deleted_is_forgotten(tmp_path):
         pass
     fresh, _ = await read(topics, tmp_path / "fresh.sqlite")
     left, new = dump(store), dump(fresh)
-    for table in ("facts", "lives", "attempts", "letters", "rests"):
+    for table in ("facts", "notifications", "attempts", "dead_letters", "rests"):
         assert left[table] == new[table], table
     store.close()
     fresh.close()
@@ -267,7 +270,7 @@ async def test_a_number_of_any_size_stops_nothing(tmp_path):
     huge.record(kind="attempt", at_ms=T0, decision="delivered", lateness_ms=10**40)
     Payment(topics, "next").delivered(10)
     store, _ = await read(topics, tmp_path / "model.sqlite")
-    assert {row["standing"] for row in store.rows("SELECT standing FROM lives")} == {
+    assert {row["status"] for row in store.rows("SELECT status FROM notifications")} == {
         "accepted",
         "delivered",
     }
@@ -285,6 +288,6 @@ async def test_one_key_for_everything_stays_bounded(tmp_path):
         )
     store, _ = await read(topics, tmp_path / "model.sqlite")
     assert len(store.facts_of("same")) == 2000
-    (counted,) = store.row("SELECT count(*) FROM letters")
+    (counted,) = store.row("SELECT count(*) FROM dead_letters")
     assert counted == 2100
     store.close()

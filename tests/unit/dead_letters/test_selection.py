@@ -72,7 +72,10 @@ def test_the_predicate_and_the_sql_select_the_same(store, facts, several):
     store.put(facts, {})
     for selection in several:
         where, values = selection.where()
-        rows = store.rows(f"SELECT topic, partition, offset FROM letters WHERE {where}", values)  # noqa: S608  # of this program
+        rows = store.rows(
+            f"SELECT topic, partition, offset FROM dead_letters WHERE {where}",  # noqa: S608  # of this program
+            values,
+        )
         is_meant = selection.predicate()
         assert {Place(*row) for row in rows} == {fact.place for fact in facts if is_meant(fact)}
 
