@@ -10,6 +10,9 @@ from typing import Any, Literal
 from schemas.fields import Body, InvalidBody, Result, required_always
 from streams.notification.ladder import Ladder
 
+MAX_JITTER_SECONDS = 5.0
+"""Workers take a due time that lies further beyond its tier's wait for a mistake."""
+
 SET_UP_FAULTS = frozenset(
     {
         "INVALID_SIGNATURE",
@@ -79,7 +82,7 @@ class Profile:
         jitter_seconds: the most that may be added to a due time at random.
 
     Raises:
-        ValueError: the order id or the sample does not go with the body.
+        ValueError: the order id or the sample does not go with the body, or the jitter is out of bounds.
     """
 
     name: str
@@ -101,6 +104,12 @@ class Profile:
             message = (
                 f"profile {self.name}: order_id_member: seen {self.order_id_member!r}, "
                 f"expected a required member of {self.body.__name__}: {', '.join(required)}"
+            )
+            raise ValueError(message)
+        if not 0 <= self.jitter_seconds <= MAX_JITTER_SECONDS:
+            message = (
+                f"profile {self.name}: jitter_seconds: seen {self.jitter_seconds:g}, "
+                f"expected 0 to {MAX_JITTER_SECONDS:g}"
             )
             raise ValueError(message)
         success = Result.model_validate({"resultCode": "SUCCESS", "resultStatus": "S"})

@@ -58,7 +58,11 @@ CASES = [
         if not {"INVALID_SIGNATURE", "ACCESS_DENIED"}
         & getattr(PROFILES[profile].on_f, "but", set())
     ),
-    *((profile, "unsigned-F:RISK_REJECT,S", DELIVERED, 2) for profile in BY_CODE),
+    *(
+        (profile, "unsigned-F:RISK_REJECT,S", DELIVERED, 2)
+        for profile in BY_CODE
+        if profile in SIGNED
+    ),
     (ACQUIRER, "wrong-signature-F:PROCESS_FAIL,S", DELIVERED, 2),
     *(
         (profile, "http:500,garbage,drop,refuse,oversized,http:302,S", DELIVERED, 7)
