@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import faust
 from aiokafka.errors import KafkaError
 from faust.sensors import Monitor
-from faust.types import ConsumerMessage, StreamT
+from faust.types import StreamT
 
 from streams.clock import Clock
 from streams.kafka.connection import Connection
 from streams.kafka.lanes import Lanes, Route
-from streams.kafka.records import InRecord, Tag
-from streams.kafka.transport import ConsumerTap, Transport
+from streams.kafka.records import Tag
+from streams.kafka.transport import FlowControl, Transport
 from streams.kafka.window import Window
 
 log = logging.getLogger(__name__)
@@ -296,7 +296,7 @@ def build_app(
         app.loop.create_task(app.crash(error))
 
     window = Window(group.window, LEAST_WINDOW if group.gives_way else None)
-    app.lanes = Lanes(group.routes, window, ConsumerTap(lambda: app.consumer), clock.now_ms, crash)
+    app.lanes = Lanes(group.routes, window, FlowControl(lambda: app.consumer), clock.now_ms, crash)
     for topic in group.routes:
         _add_agent(app, topic)
     return app
@@ -308,7 +308,8 @@ def _add_agent(app: NotifierApp, topic: str) -> None:
     )
 
     def admit(event: Any) -> None:  # noqa: ANN401  # Faust declares an event's message too widely
-        app.lanes.admit(_in_record(event.message), event.message.generation_id)
+        for record in event.message.value:
+            app.lanes.admit(record, event.message.generation_id)
 
     async def dispatch(stream: StreamT[Any]) -> None:
         queue = stream.channel.queue  # type: ignore[attr-defined]  # missing in Faust's interface
@@ -319,16 +320,3 @@ def _add_agent(app: NotifierApp, topic: str) -> None:
                 admit(queue.get_nowait())
 
     app.agent(channel, name=f"{app.conf.id}-{topic}")(dispatch)
-
-
-def _in_record(message: ConsumerMessage) -> InRecord:
-    headers = message.headers
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-    return InRecord(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.key,
-        message.value,
-        tuple(pairs),
-    )

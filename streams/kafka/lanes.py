@@ -53,13 +53,13 @@ class Route:
     limits: LaneLimits
 
 
-class Tap(Protocol):
+class FlowControl(Protocol):
     """Stops and starts the flow of one partition. Nothing that was already fetched may get lost by it."""
 
-    def close(self, tag: Tag) -> None:
+    def pause(self, tag: Tag) -> None:
         """Fetch no more from the partition."""
 
-    def open(self, tag: Tag) -> None:
+    def resume(self, tag: Tag) -> None:
         """Fetch again from the partition."""
 
 
@@ -83,7 +83,7 @@ class Lane:
         tag: topic and partition.
         route: what happens to its records.
         window: places of the group.
-        tap: the partition's flow.
+        flow: the partition's flow.
         now_ms: the clock.
         on_crash: called once if `handle` raises all the same: the record stays unacknowledged.
         finished: offsets that the partition's former owner has settled; they may lie far ahead of what was read.
@@ -94,7 +94,7 @@ class Lane:
         tag: Tag,
         route: Route,
         window: Window,
-        tap: Tap,
+        flow: FlowControl,
         now_ms: Callable[[], int],
         on_crash: Callable[[BaseException], None],
         finished: frozenset[int] = frozenset(),
@@ -104,7 +104,7 @@ class Lane:
         self._route = route
         self._limits = route.limits
         self._window = window
-        self._tap = tap
+        self._flow = flow
         self._now_ms = now_ms
         self._on_crash = on_crash
         self._span: deque[_Slot] = deque()
@@ -116,7 +116,7 @@ class Lane:
         self._timed: _Slot | None = None  # the record that the timer is for
         self._finished: set[int] = set()  # settled, behind one that is not
         self._finished_before = finished
-        self._tap_closed = False
+        self._paused = False
         self._draining = False
         self._deduplicator = Deduplicator(now_ms, route.limits.remembered)
         self._next_offset: int | None = None
@@ -186,9 +186,9 @@ class Lane:
             heapq.heappush(self._waiting, slot)
         self._start_due()
         full = len(self._span) >= self._limits.span or len(self._waiting) >= self._limits.waiting
-        if full and not self._tap_closed:
-            self._tap_closed = True
-            self._tap.close(self.tag)
+        if full and not self._paused:
+            self._paused = True
+            self._flow.pause(self.tag)
 
     def pass_to(self, position: int, last_read: int | None) -> None:
         """Take note that no record lies before this position that was not admitted: only what no reader is given.
@@ -208,7 +208,7 @@ class Lane:
     def take_turn(self) -> None:
         """Begin what is due for as long as there are places, and stand in line again for the next."""
         self._start_due()
-        self._maybe_open_tap()
+        self._maybe_resume()
 
     def _start_due(self) -> None:
         # One timer, for the record that is due first.
@@ -236,7 +236,7 @@ class Lane:
     def _on_timer(self) -> None:
         self._timer = None
         self._start_due()  # asks the clock again: a timer that fired early only re-arms
-        self._maybe_open_tap()
+        self._maybe_resume()
 
     async def _run(self, slot: _Slot, place: Place, begun: float) -> None:
         self._window.note(asyncio.get_running_loop().time() - begun)
@@ -255,7 +255,7 @@ class Lane:
                 self._tasks.discard(task)
             place.give_back()
             self._start_due()
-            self._maybe_open_tap()
+            self._maybe_resume()
 
     def _finish(self, slot: _Slot) -> None:
         slot.done = True
@@ -264,16 +264,16 @@ class Lane:
         while span and span[0].done:
             self._finished.discard(span.popleft().record.offset)
 
-    def _maybe_open_tap(self) -> None:
-        if not self._tap_closed or self._draining:
+    def _maybe_resume(self) -> None:
+        if not self._paused or self._draining:
             return
         # Open at three quarters: the flow takes up to 0.1 s to come back.
         if (
             len(self._span) <= self._limits.span * 3 // 4
             and len(self._waiting) <= self._limits.waiting * 3 // 4
         ):
-            self._tap_closed = False
-            self._tap.open(self.tag)
+            self._paused = False
+            self._flow.resume(self.tag)
 
     def stop_starting(self) -> None:
         """Start nothing new; what is in flight goes on. What waits is dropped: it will be read again."""
@@ -300,7 +300,7 @@ class Lanes:
     Args:
         routes: by topic.
         window: places for records, over all lanes.
-        tap: the flow of the partitions.
+        flow: the flow of the partitions.
         now_ms: the clock.
         on_crash: see `Lane`.
     """
@@ -309,13 +309,13 @@ class Lanes:
         self,
         routes: Mapping[str, Route],
         window: Window,
-        tap: Tap,
+        flow: FlowControl,
         now_ms: Callable[[], int],
         on_crash: Callable[[BaseException], None],
     ) -> None:
         self._routes = routes
         self._window = window
-        self._tap = tap
+        self._flow = flow
         self._now_ms = now_ms
         self._on_crash = on_crash
         self._lanes: dict[Tag, Lane] = {}
@@ -351,7 +351,9 @@ class Lanes:
         if lane is None:
             route = self._routes[tag[0]]
             finished = self._finished_before.get(tag, frozenset())
-            lane = Lane(tag, route, self._window, self._tap, self._now_ms, self._on_crash, finished)
+            lane = Lane(
+                tag, route, self._window, self._flow, self._now_ms, self._on_crash, finished
+            )
             self._lanes[tag] = lane
         return lane
 

@@ -206,6 +206,7 @@ def logging_config(level: str = "info", style: Format = "console") -> dict[str, 
             # Faust's services log their comings and goings with the name of the subclass's module.
             "streams.kafka.app": {"level": others},
             "streams.kafka.transport": {"level": others},
+            "streams.kafka.consumer": {"level": others},
             "streams.kafka.worker": {"level": others},
             "aiokafka": {"level": others, "handlers": ["sparse"], "propagate": False},
             "aiokafka.consumer.group_coordinator": {"level": "CRITICAL"},

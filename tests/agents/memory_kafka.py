@@ -1,6 +1,6 @@
-"""A Kafka in memory under Faust's real code: only aiokafka's consumer is replaced, in its own thread as in a worker.
+"""A Kafka in memory under Faust's real code: only aiokafka's consumer is replaced.
 
-Everything above it runs as it is: our transport's overrides, Faust's consumer, conductor, streams and agents.
+Everything above it runs as it is: our consumer, Faust's, conductor, streams and agents.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from aiokafka.errors import IllegalStateError, IncompatibleBrokerVersion
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from streams.kafka.app import NotifierApp
-from streams.kafka.transport import Consumer, ConsumerThread, Transport
+from streams.kafka.consumer import Consumer
+from streams.kafka.transport import Transport
 from tests.support.waiting import TIMEOUT_SECONDS
 
 
@@ -252,14 +253,14 @@ class MemoryConsumer:
         return found
 
 
-class MemoryThread(ConsumerThread):
-    """Our consumer thread over a consumer in memory."""
+class _Consumer(Consumer):
+    """Our consumer over a consumer in memory."""
 
     _last_poll = 0.0
 
     @property
     def last_poll(self) -> float:  # a property, so that a test can wait for it
-        """When it last polled, in seconds of the thread's loop."""
+        """When it last polled, in seconds of the loop."""
         return self._last_poll
 
     @last_poll.setter
@@ -267,17 +268,12 @@ class MemoryThread(ConsumerThread):
         self._last_poll = at
         cast(Any, self.app).memory_kafka.changed()
 
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+    def make(self) -> AIOKafkaConsumer:
         kafka: MemoryKafka = cast(Any, self.app).memory_kafka
-        kafka.configured = super()._create_worker_consumer(transport)
+        kafka.configured = super().make()
         kafka.configured._closed = True  # was never started
         kafka.consumer = MemoryConsumer(kafka)
         return cast(AIOKafkaConsumer, kafka.consumer)
-
-
-class _Consumer(Consumer):
-    def _new_consumer_thread(self) -> ConsumerThread:
-        return MemoryThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class MemoryTransport(Transport):

@@ -1,4 +1,4 @@
-"""Faust's own application, consumer, conductor, streams and agents over our transport: nothing lost, nothing stalled."""
+"""Faust's own application, consumer, conductor, streams and agents over our consumer: nothing lost, nothing stalled."""
 
 import asyncio
 import gc
@@ -9,7 +9,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import CommitFailedError, KafkaConnectionError
 
 from streams.kafka import app as app_module
-from streams.kafka import transport
+from streams.kafka import consumer
 from streams.kafka.lanes import LaneLimits
 from streams.kafka.progress import Progress
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -177,7 +177,7 @@ async def test_one_partition_held_back_does_not_stop_another_topic(new_member):
     await member.work.until_finished(200)
     assert member.work.finished == values("b", 200)
     held = len([value for value in member.work.seen if value.startswith(b"a")])
-    assert held <= 10 + 500, "no more is read than was on its way when the tap closed"
+    assert held <= 10 + 500, "no more is read than was on its way when the flow was paused"
 
 
 async def test_with_every_partition_held_back_the_flow_comes_back(new_member):
@@ -212,8 +212,7 @@ async def test_a_member_with_nothing_to_fetch_does_not_look_dead(new_member, par
         member.work.hold(*backlog)
         member.kafka.put("a", *backlog)
         await member.kafka.until(lambda: member.app.consumer._buffered_partitions == {A})
-    thread = member.app.consumer._thread
-    thread.last_poll = -1000.0  # as after a quarter of an hour without any poll
+    member.app.consumer.last_poll = -1000.0  # as after a quarter of an hour without any poll
     await member.kafka.until(lambda: member.app.symptoms() == [])
 
 
@@ -233,7 +232,7 @@ async def test_a_member_that_is_out_of_its_group_looks_dead(new_member):
 async def test_a_member_that_is_still_starting_says_so(new_member, monkeypatch):
     """aiokafka's consumer has no coordinator before it has found a broker."""
     member = await new_member(A)
-    monkeypatch.setattr(member.app.consumer._thread._consumer, "_coordinator", None)
+    monkeypatch.setattr(member.app.consumer._kafka, "_coordinator", None)
     assert member.app.symptoms() == ["group group: the consumer was not started"]
 
 
@@ -384,7 +383,7 @@ async def test_a_commit_that_fails_is_counted_and_tried_again(new_member, error,
 
 async def test_a_commit_that_fails_after_its_time_out_is_not_reported(new_member, monkeypatch):
     """aiokafka goes on with it, and its error is nobody's any more: asyncio would log a traceback for each."""
-    monkeypatch.setattr(transport, "_COMMIT_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(consumer, "_COMMIT_TIMEOUT_SECONDS", 0.05)
     reported = []
     asyncio.get_running_loop().set_exception_handler(lambda _, about: reported.append(about))
     member = await new_member(A)

@@ -60,35 +60,35 @@ class Work:
             await self._changed.wait_for(lambda: set(offsets) <= set(self.started))
 
 
-class RecordingTap:
-    """Remembers every turn of the tap."""
+class RecordingFlow:
+    """Remembers every pause of the flow."""
 
     def __init__(self):
         self.turned = []
 
-    def close(self, tag):
-        self.turned.append(("close", tag))
+    def pause(self, tag):
+        self.turned.append(("pause", tag))
 
-    def open(self, tag):
-        self.turned.append(("open", tag))
+    def resume(self, tag):
+        self.turned.append(("resume", tag))
 
 
 class Desk:
     """A lane, or a member's lanes, with everything around it."""
 
     def __init__(self, at_most=None, clock=None, window=1000):
-        self.work, self.tap, self.clock = Work(), RecordingTap(), clock or ManualClock(1000)
+        self.work, self.flow, self.clock = Work(), RecordingFlow(), clock or ManualClock(1000)
         self.crashes: list[BaseException] = []
         self.route = Route(
             stage="1s", handle=self.work.handle, due_at_ms=due_at_ms, limits=at_most or limits()
         )
         self.lane = Lane(
-            TAG, self.route, Window(window), self.tap, self.clock.now_ms, self.crashes.append
+            TAG, self.route, Window(window), self.flow, self.clock.now_ms, self.crashes.append
         )
         self.lanes = Lanes(
             {"topic": self.route, "other": self.route},
             Window(window),
-            self.tap,
+            self.flow,
             self.clock.now_ms,
             self.crashes.append,
         )
@@ -214,21 +214,21 @@ async def test_a_lane_that_drains_in_line_lets_the_next_one_by(new_desk):
 
 
 async def test_the_span_closes_the_tap_and_opens_it_at_three_quarters(new_desk):
-    """Hysteresis: a tap that turned at every record would stop the flow for 0.1 s each time."""
+    """Hysteresis: a flow that stopped at every record would stop the flow for 0.1 s each time."""
     desk = new_desk(limits(span=8))
-    for offset in range(10):  # two were on their way when the tap closed
+    for offset in range(10):  # two were on their way when the flow was paused
         desk.lane.admit(record(offset))
     await turns()
-    assert desk.tap.turned == [("close", TAG)]
+    assert desk.flow.turned == [("pause", TAG)]
     assert desk.work.started == list(range(10))
     await desk.end(0, 1, 2)
-    assert desk.tap.turned == [("close", TAG)]
+    assert desk.flow.turned == [("pause", TAG)]
     await desk.end(3)
     assert desk.lane.held == 6
-    assert desk.tap.turned == [("close", TAG), ("open", TAG)]
+    assert desk.flow.turned == [("pause", TAG), ("resume", TAG)]
     for offset in (10, 11):
         desk.lane.admit(record(offset))
-    assert desk.tap.turned[2:] == [("close", TAG)]
+    assert desk.flow.turned[2:] == [("pause", TAG)]
 
 
 async def test_a_held_head_keeps_the_tap_closed_however_much_is_done_behind_it(new_desk):
@@ -238,9 +238,9 @@ async def test_a_held_head_keeps_the_tap_closed_however_much_is_done_behind_it(n
         desk.lane.admit(record(offset))
     await turns()
     await desk.end(1, 2, 3)
-    assert desk.tap.turned == [("close", TAG)]
+    assert desk.flow.turned == [("pause", TAG)]
     await desk.end(0)
-    assert desk.tap.turned == [("close", TAG), ("open", TAG)]
+    assert desk.flow.turned == [("pause", TAG), ("resume", TAG)]
 
 
 async def test_what_waits_closes_the_tap_and_its_start_opens_it(new_desk):
@@ -250,11 +250,11 @@ async def test_what_waits_closes_the_tap_and_its_start_opens_it(new_desk):
         desk.lane.admit(record(offset, due=1005))
     await turns()
     assert desk.work.started == []
-    assert desk.tap.turned == [("close", TAG)]
+    assert desk.flow.turned == [("pause", TAG)]
     assert desk.lane.next_due_at_ms == 1005
     desk.clock.ms = 1005
     await desk.work.until_started(0, 1, 2, 3)
-    assert desk.tap.turned == [("close", TAG), ("open", TAG)]
+    assert desk.flow.turned == [("pause", TAG), ("resume", TAG)]
     assert desk.lane.next_due_at_ms is None
 
 
@@ -489,7 +489,7 @@ async def test_a_closed_tap_stays_closed_in_a_drain(new_desk):
     await turns()
     desk.lanes.stop_starting()
     await desk.end(0, 1)
-    assert desk.tap.turned == [("close", TAG)]
+    assert desk.flow.turned == [("pause", TAG)]
     assert desk.lanes.progress() == {TAG: Progress(2)}
 
 

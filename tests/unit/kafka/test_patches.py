@@ -4,6 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
+import mode.services  # noqa: F401  # here: a library that it needs starts a process when it is imported
 import pytest
 
 from streams.kafka.patches import require_patches, sasl_sessions

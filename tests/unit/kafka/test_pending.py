@@ -9,12 +9,12 @@ from tests.unit.kit import turns
 
 
 class Open:
-    """A tap that nobody closes."""
+    """A flow that nobody pauses."""
 
-    def close(self, _tag):
+    def pause(self, _tag):
         """Do nothing."""
 
-    def open(self, _tag):
+    def resume(self, _tag):
         """Do nothing."""
 
 
