@@ -5,7 +5,7 @@ import importlib.util
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -47,14 +47,6 @@ def parse_duration(text: object) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def _names(text: object) -> object:
-    return (
-        tuple(part.strip() for part in text.split(",") if part.strip())
-        if isinstance(text, str)
-        else text
-    )
-
-
 def _topic_name(name: str) -> str:
     if not _TOPIC.fullmatch(name) or name in {".", ".."}:
         message = "expected a topic name: 1 to 249 of letters, digits, '.', '_' and '-'"
@@ -74,28 +66,35 @@ def _brokers(text: str) -> str:
     return ",".join(server.strip() for server in text.split(","))
 
 
-def _networks(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    try:
-        return tuple(ipaddress.ip_network(part) for part in _names(text))  # type: ignore[attr-defined]
-    except ValueError as error:
-        message = f"expected CIDRs like 10.0.0.0/8,fd00::/8, comma separated ({error})"
-        raise ValueError(message) from error
+def _list_of(read: Callable[[str], object], example: str) -> BeforeValidator:
+    """Return what reads a comma-separated list; what is no text is left as it is."""
+
+    def validate(text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        try:
+            return tuple(read(part.strip()) for part in text.split(",") if part.strip())
+        except ValueError as error:
+            message = f"expected {example}, comma separated ({error})"
+            raise ValueError(message) from error
+
+    return BeforeValidator(validate)
 
 
-def _nat64_prefixes(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    try:
-        found = [ipaddress.IPv6Network(part) for part in _names(text)]  # type: ignore[attr-defined]
-    except ValueError as error:
-        message = f"expected IPv6 prefixes like 2001:db8:64::/96, comma separated ({error})"
-        raise ValueError(message) from error
-    if any(prefix.prefixlen not in _NAT64_LENGTHS for prefix in found):
+def _of_nat64_lengths(
+    prefixes: tuple[ipaddress.IPv6Network, ...],
+) -> tuple[ipaddress.IPv6Network, ...]:
+    if any(prefix.prefixlen not in _NAT64_LENGTHS for prefix in prefixes):
         message = f"expected prefixes of {', '.join(map(str, _NAT64_LENGTHS))} bits (RFC 6052)"
         raise ValueError(message)
-    return tuple(found)
+    return prefixes
+
+
+def _one_a_family(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    if len({ipaddress.ip_address(address).version for address in addresses}) != len(addresses):
+        message = "expected one IPv4 and one IPv6 address at most"
+        raise ValueError(message)
+    return addresses
 
 
 def _can_trace() -> bool:
@@ -103,20 +102,6 @@ def _can_trace() -> bool:
         return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
     except ModuleNotFoundError:
         return False
-
-
-def _addresses(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    try:
-        found = [ipaddress.ip_address(part) for part in _names(text)]  # type: ignore[attr-defined]
-    except ValueError as error:
-        message = f"expected IP addresses like 192.0.2.7,2001:db8::7, comma separated ({error})"
-        raise ValueError(message) from error
-    if len({address.version for address in found}) != len(found):
-        message = "expected one IPv4 and one IPv6 address at most"
-        raise ValueError(message)
-    return tuple(str(address) for address in found)
 
 
 def _start(text: object) -> object:
@@ -132,6 +117,9 @@ def _start(text: object) -> object:
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
+Networks = Annotated[
+    tuple[Network, ...], NoDecode, _list_of(ipaddress.ip_network, "CIDRs like 10.0.0.0/8,fd00::/8")
+]
 TopicName = Annotated[str, AfterValidator(_topic_name)]
 
 
@@ -150,7 +138,7 @@ class Settings(KafkaSettings):
         "localhost:9092", description="bootstrap servers, comma separated"
     )
     source_topics: Annotated[
-        tuple[TopicName, ...], NoDecode, BeforeValidator(_names), Field(min_length=1)
+        tuple[TopicName, ...], NoDecode, _list_of(str, "topic names"), Field(min_length=1)
     ] = Field(
         ("payment-final-state",), description="topics that payment core writes to, comma separated"
     )
@@ -187,29 +175,37 @@ class Settings(KafkaSettings):
         min_length=1,
         description="address that the web port listens on",
     )
-    egress_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+    egress_allow: Networks = Field(
         (),
         description="CIDRs that may be called although private, loopback, link-local or metadata, and on every"
         " port",
     )
-    egress_deny: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+    egress_deny: Networks = Field(
         (),
         description="CIDRs that may not be called although public, such as public ranges that are used inside;"
         " wins over NOTIFIER_EGRESS_ALLOW",
     )
     egress_nat64: Annotated[
-        tuple[ipaddress.IPv6Network, ...], NoDecode, BeforeValidator(_nat64_prefixes)
+        tuple[ipaddress.IPv6Network, ...],
+        NoDecode,
+        _list_of(ipaddress.IPv6Network, "IPv6 prefixes like 2001:db8:64::/96"),
+        AfterValidator(_of_nat64_lengths),
     ] = Field(
         (),
         description="the network's own NAT64 prefixes beside 64:ff9b::/96: an address in one is judged as the IPv4"
         " address that it holds",
     )
-    egress_source_address: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)] = (
-        Field(
-            (),
-            description="our own addresses that partners are called from, one IPv4 and one IPv6 at most;"
-            " a family without one is not used then",
-        )
+    egress_source_address: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        _list_of(
+            lambda part: str(ipaddress.ip_address(part)), "IP addresses like 192.0.2.7,2001:db8::7"
+        ),
+        AfterValidator(_one_a_family),
+    ] = Field(
+        (),
+        description="our own addresses that partners are called from, one IPv4 and one IPv6 at most;"
+        " a family without one is not used then",
     )
     allow_http: bool = Field(default=False, description="plain http notify URLs (local use)")
     ladder_scale: float = Field(
