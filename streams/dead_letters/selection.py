@@ -51,7 +51,7 @@ class Selection:
         return is_meant
 
     def where(self) -> tuple[str, tuple[object, ...]]:
-        """Return the same as a condition on the read model's table `letters`, and the condition's values."""
+        """Return the same as a condition on the read model's table `dead_letters`, and the condition's values."""
         conditions: list[str] = []
         values: list[object] = []
         for group in self._given():
