@@ -23,15 +23,15 @@ from schemas.attempt_record import AttemptRecord  # noqa: E402
 from schemas.event import Event  # noqa: E402
 from schemas.iso8601 import PATTERN  # noqa: E402
 from schemas.json_schema import json_schema  # noqa: E402
-from streams.console.metrics import ConsoleMetrics  # noqa: E402
 from streams.kafka.topics import TopicNames, topic_specs  # noqa: E402
 from streams.kafka_settings import PREFIX  # noqa: E402
 from streams.notification.ladder import Wait  # noqa: E402
 from streams.notification.profile import SET_UP_FAULTS, FByCode, Profile  # noqa: E402
 from streams.notification.profiles import PROFILES, TIERS  # noqa: E402
-from streams.operate.families import Catalogue, Label  # noqa: E402
-from streams.operate.metrics import Metrics  # noqa: E402
+from streams.operator.console.metrics import ConsoleMetrics  # noqa: E402
 from streams.settings import Settings, parse_duration  # noqa: E402
+from streams.telemetry.families import Catalogue, Label  # noqa: E402
+from streams.telemetry.metrics import Metrics  # noqa: E402
 
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR

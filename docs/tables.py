@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import yaml
 
-from streams.capacity import Load, plan
-from streams.commands.capacity import size
 from streams.kafka import patches
-from streams.kafka.rights import RIGHTS
+from streams.kafka.admin.rights import RIGHTS
 from streams.notification.profiles import PROFILES
+from streams.operator.capacity import Load, plan
+from streams.operator.commands.capacity import size
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CHART: Final = ROOT / "helm" / "payment-notifier"

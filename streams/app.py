@@ -8,11 +8,11 @@ import sys
 from functools import cache
 
 from streams.clock import Clock
-from streams.kafka.app import NotifierApp
+from streams.kafka.consumer.app import NotifierApp
 from streams.kafka.patches import patch_workers
 from streams.partners import PartnersFile, PartnersFileError
 from streams.settings import SettingsError, load_settings
-from streams.starting import check_brokers, refuse
+from streams.worker.starting import check_brokers, refuse
 from streams.worker.wiring import build_worker
 
 _USAGE = 2

@@ -5,20 +5,20 @@ from typing import Final
 
 import typer
 
-from streams.commands.capacity import capacity
-from streams.commands.check import check, ladder
-from streams.commands.common import INTERRUPTED, speak_json
-from streams.commands.console import console_app
-from streams.commands.dead_letters import dead_letters_app
-from streams.commands.keys import keys_app
-from streams.commands.rehearse import demo, sandbox
-from streams.commands.resend import resend
-from streams.commands.send_test import send_test
-from streams.commands.topics import topics_app
-from streams.commands.undelivered import undelivered
-from streams.commands.unreadable import unreadable_app
-from streams.commands.why import why
-from streams.commands.worker import worker
+from streams.operator.commands.capacity import capacity
+from streams.operator.commands.check import check, ladder
+from streams.operator.commands.common import INTERRUPTED, speak_json
+from streams.operator.commands.console import console_app
+from streams.operator.commands.dead_letters import dead_letters_app
+from streams.operator.commands.keys import keys_app
+from streams.operator.commands.rehearse import demo, sandbox
+from streams.operator.commands.resend import resend
+from streams.operator.commands.send_test import send_test
+from streams.operator.commands.topics import topics_app
+from streams.operator.commands.undelivered import undelivered
+from streams.operator.commands.unreadable import unreadable_app
+from streams.operator.commands.why import why
+from streams.operator.commands.worker import worker
 
 _WITHOUT_KAFKA: Final = {"capacity", "demo", "keys", "ladder", "sandbox", "send-test"}
 """Commands that make no client of aiokafka, or, as the rehearsal kit, one that shall be as others' are."""

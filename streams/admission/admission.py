@@ -26,9 +26,9 @@ from streams.admission.limits import (
     UNTRIED_SHARE,
 )
 from streams.admission.queue import DestinationQueue, Permit, Waiter
-from streams.call.https import Call
 from streams.notification.outcome import Blocked
 from streams.partners import Partner
+from streams.webhook.https import AttemptResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Admission:
             return self._grant(queue, now, retry=retry)
         return await self._wait(queue, now, retry=retry, probe=probe)
 
-    def give_back(self, permit: Permit, result: Call | None) -> None:
+    def give_back(self, permit: Permit, result: AttemptResult | None) -> None:
         """Take a permit back and give it to who waits. The result tells the destination's state; None: no call was made."""
         queue, state, now = permit.queue, permit.queue.state, self._now()
         self.in_flight -= 1

@@ -9,11 +9,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
-from streams.kafka.msk_iam import MskIam
-from streams.kafka.oauth import TokenFile, TokenServer
+from streams.kafka.access.msk_iam import MskIam
+from streams.kafka.access.oauth import TokenFile, TokenServer
+from streams.kafka.access.renewed import Renewed
+from streams.kafka.access.tokens import Tokens
 from streams.kafka.patches import require_patches
-from streams.kafka.renewed import Renewed
-from streams.kafka.tokens import Tokens
 from streams.partners import Certificates, certificates_in, use_chain_rules
 from streams.partners.certificates import Kind
 from streams.settings import Settings

@@ -22,8 +22,8 @@ from aiokafka.errors import (
 )
 
 from streams.kafka.connection import Connection
-from streams.kafka.raw_names import has_raw_name, send_with_raw_names
-from streams.kafka.records import MAX_RECORD_BYTES, OutRecord, too_large
+from streams.kafka.format.raw_names import has_raw_name, send_with_raw_names
+from streams.kafka.format.records import MAX_RECORD_BYTES, OutRecord, too_large
 
 log = logging.getLogger(__name__)
 

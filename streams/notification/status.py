@@ -56,3 +56,7 @@ def status_on(kind: TopicKind, *, parked: bool) -> NotificationStatus:
     if kind == "tier":
         return "parked" if parked else "waiting"
     return next(row.status for row in _TABLE if row.rests_on == kind)
+
+
+NEWER_VERSION: Final = "newer-version"
+"""Why a record was parked that only a newer version can read, as the attempts record has it."""

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from streams.partners.certificates import Certificates, Kind, certificates_in
-from streams.partners.yaml_text import Written
+from streams.partners.yaml_text import TypedText
 from streams.redaction import shown_path, shown_text
 from streams.secret_files import why_exposed
 
@@ -26,9 +26,9 @@ _SECRET_TEXT: Final = re.compile(r"[\x21-\x7e]{1,1024}")  # what a header can ho
 
 def shown(value: object) -> str:
     """Return a value of the file for a message, without what may be a secret."""
-    if isinstance(value, Written) and value.kind == "null":
+    if isinstance(value, TypedText) and value.kind == "null":
         return f"no value ({value})" if value else "no value"
-    if isinstance(value, Written) and value.kind != "str":
+    if isinstance(value, TypedText) and value.kind != "str":
         return str(value)  # a number or the like: as it was typed, without quotes
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "a mapping"

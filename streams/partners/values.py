@@ -10,7 +10,7 @@ from schemas.iso8601 import typed_ms
 from schemas.notify_url import allowed_host, check_notify_url, origin_of
 from streams.notification.profiles import PROFILES
 from streams.partners.files import Files
-from streams.partners.yaml_text import Written
+from streams.partners.yaml_text import TypedText
 
 _VERSION: Final = re.compile(r"[0-9A-Za-z._-]{1,32}")
 _FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -43,7 +43,7 @@ def context(info: ValidationInfo) -> Context:
 
 def is_null(value: object) -> bool:
     """Tell whether a value was left out after its key, or written as `~` or `null` without quotes."""
-    return isinstance(value, Written) and value.kind == "null"
+    return isinstance(value, TypedText) and value.kind == "null"
 
 
 def text(value: object) -> object:
@@ -56,7 +56,7 @@ def text(value: object) -> object:
 
 def flag(value: object) -> object:
     """Return a boolean. YAML 1.1's other words for one say plainly what is meant."""
-    kind = value.kind if isinstance(value, Written) else ""
+    kind = value.kind if isinstance(value, TypedText) else ""
     found = _FLAGS.get(str(value).lower()) if kind == "bool" else None
     if found is None:
         message = "expected a valid boolean: true or false, without quotes"
@@ -66,7 +66,7 @@ def flag(value: object) -> object:
 
 def whole_number(value: object) -> int:
     """Return an integer that is written in a way that no two readers of YAML take for two numbers."""
-    if not isinstance(value, Written) or not value.plain or not _WHOLE.fullmatch(value):
+    if not isinstance(value, TypedText) or not value.plain or not _WHOLE.fullmatch(value):
         message = f"expected a valid integer, decimal and without quotes, like 64{_hint(value)}"
         raise ValueError(message)
     return int(value)
@@ -74,7 +74,7 @@ def whole_number(value: object) -> int:
 
 def number(value: object) -> float:
     """Return a number that is written in a way that no two readers of YAML take for two numbers."""
-    if not isinstance(value, Written) or not value.plain or not _DECIMAL.fullmatch(value):
+    if not isinstance(value, TypedText) or not value.plain or not _DECIMAL.fullmatch(value):
         message = f"expected a finite number, decimal and without quotes, like 2.5{_hint(value)}"
         raise ValueError(message)
     return float(value)
@@ -82,7 +82,7 @@ def number(value: object) -> float:
 
 def _hint(value: object) -> str:
     """Say why what looks like a number is none."""
-    if not isinstance(value, Written) or value.kind == "null":
+    if not isinstance(value, TypedText) or value.kind == "null":
         return ""
     if not value.plain:
         return " (it is quoted)" if _DECIMAL.fullmatch(value) else ""

@@ -32,7 +32,7 @@ class InvalidYaml(ValueError):  # noqa: N818  # named after what it says about t
         super().__init__("\n".join(faults))
 
 
-class Written(str):
+class TypedText(str):
     """A value as it was written.
 
     Attributes:
@@ -97,9 +97,9 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _written(_: _Loader, node: yaml.ScalarNode) -> Written:
+def _written(_: _Loader, node: yaml.ScalarNode) -> TypedText:
     kind = node.tag.removeprefix(_TAGS)
-    return Written(node.value, line=_line(node), kind=kind, plain=node.style is None)
+    return TypedText(node.value, line=_line(node), kind=kind, plain=node.style is None)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> Any:  # noqa: ANN401  # PyYAML's two steps, for aliases

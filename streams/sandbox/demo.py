@@ -34,7 +34,7 @@ from streams.sandbox.demo_worker import (
 from streams.sandbox.interrupts import ended_by_signals
 from streams.sandbox.kafka_jars import JarsError
 from streams.sandbox.keys import make_keys
-from streams.sandbox.ledger import FaultKind, Report
+from streams.sandbox.ledger import FaultKind, Reconciliation
 from streams.sandbox.node import BrokerError
 from streams.sandbox.partner import PartnerError
 from streams.sandbox.partner_process import PartnerProcess
@@ -150,7 +150,7 @@ def _run(  # noqa: PLR0913  # the options that matter here
     return conclude(report, time_limit_seconds, console)
 
 
-def conclude(report: Report, limit_seconds: float, console: Console) -> int:
+def conclude(report: Reconciliation, limit_seconds: float, console: Console) -> int:
     """Say what the report means and return the exit code."""
     if report.count(FaultKind.WAITING):
         say(

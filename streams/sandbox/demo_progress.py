@@ -13,7 +13,7 @@ from streams.sandbox.ledger import Kept
 
 
 @dataclass(slots=True)
-class Progress:
+class DemoProgress:
     """What is known so far.
 
     Attributes:

@@ -8,19 +8,19 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.notification.profiles import PROFILES
-from streams.sandbox.ledger import DELIVERED, Account, FaultKind, Report
+from streams.sandbox.ledger import DELIVERED, Account, FaultKind, Reconciliation
 
 _FAULTS_SHOWN = 20
 _NOWHERE = "UNACCOUNTED FOR"
 _NO_PROFILE = "(none can be read)"
 
 
-def result_tables(report: Report) -> RenderableType:
+def result_tables(report: Reconciliation) -> RenderableType:
     """Return everything that is to be said about a reconciliation."""
     return Group(_places(report), _attempts(report), _checks(report), *_faults(report))
 
 
-def _places(report: Report) -> Table:
+def _places(report: Reconciliation) -> Table:
     table = Table(title="Every event, by profile and final place", title_justify="left")
     for name in ("profile", "final place"):
         table.add_column(name)
@@ -43,7 +43,7 @@ def _places(report: Report) -> Table:
     return table
 
 
-def _by_place(report: Report) -> dict[str, list[Account]]:
+def _by_place(report: Reconciliation) -> dict[str, list[Account]]:
     grouped: defaultdict[str, list[Account]] = defaultdict(list)
     for account in sorted(
         report.accounts, key=lambda account: (_place(account) != DELIVERED, _place(account))
@@ -65,7 +65,7 @@ def _sums(accounts: list[Account] | tuple[Account, ...]) -> tuple[str, str]:
     return str(len(accounts)), str(sum(account.calls for account in accounts))
 
 
-def _attempts(report: Report) -> Table:
+def _attempts(report: Reconciliation) -> Table:
     table = Table(title="How many attempts it took", title_justify="left")
     table.add_column("attempts")
     made = Counter(account.attempts for account in report.accounts)
@@ -75,7 +75,7 @@ def _attempts(report: Report) -> Table:
     return table
 
 
-def _checks(report: Report) -> Table:
+def _checks(report: Reconciliation) -> Table:
     table = Table(
         title="What was checked, by the partner's record and Kafka's", title_justify="left"
     )
@@ -93,7 +93,7 @@ def _checks(report: Report) -> Table:
     return table
 
 
-def _faults(report: Report) -> Iterator[Text]:
+def _faults(report: Reconciliation) -> Iterator[Text]:
     for fault in report.faults[:_FAULTS_SHOWN]:
         yield Text(f"fault: {fault.kind}: event {fault.origin}: {fault.detail}", "red")
     if len(report.faults) > _FAULTS_SHOWN:

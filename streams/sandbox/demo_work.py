@@ -10,10 +10,10 @@ from rich.live import Live
 from rich.text import Text
 
 from streams.clock import Clock
-from streams.sandbox.demo_progress import Progress
+from streams.sandbox.demo_progress import DemoProgress
 from streams.sandbox.demo_script import Planned
 from streams.sandbox.demo_worker import Worker
-from streams.sandbox.ledger import Ledger, Produced, Report
+from streams.sandbox.ledger import Ledger, Produced, Reconciliation
 from streams.sandbox.ledger_evidence import (
     monotonic_zero_ms,
     read_topics,
@@ -58,7 +58,7 @@ async def work(
     records = [(event.key, event.value) for event in events]
     writing = asyncio.create_task(write_records(parts.brokers, SOURCE, records))
     progress, clock, started, elapsed, said = (
-        Progress(SOURCE, PREFIX),
+        DemoProgress(SOURCE, PREFIX),
         Clock(),
         time.monotonic(),
         0.0,
@@ -87,7 +87,7 @@ async def work(
 
 async def account(
     parts: Parts, produced: Sequence[Produced], scale: float, *, running: bool
-) -> Report:
+) -> Reconciliation:
     """Read every topic to its end and reconcile it with the partner's record.
 
     Args:

@@ -115,7 +115,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Reconciliation:
     """The reconciliation.
 
     Attributes:
@@ -161,7 +161,7 @@ class Ledger:
     monotonic_zero_ms: float
     repeats_allowed: int = 0
 
-    def reconcile(self) -> Report:
+    def reconcile(self) -> Reconciliation:
         """Bring everything together."""
         faults: list[Fault] = []
         of = _Sorted(self, faults)
@@ -179,7 +179,7 @@ class Ledger:
             accounts.append(account)
             faults += case.faults(account)
             lateness += case.lateness_ms()
-        return Report(tuple(accounts), tuple(faults), tuple(sorted(lateness)))
+        return Reconciliation(tuple(accounts), tuple(faults), tuple(sorted(lateness)))
 
 
 class _Sorted:

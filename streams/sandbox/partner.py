@@ -50,7 +50,7 @@ class PartnerError(Exception):
     """The partner could not be started."""
 
 
-class Partner(Inbox):
+class ScriptedPartner(Inbox):
     """A partner in a thread of its own. Every method may be called from any thread.
 
     Args:

@@ -16,7 +16,7 @@ from typing import Self
 
 from streams.sandbox.inbox import Inbox, Received
 from streams.sandbox.keys import Keys, keys_in, make_keys
-from streams.sandbox.partner import PATHS, Partner, PartnerError, notify_url
+from streams.sandbox.partner import PATHS, PartnerError, ScriptedPartner, notify_url
 from streams.sandbox.script import parse_shares
 
 _STOP_SECONDS = 10.0
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.record == "-"
             else Path(options.record).open("a", encoding="ascii")  # noqa: SIM115  # open until the end
         )
-    partner = Partner(
+    partner = ScriptedPartner(
         keys,
         shares=options.shares,
         rng=Random(options.seed),  # noqa: S311  # no secret: the same seed plays the same rehearsal

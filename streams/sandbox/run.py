@@ -17,7 +17,7 @@ from streams.sandbox.broker import Broker
 from streams.sandbox.client import create_topic, produce
 from streams.sandbox.interrupts import no_interrupt_is_lost
 from streams.sandbox.keys import keys_in, make_keys, write_partners_file
-from streams.sandbox.partner import PATHS, Partner, notify_url
+from streams.sandbox.partner import PATHS, ScriptedPartner, notify_url
 from streams.sandbox.payments import Event
 from streams.sandbox.payments import events as payments
 
@@ -89,7 +89,7 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
                 if not keys.ca.exists():
                     keys = make_keys(home / "keys")
                 server = stack.enter_context(
-                    Partner(keys, shares=shares, rng=rng, tls=tls, port=port, record=file)
+                    ScriptedPartner(keys, shares=shares, rng=rng, tls=tls, port=port, record=file)
                 )
                 urls = {profile: notify_url(server.url, profile) for profile in PATHS}
                 environment["NOTIFIER_PARTNERS_FILE"] = str(
@@ -158,7 +158,7 @@ async def _produce(
     say(f"{sent} payments became final; all are on {topic}")
 
 
-def _report(server: Partner | None, say: Callable[[str], None]) -> NoReturn:
+def _report(server: ScriptedPartner | None, say: Callable[[str], None]) -> NoReturn:
     """Say every now and then what the partner got, without end."""
     never, said = threading.Event(), -1
     while True:

@@ -1,6 +1,6 @@
 """The partner's side of RSA256 signatures, written from the protocol's description alone.
 
-A second opinion on `streams.call`, so it imports nothing from there, and stricter than a partner need be: it takes
+A second opinion on `streams.webhook`, so it imports nothing from there, and stricter than a partner need be: it takes
 only what all four of the vendor's SDKs take.
 """
 

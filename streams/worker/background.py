@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from streams.call.https import Caller
 from streams.clock import Clock
-from streams.kafka.app import NotifierApp
+from streams.kafka.consumer.app import NotifierApp
 from streams.kafka.producer import RecordProducer
-from streams.operate.counting import Counting
-from streams.operate.metrics import Metrics
-from streams.operate.watch import Watch
 from streams.partners import PartnersFile, Rejected, Reloaded
+from streams.telemetry.counting import Counting
+from streams.telemetry.metrics import Metrics
+from streams.telemetry.watch import Watch
+from streams.webhook.https import WebhookClient
 from streams.worker.topology import STAGES
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _LOOK_SECONDS = 5.0
 
 async def reload_partners(
     partners: PartnersFile,
-    caller: Caller,
+    caller: WebhookClient,
     counting: Counting,
     clock: Clock,
     show_access: Callable[[], None],

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from schemas.attempt_record import Trigger
 from streams.admission.admission import Admission, Denied
 from streams.admission.queue import Permit
-from streams.call.https import Call, Caller
 from streams.clock import Clock, due_at_ms
 from streams.notification.decision import (
     DeadLetter,
@@ -22,6 +21,7 @@ from streams.notification.decision import (
 from streams.notification.notification import Notification
 from streams.notification.outcome import Blocked
 from streams.partners import Partner
+from streams.webhook.https import AttemptResult, WebhookClient
 from streams.worker.observe import Observer
 from streams.worker.oversized import fits
 from streams.worker.policy import Policy
@@ -53,7 +53,7 @@ class Delivery:
 
     clock: Clock
     partner_of: Callable[[str], Partner | None]
-    caller: Caller
+    caller: WebhookClient
     admission: Admission
     settlements: Settlements
     policy: Policy
@@ -125,7 +125,7 @@ class Delivery:
 
     async def _attempt(
         self, notification: Notification, partner: Partner, url: str, permit: Permit
-    ) -> Call:
+    ) -> AttemptResult:
         call = None
         span = self.observer.attempt_begins(notification)
         try:
@@ -142,7 +142,9 @@ class Delivery:
                 self.observer.attempt_ended(span, call)
         return call
 
-    def _conclude(self, notification: Notification, trigger: Trigger, call: Call) -> Settlement:
+    def _conclude(
+        self, notification: Notification, trigger: Trigger, call: AttemptResult
+    ) -> Settlement:
         profile = notification.profile
         decision = decide(call.outcome, notification.attempt + 1, profile)
         next_due = notification.due_at_ms

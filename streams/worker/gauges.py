@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from streams.admission.admission import Admission
 from streams.clock import Clock
-from streams.kafka.app import NotifierApp
-from streams.operate.counting import Counting
+from streams.kafka.consumer.app import NotifierApp
 from streams.partners import PartnersFile
+from streams.telemetry.counting import Counting
 from streams.worker.topology import STAGES
 
 

@@ -8,8 +8,8 @@ is to put it in its next place and to return when the broker has it.
 from dataclasses import dataclass
 
 from schemas.attempt_record import Trigger
-from streams.kafka.deduplication import Deduplicator
-from streams.kafka.records import InRecord
+from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.format.records import InRecord
 from streams.notification.intake import Prepared
 from streams.notification.ladder import Wait
 from streams.worker.deliver import Delivery

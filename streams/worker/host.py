@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from streams.admission.admission import Admission
 from streams.clock import Clock
-from streams.kafka.app import NotifierApp
-from streams.operate.health import Health
-from streams.operate.metrics import Metrics
+from streams.kafka.consumer.app import NotifierApp
+from streams.telemetry.health import Health
+from streams.telemetry.metrics import Metrics
 from streams.worker.services import SharedServices
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class WorkerHost:
-    """Implements `streams.kafka.app.Host`.
+    """Implements `streams.kafka.consumer.app.Host`.
 
     Attributes:
         admission: whose limits follow the partitions that the worker holds.

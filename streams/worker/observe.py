@@ -7,19 +7,19 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streams.call.https import Call
 from streams.clock import Clock
-from streams.kafka.event_headers import EventSource
+from streams.kafka.format.event_headers import EventSource
 from streams.notification.intake import Prepared
 from streams.notification.notification import Notification
-from streams.operate.counting import Counting
-from streams.operate.logs import facts, id_or_none, named
+from streams.telemetry.counting import Counting
+from streams.telemetry.logs import facts, id_or_none, named
+from streams.webhook.https import AttemptResult
 from streams.worker.settle import Settled
 from streams.worker.settlement import Settlement
 from streams.worker.unread_records import fact_of
 
 if TYPE_CHECKING:  # OpenTelemetry comes with an extra
-    from streams.operate.tracing import TracedAttempt, Tracing
+    from streams.telemetry.tracing import TracedAttempt, Tracing
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Observer:
             return None
         return self.tracing.begin(notification, self.clock.now_ms())
 
-    def attempt_ended(self, span: "TracedAttempt", call: Call | None) -> None:
+    def attempt_ended(self, span: "TracedAttempt", call: AttemptResult | None) -> None:
         """An attempt ended, or was broken off where there is no call."""
         if call is None:
             span.abort(self.clock.now_ms())

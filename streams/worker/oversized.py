@@ -5,7 +5,7 @@ Pure: knows the form of our records.
 
 import hashlib
 
-from streams.kafka.records import (
+from streams.kafka.format.records import (
     MAX_RECORD_BYTES,
     RESERVED_HEADERS,
     OutRecord,

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from schemas.attempt_record import Trigger
 from schemas.notify_url import check_notify_url
 from streams.clock import Clock
-from streams.kafka.decoding import MalformedRecord, NewerRecord, decode_notification
-from streams.kafka.deduplication import Deduplicator, digest
-from streams.kafka.event_headers import EventSource, fresh_event, put_back_event
-from streams.kafka.records import InRecord
+from streams.kafka.consumer.deduplication import Deduplicator, digest
+from streams.kafka.format.decoding import MalformedRecord, NewerRecord, decode_notification
+from streams.kafka.format.event_headers import EventSource, fresh_event, put_back_event
+from streams.kafka.format.records import InRecord
 from streams.notification.decision import DeadLetter, DeadLetterReason
 from streams.notification.intake import Prepared, ReadEvent, Refused, prepare, read_event
 from streams.notification.notification import Notification

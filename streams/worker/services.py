@@ -8,12 +8,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from streams.call.https import Caller
 from streams.kafka.producer import RecordProducer
-from streams.operate.web import WebPort
+from streams.telemetry.web import WebPort
+from streams.webhook.https import WebhookClient
 
 if TYPE_CHECKING:  # OpenTelemetry comes with an extra
-    from streams.operate.tracing import Tracing
+    from streams.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class SharedServices:
     web_address: tuple[str, int]
     before_start: Callable[[], Awaitable[None]]
     producer: RecordProducer
-    caller: Caller
+    caller: WebhookClient
     loops: Sequence[Callable[[], Coroutine[Any, Any, None]]]
     tracing: "Tracing | None"
     threads: Sequence[Executor]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas.attempt_record import AttemptReport, render
+from streams.kafka.format.records import OutRecord
 from streams.kafka.producer import RecordProducer, RecordTooLarge, Written
-from streams.kafka.records import OutRecord
 from streams.notification.decision import DeadLetterReason
 from streams.worker.settlement import Settlement, cut_to_fit
 

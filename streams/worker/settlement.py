@@ -10,9 +10,8 @@ from typing import Literal
 
 from schemas.acknowledgement import MAX_CODE_LENGTH
 from schemas.attempt_record import AttemptReport, Trigger
-from streams.call.https import Call
-from streams.kafka.event_headers import EventSource, refused_event_headers
-from streams.kafka.records import (
+from streams.kafka.format.event_headers import EventSource, refused_event_headers
+from streams.kafka.format.records import (
     MAX_RECORD_BYTES,
     InRecord,
     OutRecord,
@@ -32,6 +31,7 @@ from streams.notification.intake import ReadEvent, Refused
 from streams.notification.ladder import Wait
 from streams.notification.notification import Headers, Notification
 from streams.notification.outcome import Answered, Blocked, NoResult, describe
+from streams.webhook.https import AttemptResult
 from streams.worker.oversized import cut_dead_letter
 
 
@@ -58,7 +58,7 @@ class Settlement:
     record: InRecord | None = None
     received: Notification | None = None
     notification: Notification | None = None
-    attempt: Call | None = None
+    attempt: AttemptResult | None = None
     dead_letter: DeadLetter | None = None
     refused: Refused | None = None
     if_too_large: "Settlement | None" = None
@@ -97,7 +97,7 @@ class Settlements:
         trigger: Trigger,
         decision: Delivered | RetryAfter | Park | DeadLetter,
         due_at_ms: int,
-        attempt: Call | None = None,
+        attempt: AttemptResult | None = None,
     ) -> Settlement:
         """Return the settlement of a notification.
 
@@ -304,7 +304,7 @@ def _dead(report: AttemptReport, dead_letter: DeadLetter) -> AttemptReport:
     }
 
 
-def _add_attempt(report: AttemptReport, attempt: Call, due_at_ms: int) -> None:
+def _add_attempt(report: AttemptReport, attempt: AttemptResult, due_at_ms: int) -> None:
     """Add what is said of an attempt; no body, no key, no URL but its origin."""
     report["kind"] = "attempt"
     report["url_origin"] = attempt.url_origin

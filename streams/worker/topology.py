@@ -3,9 +3,9 @@
 from functools import partial
 
 from streams.clock import Clock
-from streams.kafka.app import Group
-from streams.kafka.lanes import LaneLimits, Route
-from streams.kafka.records import InRecord, due_at_ms
+from streams.kafka.consumer.app import ConsumerGroup
+from streams.kafka.consumer.lanes import LaneLimits, Route
+from streams.kafka.format.records import InRecord, due_at_ms
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
 from streams.settings import Settings
@@ -29,14 +29,14 @@ _TIER_PAUSE_SECONDS = 0.1  # between fetches: no wait is shorter than 1 s, times
 
 def groups_of(
     settings: Settings, handler: RecordHandler, clock: Clock, names: TopicNames
-) -> list[Group]:
+) -> list[ConsumerGroup]:
     """Return the consumer groups of the role, with the routes of their topics."""
     groups = []
     window = _AT_ONCE * settings.max_in_flight
     if settings.role in {"main", "all"}:
         limits = LaneLimits(
-            span=_SOURCE_SPAN,
-            waiting=_SOURCE_WAITING,
+            max_uncommitted=_SOURCE_SPAN,
+            max_buffered=_SOURCE_WAITING,
             remembered=_SOURCE_MEMORY,
         )
         routes = {
@@ -46,12 +46,12 @@ def groups_of(
         routes[names.replay] = Route(REPLAY, handler.replay, _at_once, limits)
         sources = frozenset(settings.source_topics)
         groups.append(
-            Group(settings.group_id, routes, window, _SOURCE_FETCH_BYTES, sources=sources)
+            ConsumerGroup(settings.group_id, routes, window, _SOURCE_FETCH_BYTES, sources=sources)
         )
     if settings.role in {"retry", "all"}:
         limits = LaneLimits(
-            span=_TIER_SPAN,
-            waiting=_TIER_WAITING,
+            max_uncommitted=_TIER_SPAN,
+            max_buffered=_TIER_WAITING,
             remembered=_TIER_MEMORY,
         )
         routes = {
@@ -65,7 +65,7 @@ def groups_of(
         }
         gives_way = settings.role == "all"  # to the first attempts of new payments
         groups.append(
-            Group(
+            ConsumerGroup(
                 settings.retry_group_id,
                 routes,
                 window,

@@ -1,6 +1,6 @@
 """Settlements of our own records that can't be read here: as they are, headers and all.
 
-A newer version wrote them, or they are broken. What can be read of them all the same, `streams.history.facts` says.
+A newer version wrote them, or they are broken. What can be read of them all the same, `streams.kafka.format.facts` says.
 Decides and returns values; knows the policy, the form of our records and the names of our topics.
 """
 
@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from schemas.attempt_record import AttemptReport, Trigger
 from streams.clock import due_at_ms
-from streams.history.facts import Fact, read_fact
-from streams.history.text import NEWER_VERSION
-from streams.kafka.decoding import NewerRecord
-from streams.kafka.raw import RawRecord
-from streams.kafka.records import InRecord, OutRecord, replace_headers, too_large
+from streams.kafka.format.decoding import NewerRecord
+from streams.kafka.format.facts import Fact, read_fact
+from streams.kafka.format.raw import RawRecord
+from streams.kafka.format.records import InRecord, OutRecord, replace_headers, too_large
 from streams.notification.decision import DeadLetter, DeadLetterReason
+from streams.notification.status import NEWER_VERSION
 from streams.worker.policy import Policy
 from streams.worker.settlement import Settlement, Settlements
 

@@ -8,26 +8,26 @@ from functools import partial
 from importlib.metadata import version
 
 from streams.admission.admission import Admission
-from streams.call.egress import guard_of
-from streams.call.https import Caller
 from streams.clock import Clock
-from streams.kafka.app import NotifierApp, build_app
+from streams.kafka.admin.preflight import broker_answers
 from streams.kafka.connection import connection_of
-from streams.kafka.preflight import broker_answers
+from streams.kafka.consumer.app import NotifierApp, build_app
 from streams.kafka.producer import RecordProducer
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
-from streams.operate.access import show_access
-from streams.operate.counting import Counting
-from streams.operate.health import Health
-from streams.operate.logs import Sample
-from streams.operate.loop_lag import watch_loop
-from streams.operate.metrics import GROUP, TOPIC, Metrics
-from streams.operate.unknown_tiers import watch_unknown_tiers
-from streams.operate.watch import Watch
-from streams.operate.web import WebPort
 from streams.partners import Partner, PartnersFile
 from streams.settings import Settings
+from streams.telemetry.access import show_access
+from streams.telemetry.counting import Counting
+from streams.telemetry.health import Health
+from streams.telemetry.logs import LogSample
+from streams.telemetry.loop_lag import watch_loop
+from streams.telemetry.metrics import GROUP, TOPIC, Metrics
+from streams.telemetry.unknown_tiers import watch_unknown_tiers
+from streams.telemetry.watch import Watch
+from streams.telemetry.web import WebPort
+from streams.webhook.egress import guard_of
+from streams.webhook.https import WebhookClient
 from streams.worker.background import look_at_topics, look_for_death, reload_partners, symptoms
 from streams.worker.deliver import Delivery
 from streams.worker.gauges import Gauges
@@ -58,12 +58,12 @@ def build_worker(
     metrics = _metrics(settings, clock, names)
     health = Health()
     counting = Counting(
-        metrics, health, Sample(settings.log_sample) if settings.log_sample else None
+        metrics, health, LogSample(settings.log_sample) if settings.log_sample else None
     )
     counting.partners(partners.current.values(), clock.now_seconds())
     signing = ThreadPoolExecutor(_SIGNING_THREADS, thread_name_prefix="signing")
     lookups = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
-    caller = Caller(
+    caller = WebhookClient(
         clock=clock,
         guard=guard_of(settings),
         signing_threads=signing,
@@ -81,7 +81,7 @@ def build_worker(
     )
     tracing = None
     if settings.tracing:
-        from streams.operate.tracing import start_tracing  # noqa: PLC0415  # comes with an extra
+        from streams.telemetry.tracing import start_tracing  # noqa: PLC0415  # comes with an extra
 
         tracing = start_tracing()
 

@@ -3,9 +3,9 @@ from collections import Counter
 
 import pytest
 
-from streams.kafka.app import Group, build_app
 from streams.kafka.connection import Connection
-from streams.kafka.lanes import LaneLimits, Route
+from streams.kafka.consumer.app import ConsumerGroup, build_app
+from streams.kafka.consumer.lanes import LaneLimits, Route
 from tests.agents.memory_kafka import MemoryKafka, put_in_memory
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import ManualClock
@@ -113,7 +113,7 @@ class Member:
             for topic in topics
         }
         self.app = build_app(
-            Group("group", routes, 1000, 65_536),
+            ConsumerGroup("group", routes, 1000, 65_536),
             connection=Connection("127.0.0.1:1"),
             clock=self.clock,
             host=self.host,

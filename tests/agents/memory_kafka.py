@@ -14,9 +14,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, IncompatibleBrokerVersion
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
-from streams.kafka.app import NotifierApp
-from streams.kafka.consumer import Consumer
-from streams.kafka.transport import Transport
+from streams.kafka.consumer.app import NotifierApp
+from streams.kafka.consumer.consumer import Consumer
+from streams.kafka.consumer.transport import Transport
 from tests.support.waiting import TIMEOUT_SECONDS
 
 

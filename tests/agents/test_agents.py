@@ -8,15 +8,15 @@ from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import CommitFailedError, KafkaConnectionError
 
-from streams.kafka import app as app_module
-from streams.kafka import consumer
-from streams.kafka.lanes import LaneLimits
-from streams.kafka.progress import Progress
+from streams.kafka.committed_state import CommittedState
+from streams.kafka.consumer import app as app_module
+from streams.kafka.consumer import consumer
+from streams.kafka.consumer.lanes import LaneLimits
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import NOW_MS
 
 A, B = ("a", 0), ("b", 0)
-TIGHT = LaneLimits(span=10, waiting=1000, remembered=10)
+TIGHT = LaneLimits(max_uncommitted=10, max_buffered=1000, remembered=10)
 
 
 def values(name, count, first=0):
@@ -106,9 +106,9 @@ async def test_what_outlasts_the_drain_is_the_only_thing_repeated(new_member, mo
     await member.work.until_finished(49)
     await member.kafka.rebalance(A)
     assert member.kafka.offset("a") == 7
-    assert Progress.read(7, member.kafka.committed[TopicPartition("a", 0)].metadata) == Progress(
-        7, frozenset(range(8, 50))
-    )
+    assert CommittedState.read(
+        7, member.kafka.committed[TopicPartition("a", 0)].metadata
+    ) == CommittedState(7, frozenset(range(8, 50)))
     await member.work.until(lambda: member.work.seen.count(records[7]) == 2)
     member.work.let_go()
     await member.kafka.until(lambda: member.kafka.offset("a") == 50)
@@ -248,7 +248,7 @@ async def test_a_record_that_hangs_looks_dead(new_member):
 
 async def test_records_wait_for_their_due_time(new_member):
     """Held in memory as far as the lane's limit goes, started when their time has come."""
-    limits = LaneLimits(span=1000, waiting=4, remembered=10)
+    limits = LaneLimits(max_uncommitted=1000, max_buffered=4, remembered=10)
     member = await new_member(A, B, limits={"a": limits})
     records = values("a", 8)
     member.dues = dict.fromkeys(records, NOW_MS + 5)

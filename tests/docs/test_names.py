@@ -10,15 +10,15 @@ from typer.main import get_command
 
 from schemas.attempt_record import AttemptRecord
 from streams.cli import app
-from streams.console.metrics import ConsoleMetrics
-from streams.kafka import records
+from streams.kafka.format import records
 from streams.kafka.topics import TopicNames, topic_specs
 from streams.kafka_settings import PREFIX
 from streams.notification.decision import DeadLetterReason
 from streams.notification.profiles import TIERS
-from streams.operate.metrics import Metrics
+from streams.operator.console.metrics import ConsoleMetrics
 from streams.partners.entry import Entry, ProxyEntry, SigningKeyEntry, TlsEntry
 from streams.settings import Settings
+from streams.telemetry.metrics import Metrics
 
 VARIABLES = {PREFIX + name.upper() for name in Settings.model_fields}
 TOPICS = {spec.name for spec in topic_specs(TopicNames("payment-notification"), TIERS, 1, 1)}

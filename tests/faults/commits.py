@@ -4,7 +4,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.kafka.progress import Progress
+from streams.kafka.committed_state import CommittedState
 from streams.sandbox.ledger_evidence import read_topics
 
 Tag = tuple[str, int]
@@ -26,7 +26,7 @@ class Commit:
     """
 
     at_ms: int
-    progress: Progress
+    progress: CommittedState
     full: bool = False
 
     def covers(self, offset: int) -> bool:
@@ -52,7 +52,7 @@ async def commits_of(bootstrap: str, groups: Sequence[str]) -> Commits:
         (partition,) = struct.unpack_from(">i", record.key, at)
         if group in groups:
             offset, metadata = _value(record.value)
-            progress, full = Progress.read(offset, metadata), len(metadata) > _FULL_BYTES
+            progress, full = CommittedState.read(offset, metadata), len(metadata) > _FULL_BYTES
             found.setdefault((topic, partition), []).append(
                 Commit(record.timestamp_ms, progress, full)
             )

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from schemas.attempt_record import AttemptRecord
 from streams.sandbox.inbox import Received
-from streams.sandbox.ledger import Fault, FaultKind, Kept, Ledger, Produced, Report
+from streams.sandbox.ledger import Fault, FaultKind, Kept, Ledger, Produced, Reconciliation
 from tests.faults.commits import Commit, Commits
 
 COMMIT_MS = 250
@@ -64,7 +64,7 @@ class Verdict:
         faults: the ledger's, and repeats without an explanation.
     """
 
-    report: Report
+    report: Reconciliation
     repeats: Mapping[Why, int]
     latest_commit_ms: int
     absorbed: int

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from streams.kafka.progress import Progress
+from streams.kafka.committed_state import CommittedState
 from streams.sandbox.inbox import Received
 from streams.sandbox.ledger import Kept, Ledger, Produced
 from tests.faults.commits import Commit
@@ -134,19 +134,19 @@ def test_what_had_no_room_beside_the_offset(evidence):
     """Only a commit that came after, and was full, explains it."""
     evidence.attempt(1, START)
     evidence.attempt(1, START + 2000)
-    evidence.commit(START + 400, Progress(0))
+    evidence.commit(START + 400, CommittedState(0))
     assert evidence.verdict(kill(START + 500)) == ({Why.LATE_COMMIT: 1}, [])
-    evidence.commit(START + 450, Progress(0), full=True)
+    evidence.commit(START + 450, CommittedState(0), full=True)
     assert evidence.verdict(kill(START + 500)) == ({Why.BEHIND_HEAD: 1}, [])
 
 
-@pytest.mark.parametrize("progress", [Progress(1), Progress(0, frozenset({0}))])
+@pytest.mark.parametrize("progress", [CommittedState(1), CommittedState(0, frozenset({0}))])
 def test_what_was_committed_may_not_be_repeated(evidence, progress):
     """Whatever broke, and although a later commit forgot it."""
     evidence.attempt(1, START)
     evidence.attempt(1, START + 2000)
     evidence.commit(START + 100, progress)
-    evidence.commit(START + 150, Progress(0))
+    evidence.commit(START + 150, CommittedState(0))
     repeats, faults = evidence.verdict(kill(START + 200))
     assert not repeats
     assert any("although its offset was committed" in fault for fault in faults)

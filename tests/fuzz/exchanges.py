@@ -10,23 +10,23 @@ from dataclasses import dataclass, field, replace
 from random import Random  # noqa: TID251  # passed in, seeded
 from urllib.parse import quote, unquote
 
-from streams.call import client as client_module
-from streams.call.addresses import EgressNetworks
-from streams.call.answer import Expected, judge
-from streams.call.egress import Guard
-from streams.call.fields import UnreadableResponse
-from streams.call.https import Call, Caller
-from streams.call.response import (
+from streams.clock import Clock
+from streams.notification.outcome import Answered, Failure, NoResult
+from streams.sandbox import signatures
+from streams.webhook import client as client_module
+from streams.webhook.addresses import EgressNetworks
+from streams.webhook.answer import Expected, judge
+from streams.webhook.egress import Guard
+from streams.webhook.fields import UnreadableResponse
+from streams.webhook.https import AttemptResult, WebhookClient
+from streams.webhook.response import (
     MAX_INTERIM,
     MAX_PIECES,
     MAX_WIRE_BYTES,
     OversizedBody,
     ResponseReader,
 )
-from streams.call.signing import sign, string_to_sign
-from streams.clock import Clock
-from streams.notification.outcome import Answered, Failure, NoResult
-from streams.sandbox import signatures
+from streams.webhook.signing import sign, string_to_sign
 from tests.fuzz.answers import HANG_UP, NEXT, PAUSE, REQUESTS, AnswerScripts
 from tests.fuzz.targets import CLIENT, MOMENT, PATH, signed_answer, vector_keys
 from tests.unit.bench import partner
@@ -124,7 +124,7 @@ class Exchanges:
         self._plain = replace(self._signing, partner_id="plain", peer_keys={})
         self._server = Server()
         self._listening: asyncio.Server | None = None
-        self._caller: Caller | None = None
+        self._caller: WebhookClient | None = None
         self._known: dict[bytes, list[bytes]] = {}
 
     async def seeds(self) -> list[bytes]:
@@ -194,7 +194,7 @@ class Exchanges:
     async def _open(self) -> None:
         self._listening = await asyncio.start_server(self._server.serve, "127.0.0.1", 0)
         vars(client_module)["ResponseReader"] = Watched
-        self._caller = Caller(
+        self._caller = WebhookClient(
             clock=Clock(),
             guard=Guard(
                 EgressNetworks(allow=(ipaddress.ip_network("127.0.0.0/8"),)), allow_http=True
@@ -204,7 +204,7 @@ class Exchanges:
             user_agent="fuzz",
         )
 
-    def _check(self, call: Call, number: int, *, signed: bool) -> None:
+    def _check(self, call: AttemptResult, number: int, *, signed: bool) -> None:
         sent = self._server.script[number].removesuffix(HANG_UP).replace(PAUSE, b"")
         reader = Watched.made[-1] if Watched.made else ResponseReader()
         pieces = reader.pieces if isinstance(reader, Watched) else []

@@ -12,11 +12,11 @@ from pathlib import Path
 from random import Random  # noqa: TID251  # passed in, seeded
 from urllib.parse import quote_from_bytes
 
-from streams.console import protection
-from streams.console.app import Console
-from streams.console.forms import SELECTION_BYTES
-from streams.console.protection import HEADERS
-from streams.console.tokens import AccessTokens
+from streams.operator.console import protection
+from streams.operator.console.app import Console
+from streams.operator.console.forms import SELECTION_BYTES
+from streams.operator.console.protection import HEADERS
+from streams.operator.console.tokens import AccessTokens
 from streams.settings import Settings
 from tests.fuzz.mutator import PIECES, Mutator
 from tests.support.history import NAMES, T0

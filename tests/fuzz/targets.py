@@ -12,15 +12,15 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from streams.call.answer import Expected, judge
-from streams.call.response_time import is_stale
-from streams.call.retry_after import retry_after_seconds
-from streams.call.signing import sign, string_to_sign
-from streams.kafka.deduplication import Deduplicator
-from streams.kafka.records import InRecord, OutRecord
+from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.format.records import InRecord, OutRecord
 from streams.notification.outcome import Answered, Failure, NoResult
 from streams.notification.profiles import PROFILES
 from streams.partners import Partner, PartnersFileError, SigningKey, load_partners
+from streams.webhook.answer import Expected, judge
+from streams.webhook.response_time import is_stale
+from streams.webhook.retry_after import retry_after_seconds
+from streams.webhook.signing import sign, string_to_sign
 from tests.fuzz.mutator import Mutator
 from tests.support.events import EVENTS
 from tests.unit.bench import Bench

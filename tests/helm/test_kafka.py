@@ -5,7 +5,7 @@ from prometheus_client import generate_latest
 
 from streams.kafka.topics import TopicNames, topic_specs
 from streams.notification.profiles import TIERS
-from streams.operate.metrics import Metrics
+from streams.telemetry.metrics import Metrics
 
 
 @pytest.mark.parametrize(("replication", "prefix"), [(3, "payment-notification"), (1, "EU_x.y")])

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from streams.call.addresses import _NOT_PUBLIC, EgressNetworks
+from streams.webhook.addresses import _NOT_PUBLIC, EgressNetworks
 
 PUBLIC = (
     "1.1.1.1",

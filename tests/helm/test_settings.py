@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from streams.kafka import app, consumer
+from streams.kafka.consumer import app, consumer
 from streams.kafka_settings import PREFIX
 from streams.settings import Settings
 from tests.helm.helm import CHART

@@ -6,7 +6,7 @@ import pytest
 from aiokafka.admin import NewPartitions
 from confluent_kafka import Producer
 
-from streams.kafka.partitioning import partition_of
+from streams.kafka.reader.partitioning import partition_of
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import administration

@@ -8,8 +8,8 @@ import pytest
 
 from streams.clock import Clock
 from streams.kafka.connection import Connection
-from streams.kafka.reader import RecordReader
-from streams.kafka.records import RESERVED_HEADERS
+from streams.kafka.format.records import RESERVED_HEADERS
+from streams.kafka.reader.reader import RecordReader
 from streams.notification.profiles import TIERS
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event

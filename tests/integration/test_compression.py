@@ -6,10 +6,10 @@ import pytest
 from aiokafka.admin import NewTopic
 
 from streams.kafka.connection import Connection
-from streams.kafka.raw import Place
-from streams.kafka.raw_batch import batch_at
-from streams.kafka.reader import RecordReader
-from streams.kafka.tail import Tail
+from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.raw_batch import batch_at
+from streams.kafka.reader.reader import RecordReader
+from streams.kafka.reader.tail import Tail
 from streams.kafka.topics import topic_specs
 from streams.notification.profiles import TIERS
 from streams.sandbox.client import create_topic
@@ -76,7 +76,7 @@ async def check_stored(bootstrap, codecs):
     connection = Connection(bootstrap)
     async with RecordReader(connection, "test-reader") as reader:
         for topic, codec in codecs.items():
-            stored = await batch_at(reader, Place(topic, 0, 0))
+            stored = await batch_at(reader, RecordId(topic, 0, 0))
             assert stored is not None
             assert (stored.fault, stored.head["compression"]) == ("", codec)
     async with Tail(connection, "test-tail", codecs) as tail:

@@ -9,10 +9,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from schemas.attempt_record import AttemptRecord
-from streams.dead_letters.replay_record import ReplayAudit, decision_record
-from streams.history.facts import read_fact
-from streams.kafka.raw import RawRecord
-from streams.kafka.records import OutRecord
+from streams.kafka.format.facts import read_fact
+from streams.kafka.format.raw import RawRecord
+from streams.kafka.format.records import OutRecord
+from streams.operator.dead_letters.replay_record import ReplayAudit, decision_record
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import administration, ends_of, header_texts

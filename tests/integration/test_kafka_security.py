@@ -7,8 +7,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 
+from streams.kafka.admin.preflight import Brokers, Unusable, broker_answers
 from streams.kafka.connection import connection_of
-from streams.kafka.preflight import Brokers, Unusable, broker_answers
 from streams.notification.profiles import TIERS
 from streams.sandbox.client import create_topic
 from streams.sandbox.keys import make_keys

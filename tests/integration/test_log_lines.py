@@ -6,8 +6,8 @@ import re
 import pytest
 
 from streams.clock import Clock
-from streams.operate.logs import FACTS
 from streams.sandbox.payments import payment_event
+from streams.telemetry.logs import FACTS
 from tests.support.bad_records import PROFILE, bad_events, bad_notifications
 from tests.support.waiting import eventually
 

@@ -5,9 +5,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from streams.kafka.connection import Connection
-from streams.kafka.partitioning import partition_of
-from streams.kafka.raw import Place
-from streams.kafka.reader import Progress, ReadFailed, RecordReader, Span
+from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.partitioning import partition_of
+from streams.kafka.reader.reader import ReadFailed, ReadProgress, RecordReader, Span
 from tests.support.kafka import administration, producer, write_header_name
 
 pytestmark = pytest.mark.kafka
@@ -39,7 +39,7 @@ async def everything(reader, spans, on_progress=None):
 async def test_all_records_of_a_topic_are_read_once(topic, reader):
     """In the order of each partition, with their times; the progress ends at the whole."""
     spans = await reader.spans(topic.source)
-    seen: list[Progress] = []
+    seen: list[ReadProgress] = []
     records = await everything(reader, spans, seen.append)
     assert sorted(record.value for record in records) == sorted(b"v%d" % n for n in range(500))
     for partition in (0, 1):
@@ -57,13 +57,13 @@ async def test_parts_are_read_to_the_offset(topic, reader):
     assert [(record.partition, record.offset) for record in records] == [
         (0, offset) for offset in range(10, 20)
     ]
-    place = Place(topic.source, 0, 17)
+    place = RecordId(topic.source, 0, 17)
     found = await reader.at(place)
     assert found.place == place
     assert found == records[7]
     for partition, offset in ((0, 10**6), (7, 0)):
-        assert await reader.at(Place(topic.source, partition, offset)) is None
-    assert await reader.at(Place("no-such-topic", 0, 0)) is None
+        assert await reader.at(RecordId(topic.source, partition, offset)) is None
+    assert await reader.at(RecordId("no-such-topic", 0, 0)) is None
 
 
 async def test_a_key_has_one_partition_and_a_time_a_beginning(topic, reader):

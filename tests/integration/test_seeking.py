@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka.standing import Standing
+from streams.kafka.consumer.standing import Standing
 from streams.sandbox.client import create_topic
 from streams.sandbox.ledger_evidence import write_records
 

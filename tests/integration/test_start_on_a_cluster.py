@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streams.kafka.preflight import Brokers, prepare_start
+from streams.kafka.admin.preflight import Brokers, prepare_start
 from streams.sandbox.client import create_topic
 from streams.sandbox.cluster import Cluster
 from streams.settings import Settings

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from streams.kafka.oauth import TokenFile, TokenServer
-from streams.kafka.tokens import TokenError, Tokens
+from streams.kafka.access.oauth import TokenFile, TokenServer
+from streams.kafka.access.tokens import TokenError, Tokens
 from streams.sandbox.keys import make_keys
 from tests.support import token_server
 from tests.support.waiting import eventually

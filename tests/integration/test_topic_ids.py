@@ -9,7 +9,7 @@ from aiokafka.admin import NewPartitions
 from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from streams.kafka.topic_ids import Topic, Topics, look_at_topics, read_answer
+from streams.kafka.admin.topic_ids import Topic, Topics, look_at_topics, read_answer
 from streams.sandbox.client import create_topic
 from tests.support.kafka import administration
 from tests.support.waiting import eventually

@@ -10,8 +10,8 @@ from aiokafka.admin import NewPartitions, RecordsToDelete
 from aiokafka.structs import OffsetAndMetadata
 from confluent_kafka import Producer
 
-from streams.kafka.progress import Progress
-from streams.kafka.topic_ids import look_at_topics
+from streams.kafka.admin.topic_ids import look_at_topics
+from streams.kafka.committed_state import CommittedState
 from streams.notification.profiles import TIERS
 from streams.sandbox.client import create_topic, encode
 from streams.sandbox.payments import order_id, payment_event
@@ -191,7 +191,7 @@ async def test_offsets_of_another_topic_of_the_same_name_count_for_nothing(make_
     """A log that was filled again hides behind its offsets; the id beside the commit tells. One without an id holds."""
     async with make_deployment(settings={"role": "main"}) as deployment:
         orders = await write(deployment, [0, 1], 3)
-        other = Progress(2, topic_id=f"{OTHER_ID}@{await cluster_of(deployment)}").metadata()
+        other = CommittedState(2, topic_id=f"{OTHER_ID}@{await cluster_of(deployment)}").metadata()
         await commit(deployment, {0: OffsetAndMetadata(2, other), 1: OffsetAndMetadata(2, "")})
         worker = await deployment.ready_worker()
         await deployment.delivered([*orders[:3], orders[5]])
@@ -204,7 +204,7 @@ async def test_offsets_that_a_mirror_brought_hold(make_deployment):
     """It has translated the offset; what is said to be finished above it is not translated, and is attempted."""
     async with make_deployment(settings={"role": "main"}) as deployment:
         orders = await write(deployment, [0], 5)
-        mirrored = Progress(2, frozenset({3}), topic_id=f"{OTHER_ID}@00000000").metadata()
+        mirrored = CommittedState(2, frozenset({3}), topic_id=f"{OTHER_ID}@00000000").metadata()
         await commit(deployment, {0: OffsetAndMetadata(2, mirrored)})
         worker = await deployment.ready_worker()
         await deployment.delivered(orders[2:])
@@ -228,7 +228,7 @@ async def test_offsets_that_retention_passed_are_counted_as_lost(make_deployment
     """What was finished above the committed offset is none of them; each is counted once, whoever starts again."""
     async with make_deployment(settings={"role": "main"}) as deployment:
         orders = await write(deployment, [0], 8)
-        settled = Progress(1, frozenset({3})).metadata()
+        settled = CommittedState(1, frozenset({3})).metadata()
         await commit(deployment, {0: OffsetAndMetadata(1, settled)})
         source = TopicPartition(deployment.source, 0)
         async with administration(deployment.bootstrap) as admin:

@@ -8,11 +8,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.structs import OffsetAndMetadata
 
-from streams.operate import unknown_tiers
-from streams.operate.metrics import Metrics
 from streams.sandbox.client import create_topic
 from streams.sandbox.payments import payment_event
 from streams.settings import load_settings
+from streams.telemetry import unknown_tiers
+from streams.telemetry.metrics import Metrics
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from streams.kafka.connection import Connection
-from streams.kafka.raw import Place
-from streams.kafka.reader import ReadFailed, RecordReader
-from streams.kafka.tail import Tail
+from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.reader import ReadFailed, RecordReader
+from streams.kafka.reader.tail import Tail
 from streams.sandbox.broker import Broker
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
@@ -246,7 +246,7 @@ async def test_what_only_looks_goes_on_behind(deployment, caplog):
         spans = await reader.spans(deployment.source)
         seen = [record async for batch in reader.read(spans) for record in batch]
         assert {(record.partition, record.offset) for record in seen} == wanted
-        assert await reader.at(Place(deployment.source, 0, 1)) is None
+        assert await reader.at(RecordId(deployment.source, 0, 1)) is None
     assert f"offsets 1 to 1 of topic {deployment.source}, partition 0 are left out" in caplog.text
     async with Tail(connection, "test-tail", [deployment.source]) as tail:
         tail.follow(dict.fromkeys(await tail.look(), 0))

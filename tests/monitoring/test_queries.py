@@ -7,8 +7,8 @@ from itertools import chain
 import pytest
 from prometheus_client import Histogram
 
-from streams.console.metrics import ConsoleMetrics
-from streams.operate.metrics import Metrics
+from streams.operator.console.metrics import ConsoleMetrics
+from streams.telemetry.metrics import Metrics
 from tests.monitoring.conftest import FILES, ROOT
 from tests.monitoring.queries import Query, all_queries
 

@@ -6,10 +6,10 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.console.metrics import ConsoleMetrics
 from streams.notification.profiles import PROFILES
-from streams.operate.metrics import Metrics
+from streams.operator.console.metrics import ConsoleMetrics
 from streams.sandbox.payments import payment_event
+from streams.telemetry.metrics import Metrics
 from tests.monitoring.conftest import FILES
 from tests.monitoring.queries import all_queries
 from tests.support.waiting import eventually

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streams.admission.limits import RETRY_SHARE
 from streams.admission.queue import Permit
 from tests.unit.admission.desk import Desk, answered, blocked, partner, refused
-from tests.unit.call.virtual_time import in_virtual_time
+from tests.unit.webhook.virtual_time import in_virtual_time
 
 _ENDS = {
     "answered": answered,

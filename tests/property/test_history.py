@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.attempt_record import AttemptRecord
-from streams.history.assessment import Limits
-from streams.history.facts import Fact
-from streams.history.notification_history import histories_of
-from streams.history.report import as_json, details, report_on
+from streams.kafka.format.facts import Fact
 from streams.notification.decision import DeadLetterReason
 from streams.notification.outcome import Failure
 from streams.notification.profiles import PROFILES
+from streams.operator.history.assessment import Limits
+from streams.operator.history.notification_history import histories_of
+from streams.operator.history.report import as_json, details, report_on
 
 T0 = 1_795_342_530_000
 moments = st.integers(T0 - 10**6, T0 + 10**6)

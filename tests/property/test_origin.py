@@ -13,8 +13,8 @@ from yarl import URL
 from schemas.notify_url import NotifyUrl, host_of, origin_of
 from streams.admission.admission import Admission
 from streams.admission.queue import Permit
-from streams.call.addresses import EgressNetworks
-from streams.call.egress import DestinationBlocked, Guard
+from streams.webhook.addresses import EgressNetworks
+from streams.webhook.egress import DestinationBlocked, Guard
 from tests.unit.admission.desk import partner
 
 LABELS = st.from_regex(r"\A[a-z0-9](?:[a-z0-9-]{0,8}[a-z])?\Z").filter(

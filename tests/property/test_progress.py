@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.kafka.progress import Progress
+from streams.kafka.committed_state import CommittedState
 
 offsets = st.integers(0, 2**62)
 spread = st.frozensets(st.integers(0, 2**40), max_size=200)
@@ -17,9 +17,9 @@ names = st.frozensets(st.integers(0, 2**32 - 1).map("{:08x}".format), max_size=1
 @settings(deadline=None)
 def test_what_is_written_is_read(offset, above, topic_id, have_read):
     """As long as it fits, which it does for a span's worth of ranges."""
-    made = Progress(offset, frozenset(offset + n for n in above), topic_id, have_read)
+    made = CommittedState(offset, frozenset(offset + n for n in above), topic_id, have_read)
     assert len(made.metadata().encode()) <= 4000
-    assert Progress.read(offset, made.metadata()) == made
+    assert CommittedState.read(offset, made.metadata()) == made
 
 
 @given(offsets, st.integers(300, 2000), st.integers(1, 3), st.integers(1, 50))
@@ -28,10 +28,10 @@ def test_what_does_not_fit_is_cut_from_the_top(offset, ranges, long, gap):
     """The lowest are kept, since those are repeated first; none is invented."""
     step = long + gap
     above = {offset + n * step + k for n in range(ranges) for k in range(long)}
-    made = Progress(offset, frozenset(above))
+    made = CommittedState(offset, frozenset(above))
     text = made.metadata()
     assert len(text.encode()) <= 4000
-    kept = Progress.read(offset, text)
+    kept = CommittedState.read(offset, text)
     assert kept.offset == offset
     assert kept.finished <= made.finished
     assert kept.finished
@@ -42,7 +42,7 @@ def test_what_does_not_fit_is_cut_from_the_top(offset, ranges, long, gap):
 @settings(deadline=None)
 def test_no_text_makes_it_raise(offset, text):
     """And none counts for anything below the committed offset."""
-    read = Progress.read(offset, text)
+    read = CommittedState.read(offset, text)
     assert read.offset == offset
     assert all(n >= offset for n in read.finished)
-    assert Progress.read(offset, read.metadata()) == read
+    assert CommittedState.read(offset, read.metadata()) == read

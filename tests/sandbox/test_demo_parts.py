@@ -14,12 +14,12 @@ from rich.console import Console
 from streams.notification.profiles import PROFILES
 from streams.partners import load_partners
 from streams.sandbox.demo import conclude, main
-from streams.sandbox.demo_progress import Progress
+from streams.sandbox.demo_progress import DemoProgress
 from streams.sandbox.demo_result import result_tables
 from streams.sandbox.demo_script import ends, plan, write_partners
 from streams.sandbox.demo_worker import NotifierError, Worker, run_command, settings
 from streams.sandbox.keys import make_keys
-from streams.sandbox.ledger import Account, Fault, FaultKind, Kept, Produced, Report
+from streams.sandbox.ledger import Account, Fault, FaultKind, Kept, Produced, Reconciliation
 from streams.sandbox.payments import combinations
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -127,7 +127,7 @@ def _attempts(**members):
 
 def test_progress_follows_the_topics():
     """The last decision about an event says where it is; a dead letter counts from its own topic."""
-    progress = Progress("s", "p")
+    progress = DemoProgress("s", "p")
     progress.take(Kept("s", 0, number, b"") for number in range(4))
     progress.take(
         [
@@ -174,7 +174,9 @@ def _account(origin, *places, profile="mpp-to-ant"):
 
 def test_a_good_report_ends_with_zero():
     """Without a fault the code is 0, the table names profile and place, and a newcomer learns where to go."""
-    report = Report((_account("s/0/0", "delivered"), _account("s/0/1", "rejected")), (), (1, 5, 9))
+    report = Reconciliation(
+        (_account("s/0/0", "delivered"), _account("s/0/1", "rejected")), (), (1, 5, 9)
+    )
     code, text = _told(report)
     assert code == 0
     assert "All 2 events" in text
@@ -186,7 +188,7 @@ def test_a_good_report_ends_with_zero():
 @pytest.mark.parametrize("kind", list(FaultKind))
 def test_any_fault_ends_with_one(kind):
     """Each kind of fault makes the code 1 and is named with its event."""
-    report = Report((_account("s/0/0"),), (Fault(kind, "s/0/0", "so it is"),), ())
+    report = Reconciliation((_account("s/0/0"),), (Fault(kind, "s/0/0", "so it is"),), ())
     code, text = _told(report)
     assert code == 1
     assert "s/0/0: so it is" in text.replace("\n", " ")
@@ -196,7 +198,9 @@ def test_any_fault_ends_with_one(kind):
 
 def test_many_faults_are_cut():
     """A thousand faults do not hide the tables."""
-    report = Report((), tuple(Fault(FaultKind.LOST, str(number)) for number in range(1000)), ())
+    report = Reconciliation(
+        (), tuple(Fault(FaultKind.LOST, str(number)) for number in range(1000)), ()
+    )
     assert "and 980 more faults" in _told(report)[1]
 
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from streams.notification.profiles import PROFILES
 from streams.sandbox.inbox import Received
 from streams.sandbox.keys import make_keys
-from streams.sandbox.partner import PATHS, Partner, PartnerError
+from streams.sandbox.partner import PATHS, PartnerError, ScriptedPartner
 from streams.sandbox.partner_process import PartnerProcess
 from streams.sandbox.script import Answer, Script, parse_shares
 
@@ -40,7 +40,7 @@ def keys(tmp_path_factory):
 @pytest.fixture
 def partner(keys):
     """A partner that listens."""
-    with Partner(keys) as running:
+    with ScriptedPartner(keys) as running:
         yield running
 
 
@@ -239,7 +239,7 @@ async def test_goes_through_a_script_for_each_order_alone(partner, client, keys)
 
 async def test_finds_scripts_by_order_then_path(keys, client):
     """An order's own script comes before its path's; a script may be given while it runs."""
-    with Partner(keys, scripts={"order-1": "F:A", PATHS["mpp-to-ant"]: "F:B"}) as partner:
+    with ScriptedPartner(keys, scripts={"order-1": "F:A", PATHS["mpp-to-ant"]: "F:B"}) as partner:
 
         async def code(order):
             body = json.dumps({"paymentRequestId": order}).encode()
@@ -256,7 +256,7 @@ async def test_shares_are_drawn_from_the_given_generator(keys, client):
     """The same seed gives the same answers, and both answers occur."""
     runs = []
     for _ in range(2):
-        with Partner(keys, shares={"S": 0.5, "U": 0.5}, rng=Random(7)) as partner:  # noqa: S311  # no secret
+        with ScriptedPartner(keys, shares={"S": 0.5, "U": 0.5}, rng=Random(7)) as partner:  # noqa: S311  # no secret
             url = partner.notify_url("mpp-to-ant")
             runs.append(
                 [
@@ -339,7 +339,7 @@ async def test_takes_any_bytes(partner, client, keys):
 
 async def test_asks_for_a_client_certificate(keys):
     """With mutual TLS a sender without a certificate gets no answer, one with it does."""
-    with Partner(keys, client_certificate=True) as partner:
+    with ScriptedPartner(keys, client_certificate=True) as partner:
         url = partner.notify_url("mpp-to-ant")
         async with _client(keys) as stranger:
             with pytest.raises(httpx.TransportError):
@@ -350,7 +350,7 @@ async def test_asks_for_a_client_certificate(keys):
 
 async def test_speaks_plain_http_if_asked(keys, client):
     """Without TLS everything else stays."""
-    with Partner(keys, tls=False) as partner:
+    with ScriptedPartner(keys, tls=False) as partner:
         url = partner.notify_url("mpp-to-ant")
         assert url.startswith("http://")
         assert _is_signed(keys, PATHS["mpp-to-ant"], await _tell(client, keys, url))
@@ -360,7 +360,7 @@ def test_a_taken_port_is_said(keys, partner):
     """Two partners can't share a port; the second says so."""
     port = int(partner.url.rpartition(":")[2])
     with pytest.raises(PartnerError, match=f"can't listen on 127.0.0.1:{port}"):
-        Partner(keys, port=port).start()
+        ScriptedPartner(keys, port=port).start()
 
 
 def test_waiting_in_vain_says_what_is_there(partner):
@@ -427,4 +427,4 @@ def test_reads_scripts_and_shares():
 def test_shares_need_randomness(keys):
     """Shares without a generator are refused at once."""
     with pytest.raises(ValueError, match="pass rng"):
-        Partner(keys, shares={"S": 1.0})
+        ScriptedPartner(keys, shares={"S": 1.0})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.kafka.rights import RIGHTS, rights_of
+from streams.kafka.admin.rights import RIGHTS, rights_of
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
 

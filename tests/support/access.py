@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 
-from streams.kafka.rights import Right
+from streams.kafka.admin.rights import Right
 
 _KINDS = {"topic": 2, "group": 3, "cluster": 4}
 _OPERATIONS = {"READ": 3, "WRITE": 4, "CREATE": 5, "DESCRIBE": 8, "DESCRIBE_CONFIGS": 10}

@@ -16,7 +16,7 @@ from streams.sandbox.client import create_topic, encode, produce
 from streams.sandbox.cluster import Cluster
 from streams.sandbox.inbox import Received
 from streams.sandbox.keys import PARTNERS, Keys, write_partners_file
-from streams.sandbox.partner import Partner
+from streams.sandbox.partner import ScriptedPartner
 from streams.sandbox.partner_process import PartnerProcess
 from streams.sandbox.payments import order_id
 from tests.support.kafka import (
@@ -56,7 +56,7 @@ class Deployment:
     def __init__(  # noqa: PLR0913, PLR0917  # what it is made of
         self,
         broker: Broker | Cluster,
-        partner: Partner | PartnerProcess,
+        partner: ScriptedPartner | PartnerProcess,
         keys: Keys,
         directory: Path,
         partitions: int = 2,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from streams.kafka.rights import RIGHTS, Right, Role, rights_of
+from streams.kafka.admin.rights import RIGHTS, Right, Role, rights_of
 from streams.notification.profiles import TIERS
 from streams.sandbox.broker import Broker
 from streams.settings import Settings

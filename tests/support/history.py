@@ -3,8 +3,8 @@
 import json
 from typing import Any, Self
 
-from streams.history.facts import Fact, read_fact, topic_kinds
-from streams.kafka.raw import Place, RawRecord
+from streams.kafka.format.facts import Fact, read_fact, topic_kinds
+from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.topics import TopicNames
 from streams.notification.ladder import Wait
 from streams.notification.notification import Headers
@@ -184,7 +184,7 @@ class HistoryBuilder:
         self._read(RawRecord(topic, 0, self._offset, self.order_id.encode(), value, headers, at_ms))
 
     def _write_event(self, value: bytes, at_ms: int) -> None:
-        self._read(RawRecord(*Place.parse(self.origin), b"any", value, (), at_ms))
+        self._read(RawRecord(*RecordId.parse(self.origin), b"any", value, (), at_ms))
 
     def _read(self, record: RawRecord) -> None:
         self.facts.append(read_fact(KINDS[record.topic], record))

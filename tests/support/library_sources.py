@@ -1,4 +1,4 @@
-"""What streams.kafka and streams.call replace in libraries, and how its source looked when that was last looked at.
+"""What streams.kafka and streams.webhook replace in libraries, and how its source looked when that was last looked at.
 
 `python -m tests.support.library_sources` writes it down anew, for whoever has looked.
 """

@@ -52,7 +52,7 @@ SHARED = {
 """Files that share what takes long to start."""
 
 TOGETHER = (
-    "call/",
+    "webhook/",
     "test_kafka_sessions.py",
     "test_cluster.py",
     "test_follower_fetching.py",

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any, Self
 
-from streams.kafka.progress import Progress
-from streams.kafka.raw import Place, RawRecord
-from streams.kafka.reader import ReadFailed
-from streams.kafka.records import Tag
-from streams.kafka.tail import Edges
+from streams.kafka.committed_state import CommittedState
+from streams.kafka.format.raw import RawRecord, RecordId
+from streams.kafka.format.records import PartitionId
+from streams.kafka.reader.reader import ReadFailed
+from streams.kafka.reader.tail import Edges
 from streams.notification.ladder import Wait
 from streams.notification.notification import Headers
 from tests.support.history import NAMES, PARTNER, PROFILE, SOURCE, T0, HistoryBuilder
 
-TAGS: tuple[Tag, ...] = (
+TAGS: tuple[PartitionId, ...] = (
     (SOURCE, 0),
     (NAMES.tier(Wait.parse("1s")), 0),
     (NAMES.tier(Wait.parse("5m")), 0),
@@ -24,7 +24,7 @@ TAGS: tuple[Tag, ...] = (
 
 
 class Topics:
-    """What stands on the topics, and a connection to it: what `streams.kafka.tail.Tail` is for the real ones.
+    """What stands on the topics, and a connection to it: what `streams.kafka.reader.tail.Tail` is for the real ones.
 
     Attributes:
         records: by partition.
@@ -35,17 +35,17 @@ class Topics:
     """
 
     def __init__(self) -> None:
-        self.records: dict[Tag, list[RawRecord]] = {tag: [] for tag in TAGS}
-        self.done: dict[Tag, Progress] = {tag: Progress(0) for tag in TAGS}
-        self.begins: dict[Tag, int] = dict.fromkeys(TAGS, 0)
+        self.records: dict[PartitionId, list[RawRecord]] = {tag: [] for tag in TAGS}
+        self.done: dict[PartitionId, CommittedState] = {tag: CommittedState(0) for tag in TAGS}
+        self.begins: dict[PartitionId, int] = dict.fromkeys(TAGS, 0)
         self.fault: str | None = None
         self.most = 7  # few, so that every test has several batches
-        self._positions: dict[Tag, int] = {}
+        self._positions: dict[PartitionId, int] = {}
         self._turn = count()
 
     def write(
         self, topic: str, key: str | None, value: bytes | None, headers: Headers, at_ms: int
-    ) -> Place:
+    ) -> RecordId:
         """Append a record."""
         there = self.records[topic, 0]
         record = RawRecord(
@@ -54,10 +54,12 @@ class Topics:
         there.append(record)
         return record.place
 
-    def settle(self, place: Place) -> None:
+    def settle(self, place: RecordId) -> None:
         """The worker is done with everything up to this record."""
         before = self.done[place.topic, place.partition]
-        self.done[place.topic, place.partition] = Progress(max(before.offset, place.offset + 1))
+        self.done[place.topic, place.partition] = CommittedState(
+            max(before.offset, place.offset + 1)
+        )
 
     # --- as the console reads it --------------------------------------------------------------------
 
@@ -67,12 +69,12 @@ class Topics:
     async def __aexit__(self, *_: object) -> None:
         self._positions = {}
 
-    async def look(self) -> dict[Tag, Edges]:
+    async def look(self) -> dict[PartitionId, Edges]:
         if self.fault is not None:
             raise ReadFailed(self.fault)
         return {tag: Edges(self.begins[tag], len(there)) for tag, there in self.records.items()}
 
-    def follow(self, starts: Mapping[Tag, int]) -> None:
+    def follow(self, starts: Mapping[PartitionId, int]) -> None:
         self._positions = dict(starts)
 
     async def fetch(self) -> list[RawRecord]:
@@ -91,10 +93,10 @@ class Topics:
             found += some
         return found
 
-    async def positions(self) -> dict[Tag, int]:
+    async def positions(self) -> dict[PartitionId, int]:
         return dict(self._positions)
 
-    async def settled(self, groups: Iterable[str]) -> dict[Tag, Progress]:
+    async def settled(self, groups: Iterable[str]) -> dict[PartitionId, CommittedState]:
         del groups
         return dict(self.done)
 
@@ -111,7 +113,7 @@ class Payment(HistoryBuilder):
 
     body = b"{}"
     dead_letter_body = b"CANARY-body"
-    rests: Place
+    rests: RecordId
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ _CHANGES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("            alipay_to_merchant,\n", "            alipay_to_merchant, mpp_to_mars,\n"),
         ('"1s 3s 30s 1m', f'"1s 3s 30s {WAIT} 1m'),
     ),
-    "streams/kafka/records.py": (
+    "streams/kafka/format/records.py": (
         ('    "format",\n', f'    "format",\n    "{HEADER[0]}",\n'),
         (
             '        ("format", FORMAT),\n',

@@ -5,18 +5,18 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from streams.admission.admission import Admission
-from streams.call.https import Call, Caller
-from streams.kafka.deduplication import Deduplicator
-from streams.kafka.records import InRecord, OutRecord
+from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.format.records import InRecord, OutRecord
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import PartnerTerms
 from streams.notification.ladder import Wait
 from streams.notification.outcome import Answered, Blocked, NoResult, Outcome, RequestLeft, Status
 from streams.notification.profiles import PROFILES, TIERS
-from streams.operate.counting import Counting
-from streams.operate.health import Health
-from streams.operate.metrics import Metrics
 from streams.partners import Partner
+from streams.telemetry.counting import Counting
+from streams.telemetry.health import Health
+from streams.telemetry.metrics import Metrics
+from streams.webhook.https import AttemptResult, WebhookClient
 from streams.worker.deliver import Delivery
 from streams.worker.handle import RecordHandler
 from streams.worker.observe import Observer
@@ -27,13 +27,13 @@ from streams.worker.settlement import Settlements
 from tests.unit.kit import ManualClock, MemoryBroker, MemoryRecordProducer
 
 if TYPE_CHECKING:
-    from streams.operate.tracing import Tracing
+    from streams.telemetry.tracing import Tracing
 
 ACKNOWLEDGED = Answered(Status.SUCCESS, "SUCCESS")
 UNKNOWN = Answered(Status.UNKNOWN, "UNKNOWN_EXCEPTION")
 
 
-class ScriptedCaller(Caller):
+class ScriptedCaller(WebhookClient):
     """Answers with the outcomes of a script, the last one again and again; each call takes a while."""
 
     def __init__(self, clock: ManualClock, *outcomes: Outcome, took_ms: int = 40) -> None:
@@ -54,7 +54,7 @@ class ScriptedCaller(Caller):
         *,
         signed_answer: bool,
         traceparent: str | None = None,
-    ) -> Call:
+    ) -> AttemptResult:
         if self.raises is not None:
             raise self.raises
         self.made.append((partner.partner_id, url, body, signed_answer))
@@ -72,7 +72,7 @@ class ScriptedCaller(Caller):
                 left = RequestLeft.PERHAPS
             case Blocked():
                 left = RequestLeft.NO
-        return Call(
+        return AttemptResult(
             outcome=outcome,
             http_status=status,
             request_left=left,

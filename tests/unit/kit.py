@@ -13,10 +13,10 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.clock import Clock
-from streams.kafka.batches import AnyNames
 from streams.kafka.connection import Connection
+from streams.kafka.format.batches import AnyNames
+from streams.kafka.format.records import InRecord, OutRecord
 from streams.kafka.producer import RecordProducer
-from streams.kafka.records import InRecord, OutRecord
 from tests.support.events import EVENTS
 
 NOW_MS = 1_795_342_530_000  # 2026-11-22T10:15:30Z

@@ -7,13 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas.attempt_record import AttemptRecord
-from streams import capacity
-from streams.capacity import Load, plan
 from streams.cli import app
-from streams.commands.capacity import size
-from streams.kafka.records import header_size, notification_headers
+from streams.kafka.format.records import header_size, notification_headers
 from streams.notification.notification import Notification
 from streams.notification.profiles import PROFILES, TIERS
+from streams.operator import capacity
+from streams.operator.capacity import Load, plan
+from streams.operator.commands.capacity import size
 from streams.worker import topology
 from streams.worker.policy import LONGEST_PARK_SECONDS
 

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from streams import cli
-from streams.commands import check
 from streams.notification.profiles import PROFILES
+from streams.operator.commands import check
 from tests.support.waiting import TIMEOUT_SECONDS
 
 VECTORS = Path(__file__).parents[1] / "vectors"

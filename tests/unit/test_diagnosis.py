@@ -2,8 +2,8 @@
 
 import pytest
 
-from streams.commands.diagnosis import _MEND, _mend
 from streams.notification.outcome import Failure, NoResult
+from streams.operator.commands.diagnosis import _MEND, _mend
 from tests.unit.admission.desk import ended
 
 

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.commands.output import confirm, moment, print_table, shown
+from streams.operator.commands.output import confirm, moment, print_table, shown
 from tests.unit.kit import NOW_MS
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.commands.dead_letters import _exported, _headers, _with_headers
-from streams.history.facts import read_fact
-from streams.kafka.oauth import TokenServer
-from streams.kafka.raw import RawRecord
+from streams.kafka.access.oauth import TokenServer
+from streams.kafka.format.facts import read_fact
+from streams.kafka.format.raw import RawRecord
+from streams.operator.commands.dead_letters import _exported, _headers, _with_headers
 from streams.redaction import shown_path, shown_text, shown_url
 from streams.settings import Settings
 

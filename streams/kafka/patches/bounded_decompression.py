@@ -1,4 +1,4 @@
-"""Decompresses each batch to at most `streams.kafka.codecs.MOST_BYTES`.
+"""Decompresses each batch to at most `streams.kafka.format.codecs.MOST_BYTES`.
 
 Upstream: none filed known; the like of it is kafkajs's issue 1795.
 
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiokafka.record import default_records, legacy_records
 
-from streams.kafka.codecs import gunzip, unlz4, unsnappy, unzstd
+from streams.kafka.format.codecs import gunzip, unlz4, unsnappy, unzstd
 
 _DECODERS: Final = {
     "gzip_decode": gunzip,

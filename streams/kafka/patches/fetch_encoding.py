@@ -19,7 +19,7 @@ from aiokafka.errors import CorruptRecordException, UnknownError
 from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
 from aiokafka.protocol.struct import Struct as AnyRequest
 
-from streams.kafka.batches import NotGiven
+from streams.kafka.format.batches import NotGiven
 
 REPLACES: Final = tuple(
     f"aiokafka.protocol.fetch.FetchRequest_v11.{name}" for name in ("encode", "RESPONSE_TYPE")

@@ -27,7 +27,7 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import SaslAuthenticateRequest, SaslHandShakeRequest
 
-from streams.kafka.renewed import Renewed
+from streams.kafka.access.renewed import Renewed
 
 REPLACES: Final = ("aiokafka.conn.AIOKafkaConnection",)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from streams.clock import Clock
-from streams.kafka.records import notification_record
+from streams.kafka.format.records import notification_record
 from streams.notification.intake import PartnerTerms, Prepared, ReadEvent, prepare, read_event
 from streams.notification.ladder import Wait
 from streams.notification.notification import Notification

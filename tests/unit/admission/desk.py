@@ -4,7 +4,6 @@ import asyncio
 
 from streams.admission.admission import Admission, Denied
 from streams.admission.queue import Permit
-from streams.call.https import Call
 from streams.notification.intake import PartnerTerms
 from streams.notification.outcome import (
     Answered,
@@ -17,6 +16,7 @@ from streams.notification.outcome import (
 )
 from streams.notification.profiles import PROFILES
 from streams.partners import Partner
+from streams.webhook.https import AttemptResult
 
 
 def partner(partner_id="shop", *, most=64, rate=None, timeout_seconds=5.0) -> Partner:
@@ -41,9 +41,9 @@ def partner(partner_id="shop", *, most=64, rate=None, timeout_seconds=5.0) -> Pa
 
 def ended(
     outcome: Outcome, seconds=0.05, *, retry_after=None, slow_down=False, signing=0.001
-) -> Call:
+) -> AttemptResult:
     """Return a call that took so long."""
-    return Call(
+    return AttemptResult(
         outcome=outcome,
         http_status=200 if isinstance(outcome, Answered) else None,
         request_left=RequestLeft.YES,
@@ -56,19 +56,19 @@ def ended(
     )
 
 
-def answered(seconds=0.05, **how) -> Call:
+def answered(seconds=0.05, **how) -> AttemptResult:
     return ended(Answered(Status.SUCCESS, "SUCCESS"), seconds, **how)
 
 
-def refused(seconds=0.001) -> Call:
+def refused(seconds=0.001) -> AttemptResult:
     return ended(NoResult(Failure.CONNECT_ERROR), seconds)
 
 
-def timed_out(seconds=5.0) -> Call:
+def timed_out(seconds=5.0) -> AttemptResult:
     return ended(NoResult(Failure.READ_TIMEOUT), seconds)
 
 
-def blocked() -> Call:
+def blocked() -> AttemptResult:
     return ended(Blocked("private address"), 0.0)
 
 

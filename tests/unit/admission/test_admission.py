@@ -9,7 +9,7 @@ from streams.admission.admission import Admission
 from streams.admission.limits import IDLE_SECONDS, PATIENCE_SECONDS, PROBE_SECONDS
 from streams.admission.queue import Permit
 from tests.unit.admission.desk import Desk, answered, blocked, partner, refused, timed_out
-from tests.unit.call.virtual_time import in_virtual_time
+from tests.unit.webhook.virtual_time import in_virtual_time
 
 A = "https://a.example.com"
 

@@ -12,7 +12,7 @@ from streams.admission.limits import (
 )
 from streams.admission.queue import Permit
 from tests.unit.admission.desk import Desk, answered, partner, refused, timed_out
-from tests.unit.call.virtual_time import in_virtual_time
+from tests.unit.webhook.virtual_time import in_virtual_time
 
 MOST = 512
 ANSWER_SECONDS = 0.02

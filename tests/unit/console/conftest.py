@@ -8,8 +8,8 @@ import pytest
 from aiohttp import ClientSession, CookieJar, TCPConnector
 from aiohttp.test_utils import TestServer
 
-from streams.console.app import SERVER, Console
-from streams.console.tokens import AccessTokens
+from streams.operator.console.app import SERVER, Console
+from streams.operator.console.tokens import AccessTokens
 from streams.settings import Settings
 from tests.support.history import T0
 from tests.support.topics import Topics

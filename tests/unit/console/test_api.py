@@ -8,8 +8,8 @@ from aiohttp.test_utils import TestServer
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # ships no types
 from openapi_spec_validator import validate
 
-from streams.console.app import Console
-from streams.console.tokens import AccessTokens
+from streams.operator.console.app import Console
+from streams.operator.console.tokens import AccessTokens
 from tests.support.history import NAMES, T0
 from tests.support.topics import Payment
 

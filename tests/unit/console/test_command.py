@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.console.tokens import AccessTokens
+from streams.operator.console.tokens import AccessTokens
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import sqlite3
 
-from streams.console.ingest import Ingest
-from streams.console.reconcile import reconcile
-from streams.console.store import ReadModelStore
-from streams.history.facts import topic_kinds
-from streams.kafka.progress import Progress
+from streams.kafka.committed_state import CommittedState
+from streams.kafka.format.facts import topic_kinds
+from streams.operator.console.ingest import Ingest
+from streams.operator.console.reconcile import reconcile
+from streams.operator.console.store import ReadModelStore
 from tests.support.history import NAMES, SOURCE, T0
 from tests.support.topics import Payment, Topics
 
@@ -209,7 +209,7 @@ async def test_what_is_finished_above_the_offset_counts(tmp_path):
     topics = Topics()
     slow = Payment(topics, "slow")
     Payment(topics, "quick").delivered(10)
-    topics.done[SOURCE, 0] = Progress(0, frozenset({1}))
+    topics.done[SOURCE, 0] = CommittedState(0, frozenset({1}))
     found = await made(topics, tmp_path)
     assert (found.accepted, found.ended, found.arriving) == (1, 1, 1)
     assert found.difference == 0

@@ -7,9 +7,9 @@ import typer
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from streams.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
-from streams.commands.why import _address
-from streams.history.notification_history import histories_of
+from streams.operator.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
+from streams.operator.commands.why import _address
+from streams.operator.history.notification_history import histories_of
 from tests.support.topics import Payment
 
 

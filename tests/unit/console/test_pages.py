@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from streams.console.render import visible
+from streams.operator.console.render import visible
 from tests.support.history import NAMES, SOURCE, T0
 from tests.support.topics import Payment
 from tests.support.waiting import eventually

@@ -10,13 +10,19 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from streams.console.app import Console
-from streams.console.protection import HEADERS, safe_path
-from streams.console.render import visible
-from streams.console.sessions import LIFE_SECONDS
-from streams.console.store import ReadModelStore
-from streams.console.tokens import AccessTokens, TokenRight, TokensError, entry_of, new_token
-from streams.operate.server_header import hide_versions
+from streams.operator.console.app import Console
+from streams.operator.console.protection import HEADERS, safe_path
+from streams.operator.console.render import visible
+from streams.operator.console.sessions import LIFE_SECONDS
+from streams.operator.console.store import ReadModelStore
+from streams.operator.console.tokens import (
+    AccessTokens,
+    TokenRight,
+    TokensError,
+    entry_of,
+    new_token,
+)
+from streams.telemetry.server_header import hide_versions
 from tests.support.history import NAMES
 from tests.support.topics import Payment
 from tests.unit.console.conftest import TOKENS

@@ -1,6 +1,6 @@
 """Dead letters as the worker writes them."""
 
-from streams.kafka.raw import RawRecord
+from streams.kafka.format.raw import RawRecord
 from tests.unit.kit import NOW_MS
 
 ORDER = "20261122190741020001001234567"

@@ -9,15 +9,20 @@ from hypothesis import strategies as st
 
 from schemas.attempt_record import AttemptRecord
 from schemas.notify_url import check_notify_url
-from streams.dead_letters.find import spans_around
-from streams.dead_letters.plan import Options, plan
-from streams.dead_letters.replay_record import ReplayAudit, decision_record, fault_of, replay_record
-from streams.history.facts import read_fact
-from streams.kafka.decoding import decode_notification
-from streams.kafka.raw import Place, RawRecord
-from streams.kafka.reader import Span
-from streams.kafka.records import header_text
+from streams.kafka.format.decoding import decode_notification
+from streams.kafka.format.facts import read_fact
+from streams.kafka.format.raw import RawRecord, RecordId
+from streams.kafka.format.records import header_text
+from streams.kafka.reader.reader import Span
 from streams.kafka.topics import TopicNames
+from streams.operator.dead_letters.find import spans_around
+from streams.operator.dead_letters.plan import Options, plan
+from streams.operator.dead_letters.replay_record import (
+    ReplayAudit,
+    decision_record,
+    fault_of,
+    replay_record,
+)
 from tests.support.history import ORDER, T0, HistoryBuilder
 
 DAY = 86_400_000
@@ -208,7 +213,7 @@ def test_an_audit_says_who_and_why(texts):
 def test_the_shortest_spans_hold_every_place_that_is_there(places, start, length):
     """And no partition that has none of them."""
     spans = [Span("t", number, start, start + length) for number in range(4)]
-    around = spans_around([Place("t", *place) for place in places], spans)
+    around = spans_around([RecordId("t", *place) for place in places], spans)
     held = {(s.partition, n) for s in around for n in range(s.start, s.end)}
     assert {p for p in places if start <= p[1] < start + length} <= held
     assert held <= {(s.partition, n) for s in spans for n in range(s.start, s.end)}

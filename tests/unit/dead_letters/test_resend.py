@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from schemas.attempt_record import AttemptRecord
-from streams.dead_letters.replay_record import CannotReplay, ReplayAudit
-from streams.dead_letters.resend import event_to_resend, resend
-from streams.history.notification_history import histories_of
-from streams.kafka.decoding import decode_notification
-from streams.kafka.raw import Place, RawRecord
-from streams.kafka.records import header_text
+from streams.kafka.format.decoding import decode_notification
+from streams.kafka.format.raw import RawRecord, RecordId
+from streams.kafka.format.records import header_text
+from streams.operator.dead_letters.replay_record import CannotReplay, ReplayAudit
+from streams.operator.dead_letters.resend import event_to_resend, resend
+from streams.operator.history.notification_history import histories_of
 from tests.support.history import HistoryBuilder
 from tests.unit.dead_letters.records import ORDER, ORIGIN
 from tests.unit.dead_letters.test_run import Bench
@@ -19,7 +19,7 @@ from tests.unit.kit import NOW_MS, event
 AUDIT = ReplayAudit("r-1", "bob", "they lost it")
 TOLD = HistoryBuilder(ORIGIN).attempt(20, decision="delivered", result_status="S")
 AGAIN = HistoryBuilder(ORIGIN, "evt-2", 100).attempt(20, decision="delivered", result_status="S")
-EVENT = RawRecord(*Place.parse(ORIGIN), b"any", event(), (("x", b"1"),), NOW_MS)
+EVENT = RawRecord(*RecordId.parse(ORIGIN), b"any", event(), (("x", b"1"),), NOW_MS)
 
 
 @pytest.fixture

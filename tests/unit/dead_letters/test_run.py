@@ -5,20 +5,20 @@ from collections import Counter
 
 import pytest
 
-from streams.dead_letters.clients import ReplayClients
-from streams.dead_letters.plan import Options, plan
-from streams.dead_letters.rebuild import Rebuild
-from streams.dead_letters.replay_record import ReplayAudit
-from streams.dead_letters.run import RunResult, run
-from streams.history.facts import read_fact
-from streams.kafka.raw import Place, RawRecord
-from streams.kafka.reader import RecordReader, Span
-from streams.kafka.records import header_text
+from streams.kafka.format.facts import read_fact
+from streams.kafka.format.raw import RawRecord, RecordId
+from streams.kafka.format.records import header_text
+from streams.kafka.reader.reader import RecordReader, Span
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import PartnerTerms
-from tests.unit.call.virtual_time import in_virtual_time
+from streams.operator.dead_letters.clients import ReplayClients
+from streams.operator.dead_letters.plan import Options, plan
+from streams.operator.dead_letters.rebuild import Rebuild
+from streams.operator.dead_letters.replay_record import ReplayAudit
+from streams.operator.dead_letters.run import RunResult, run
 from tests.unit.dead_letters.records import ORIGIN, body_of, dead_letter_of
 from tests.unit.kit import NOW_MS, ManualClock, MemoryBroker, MemoryRecordProducer, event, turns
+from tests.unit.webhook.virtual_time import in_virtual_time
 
 NAMES = TopicNames("pn")
 AUDIT = ReplayAudit("r-1", "alice", "acme is back")
@@ -165,7 +165,7 @@ async def test_what_cannot_be_put_back_is_named_and_the_rest_goes_on(bench):
 
 async def test_a_body_is_made_anew_from_its_event(bench):
     """With today's rules; without the event the letter is refused, and another event at its place is not taken for it."""
-    place = Place.parse(ORIGIN)
+    place = RecordId.parse(ORIGIN)
     source = RawRecord(*place, b"any", event(resultMessage="anew"), (), NOW_MS)
     b = bench(dead_letter_of(0, value=b"{"), source=[source])
     await b.run(b.plan(rebuild=True))

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.console.store import ReadModelStore
-from streams.dead_letters.find import groups_of
-from streams.dead_letters.selection import Selection, code_of
-from streams.history.facts import read_fact
-from streams.kafka.raw import Place, RawRecord
+from streams.kafka.format.facts import read_fact
+from streams.kafka.format.raw import RawRecord, RecordId
+from streams.operator.console.store import ReadModelStore
+from streams.operator.dead_letters.find import groups_of
+from streams.operator.dead_letters.selection import Selection, code_of
 from tests.support.history import ORDER, T0, HistoryBuilder
 
 # Few values, so that they often meet; and such as break a naive comparison: case, NUL, no text at all.
 TEXTS = ["", "a", "A", "a\0b", "F:a", "F:", "F:a:A", "unknown"]
 texts = st.sampled_from(TEXTS)
 moments = st.integers(T0 - 2, T0 + 2)
-places = st.builds(Place, st.just("pn-dead-letter"), st.integers(0, 1), st.integers(0, 5))
+places = st.builds(RecordId, st.just("pn-dead-letter"), st.integers(0, 1), st.integers(0, 5))
 HEADERS = ("dead-letter-reason", "partner-id", "profile", "last-outcome", "attempt", "replays")
 
 
@@ -77,7 +77,7 @@ def test_the_predicate_and_the_sql_select_the_same(store, facts, several):
             values,
         )
         is_meant = selection.predicate()
-        assert {Place(*row) for row in rows} == {fact.place for fact in facts if is_meant(fact)}
+        assert {RecordId(*row) for row in rows} == {fact.place for fact in facts if is_meant(fact)}
 
 
 def test_a_selection_takes_what_fits_all_of_it():
@@ -86,7 +86,7 @@ def test_a_selection_takes_what_fits_all_of_it():
     fits: list[dict[str, Any]] = [
         {},
         {"places": frozenset({dead_letter.place})},
-        {"orders": frozenset({ORDER, "x"}), "places": frozenset({Place("t", 0, 0)})},
+        {"orders": frozenset({ORDER, "x"}), "places": frozenset({RecordId("t", 0, 0)})},
         {"reasons": frozenset({"attempts-exhausted", "expired"}), "partners": frozenset({"acme"})},
         {
             "codes": frozenset({"RISK_REJECT"}),
@@ -97,7 +97,7 @@ def test_a_selection_takes_what_fits_all_of_it():
     for options in fits:
         assert Selection(**options).predicate()(dead_letter), options
     for options in (
-        {"places": frozenset({Place("t", 0, 0)})},
+        {"places": frozenset({RecordId("t", 0, 0)})},
         {"orders": frozenset({"x"})},
         {"reasons": frozenset({"expired"})},
         {"partners": frozenset({"b"})},

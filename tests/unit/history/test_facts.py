@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.history.facts import Fact, read_fact, topic_kinds
-from streams.kafka.raw import Place, RawRecord
+from streams.kafka.format.facts import Fact, read_fact, topic_kinds
+from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.topics import TopicNames
 from tests.support.history import ORDER, T0, HistoryBuilder
 
@@ -44,7 +44,7 @@ def test_every_record_has_a_fact_that_json_keeps(kind, key, value, headers, at_m
     fact = read_fact(kind, RawRecord("topic", 3, 7, key, value, headers, at_ms))
     text = json.dumps(fact.to_dict()).encode().decode()
     assert Fact.from_dict(json.loads(text)) == fact
-    assert fact.place == Place("topic", 3, 7)
+    assert fact.place == RecordId("topic", 3, 7)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_the_kind_of_a_topic():
 @pytest.mark.parametrize("text", ["a:1:2", "a/1/2", "with:colon:1:2", "dotted.name-1:0:0"])
 def test_a_place_is_read_in_both_spellings(text):
     """With colons as people write it, with slashes as headers have it."""
-    place = Place.parse(text)
-    assert Place.parse(str(place)) == Place.parse(place.header) == place
+    place = RecordId.parse(text)
+    assert RecordId.parse(str(place)) == RecordId.parse(place.header) == place
 
 
 @pytest.mark.parametrize("text", ["", "a", "a:1", "a:b:c", ":1:2", "a:-1:2", "a:1:²", "order-4711"])
 def test_what_is_no_place_is_refused(text):
     """An order id is not taken for one."""
     with pytest.raises(ValueError, match="expected TOPIC:PARTITION:OFFSET"):
-        Place.parse(text)
+        RecordId.parse(text)

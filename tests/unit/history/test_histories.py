@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from streams.history.assessment import Limits
-from streams.history.notification_history import histories_of
-from streams.history.report import as_json, details, report_on
+from streams.operator.history.assessment import Limits
+from streams.operator.history.notification_history import histories_of
+from streams.operator.history.report import as_json, details, report_on
 from tests.support.history import ORIGIN, T0, HistoryBuilder
 
 HOUR = 3_600_000

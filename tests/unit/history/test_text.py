@@ -2,7 +2,14 @@
 
 import pytest
 
-from streams.history.text import clock_time, distance, duration, park_reason, plural, rfc3339
+from streams.operator.history.text import (
+    clock_time,
+    distance,
+    duration,
+    park_reason,
+    plural,
+    rfc3339,
+)
 
 NOW = 1_795_342_530_160  # 2026-11-22T10:15:30.160Z
 

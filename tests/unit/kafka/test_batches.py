@@ -1,4 +1,4 @@
-"""Every batch that Kafka allows is read, and what can't be is said and passes nothing over: `streams.kafka.batches`."""
+"""Every batch that Kafka allows is read, and what can't be is said and passes nothing over: `streams.kafka.format.batches`."""
 
 import random  # noqa: TID251  # seeded
 
@@ -9,9 +9,9 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka import codecs
-from streams.kafka.batches import NotGiven, RecordSet
-from streams.kafka.unreadable import PartitionRecords
+from streams.kafka.format import codecs
+from streams.kafka.format.batches import NotGiven, RecordSet
+from streams.kafka.format.unreadable import PartitionRecords
 from tests.support.batches import (
     CODECS,
     GZIP,

@@ -10,9 +10,9 @@ import trustme
 from aiokafka.abc import AbstractTokenProvider
 from cryptography import x509
 
+from streams.kafka.access.msk_iam import MskIam
+from streams.kafka.access.oauth import TokenFile, TokenServer
 from streams.kafka.connection import Connection, connection_of
-from streams.kafka.msk_iam import MskIam
-from streams.kafka.oauth import TokenFile, TokenServer
 from streams.settings import Settings
 
 

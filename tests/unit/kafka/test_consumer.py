@@ -4,7 +4,7 @@ import asyncio
 
 from faust.transport import consumer as base
 
-from streams.kafka.consumer import Consumer
+from streams.kafka.consumer.consumer import Consumer
 
 
 class Stopping:

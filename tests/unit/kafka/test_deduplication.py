@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.kafka.deduplication import KEEP_MS, Deduplicator, digest
+from streams.kafka.consumer.deduplication import KEEP_MS, Deduplicator, digest
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import ManualClock, turns
 

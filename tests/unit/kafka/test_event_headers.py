@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.event_headers import (
+from streams.kafka.format.event_headers import (
     EventSource,
     fresh_event,
     put_back_event,
     refused_event_headers,
 )
-from streams.kafka.records import RESERVED_HEADERS, InRecord, OutRecord
+from streams.kafka.format.records import RESERVED_HEADERS, InRecord, OutRecord
 from streams.notification.decision import DeadLetterReason
 from streams.notification.intake import Refused
 

@@ -8,10 +8,10 @@ from aiokafka.protocol.struct import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.batches import NotGiven
+from streams.kafka.format.batches import NotGiven
 from streams.kafka.patches.fetch_encoding import FetchAnswer, encode
 from streams.kafka.patches.paced_fetches import PacedFetches
-from tests.unit.call.virtual_time import in_virtual_time
+from tests.unit.webhook.virtual_time import in_virtual_time
 
 i16, i32, i64 = (st.integers(-(2**bits), 2**bits - 1) for bits in (15, 31, 63))
 codes = i16.filter(lambda code: code not in {-1, 2})  # which stand for records that can't be given

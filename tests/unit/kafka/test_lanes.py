@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.lanes import Lane, LaneLimits, Lanes, Route
-from streams.kafka.progress import Progress
-from streams.kafka.records import InRecord
-from streams.kafka.window import Window
+from streams.kafka.committed_state import CommittedState
+from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
+from streams.kafka.consumer.lanes import Lane, LaneLimits, Lanes, Route
+from streams.kafka.format.records import InRecord
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import ManualClock, turns
 
@@ -83,11 +83,16 @@ class Desk:
             stage="1s", handle=self.work.handle, due_at_ms=due_at_ms, limits=at_most or limits()
         )
         self.lane = Lane(
-            TAG, self.route, Window(window), self.flow, self.clock.now_ms, self.crashes.append
+            TAG,
+            self.route,
+            ConcurrencyLimit(window),
+            self.flow,
+            self.clock.now_ms,
+            self.crashes.append,
         )
         self.lanes = Lanes(
             {"topic": self.route, "other": self.route},
-            Window(window),
+            ConcurrencyLimit(window),
             self.flow,
             self.clock.now_ms,
             self.crashes.append,
@@ -137,11 +142,11 @@ def test_whatever_the_order_of_completion_the_offset_stays_at_the_first_unfinish
             read = [n for n in offsets if n not in coming]
             first = next((n for n in read if n not in finished), None)
             assert desk.lane.progress == (
-                Progress(read[-1] + 1)
+                CommittedState(read[-1] + 1)
                 if first is None
-                else Progress(first, frozenset(n for n in finished if n > first))
+                else CommittedState(first, frozenset(n for n in finished if n > first))
             )
-        assert desk.lane.progress == Progress(offsets[-1] + 1)
+        assert desk.lane.progress == CommittedState(offsets[-1] + 1)
         assert desk.lane.held == desk.lane.in_flight == 0
 
     async def run():
@@ -162,10 +167,10 @@ async def test_two_hundred_in_flight_and_the_head_held(new_desk):
         desk.lane.admit(record(offset))
     await desk.work.until_started(*range(200))
     await desk.end(*range(1, 200))
-    assert desk.lane.progress == Progress(0, frozenset(range(1, 200)))
+    assert desk.lane.progress == CommittedState(0, frozenset(range(1, 200)))
     assert (desk.lane.held, desk.lane.in_flight) == (200, 1)
     await desk.end(0)
-    assert desk.lane.progress == Progress(200)
+    assert desk.lane.progress == CommittedState(200)
 
 
 async def test_the_window_bounds_what_is_handled_at_once(new_desk):
@@ -310,7 +315,7 @@ async def test_a_record_due_earlier_than_those_before_it_starts_first(new_desk):
     await desk.end(1)
     assert desk.work.started == [1]
     assert desk.lane.next_due_at_ms == 60_000
-    assert desk.lane.progress == Progress(0, frozenset({1}))
+    assert desk.lane.progress == CommittedState(0, frozenset({1}))
 
 
 async def test_a_lane_can_tell_how_long_its_oldest_call_has_been_under_way(new_desk):
@@ -349,11 +354,11 @@ async def test_what_the_former_owner_finished_is_not_handled_again(new_desk):
     desk.lanes.admit(record(11, partition=1), 2)
     await turns()
     assert sorted(desk.work.started) == [10, 11, 13, 15]
-    assert desk.lanes.progress()[TAG] == Progress(10, frozenset({11, 12, 14}))
+    assert desk.lanes.progress()[TAG] == CommittedState(10, frozenset({11, 12, 14}))
     await desk.end(10)
-    assert desk.lanes.progress()[TAG] == Progress(13, frozenset({14}))
+    assert desk.lanes.progress()[TAG] == CommittedState(13, frozenset({14}))
     await desk.end(15, 13)
-    assert desk.lanes.progress()[TAG] == Progress(16)
+    assert desk.lanes.progress()[TAG] == CommittedState(16)
 
 
 async def test_what_the_former_owner_finished_further_on_is_not_forgotten(new_desk):
@@ -362,11 +367,11 @@ async def test_what_the_former_owner_finished_further_on_is_not_forgotten(new_de
     desk.lanes.open(2, {TAG: frozenset({11, 14, 15})})
     desk.lanes.admit(record(10), 2)
     await turns()
-    assert desk.lanes.progress()[TAG] == Progress(10, frozenset({11, 14, 15}))
+    assert desk.lanes.progress()[TAG] == CommittedState(10, frozenset({11, 14, 15}))
     await desk.end(10)
-    assert desk.lanes.progress()[TAG] == Progress(11, frozenset({11, 14, 15}))
+    assert desk.lanes.progress()[TAG] == CommittedState(11, frozenset({11, 14, 15}))
     desk.lanes.admit(record(16), 2)  # 11 to 15 were compacted away, or are markers of transactions
-    assert desk.lanes.progress()[TAG] == Progress(16)
+    assert desk.lanes.progress()[TAG] == CommittedState(16)
 
 
 async def test_a_lane_has_one_memory_and_no_other_lane_has_it(new_desk):
@@ -405,7 +410,7 @@ async def test_a_drain_drops_what_waits_and_finishes_what_is_in_flight(new_desk)
     await desk.end(0, 1)
     assert await drain == 0
     assert desk.work.started == [0, 1]
-    assert desk.lanes.progress() == {TAG: Progress(2)}
+    assert desk.lanes.progress() == {TAG: CommittedState(2)}
 
 
 async def test_a_drain_with_nothing_in_flight_returns_at_once(new_desk):
@@ -414,7 +419,7 @@ async def test_a_drain_with_nothing_in_flight_returns_at_once(new_desk):
     desk.lanes.open(1, {})
     desk.lanes.admit(record(0, due=9_999_999), 1)
     assert await desk.lanes.drain(0) == 0
-    assert desk.lanes.progress() == {TAG: Progress(0)}
+    assert desk.lanes.progress() == {TAG: CommittedState(0)}
     (lane,) = desk.lanes
     assert lane.next_due_at_ms is None
 
@@ -430,7 +435,7 @@ async def test_what_outlasts_a_drain_is_cancelled_and_stays_unacknowledged(new_d
     assert await desk.lanes.drain(0) == 1
     await turns()
     assert desk.work.cancelled == [1]
-    assert desk.lanes.progress() == {TAG: Progress(1, frozenset({2}))}
+    assert desk.lanes.progress() == {TAG: CommittedState(1, frozenset({2}))}
 
 
 async def test_a_draining_member_starts_nothing_in_a_partition_that_it_has_not_met(new_desk):
@@ -472,7 +477,7 @@ async def test_a_member_that_retired_takes_nothing_of_a_generation_to_come(new_d
     await turns()
     desk.lanes.retire()
     await desk.end(0)
-    assert desk.lanes.progress() == {TAG: Progress(1)}
+    assert desk.lanes.progress() == {TAG: CommittedState(1)}
     desk.lanes.close()
     desk.lanes.open(2, {})
     desk.lanes.admit(record(1), 2)
@@ -490,7 +495,7 @@ async def test_a_closed_tap_stays_closed_in_a_drain(new_desk):
     desk.lanes.stop_starting()
     await desk.end(0, 1)
     assert desk.flow.turned == [("pause", TAG)]
-    assert desk.lanes.progress() == {TAG: Progress(2)}
+    assert desk.lanes.progress() == {TAG: CommittedState(2)}
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), AssertionError(), SystemExit(3)])
@@ -506,7 +511,7 @@ async def test_a_handler_that_raises_crashes_the_worker_and_keeps_its_record(new
     desk.lane.admit(record(3))
     await desk.end(0, 2)
     assert desk.work.started == [0, 1, 2]
-    assert desk.lane.progress == Progress(1, frozenset({2}))
+    assert desk.lane.progress == CommittedState(1, frozenset({2}))
     assert desk.lane.held == 2
 
 
@@ -532,7 +537,7 @@ async def test_a_closed_generation_commits_nothing_and_takes_nothing(new_desk):
     desk.lanes.admit(record(1), 1)
     await turns()
     await desk.end(0)
-    assert desk.lanes.progress() == {TAG: Progress(1)}
+    assert desk.lanes.progress() == {TAG: CommittedState(1)}
     desk.lanes.close()
     await turns()
     assert desk.work.cancelled == [1]
@@ -554,7 +559,7 @@ async def test_an_old_lane_has_no_say_in_the_offset_of_a_new_one(new_desk):
     desk.lanes.admit(record(3), 2)
     await turns()
     await desk.end(3)
-    assert desk.lanes.progress() == {TAG: Progress(4)}
+    assert desk.lanes.progress() == {TAG: CommittedState(4)}
 
 
 async def test_each_partition_has_a_lane_of_its_own(new_desk):
@@ -569,9 +574,9 @@ async def test_each_partition_has_a_lane_of_its_own(new_desk):
     await desk.end(10, 11, topic="topic", partition=1)
     await desk.end(10, topic="other")
     assert desk.lanes.progress() == {
-        ("topic", 0): Progress(10, frozenset({11})),
-        ("topic", 1): Progress(12),
-        ("other", 0): Progress(11, frozenset()),
+        ("topic", 0): CommittedState(10, frozenset({11})),
+        ("topic", 1): CommittedState(12),
+        ("other", 0): CommittedState(11, frozenset()),
     }
     assert sorted(lane.tag for lane in desk.lanes) == [("other", 0), ("topic", 0), ("topic", 1)]
 
@@ -581,19 +586,19 @@ async def test_what_no_reader_is_given_is_passed(new_desk):
     desk = new_desk()
     desk.lanes.open(1, {})
     desk.lanes.pass_to({TAG: (0, None), ("other", 0): (7, None)})
-    assert desk.lanes.progress() == {TAG: Progress(0), ("other", 0): Progress(7)}
+    assert desk.lanes.progress() == {TAG: CommittedState(0), ("other", 0): CommittedState(7)}
     desk.lanes.admit(record(0), 1)
     await turns()
     desk.lanes.pass_to({TAG: (2, 0)})
-    assert desk.lanes.progress()[TAG] == Progress(0)
+    assert desk.lanes.progress()[TAG] == CommittedState(0)
     assert desk.lanes.pending({TAG: (2, 2)}) == {TAG: 1}
     await desk.end(0)
     desk.lanes.pass_to({TAG: (4, 2)})  # a record was read that has not come here yet
-    assert desk.lanes.progress()[TAG] == Progress(1)
+    assert desk.lanes.progress()[TAG] == CommittedState(1)
     desk.lanes.pass_to({TAG: (2, 0)})
-    assert desk.lanes.progress()[TAG] == Progress(2)
+    assert desk.lanes.progress()[TAG] == CommittedState(2)
     desk.lanes.pass_to({TAG: (1, 0)})
-    assert desk.lanes.progress()[TAG] == Progress(2)
+    assert desk.lanes.progress()[TAG] == CommittedState(2)
     assert desk.lanes.pending({TAG: (2, 2)}) == {TAG: 0}
 
 
@@ -632,7 +637,7 @@ async def test_a_partition_that_is_given_up_commits_nothing_more(new_desk):
     assert desk.lanes.is_given_up(TAG)
     desk.lanes.admit(record(3), 1)
     desk.lanes.pass_to({TAG: (4, None)})
-    assert desk.lanes.progress() == {("other", 0): Progress(0)}
+    assert desk.lanes.progress() == {("other", 0): CommittedState(0)}
     drain = asyncio.create_task(desk.lanes.drain(TIMEOUT_SECONDS))
     await turns()
     assert not drain.done()
@@ -643,4 +648,4 @@ async def test_a_partition_that_is_given_up_commits_nothing_more(new_desk):
     desk.lanes.open(2, {})
     desk.lanes.admit(record(0), 2)
     await turns()
-    assert desk.lanes.progress() == {TAG: Progress(0)}
+    assert desk.lanes.progress() == {TAG: CommittedState(0)}

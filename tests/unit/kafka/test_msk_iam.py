@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from streams.kafka.msk_iam import MskIam
-from streams.kafka.tokens import TokenError, Tokens
+from streams.kafka.access.msk_iam import MskIam
+from streams.kafka.access.tokens import TokenError, Tokens
 
 
 @pytest.fixture

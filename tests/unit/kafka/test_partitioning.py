@@ -4,7 +4,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.partitioning import STALE_MS, partition_of, where_written
+from streams.kafka.reader.partitioning import STALE_MS, partition_of, where_written
 
 _KEYS = st.binary(min_size=1, max_size=30)
 

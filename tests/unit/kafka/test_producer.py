@@ -11,8 +11,8 @@ from aiokafka.errors import (
 )
 
 from streams.kafka.connection import Connection
+from streams.kafka.format.records import MAX_RECORD_BYTES, OutRecord
 from streams.kafka.producer import RecordProducer, RecordTooLarge, Written
-from streams.kafka.records import MAX_RECORD_BYTES, OutRecord
 from tests.unit.kit import MemoryBroker, MemoryRecordProducer, turns
 
 A, B, C = (OutRecord(topic, b"k", topic.encode(), (("h", b"1"),)) for topic in "abc")

@@ -13,9 +13,9 @@ import pytest
 
 from schemas.attempt_record import AttemptRecord
 from schemas.notify_url import check_notify_url
-from streams.kafka.decoding import NewerRecord, decode_notification
-from streams.kafka.event_headers import fresh_event, refused_event_headers
-from streams.kafka.records import (
+from streams.kafka.format.decoding import NewerRecord, decode_notification
+from streams.kafka.format.event_headers import fresh_event, refused_event_headers
+from streams.kafka.format.records import (
     FORMAT,
     InRecord,
     OutRecord,

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.notify_url import check_notify_url
-from streams.kafka.decoding import MalformedRecord, NewerRecord, decode_notification
-from streams.kafka.records import (
+from streams.kafka.format.decoding import MalformedRecord, NewerRecord, decode_notification
+from streams.kafka.format.records import (
     RESERVED_HEADERS,
     InRecord,
     OutRecord,

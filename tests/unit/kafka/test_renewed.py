@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from streams.kafka.renewed import Renewed
+from streams.kafka.access.renewed import Renewed
 
 
 def test_a_file_is_read_again_when_it_changes_and_only_then(tmp_path, caplog):

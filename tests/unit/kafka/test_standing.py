@@ -12,9 +12,9 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from streams.kafka.progress import Progress
-from streams.kafka.reading import Reading
-from streams.kafka.topic_ids import Topic, Topics
+from streams.kafka.admin.topic_ids import Topic, Topics
+from streams.kafka.committed_state import CommittedState
+from streams.kafka.consumer.reading import Reading
 
 TOPIC, TAG = "t", ("t", 0)
 PARTITION = TopicPartition(*TAG)
@@ -131,12 +131,12 @@ async def nothing_fails(_progress: object) -> None:
 async def test_ids_that_could_not_be_read_at_the_beginning_are_compared_later(brokers, member):
     """What is committed may be another topic's: as soon as the ids are known, all begins anew."""
     brokers.topics = KafkaConnectionError()
-    brokers.committed[PARTITION] = OffsetAndMetadata(5, Progress(5, topic_id=B).metadata())
-    assert await member.begin([PARTITION]) == {TAG: Progress(5, topic_id=B)}
+    brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=B).metadata())
+    assert await member.begin([PARTITION]) == {TAG: CommittedState(5, topic_id=B)}
     brokers.topics = Topics({TOPIC: Topic(A, 1)})
     await member.look(nothing_fails)
     assert brokers.rejoins == 1
-    assert await member.begin([PARTITION]) == {TAG: Progress(0, topic_id=A)}
+    assert await member.begin([PARTITION]) == {TAG: CommittedState(0, topic_id=A)}
     assert brokers.told == [("lost", TOPIC, 3), ("reset", TOPIC)]
     await member.look(nothing_fails)
     assert brokers.rejoins == 1
@@ -148,14 +148,14 @@ async def test_a_commit_that_fails_holds_no_partition_up(brokers, member):
     brokers.topics = Topics({TOPIC: Topic(B, 1)})
 
     async def fails(progress: object) -> None:
-        assert progress == {TAG: Progress(0)}
+        assert progress == {TAG: CommittedState(0)}
         raise RequestTimedOutError
 
     with pytest.raises(RequestTimedOutError):
         await member.look(fails)
     assert (brokers.rejoins, brokers.given_up) == (1, [TAG])
-    brokers.committed[PARTITION] = OffsetAndMetadata(5, Progress(5, topic_id=A).metadata())
-    assert await member.begin([PARTITION]) == {TAG: Progress(0, topic_id=B)}
+    brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=A).metadata())
+    assert await member.begin([PARTITION]) == {TAG: CommittedState(0, topic_id=B)}
 
 
 async def test_brokers_that_know_no_ids_tell_of_new_partitions_all_the_same(brokers, member):
@@ -192,7 +192,7 @@ async def test_a_fetch_before_the_first_seek_loses_nothing(brokers, member):
 
 async def test_a_position_that_is_not_of_our_choice_is_never_committed(brokers, member):
     """Between an assignment and its seek the client stands at what is committed, be it another topic's."""
-    brokers.committed[PARTITION] = OffsetAndMetadata(5, Progress(5, topic_id=B).metadata())
+    brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=B).metadata())
     await member.begin([PARTITION])
     member.pass_markers()
     assert brokers.passed == []

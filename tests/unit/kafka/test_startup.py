@@ -13,15 +13,15 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from streams.kafka import preflight, startup
+from streams.kafka.access.tokens import TokenError, TokenRefused
+from streams.kafka.admin import preflight, startup
+from streams.kafka.admin.diagnosis import KeptOut, knock
+from streams.kafka.admin.preflight import Brokers, Unreachable, Unusable, prepare_start
+from streams.kafka.admin.startup import FallingRate, reach_kafka
 from streams.kafka.connection import Connection
-from streams.kafka.diagnosis import KeptOut, knock
 from streams.kafka.patches.answer_times import NotAnswering
-from streams.kafka.preflight import Brokers, Unreachable, Unusable, prepare_start
-from streams.kafka.startup import FallingRate, reach_kafka
-from streams.kafka.tokens import TokenError, TokenRefused
-from streams.operate.health import Health
 from streams.settings import Settings
+from streams.telemetry.health import Health
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ async def test_what_will_be_the_same_tomorrow_is_a_refusal(monkeypatch, error, r
     async def create_conn(*_, **__):
         raise error
 
-    monkeypatch.setattr("streams.kafka.diagnosis.create_conn", create_conn)
+    monkeypatch.setattr("streams.kafka.admin.diagnosis.create_conn", create_conn)
     found = await knock(Connection("a:1,b:2"), "test")
     assert found is not None
     assert found.refused is refused
@@ -98,7 +98,7 @@ async def test_a_refusal_is_not_forgotten_over_a_broker_that_is_away(monkeypatch
     async def create_conn(*_, **__):
         raise next(errors)
 
-    monkeypatch.setattr("streams.kafka.diagnosis.create_conn", create_conn)
+    monkeypatch.setattr("streams.kafka.admin.diagnosis.create_conn", create_conn)
     found = await knock(Connection("a:1,b:2"), "test")
     assert found is not None
     assert found.refused

@@ -1,7 +1,7 @@
 """Topics from look to look."""
 
-from streams.kafka.topic_ids import Topic, Topics
-from streams.kafka.topic_watch import TopicWatch
+from streams.kafka.admin.topic_ids import Topic, Topics
+from streams.kafka.consumer.topic_watch import TopicWatch
 
 A, B = "A" * 22 + "@00000001", "B" * 22 + "@00000001"
 

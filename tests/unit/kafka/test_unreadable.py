@@ -1,4 +1,4 @@
-"""A partition stands still at a batch that can't be read, and nothing else does: `streams.kafka.unreadable`."""
+"""A partition stands still at a batch that can't be read, and nothing else does: `streams.kafka.format.unreadable`."""
 
 import struct
 import zlib
@@ -11,11 +11,11 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 
-from streams.kafka import unreadable
-from streams.kafka.batches import RecordSet
-from streams.kafka.codecs import BatchTooLarge
-from streams.kafka.raw import Place
-from streams.kafka.unreadable import FetchResult, PartitionRecords, fault_of, unreadable_of
+from streams.kafka.format import unreadable
+from streams.kafka.format.batches import RecordSet
+from streams.kafka.format.codecs import BatchTooLarge
+from streams.kafka.format.raw import RecordId
+from streams.kafka.format.unreadable import FetchResult, PartitionRecords, fault_of, unreadable_of
 from tests.support.batches import batch, flipped, rows
 
 CHECKED = True
@@ -70,7 +70,7 @@ async def test_it_gives_what_stands_before_and_holds(partition, caplog):
     assert partition.state.position == 3
     (found,) = partition.unreadable
     assert (found.place, found.fault, found.behind) == (
-        Place("final", 3, 3),
+        RecordId("final", 3, 3),
         "wrong checksum (CRC)",
         7,
     )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.partners import PartnersFileError, load_partners
-from streams.partners.yaml_text import InvalidYaml, Written, read_yaml
+from streams.partners.yaml_text import InvalidYaml, TypedText, read_yaml
 
 NOW = 1_795_342_530.0  # 2026-11-22T10:15:30Z
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -241,7 +241,7 @@ def test_a_quoted_text_is_that_text(text):
     (value,) = read.values()
     if text.isprintable():
         assert value == text
-    assert isinstance(value, Written)
+    assert isinstance(value, TypedText)
     assert (value.kind, value.plain) == ("str", False)
 
 

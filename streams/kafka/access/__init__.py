@@ -1,0 +1,1 @@
+"""Ways into Kafka: tokens, sessions, certificates that are renewed while we run."""

@@ -1,0 +1,1 @@
+"""Topics, rights, groups and offsets, as the brokers tell them."""

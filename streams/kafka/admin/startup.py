@@ -1,0 +1,81 @@
+"""A worker that starts while Kafka can't be reached waits for it, and says so at a falling rate.
+
+Nodes come up in any order. To end instead would leave the waiting to whoever starts processes: with pauses that grow to
+minutes after Kafka is back, and alerts about crashes where nothing is wrong with us.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from streams.kafka.admin.diagnosis import KeptOut, knock
+from streams.kafka.admin.preflight import Unreachable, prepare_start
+from streams.kafka.connection import connection_of
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_BETWEEN_TRIES_SECONDS: Final = 2.0
+_FIRST_SILENCE_SECONDS: Final = 10.0
+_LONGEST_SILENCE_SECONDS: Final = 600.0
+
+
+class FallingRate:
+    """Decides when to say again what was said before: after 10 s, then 20 s, 40 s, up to ten minutes."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+        self._next = 0.0
+        self._silence = _FIRST_SILENCE_SECONDS
+
+    def is_time(self, sentence: str, now_seconds: float) -> bool:
+        """Tell whether to say it now; a sentence that was never said is said at once, and begins anew."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._silence = _FIRST_SILENCE_SECONDS
+        elif now_seconds < self._next:
+            return False
+        self._next = now_seconds + self._silence
+        self._silence = min(self._silence * 2, _LONGEST_SILENCE_SECONDS)
+        return True
+
+
+async def reach_kafka(settings: Settings, waiting: Callable[[str | None], None]) -> None:
+    """Return when a broker was reached and everything that a worker needs of it is as it must be.
+
+    Args:
+        settings: the worker's.
+        waiting: called with what keeps us waiting, in a sentence, and with None when that is over.
+
+    Raises:
+        Unusable: nothing to wait for: the brokers refuse us, or the topics or rights are not what they must be.
+    """
+    loop = asyncio.get_running_loop()
+    begun, rate, waited = loop.time(), FallingRate(), False
+    while (why := await _try(settings)) is not None:
+        waiting(why)
+        waited = True
+        if rate.is_time(why, loop.time()):
+            log.warning("waiting for Kafka for %.0f s: %s", loop.time() - begun, why)
+        await asyncio.sleep(_BETWEEN_TRIES_SECONDS)
+    waiting(None)
+    if waited:
+        log.info("Kafka was reached after %.0f s", loop.time() - begun)
+
+
+async def _try(settings: Settings) -> str | None:
+    """Check once; return why Kafka can't be reached, or None where all is well."""
+    kept_out: KeptOut | None
+    try:
+        # A client of aiokafka's would log each of its tries.
+        kept_out = await knock(connection_of(settings), f"{settings.group_id}-admin")
+    except OSError:  # a file of the settings: checking says which
+        kept_out = None
+    if kept_out is not None and not kept_out.refused:
+        return kept_out.why
+    try:
+        await prepare_start(settings)
+    except Unreachable as error:
+        return str(error)
+    return None

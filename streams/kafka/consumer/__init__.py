@@ -1,0 +1,1 @@
+"""The worker's consumer: what is read, handed to lanes, and committed."""

@@ -1,0 +1,322 @@
+"""The Faust applications: one consumer group each, whose agents only hand records to lanes.
+
+Nothing an agent does may raise out of it (Faust acknowledges the record all the same and it is lost), and an
+agent never waits (one full queue stops every topic of the worker).
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import faust
+from aiokafka.errors import KafkaError
+from faust.sensors import Monitor
+from faust.types import StreamT
+
+from streams.clock import Clock
+from streams.kafka.connection import Connection
+from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
+from streams.kafka.consumer.lanes import Lanes, Route
+from streams.kafka.consumer.transport import ConsumerFlow, Transport
+from streams.kafka.format.records import PartitionId
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 11.0
+"""How long a revocation or a stop waits for calls in flight: the longest attempt time-out and a second to settle."""
+
+COMMIT_SECONDS = 0.15
+"""From one commit to the next. A crash repeats what was settled since the last: 250 ms of it at most, lag included."""
+
+LEAST_WINDOW = 5
+"""Records that a group which gives way still begins at once in a busy process: enough to use all that is left of it."""
+
+LONGEST_IN_FLIGHT_MS = 60_000
+"""Longer than any record may be in flight while the broker answers: patience, attempt and settling take seconds."""
+
+
+class Host(Protocol):
+    """What the process around the applications does for them."""
+
+    async def acquire(self) -> None:
+        """Start what the applications share, or count one more user of it."""
+
+    async def release(self) -> None:
+        """Count one user less; the last stops what is shared."""
+
+    def stop_starting(self) -> None:
+        """Begin no new attempt in any application: the worker is about to stop."""
+
+    def on_commit_error(self) -> None:
+        """Count a commit that failed."""
+
+    def on_crash(self, error: BaseException) -> None:
+        """Note that a handler raised although it must not; the process ends with 1 and the record is read again."""
+
+    def on_assigned(self, group_id: str, partitions: int, of: int) -> None:
+        """Note that the group gave us so many of its partitions (perhaps none)."""
+
+    def on_revoked(self, group_id: str) -> None:
+        """Note that a rebalance has begun."""
+
+    def on_lost(self, topic: str, offsets: int) -> None:
+        """Count offsets of a topic that are gone before anybody settled them."""
+
+    def on_reset(self, topic: str) -> None:
+        """Count that a topic is read from its beginning, since it is another log than before."""
+
+    def on_missing(self, group_id: str, topics: Collection[str]) -> None:
+        """Note which topics of a group do not exist now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerGroup:
+    """One consumer group and what it reads.
+
+    Attributes:
+        group_id: its name at the broker.
+        routes: by topic.
+        window: records handled at once.
+        fetch_bytes: the most fetched of one partition at once. Tiers hold back nearly all of their partitions,
+            so what is prefetched for them is memory that only waits.
+        gives_way: whether another group's records come first: it handles fewer while the process is busy, and takes
+            what it has read one by one.
+        between_fetches_seconds: from one fetch to the next, at least. Each names every partition of the group, so to
+            fetch single records from many partitions costs more than all the rest of them.
+        sources: those of its topics that others make, write and delete.
+    """
+
+    group_id: str
+    routes: Mapping[str, Route]
+    window: int
+    fetch_bytes: int
+    gives_way: bool = False
+    between_fetches_seconds: float = 0.0
+    sources: frozenset[str] = frozenset()
+
+
+class _QuietMonitor(Monitor):
+    """Faust's statistics without those of each record: ours are `streams.telemetry.metrics`."""
+
+    def on_message_in(self, *_: object) -> None:
+        """Count nothing."""
+
+    def on_stream_event_in(self, *_: object) -> dict[str, object]:
+        """Count nothing."""
+        return {}
+
+    def on_stream_event_out(self, *_: object) -> None:
+        """Count nothing."""
+
+    def on_message_out(self, *_: object) -> None:
+        """Count nothing."""
+
+
+class NotifierApp(faust.App):
+    """A Faust application over the hardened transport."""
+
+    connection: Connection
+    between_fetches_seconds: float
+    gives_way: bool
+    host: Host
+    lanes: Lanes
+    sources: frozenset[str]
+    _pending: Mapping[PartitionId, int] = {}
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Transport:
+        return Transport(self.conf.broker_producer, self)
+
+    def _create_directories(self) -> None:
+        """Make none: there are no tables, and the file system may be read-only."""
+
+    async def on_first_start(self) -> None:
+        """Start what is shared before anything is consumed."""
+        await self.host.acquire()
+        await super().on_first_start()
+
+    async def on_stop(self) -> None:
+        """Finish what is in flight, then let Faust stop the consumer, which commits a last time."""
+        self.host.stop_starting()
+        await self._drain()
+        await super().on_stop()
+
+    async def on_shutdown(self) -> None:
+        """Let go of what is shared."""
+        await super().on_shutdown()
+        self.lanes.close()
+        await self.host.release()
+
+    async def before_revoke(self) -> None:
+        """Finish what is in flight before the partitions go. Never raises."""
+        self.host.on_revoked(self.conf.id)
+        await self._drain()
+
+    def after_assign(self, partitions: int, of: int) -> None:
+        """Note that partitions came."""
+        self.host.on_assigned(self.conf.id, partitions, of)
+
+    def on_commit_error(self) -> None:
+        """Note that a commit failed."""
+        self.host.on_commit_error()
+
+    def on_lost(self, topic: str, offsets: int) -> None:
+        """Count what is gone."""
+        self.host.on_lost(topic, offsets)
+
+    def on_reset(self, topic: str) -> None:
+        """Count that a topic is another one now."""
+        self.host.on_reset(topic)
+
+    def on_missing(self, topics: Collection[str]) -> None:
+        """Note which topics do not exist now."""
+        self.host.on_missing(self.conf.id, topics)
+
+    def pending_of(self, topic: str) -> int | None:
+        """Return how many records of a topic were not settled when it was looked last; None where it was not looked."""
+        found = [count for tag, count in self._pending.items() if tag[0] == topic]
+        return sum(found) if found else None
+
+    def symptoms(self) -> list[str]:
+        """Return what looks dead about this application, one sentence each, the same words each time."""
+        if not self.started or self.should_stop:
+            return []
+        found = list(self.consumer.symptoms())  # type: ignore[attr-defined]  # our consumer's
+        if any(lane.longest_in_flight_ms > LONGEST_IN_FLIGHT_MS for lane in self.lanes):
+            found.append("a record is held unacknowledged for too long")
+        return [f"group {self.conf.id}: {symptom}" for symptom in found]
+
+    async def look(self) -> None:
+        """See whether the topics are what they were, and act where they are not; says nothing where nobody can say now."""
+        if not self.started or self.should_stop:
+            return
+        with suppress(KafkaError, TimeoutError):
+            await self.consumer.look()  # type: ignore[attr-defined]  # our consumer's
+
+    async def pending(self) -> Mapping[str, int] | None:
+        """Return how many records are not settled, by stage, in the partitions that are ours; None where nobody can say now."""
+        if not self.started or self.should_stop:
+            return None
+        try:
+            found = self.lanes.pending(await self.consumer.ends())  # type: ignore[attr-defined]  # our consumer's
+        except (KafkaError, TimeoutError):
+            return None
+        # Of a topic that is gone the last count is kept: it says what went with it.
+        absent: frozenset[str] = self.consumer.absent  # type: ignore[attr-defined]  # our consumer's
+        gone = {tag: count for tag, count in self._pending.items() if tag[0] in absent}
+        self._pending = gone | found
+        by_stage: Counter[str] = Counter()
+        for (topic, _), count in found.items():
+            by_stage[self.lanes.stage_of(topic)] += count
+        return by_stage
+
+    def undecided(self) -> Counter[str]:
+        """Return how many offsets open transactions hold back, by stage."""
+        found: Counter[str] = Counter()
+        if self.started and not self.should_stop:
+            for (topic, _), count in self.consumer.undecided().items():  # type: ignore[attr-defined]  # our consumer's
+                found[self.lanes.stage_of(topic)] += count
+        return found
+
+    def unreadable(self) -> Counter[str]:
+        """Return how many of our partitions stand still at a batch that can't be read, by stage."""
+        if not self.started or self.should_stop:
+            return Counter()
+        found = self.consumer.unreadable()  # type: ignore[attr-defined]  # our consumer's
+        return Counter(self.lanes.stage_of(at.place.topic) for at in found)
+
+    async def _drain(self) -> None:
+        late = await self.lanes.drain(DRAIN_SECONDS)
+        if late:
+            log.warning(
+                "%s records were still in flight after %s s; they will be repeated",
+                late,
+                DRAIN_SECONDS,
+            )
+
+
+def build_app(
+    group: ConsumerGroup,
+    *,
+    connection: Connection,
+    clock: Clock,
+    host: Host,
+) -> NotifierApp:
+    """Return the application that reads the topics of a group.
+
+    Args:
+        group: name and routes.
+        connection: the brokers.
+        clock: for due times.
+        host: the process around it.
+    """
+    app = NotifierApp(
+        group.group_id,
+        broker=[f"kafka://{broker.strip()}" for broker in connection.brokers.split(",")],
+        broker_client_id=group.group_id,
+        broker_max_poll_records=500,
+        # Client side only: with every partition held back for longer than this a worker would leave its group for good.
+        broker_max_poll_interval=1_000_000.0,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=1.0,  # how soon the others notice that one is gone, and that a rebalance has begun
+        broker_request_timeout=40.0,
+        broker_rebalance_timeout=60.0,
+        broker_commit_interval=COMMIT_SECONDS,
+        consumer_max_fetch_size=group.fetch_bytes,
+        stream_wait_empty=False,  # our own drain has a time-out, Faust's has none
+        stream_buffer_maxsize=65_536,  # lanes hold back; this queue is nearly always empty
+        stream_processing_timeout=7 * 86_400.0,
+        broker_commit_livelock_soft_timeout=7 * 86_400.0,
+        processing_guarantee="at_least_once",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,  # else Faust's own assignor, which wants tables
+        web_enabled=False,
+        store="memory://",
+        autodiscover=False,
+        worker_redirect_stdouts=False,
+        Monitor=_QuietMonitor,
+    )
+    # The runtime has the web port, once for both applications; Faust's own command would start one whatever the setting.
+    app.boot_strategy.enable_web = False
+    app.connection = connection
+    app.between_fetches_seconds = group.between_fetches_seconds
+    app.gives_way = group.gives_way
+    app.sources = group.sources
+    app.host = host
+
+    def crash(error: BaseException) -> None:
+        host.on_crash(error)
+        log.critical("a handler raised; the worker stops so that nothing is lost", exc_info=error)
+        app.loop.create_task(app.crash(error))
+
+    window = ConcurrencyLimit(group.window, LEAST_WINDOW if group.gives_way else None)
+    app.lanes = Lanes(group.routes, window, ConsumerFlow(lambda: app.consumer), clock.now_ms, crash)
+    for topic in group.routes:
+        _add_agent(app, topic)
+    return app
+
+
+def _add_agent(app: NotifierApp, topic: str) -> None:
+    channel = app.topic(
+        topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )
+
+    def admit(event: Any) -> None:  # noqa: ANN401  # Faust declares an event's message too widely
+        for record in event.message.value:
+            app.lanes.admit(record, event.message.generation_id)
+
+    async def dispatch(stream: StreamT[Any]) -> None:
+        queue = stream.channel.queue  # type: ignore[attr-defined]  # missing in Faust's interface
+        async for event in stream.noack().events():  # type: ignore[attr-defined]  # missing in Faust's interface
+            admit(event)
+            # The stream takes a turn of the event loop for each; what has come with this one needs none.
+            while not queue.empty():
+                admit(queue.get_nowait())
+
+    app.agent(channel, name=f"{app.conf.id}-{topic}")(dispatch)

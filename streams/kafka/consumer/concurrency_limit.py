@@ -1,0 +1,111 @@
+"""How many records a group handles at once, over all its lanes."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+_BUSY_SECONDS = 0.003
+"""A turn of the event loop that takes longer on average, and everybody waits for processor time: a new payment's first
+attempt takes about ten turns."""
+
+_FRESH_SECONDS = 0.05
+"""A record that is handled for longer than this waits for its partner, and not for the processor."""
+
+_SMOOTHING = 0.1
+_SHRINK = 0.97
+_GROW = 0.25
+
+
+class InLine(Protocol):
+    """A lane that finds no place."""
+
+    def take_turn(self) -> None:
+        """Take places for as long as there are any, and stand in line again for the next."""
+
+
+class ConcurrencyLimit:
+    """Places for records that are being handled; who finds none waits in line.
+
+    For the group and not for each lane: a backlog on every partition would begin more than the worker can do, and
+    what is begun grows old, whereas what is not yet begun costs nothing.
+
+    Args:
+        most: records at once.
+        least: so many fresh ones at once where the group gives way to others in a busy process; None where it never
+            does. Those that wait for their partners use no processor, and are not held against it.
+    """
+
+    def __init__(self, most: int, least: int | None = None) -> None:
+        self._most = most
+        self._fresh_most = float(most)
+        self._fresh_least = None if least is None else float(min(least, most))
+        self._taken = self._fresh = 0
+        self._turn_seconds = 0.0
+        self._line: deque[InLine] = deque()
+        self._standing: set[InLine] = set()
+
+    @property
+    def size(self) -> int:
+        """Fresh records at once, as busy as the process is now."""
+        return int(self._fresh_most)
+
+    def take(self, lane: InLine) -> "ConcurrencyPermit | None":
+        """Return a place. A lane that gets none is called when its turn has come."""
+        if self._has_room():
+            self._count(1, 1)
+            gives_way = self._fresh_least is not None
+            return ConcurrencyPermit(self._count, _FRESH_SECONDS if gives_way else None)
+        if lane not in self._standing:
+            self._standing.add(lane)
+            self._line.append(lane)
+        return None
+
+    def note(self, turn_seconds: float) -> None:
+        """Take in how long a record waited for the event loop after it was begun: shrink when that is long, else grow."""
+        if self._fresh_least is None:
+            return
+        self._turn_seconds += (turn_seconds - self._turn_seconds) * _SMOOTHING
+        if self._turn_seconds > _BUSY_SECONDS:
+            self._fresh_most = max(self._fresh_least, self._fresh_most * _SHRINK)
+        else:
+            self._fresh_most = min(self._most, self._fresh_most + _GROW)
+
+    def _has_room(self) -> bool:
+        return self._taken < self._most and self._fresh < int(self._fresh_most)
+
+    def _count(self, taken: int, fresh: int) -> None:
+        self._taken += taken
+        self._fresh += fresh
+        while self._line and self._has_room():
+            lane = self._line.popleft()
+            self._standing.discard(lane)
+            lane.take_turn()
+
+
+class ConcurrencyPermit:
+    """One record's place in a window.
+
+    Args:
+        count: takes how many places, and how many fresh ones, are taken from now on.
+        fresh_seconds: how long it is a fresh one; None for always.
+    """
+
+    __slots__ = ("_ages", "_count", "_fresh")
+
+    def __init__(self, count: Callable[[int, int], None], fresh_seconds: float | None) -> None:
+        self._count = count
+        self._fresh = 1
+        self._ages: asyncio.TimerHandle | None = None
+        if fresh_seconds is not None:
+            self._ages = asyncio.get_running_loop().call_later(fresh_seconds, self._age)
+
+    def give_back(self) -> None:
+        """Give the place back; the lanes in line get it by turns."""
+        if self._ages is not None:
+            self._ages.cancel()
+        self._count(-1, -self._fresh)
+
+    def _age(self) -> None:
+        self._fresh = 0
+        self._count(0, -1)

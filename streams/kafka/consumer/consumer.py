@@ -1,0 +1,362 @@
+"""Faust's abstract consumer over aiokafka's, on the worker's own event loop.
+
+Faust's own implementation runs aiokafka in a thread, for whose turns each side waits up to 5 ms, commits past records in
+flight (its issue 606), forgets acknowledgements before it commits in a revocation (its issue 502), and spends four tasks
+on each record. Here:
+
+- Commits: what the lanes say is settled, nothing else.
+- Revocation: records in flight are finished and committed before the partitions go.
+- Seeking: to what is committed, 0 and nothing included (aiokafka seeks only to what is above 0, so that records which
+  were fetched and dropped in a rebalance were lost).
+- Polling: partitions that flow again are noticed within 0.1 s (Faust: 1 s), read committed only.
+- Handing over: several records of a partition are one item of their agent's stream.
+- Reading: every batch that Kafka allows; one that can't be read holds its partition, see `streams.kafka.format.unreadable`.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol, cast
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+from faust.exceptions import ConsumerNotStarted
+from faust.transport import consumer as base
+from faust.types import TP, ConsumerMessage
+from mode import Service, ServiceT
+
+from streams.kafka.committed_state import CommittedState
+from streams.kafka.connection import Connection
+from streams.kafka.consumer import member
+from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.reading import Reading
+from streams.kafka.consumer.standing import StandingReport
+from streams.kafka.consumer.unused import WithoutTables
+from streams.kafka.format.records import InRecord, PartitionId
+from streams.kafka.format.unreadable import Unreadable, unreadable_of
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS: Final = 1.0
+_NOTICE_SECONDS: Final = 0.1
+_COMMIT_TIMEOUT_SECONDS: Final = 5.0
+_BEGIN_TIMEOUT_SECONDS: Final = 10.0
+"""Two answers of brokers, and a busy machine; a rebalance may take 60 s."""
+
+_LEAST_PAUSE_SECONDS: Final = 0.02
+"""Between two commits, however long the first took."""
+
+_TOGETHER: Final = 16
+"""Records of a partition that are handed over at once, each some 0.1 ms of work: others must have their turns."""
+
+_TURNS_GIVEN: Final = 3
+"""Of the event loop after each record of a group that gives way to another: its records come first."""
+
+_POLL_PATIENCE_SECONDS: Final = 10.0
+"""A poll returns at least once a second."""
+
+
+class App(StandingReport, Protocol):
+    """What the consumer asks of the application."""
+
+    connection: Connection
+    between_fetches_seconds: float
+    gives_way: bool
+    lanes: Lanes
+    sources: frozenset[str]
+    consumer_generation_id: int
+
+    def on_rebalance_start(self) -> None:
+        """Note that partitions are about to go."""
+
+    async def before_revoke(self) -> None:
+        """Finish what is in flight. Never raises."""
+
+    def after_assign(self, partitions: int, of: int) -> None:
+        """Note how many of the group's partitions came."""
+
+    def on_commit_error(self) -> None:
+        """Note that a commit failed."""
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types for it
+    """Hears from aiokafka when partitions go and come."""
+
+    def __init__(self, consumer: "Consumer", app: App) -> None:
+        self._consumer = consumer
+        self._app = app
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> Awaitable[None]:
+        """Return what finishes and commits. Faust hears of it at once, also where the coroutine is never awaited."""
+        self._app.on_rebalance_start()
+        return self._consumer.on_partitions_revoked(base.ensure_TPset(revoked))
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Begin the generation."""
+        generation = member.generation_of(self._consumer.kafka())
+        self._app.consumer_generation_id = generation
+        await self._consumer.on_partitions_assigned(base.ensure_TPset(assigned), generation)
+
+
+class Consumer(WithoutTables):
+    """The consumer of one application, committing what the lanes say."""
+
+    last_poll: float = 0.0
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Faust's
+        super().__init__(*args, **options)
+        self._ours = cast(App, self.app)
+        self._kafka: AIOKafkaConsumer | None = None
+        self._committing = asyncio.Lock()
+        self._last_committed: dict[PartitionId, CommittedState] = {}
+        self.standing = Reading(
+            self.kafka, lambda: self._ours.lanes, self._ours, self._ours.sources
+        )
+
+    def kafka(self) -> AIOKafkaConsumer:
+        """Return aiokafka's consumer.
+
+        Raises:
+            ConsumerNotStarted: there is none yet.
+        """
+        if self._kafka is None:
+            message = "the consumer was not started"
+            raise ConsumerNotStarted(message)
+        return self._kafka
+
+    def make(self) -> AIOKafkaConsumer:
+        """Return a consumer of aiokafka's that is to be started."""
+        return member.make_consumer(self._ours.connection, self.app.conf)
+
+    async def on_start(self) -> None:
+        """Start aiokafka's consumer."""
+        self._kafka = self.make()
+        await member.start(self._kafka, self._ours.between_fetches_seconds)
+
+    async def on_stop(self) -> None:
+        """Commit a last time and leave the group."""
+        await super().on_stop()
+        if self._kafka is not None:
+            await member.stop(self._kafka)
+
+    # --- records ----------------------------------------------------------------------------------------
+
+    async def _drain_messages(self, fetcher: ServiceT) -> None:
+        """Hand records to the agents until this consumer, or Faust's service that runs this, is told to stop."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                await self._hand_over(await self._poll())
+        except (ConsumerStoppedError, asyncio.CancelledError):
+            if not self.app.should_stop:
+                raise
+
+    async def _poll(self) -> Mapping[TopicPartition, list[Any]]:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # any awaitable event will do
+        self.last_poll = self.loop.time()
+        active = self._get_active_partitions()
+        if not active:
+            await self.sleep(_NOTICE_SECONDS)
+            return {}
+        # A partition that is held back may flow again any moment.
+        timeout = _NOTICE_SECONDS if self._buffered_partitions else _POLL_SECONDS
+        # What is buffered comes at once, and agents and lanes must get their turn.
+        await asyncio.sleep(0)
+        return await self._getmany(active, timeout)
+
+    async def _getmany(
+        self,
+        active_partitions: set[TP] | None,
+        timeout: float,  # noqa: ASYNC109  # Faust's
+    ) -> Mapping[Any, list[Any]]:
+        async def fetch() -> Mapping[Any, list[Any]]:
+            if not self.flow_active:
+                return {}
+            return await member.fetch(self.kafka(), active_partitions or (), timeout)
+
+        return await self.standing.fetched(fetch, self.write_down)
+
+    async def _hand_over(self, fetched: Mapping[TopicPartition, list[Any]]) -> None:
+        # Nothing has run since these records left aiokafka: they are of this generation.
+        generation = self.app.consumer_generation_id
+        if fetched and not self._is_current(generation):
+            await (
+                self._seek_back()
+            )  # a rebalance began meanwhile, and their offsets have moved on without them
+            return
+        gives_way = self._ours.gives_way
+        for partition, records in _by_turns(fetched, 1 if gives_way else _TOGETHER):
+            if not self._is_current(generation):
+                return  # they are read again from what is committed
+            if partition in self._active_partitions or partition in self._buffered_partitions:
+                await self.callback(self._to_message(TP(*partition), records))
+            for _ in range(_TURNS_GIVEN if gives_way else 1):
+                await asyncio.sleep(0)
+
+    def _is_current(self, generation: int) -> bool:
+        return self.flow_active and self.app.consumer_generation_id == generation
+
+    async def _seek_back(self) -> None:
+        try:
+            await self.perform_seek()
+        except (KafkaError, TimeoutError) as error:
+            log.warning("going back to the committed offsets failed: %s", error)
+
+    def _to_message(self, tp: TP, record: list[Any]) -> ConsumerMessage:
+        """Return what Faust hands to an agent: records of one partition as the value of one message."""
+        records = [
+            InRecord(one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers))
+            for one in record
+        ]
+        return ConsumerMessage(
+            *tp,
+            records[0].offset,
+            timestamp=0.0,
+            timestamp_type=0,
+            headers=None,
+            key=None,
+            value=cast(bytes, records),  # the raw codec hands on whatever it is
+            checksum=None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    # --- commits ----------------------------------------------------------------------------------------
+
+    async def commit(self, topics: object = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
+        """Commit what is settled and not yet committed. Never raises; what failed is committed the next time."""
+        async with self._committing:
+            made = self._ours.lanes.progress()
+            news = {tag: new for tag, new in made.items() if self._last_committed.get(tag) != new}
+            if not news:
+                return False
+            try:
+                done = await asyncio.wait_for(self.standing.commit(news), _COMMIT_TIMEOUT_SECONDS)
+            except (KafkaError, TimeoutError) as error:
+                log.warning(
+                    "committing offsets failed, trying again: %s", error or type(error).__name__
+                )
+                self._ours.on_commit_error()
+                return False
+            if done:
+                self._last_committed.update(news)
+            return done
+
+    async def write_down(self, progress: dict[PartitionId, CommittedState]) -> None:
+        """Commit where partitions begin, whatever the lanes say; they have given these up.
+
+        Raises:
+            KafkaError, TimeoutError: it could not be written.
+        """
+        async with self._committing:
+            for tag in progress:
+                self._last_committed.pop(tag, None)
+            await asyncio.wait_for(self.standing.commit(progress), _COMMIT_TIMEOUT_SECONDS)
+
+    @Service.task
+    async def _commit_handler(self) -> None:
+        # Faust's own loop sleeps for a whole interval, and a tenth of a second more at times, after each commit: what
+        # is settled would wait for longer than the interval, and be repeated after a crash.
+        while not self.should_stop:
+            begun = self.loop.time()
+            await self.commit()
+            spent = self.loop.time() - begun
+            await self.sleep(max(self.commit_interval - spent, _LEAST_PAUSE_SECONDS))
+
+    async def verify_all_partitions_active(self) -> None:
+        """Do nothing: Faust would look through all partitions several times a second for acknowledgements that nobody makes."""
+
+    # --- the group --------------------------------------------------------------------------------------
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Read these topics."""
+        self.kafka().subscribe(topics=set(topics), listener=_Listener(self, self._ours))
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Finish and commit before the partitions go to somebody else."""
+        await self._ours.before_revoke()
+        await self.commit()
+        self._ours.lanes.close()
+        self._last_committed.clear()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Take records of the new generation from now on."""
+        self._ours.lanes.open(generation_id, await self._finished(assigned))
+        await super().on_partitions_assigned(assigned, generation_id)
+        self._ours.after_assign(len(assigned), member.partition_count(self.kafka()))
+
+    async def _finished(self, assigned: set[TP]) -> dict[PartitionId, frozenset[int]]:
+        """Return what the former owners settled above their committed offsets; nothing where it can't be read."""
+        try:
+            progress = await asyncio.wait_for(
+                self.standing.begin([TopicPartition(*tp) for tp in assigned]),
+                _BEGIN_TIMEOUT_SECONDS,
+            )
+        except (KafkaError, TimeoutError) as error:
+            log.warning("reading finished offsets failed, some records will be repeated: %s", error)
+            return {}
+        return {tag: made.finished for tag, made in progress.items() if made.finished}
+
+    # --- what the application asks ------------------------------------------------------------------------
+
+    def symptoms(self) -> list[str]:
+        """Return what looks dead about this member of the group, in words that do not change from look to look."""
+        symptoms = member.symptoms_of(self._kafka)
+        if self._kafka is not None and self.loop.time() - self.last_poll > _POLL_PATIENCE_SECONDS:
+            symptoms.append("nothing was polled lately")
+        return symptoms
+
+    async def look(self) -> None:
+        """See whether the topics are what they were, see `Standing.look`.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers can't say now.
+        """
+        await self.standing.look(self.write_down)
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Topics that the last look did not find."""
+        return self.standing.absent
+
+    def unreadable(self) -> list[Unreadable]:
+        """Return where partitions stand still at a batch that can't be read."""
+        return [] if self._kafka is None else unreadable_of(self._kafka)
+
+    async def ends(self) -> dict[PartitionId, tuple[int, int]]:
+        """Return where each partition ends that is ours, see `Reading.ends`; markers of transactions are passed first.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers can't say now, or partitions are on the move.
+        """
+        self.standing.pass_markers()
+        return await asyncio.wait_for(self.standing.ends(), _COMMIT_TIMEOUT_SECONDS)
+
+    def undecided(self) -> dict[PartitionId, int]:
+        """Return what open transactions hold back, see `Reading.undecided`."""
+        return self.standing.undecided()
+
+    # --- the rest of Faust's interface --------------------------------------------------------------------
+
+    def assignment(self) -> set[TP]:
+        """Return the partitions that are ours."""
+        return base.ensure_TPset(self.kafka().assignment())
+
+    async def seek_to_committed(self) -> dict[TopicPartition, int | None]:  # type: ignore[override]  # None, as the caller takes it
+        """Go to what is committed, in every partition that is ours; None stands where nothing is, for its beginning."""
+        return await self.standing.seek()
+
+
+def _by_turns(
+    fetched: Mapping[TopicPartition, list[Any]], most: int
+) -> Iterator[tuple[TopicPartition, list[Any]]]:
+    """Return the records in parts, partition by partition in turn, each partition's in their order."""
+    waiting = deque(fetched.items())
+    while waiting:
+        partition, records = waiting.popleft()
+        yield partition, records[:most]
+        if len(records) > most:
+            waiting.append((partition, records[most:]))

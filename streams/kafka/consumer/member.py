@@ -1,0 +1,123 @@
+"""The member of a consumer group that aiokafka makes: configured, started, polled, looked at and stopped by us."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import ConsumerStoppedError
+
+from streams.kafka.connection import Connection
+from streams.kafka.patches.late_commits import hear_late_commits
+from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
+from streams.kafka.patches.nearby_copies import learn_of_nearby_copies
+from streams.kafka.patches.paced_fetches import pace_fetches
+from streams.kafka.patches.quick_close import close_quickly
+
+_FETCH_WAIT_MS: Final = 250
+"""How long a partition that flows again may wait for a fetch already under way. Faust: 1500."""
+
+
+def make_consumer(connection: Connection, conf: Any) -> AIOKafkaConsumer:  # noqa: ANN401  # Faust's settings have no type
+    """Return a consumer that is to be started.
+
+    Args:
+        connection: the brokers.
+        conf: the Faust application's settings.
+    """
+    return AIOKafkaConsumer(
+        **connection.options(conf.broker_client_id),
+        group_id=conf.id,
+        group_instance_id=conf.consumer_group_instance_id,
+        client_rack=connection.rack,
+        partition_assignment_strategy=[RoundRobinPartitionAssignor],
+        enable_auto_commit=False,
+        auto_offset_reset="none",  # nothing is passed over without a word, see `streams.kafka.consumer.reading`
+        max_poll_records=conf.broker_max_poll_records,
+        max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+        max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+        request_timeout_ms=int(conf.broker_request_timeout * 1000),
+        session_timeout_ms=int(conf.broker_session_timeout * 1000),
+        rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+        heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+        isolation_level="read_committed",
+    )
+
+
+async def start(consumer: AIOKafkaConsumer, between_fetches_seconds: float) -> None:
+    """Start it, with the patches that a member of a group needs.
+
+    Args:
+        consumer: as `make_consumer` returned it.
+        between_fetches_seconds: from one fetch to the next, at least.
+
+    Raises:
+        KafkaError: no broker could be reached, or they refused.
+    """
+    await consumer.start()
+    hear_late_commits(consumer)
+    learn_of_moved_leaders(consumer)
+    learn_of_nearby_copies(consumer)
+    if between_fetches_seconds:
+        pace_fetches(consumer, between_fetches_seconds)
+
+
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group and close the connections."""
+    close_quickly(consumer)
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        # aiokafka's own: it cancels its fetches, and one that has just failed lets that through (its issue 647). Whoever
+        # waits for the end would wait for ever.
+        await consumer._client.close()  # noqa: SLF001  # what was left to do
+
+
+async def fetch(
+    consumer: AIOKafkaConsumer, partitions: Collection[Any], seconds: float
+) -> Mapping[Any, list[Any]]:
+    """Return records of these partitions, which may be part of those that are ours; nothing after so many seconds.
+
+    Raises:
+        ConsumerStoppedError: it was stopped.
+        KafkaError: what the brokers say against it.
+    """
+    # As aiokafka's `getmany` does it, which takes each partition as an argument and looks at all of them every time.
+    fetcher = consumer._fetcher  # noqa: SLF001
+    if consumer._closed or fetcher._closed:  # noqa: SLF001
+        raise ConsumerStoppedError
+    with fetcher._subscriptions.fetch_context():  # noqa: SLF001
+        records: Mapping[Any, list[Any]] = await fetcher.fetched_records(
+            partitions,
+            timeout=seconds,
+            max_records=consumer._max_poll_records,  # noqa: SLF001
+        )
+    return records
+
+
+def symptoms_of(consumer: AIOKafkaConsumer | None) -> list[str]:
+    """Return what looks dead about it, in words that do not change from look to look."""
+    # aiokafka has no public word for its state; a consumer that is starting has no coordinator yet
+    coordinator = None if consumer is None else consumer._coordinator  # noqa: SLF001
+    if coordinator is None:
+        return ["the consumer was not started"]
+    symptoms = []
+    if coordinator.generation < 0 or not coordinator.member_id:
+        symptoms.append("the worker is out of its group")
+    if coordinator._coordination_task.done():  # noqa: SLF001
+        symptoms.append("the coordination task has ended")
+    return symptoms
+
+
+def generation_of(consumer: AIOKafkaConsumer) -> int:
+    """Return the group's generation that it is a member of."""
+    generation: int = consumer._coordinator.generation  # noqa: SLF001  # aiokafka has no public word for it
+    return generation
+
+
+def partition_count(consumer: AIOKafkaConsumer) -> int:
+    """Return how many partitions the subscribed topics have."""
+    topics = consumer.subscription()
+    return sum(len(consumer.partitions_for_topic(topic) or ()) for topic in topics)

@@ -1,0 +1,135 @@
+"""How far a member of a group has read: what it fetched, what lies outside of the logs, what no reader is given."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final
+
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+
+from streams.kafka.committed_state import CommittedState
+from streams.kafka.consumer.standing import ANSWER_SECONDS, Commit, Standing, tag_of
+from streams.kafka.format.records import PartitionId
+
+log = logging.getLogger(__name__)
+
+_BETWEEN_TOPICS_SECONDS: Final = 0.02
+
+
+class Reading(Standing):
+    """What one member knows of its partitions, and how far it has read them."""
+
+    async def fetched(
+        self,
+        fetch: Callable[[], Awaitable[Mapping[Any, list[Any]]]],
+        commit: Commit,
+    ) -> Mapping[Any, list[Any]]:
+        """Return what was fetched; nothing where a partition's position turned out to lie outside of its log."""
+        try:
+            found = await fetch()
+        except NoOffsetForPartitionError as error:  # a fetch between an assignment and its seek
+            await self._consumer().seek_to_beginning(error.args[0])
+            return {}
+        except OffsetOutOfRangeError as error:
+            for partition, position in error.args[0].items():
+                try:
+                    await self._out_of_range(partition, position, commit)
+                except (KafkaError, TimeoutError, IllegalStateError) as reason:
+                    # It is fetched again from there, and comes back here; or it is not ours any more.
+                    log.warning("the ends of %s can't be read: %s", partition, reason)
+            return {}
+        # Before anything else can run: the position has moved with them.
+        for partition, records in found.items():
+            self._last_read[partition] = records[-1].offset
+        return found
+
+    async def _out_of_range(
+        self,
+        partition: TopicPartition,
+        position: int,
+        commit: Commit,
+    ) -> None:
+        await self.look(commit)
+        consumer, tag = self._consumer(), tag_of(partition)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            begin = (await consumer.beginning_offsets([partition]))[partition]
+            end = (await consumer.end_offsets([partition]))[partition]
+        if self._lanes().is_given_up(tag):
+            return
+        if position < begin:
+            # What the former owner had settled above its commit is gone, but not lost.
+            lost = begin - position - self._lanes().settled_between(tag, position, begin)
+            log.error(
+                "topic %s, partition %s: the offsets from %s to %s are gone before anybody settled them, %s in all:"
+                " retention or a deletion of records has passed them; expected them to be kept until they are read"
+                " (retention.ms, retention.bytes); reading goes on at %s",
+                *tag, position, begin - 1, lost, begin,
+            )  # fmt: skip
+            consumer.seek(partition, begin)
+            self._report.on_lost(partition.topic, lost)
+        elif position > end:
+            await self._begin_again({tag: CommittedState(begin)}, commit)
+
+    def pass_markers(self) -> None:
+        """Let the lanes know how far their partitions were read: further than to the last record, where markers follow."""
+        if not self._sought:
+            return
+        positions = {
+            tag_of(partition): (state.position, self._last_read.get(partition))
+            for partition, state in self._states()
+            if state.has_valid_position
+        }
+        self._lanes().pass_to(positions)
+
+    def undecided(self) -> dict[PartitionId, int]:
+        """Return how many offsets lie behind the first open transaction, by partition: nobody is given them before it ends."""
+        return {
+            tag_of(partition): max(0, state.highwater - state.lso)
+            for partition, state in self._states()
+            if state.highwater is not None and state.lso is not None
+        }
+
+    def _states(self) -> Iterator[tuple[TopicPartition, Any]]:
+        subscription = self._consumer()._subscription.subscription  # noqa: SLF001  # aiokafka has no public word for it
+        assignment: Any = subscription.assignment if subscription else None
+        if assignment is not None:
+            yield from (
+                (partition, assignment.state_value(partition)) for partition in assignment.tps
+            )
+
+    async def ends(self) -> dict[PartitionId, tuple[int, int]]:
+        """Return, for each partition that is ours, the next offset to read and where a reader is given no more.
+
+        That is the end of the log or the first record of a transaction that is still open: nobody can be given what
+        comes after it. The one member that shares out the group's partitions adds those that it has not shared out.
+        """
+        consumer = self._consumer()
+        found: dict[PartitionId, tuple[int, int]] = {}
+        ours: set[TopicPartition] = consumer.assignment()
+        wanted = ours | self._unshared()
+        # Topic by topic, with pauses: an answer about all partitions would hold up the event loop for some 50 ms.
+        for _, partitions in groupby(sorted(wanted, key=attrgetter("topic")), attrgetter("topic")):
+            ends = await consumer.end_offsets(list(partitions))
+            for partition, end in ends.items():
+                position = await consumer.position(partition) if partition in ours else 0
+                found[tag_of(partition)] = (position, end)
+            await asyncio.sleep(_BETWEEN_TOPICS_SECONDS)
+        return found
+
+    def _unshared(self) -> set[TopicPartition]:
+        """Return partitions that came after the group's were shared out, where this member did that."""
+        if self._shared is None:
+            return set()
+        return {
+            TopicPartition(topic, number)
+            for topic, count in self._shared.items()
+            for number in range(count, min(self._watch.partitions(topic), self._known(topic)))
+        }

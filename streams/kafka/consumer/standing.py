@@ -1,0 +1,281 @@
+"""Where a member of a group stands: of which topics its partitions are, and where each begins.
+
+Kafka keeps what a group has settled under the topic's name, and a position is a number. Neither says that the topic
+was deleted and made again, that retention has passed what was not read, or that the log is shorter than it was. Left
+to the clients' reset policy each of these passes records over without a word; here each is noticed, said and counted.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final, Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from streams.kafka.admin.topic_ids import Topics, look_at_topics
+from streams.kafka.committed_state import CommittedState, short_name
+from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.topic_watch import TopicWatch
+from streams.kafka.format.records import PartitionId
+from streams.kafka.patches.answer_times import know_brokers
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS: Final = 5.0
+"""How long a look waits for the brokers."""
+
+Commit = Callable[[dict[PartitionId, CommittedState]], Awaitable[object]]
+"""Writes down where partitions begin, while nobody else commits."""
+
+
+class StandingReport(Protocol):
+    """Who is told what was lost."""
+
+    def on_lost(self, topic: str, offsets: int) -> None:
+        """Note that so many offsets of a topic are gone that nobody had settled."""
+
+    def on_reset(self, topic: str) -> None:
+        """Note that a topic is read from its beginning, since it is not the log any more that was read before."""
+
+    def on_missing(self, topics: Collection[str]) -> None:
+        """Note which topics do not exist now."""
+
+    def pending_of(self, topic: str) -> int | None:
+        """Return how many records of a topic were not settled when it was looked last, or None."""
+
+
+class Standing:
+    """What one member knows of its partitions.
+
+    Args:
+        consumer: aiokafka's, once it was made.
+        lanes: what was read.
+        report: who is told.
+        sources: those of the group's topics that others make and delete; the group's commits keep which of them it has
+            read.
+    """
+
+    def __init__(
+        self,
+        consumer: Callable[[], AIOKafkaConsumer],
+        lanes: Callable[[], Lanes],
+        report: StandingReport,
+        sources: Iterable[str] = (),
+    ) -> None:
+        self._consumer = consumer
+        self._lanes = lanes
+        self._report = report
+        self._short_names = {topic: short_name(topic) for topic in sources}
+        self._have_read: frozenset[str] = frozenset()
+        self._watch = TopicWatch()
+        self._shared: dict[str, int] | None = None
+        self._sought = False  # in this generation: before, positions are not of our choice
+        self._last_read: dict[TopicPartition, int] = {}
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Topics that the last look did not find."""
+        return self._watch.absent
+
+    # --- which topics there are -----------------------------------------------------------------------
+
+    async def ask(self, topics: Iterable[str]) -> Topics | None:
+        """Ask any broker about topics, see `look_at_topics`."""
+        client = self._consumer()._client  # noqa: SLF001  # aiokafka has no public word for it
+        return await look_at_topics(partial(client.send, client.get_random_node()), topics)
+
+    async def look(self, commit: Commit) -> None:
+        """See whether the topics are what they were, and act where they are not.
+
+        More partitions than the client knows of: let it learn of them now, so that the group shares them out. Another
+        topic under the same name: read it from its beginning.
+
+        Args:
+            commit: writes down where partitions begin, while nobody else commits.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers can't say now.
+        """
+        consumer = self._consumer()
+        topics = consumer.subscription()
+        if not topics:
+            return
+        self._know_brokers()
+        seen = await asyncio.wait_for(self.ask(topics), ANSWER_SECONDS)
+        if (
+            seen is None
+        ):  # a broker that knows no ids: the client's own metadata tell of new partitions
+            consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
+            return
+        learned = self._watch.take(seen)
+        if any(self._known(topic) != self._watch.partitions(topic) for topic in topics):
+            consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
+        ours: set[TopicPartition] = consumer.assignment()
+        again = {
+            tag: CommittedState(0)
+            for tag in map(tag_of, ours)
+            if tag[0] in self._watch.changed and tag[1] < self._watch.partitions(tag[0])
+        }
+        if again:
+            await self._begin_again(again, commit)
+        elif any(partition.topic in learned for partition in ours):
+            # Their ids could not be asked for when they came, so nothing was compared with what is committed.
+            self._rejoin()
+        for topic in self._watch.count_missing(topics, seen):
+            log.error(
+                "topic %s does not exist any more, expected a topic that this worker reads: it reads the others, and this"
+                " one from its beginning when it is made again; %s",
+                topic,
+                self._gone(topic),
+            )
+        self._report.on_missing(self._watch.missing)
+
+    def _know_brokers(self) -> None:
+        know_brokers(len(self._consumer()._client.cluster.brokers()))  # noqa: SLF001  # aiokafka has no public word for it
+
+    def _known(self, topic: str) -> int:
+        return len(self._consumer().partitions_for_topic(topic) or ())
+
+    def _gone(self, topic: str) -> str:
+        count = self._report.pending_of(topic)
+        if count is None:
+            return "what nobody had settled of it is gone, and how much that was is not known"
+        return f"about {count} records that nobody had settled are gone with it"
+
+    async def _begin_again(
+        self, starts: Mapping[PartitionId, CommittedState], commit: Commit
+    ) -> None:
+        """Read partitions from somewhere else: nothing of what was read before counts for them."""
+        self._lanes().give_up(starts)
+        for topic in sorted({topic for topic, _ in starts}):
+            self._say_reset(topic)
+        try:
+            await commit(dict(starts))
+        finally:
+            # Records of the old log may stand in queues between the client and the lanes. Only a new generation tells
+            # them from the new ones, and sets all positions anew.
+            self._rejoin()
+
+    def _say_reset(self, topic: str) -> None:
+        self._watch.changed.discard(topic)
+        log.error(
+            "topic %s is not the log any more that was read before (deleted and made again, or cut off by its brokers):"
+            " it is read from its beginning; %s",
+            topic,
+            self._gone(topic),
+        )
+        if count := self._report.pending_of(topic):
+            self._report.on_lost(topic, count)
+        self._report.on_reset(topic)
+
+    def _rejoin(self) -> None:
+        self._consumer()._coordinator.request_rejoin()  # noqa: SLF001  # aiokafka has no public word for it
+
+    # --- where partitions begin -----------------------------------------------------------------------
+
+    async def begin(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[PartitionId, CommittedState]:
+        """Return how far partitions had come by their last commit; those that are to be read from the beginning are left out.
+
+        To be called when partitions came, before their records.
+
+        Raises:
+            KafkaError: the brokers can't say.
+        """
+        self._sought = False
+        self._know_brokers()
+        coordinator = self._consumer()._coordinator  # noqa: SLF001  # aiokafka has no public word for it
+        leads = coordinator._group_subscription is not None  # noqa: SLF001
+        self._shared = dict(coordinator._metadata_snapshot) if leads else None  # noqa: SLF001
+        try:
+            seen = await self.ask(self._consumer().subscription())
+        except (KafkaError, ValueError) as error:
+            log.warning("the topics' ids can't be read, they are looked at again: %s", error)
+        else:
+            if seen:
+                self._watch.take(seen)
+        committed = await self._committed(partitions)
+        made = {tag_of(partition): progress for partition, progress in committed.items()}
+        self._watch.changed |= {
+            topic
+            for (topic, _), progress in made.items()
+            if progress.is_of_another(self._watch.id(topic))
+        }
+        bare = {partition.topic for partition in partitions if tag_of(partition) not in made}
+        read_before = frozenset[str]().union(*(progress.have_read for progress in made.values()))
+        self._watch.changed |= {
+            topic
+            for topic in bare - self._watch.changed
+            if short_name(topic) in read_before and await self._has_no_offset(topic)
+        }
+        known = {self._short_names[topic] for topic, _ in made if topic in self._short_names}
+        self._have_read |= known | (read_before & set(self._short_names.values()))
+        for topic in sorted(self._watch.changed & {partition.topic for partition in partitions}):
+            self._say_reset(topic)
+        return {tag: progress.within(self._watch.id(tag[0])) for tag, progress in made.items()}
+
+    async def _has_no_offset(self, topic: str) -> bool:
+        """Tell whether the group has no offset in any partition of a topic: its brokers delete them with the topic."""
+        numbers = self._consumer().partitions_for_topic(topic) or ()
+        return not await self._committed([TopicPartition(topic, number) for number in numbers])
+
+    async def _committed(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, CommittedState]:
+        # aiokafka's `committed` gives the offset without its text; its coordinator gives both.
+        coordinator = self._consumer()._coordinator  # noqa: SLF001
+        found = await coordinator.fetch_committed_offsets(list(partitions))
+        return {
+            partition: CommittedState.read(committed.offset, committed.metadata)
+            for partition, committed in found.items()
+        }
+
+    async def seek(self) -> dict[TopicPartition, int | None]:
+        """Go to what is committed, in every partition that is ours; None stands where nothing is, for its beginning."""
+        # aiokafka's own method leaves a partition where it is when 0 or nothing is committed. What was fetched and
+        # dropped before would then never be read again; and it asks for each partition in a round trip of its own.
+        consumer = self._consumer()
+        ours: set[TopicPartition] = consumer.assignment()
+        self._last_read.clear()
+        committed = await self._committed(ours)
+        offsets = {
+            partition: progress.within(self._watch.id(partition.topic)).offset
+            for partition, progress in committed.items()
+        }
+        bare = ours - offsets.keys()
+        if bare:
+            await consumer.seek_to_beginning(*bare)
+        for partition, offset in offsets.items():
+            consumer.seek(partition, offset)
+        self._sought = True
+        return offsets | dict.fromkeys(bare)
+
+    async def commit(self, progress: Mapping[PartitionId, CommittedState]) -> bool:
+        """Commit how far the partitions have come that are still ours. Returns False where none is."""
+        consumer = self._consumer()
+        ours = consumer.assignment()
+        named = {self._short_names[topic] for topic, _ in progress if topic in self._short_names}
+        self._have_read |= named
+        wanted = {
+            TopicPartition(*tag): OffsetAndMetadata(made.offset, self._text(tag[0], made))
+            for tag, made in progress.items()
+            if TopicPartition(*tag) in ours
+        }
+        if not wanted:
+            return False
+        await consumer.commit(wanted)
+        return True
+
+    def _text(self, topic: str, made: CommittedState) -> str:
+        known = replace(made, topic_id=self._watch.id(topic), have_read=self._have_read)
+        return known.metadata()
+
+
+def tag_of(partition: TopicPartition) -> PartitionId:
+    """Return a partition's name as the lanes have it."""
+    return partition.topic, partition.partition

@@ -1,0 +1,56 @@
+"""A record as a plain reader sees it, and the place where it stands. No Kafka client is needed for either."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from streams.kafka.format.records import InRecord
+
+
+class RecordId(NamedTuple):
+    """Where a record stands. Partitions and offsets count from 0."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @classmethod
+    def parse(cls, text: str) -> "RecordId":
+        """Read `TOPIC:PARTITION:OFFSET`, or the same with slashes as headers have it.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        for separator in (":", "/"):
+            topic, *numbers = text.rsplit(separator, 2)
+            if topic and len(numbers) == 2 and all(_is_number(number) for number in numbers):  # noqa: PLR2004  # partition, offset
+                return cls(topic, int(numbers[0]), int(numbers[1]))
+        message = "expected TOPIC:PARTITION:OFFSET"
+        raise ValueError(message)
+
+    @property
+    def header(self) -> str:
+        """The place as headers and attempts records spell it."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.partition}:{self.offset}"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 19  # noqa: PLR2004  # of an offset, 64 bits
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord(InRecord):
+    """A record as it was read, with its time.
+
+    Attributes:
+        timestamp_ms: the broker's for topics that are stamped at append, else the writer's; -1 without one.
+    """
+
+    timestamp_ms: int = -1
+
+    @property
+    def place(self) -> RecordId:
+        """Where it stands."""
+        return RecordId(self.topic, self.partition, self.offset)

@@ -1,0 +1,1 @@
+"""Readers of whole topics, for operators; they join no group."""

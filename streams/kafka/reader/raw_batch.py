@@ -1,0 +1,162 @@
+"""A batch as it stands on its topic: its bytes, what its head says of it, and what is wrong with it, if anything."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, for_code
+from aiokafka.protocol.fetch import FetchRequest
+
+from streams.kafka.format.batches import NotGiven, RecordSet
+from streams.kafka.format.raw import RecordId
+from streams.kafka.format.unreadable import PartitionRecords
+from streams.kafka.reader.reader import ReadFailed, RecordReader, _cannot
+
+_HEAD: Final = struct.Struct(">qiibIhiqqqhii")
+_OLD_HEAD: Final = struct.Struct(">qiIbb")
+_PARTITION_BYTES: Final = 4 * 1024 * 1024
+_ANSWER_BYTES: Final = 50 * 1024 * 1024
+_WAIT_MS: Final = 500
+_MAGIC_AT: Final = 16
+_PRESENT: Final = 2
+_CHECKED: Final = True
+_CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """One batch.
+
+    Attributes:
+        place: the offset that was asked for, or the first behind it that can't be read.
+        raw: its bytes; none where the broker gives an error instead.
+        fault: what is wrong with it; empty where every record of it can be read.
+        behind: the first offset behind it, where that can be told.
+        head: what its head says, by name; of a damaged one that may be wrong.
+    """
+
+    place: RecordId
+    raw: bytes
+    fault: str
+    behind: int | None
+    head: dict[str, str]
+
+
+async def batch_at(reader: RecordReader, place: RecordId) -> RawBatch | None:
+    """Return the batch that holds a place, or None where none stands there.
+
+    Raises:
+        ReadFailed: the brokers can't be asked.
+    """
+    answer = await _answer_at(reader, place)
+    if answer is None:
+        return None
+    records, end = answer
+    raw = _first(records)
+    offset, fault, behind = _tried(
+        place, raw if raw or not isinstance(records, NotGiven) else records
+    )
+    if fault and behind is not None and not await _begins(reader, place, behind, end):
+        behind = None
+    return RawBatch(place._replace(offset=offset), raw, fault, behind, dict(_head(raw)))
+
+
+async def _answer_at(reader: RecordReader, place: RecordId) -> tuple[bytes, int] | None:
+    """Return what a broker answers to a fetch from a place, undecoded, and the end of what it gives from there.
+
+    The answer begins with the batch that holds the place. None where nothing stands there, or nothing any more.
+    """
+    if place.partition not in (await reader.partitions(place.topic))[place.topic]:
+        return None
+    client = reader._consumer._client  # noqa: SLF001  # aiokafka has no public word for it
+    tag = TopicPartition(place.topic, place.partition)
+    wanted = [(place.topic, [(place.partition, place.offset, _PARTITION_BYTES)])]
+    request = FetchRequest(_WAIT_MS, 1, _ANSWER_BYTES, READ_UNCOMMITTED, wanted, rack_id="")
+    try:
+        answer = await client.send(client.cluster.leader_for_partition(tag), request)
+    except (KafkaError, OSError) as error:
+        raise ReadFailed(_cannot(reader._connection, error)) from error  # noqa: SLF001  # the same package
+    ((_, ((_, code, end, *_, records),)),) = answer.topics
+    if code == OffsetOutOfRangeError.errno or (not code and not records):
+        return None
+    if code:
+        raise ReadFailed(_cannot(reader._connection, for_code(code)()))  # noqa: SLF001  # the same package
+    return records, end
+
+
+def _first(records: bytes) -> bytes:
+    batches = RecordSet(records)
+    with suppress(Exception):  # that it can't be read is why we are here
+        batches.next_batch()
+    return batches.last
+
+
+def _tried(place: RecordId, raw: bytes) -> tuple[int, str, int | None]:
+    """Return the first offset from a place that can't be read, what is wrong there, and the offset behind the batch."""
+    tag = TopicPartition(place.topic, place.partition)
+    records = PartitionRecords(
+        tag,
+        RecordSet(raw),
+        None,
+        place.offset,
+        None,
+        None,
+        _CHECKED,
+        READ_UNCOMMITTED,
+    )
+    for _ in records:
+        pass
+    if records.fault:
+        return records.next_fetch_offset, records.fault, records.behind
+    return place.offset, "", records.next_fetch_offset
+
+
+async def _begins(reader: RecordReader, place: RecordId, behind: int, end: int) -> bool:
+    """Tell whether the log agrees that a damaged batch ends there: with its end, or with a batch that begins there or later."""
+    if behind <= place.offset or behind > end:
+        return False
+    if behind == end:
+        return True
+    answer = await _answer_at(reader, place._replace(offset=behind))
+    if answer is None:
+        return False
+    raw = _first(answer[0])
+    return len(raw) > _MAGIC_AT and (
+        raw[_MAGIC_AT] != _PRESENT or _HEAD.unpack_from(raw)[0] >= behind
+    )
+
+
+def _head(raw: bytes) -> Iterator[tuple[str, str]]:
+    yield "bytes", str(len(raw))
+    if len(raw) <= _MAGIC_AT + 1:
+        return
+    magic = raw[_MAGIC_AT]
+    yield "version of records", str(magic)
+    if magic != _PRESENT:
+        offset, _, crc, _, attributes = _OLD_HEAD.unpack_from(raw)
+        yield "last offset", str(offset)
+        yield "compression", _codec(attributes)
+        yield "checksum", f"{crc:#010x}"
+    elif len(raw) >= _HEAD.size:
+        (first, _, epoch, _, crc, attributes, more, first_ms, last_ms, producer, _, _, count) = (
+            _HEAD.unpack_from(raw)
+        )
+        yield "first offset", str(first)
+        yield "last offset", str(first + more)
+        yield "records", str(count)
+        yield "compression", _codec(attributes)
+        yield "checksum", f"{crc:#010x}"
+        yield "transaction", "yes" if attributes & 0x10 else "no"
+        yield "first time", str(first_ms)
+        yield "last time", str(last_ms)
+        yield "producer id", str(producer)
+        yield "leader epoch", str(epoch)
+
+
+def _codec(attributes: int) -> str:
+    number = attributes & 7
+    return _CODECS[number] if number < len(_CODECS) else f"{number}, which nobody knows"

@@ -1,0 +1,306 @@
+"""Reads parts of topics from here to there, once, as a consumer without a group: nothing is committed.
+
+For commands that ask Kafka a question. Where a read ends is fixed before it begins, so that it always ends, whatever is
+written meanwhile. Records of aborted transactions are left out.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.kafka.connection import Connection
+from streams.kafka.format.raw import RawRecord, RecordId
+from streams.kafka.format.unreadable import leave_out
+from streams.kafka.reader.partitioning import where_written
+
+_FETCH_BYTES: Final = 4 * 1024 * 1024
+_STALLED_SECONDS: Final = 20.0
+_ANSWER_SECONDS: Final = 0.5
+
+
+class ReadFailed(Exception):  # noqa: N818  # what happened
+    """The brokers can't be read: what happened, in one sentence, and what to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of one partition: from `start` up to, not with, `end`; both are offsets."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        """How many offsets it has: at least as many as records."""
+        return max(0, self.end - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProgress:
+    """How far a read has come: offsets passed, of how many."""
+
+    passed: int
+    of: int
+
+
+OnProgress = Callable[[ReadProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpans:
+    """Where the records with a key are looked for.
+
+    Attributes:
+        likely: where our producer put them, whatever the number of partitions was.
+        rest: all the others.
+    """
+
+    likely: list[Span]
+    rest: list[Span]
+
+
+class RecordReader:
+    """Reads spans of topics, one read at a time.
+
+    Use as an async context manager.
+
+    Args:
+        connection: the brokers.
+        client_id: as the brokers' logs shall show it.
+
+    Raises:
+        ReadFailed: from any method, when no broker answers or none gives the records.
+    """
+
+    def __init__(self, connection: Connection, client_id: str) -> None:
+        self._connection = connection
+        self._client_id = client_id
+        self._started: AIOKafkaConsumer | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            consumer = AIOKafkaConsumer(
+                **self._connection.options(self._client_id),
+                enable_auto_commit=False,
+                isolation_level="read_committed",
+                auto_offset_reset="earliest",  # what retention deleted is passed over
+                max_partition_fetch_bytes=_FETCH_BYTES,
+                fetch_max_wait_ms=50,
+                request_timeout_ms=20_000,
+            )
+        except OSError as error:
+            raise ReadFailed(_cannot(self._connection, error)) from error
+        try:
+            await consumer.start()
+        except (KafkaError, OSError) as error:
+            await consumer.stop()
+            raise ReadFailed(_cannot(self._connection, error)) from error
+        self._started = consumer
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    @property
+    def _consumer(self) -> AIOKafkaConsumer:
+        assert self._started is not None  # noqa: S101  # entered
+        return self._started
+
+    async def partitions(self, *topics: str) -> dict[str, list[int]]:
+        """Return each topic's partitions, ascending; none for a topic that does not exist. Creates none."""
+        consumer = self._consumer
+        try:
+            there = await consumer.topics()
+            known = [topic for topic in topics if topic in there]
+            await consumer._client.set_topics(known)  # noqa: SLF001  # aiokafka has no public word for it
+        except KafkaError as error:
+            raise ReadFailed(_cannot(self._connection, error)) from error
+        return {
+            topic: sorted(consumer.partitions_for_topic(topic) or ()) if topic in there else []
+            for topic in topics
+        }
+
+    async def spans(self, *topics: str, since_ms: int | None = None) -> list[Span]:
+        """Return all that stands in topics now, by partition.
+
+        Args:
+            topics: their names; one that does not exist has no spans.
+            since_ms: only from the first record that is at least as young; milliseconds since the epoch.
+        """
+        tags = [
+            TopicPartition(topic, number)
+            for topic, numbers in (await self.partitions(*topics)).items()
+            for number in numbers
+        ]
+        if not tags:
+            return []
+        consumer = self._consumer
+        try:
+            begins, ends = await asyncio.gather(
+                consumer.beginning_offsets(tags), consumer.end_offsets(tags)
+            )
+            starts: dict[Any, int] = dict(begins)
+        except (KafkaError, OSError) as error:
+            raise ReadFailed(_cannot(self._connection, error)) from error
+        if since_ms is not None:
+            found = await self._first_since(dict.fromkeys(tags, since_ms))
+            starts = {tag: at.offset if at else ends[tag] for tag, at in found.items()}
+        return [Span(tag.topic, tag.partition, starts[tag], ends[tag]) for tag in tags]
+
+    async def key_spans(self, *topics: str, key: bytes, since_ms: int | None = None) -> KeySpans:
+        """Return all that stands in topics of ours now: where records with a key were written, and the rest.
+
+        The partition of the key for the present number of partitions, those for every smaller number, as far as that may
+        have been in force, and all others. Not for source topics, whose writers have rules of their own.
+
+        Args:
+            topics: their names; one that does not exist has no spans.
+            key: the records'.
+            since_ms: only from the first record that is at least as young; milliseconds since the epoch.
+        """
+        spans = await self.spans(*topics, since_ms=since_ms)
+        firsts = await self._first_since(dict.fromkeys(map(_tag, spans), 0))
+        ends: dict[TopicPartition, int | None] = {}
+        for topic in topics:
+            first_ms = [
+                None if first is None else first.timestamp
+                for _, first in sorted(
+                    (tag.partition, first) for tag, first in firsts.items() if tag.topic == topic
+                )
+            ]
+            if first_ms:
+                for number, until_ms in where_written(key, first_ms).items():
+                    ends[TopicPartition(topic, number)] = until_ms
+        bounded = {tag: until_ms for tag, until_ms in ends.items() if until_ms is not None}
+        cuts = await self._first_since(bounded)
+        likely, rest = [], []
+        for span in spans:
+            tag, cut = _tag(span), span.end
+            if tag not in ends:
+                cut = span.start
+            elif (at := cuts.get(tag)) is not None:
+                cut = min(max(at.offset, span.start), span.end)
+            likely.append(replace(span, end=cut))
+            rest.append(replace(span, start=cut))
+        return KeySpans([s for s in likely if s.length], [s for s in rest if s.length])
+
+    async def _first_since(self, since_ms: Mapping[TopicPartition, int]) -> dict[Any, Any]:
+        """Return place and time of the first record that is at least so young, by partition; None where there is none."""
+        if not since_ms:
+            return {}
+        wanted = {tag: max(0, at_ms) for tag, at_ms in since_ms.items()}
+        try:
+            return dict(await self._consumer.offsets_for_times(wanted))
+        except (KafkaError, OSError) as error:
+            raise ReadFailed(_cannot(self._connection, error)) from error
+
+    async def read(
+        self, spans: Iterable[Span], on_progress: OnProgress | None = None
+    ) -> AsyncIterator[list[RawRecord]]:
+        """Yield the records of spans in batches; each partition in its order, the partitions mixed.
+
+        A batch that can't be read is left out, which a warning says.
+
+        Raises:
+            ReadFailed: the brokers stopped answering, or where such a batch ends can't be told.
+        """
+        open_spans = {_tag(s): s for s in spans if s.length}
+        of, left = sum(span.length for span in open_spans.values()), -1
+        self._consumer.assign(list(open_spans))
+        for tag, span in open_spans.items():
+            self._consumer.seek(tag, span.start)
+        clock = asyncio.get_running_loop().time
+        moved = clock()
+        while open_spans:
+            for tag, batch in (await self._fetch(list(open_spans))).items():
+                # Only what lies in the span: the broker gives whole batches.
+                span = open_spans[tag]
+                records = [
+                    _raw(record) for record in batch if span.start <= record.offset < span.end
+                ]
+                if records:
+                    yield records
+            self._leave_out(open_spans)
+            left_before, left = left, 0
+            for tag, span in list(open_spans.items()):
+                # The position also passes what holds no records: markers of transactions, what retention deleted.
+                position = await self._consumer.position(tag)
+                left += max(0, span.end - position)
+                if position >= span.end:
+                    self._consumer.pause(tag)
+                    del open_spans[tag]
+            if left != left_before:
+                moved = clock()
+            elif clock() - moved > _STALLED_SECONDS:
+                silent = ", ".join(f"{tag.topic} {tag.partition}" for tag in open_spans)
+                message = f"the brokers gave nothing of {silent} for {_STALLED_SECONDS:g} s"
+                raise ReadFailed(message)
+            if on_progress is not None:
+                on_progress(ReadProgress(of - left, of))
+
+    async def at(self, place: RecordId) -> RawRecord | None:
+        """Return the record at a place, or None where there is none, or none any more."""
+        if place.partition not in (await self.partitions(place.topic))[place.topic]:
+            return None
+        tag = TopicPartition(place.topic, place.partition)
+        try:
+            begin = (await self._consumer.beginning_offsets([tag]))[tag]
+            end = (await self._consumer.end_offsets([tag]))[tag]
+        except (KafkaError, OSError) as error:
+            raise ReadFailed(_cannot(self._connection, error)) from error
+        if not begin <= place.offset < end:
+            return None
+        span = Span(place.topic, place.partition, place.offset, place.offset + 1)
+        async for batch in self.read([span]):
+            for record in batch:
+                if record.offset == place.offset:
+                    return record
+        return None
+
+    def _leave_out(self, spans: Mapping[TopicPartition, Span]) -> None:
+        """Go on behind batches that can't be read."""
+        for at in leave_out(self._consumer):
+            span = spans.get(TopicPartition(at.place.topic, at.place.partition))
+            if span is not None and at.place.offset < span.end:
+                message = (
+                    f"{at.place} can't be read, and where its batch ends can't be told: {at.fault}"
+                )
+                raise ReadFailed(message)
+
+    async def _fetch(self, tags: list[TopicPartition]) -> dict[TopicPartition, list[Any]]:
+        try:
+            found: dict[TopicPartition, list[Any]] = await self._consumer.getmany(
+                *tags, timeout_ms=int(_ANSWER_SECONDS * 1000)
+            )
+        except (KafkaError, OSError) as error:
+            raise ReadFailed(_cannot(self._connection, error)) from error
+        return found
+
+
+def _tag(span: Span) -> TopicPartition:
+    return TopicPartition(span.topic, span.partition)
+
+
+def _raw(record: Any) -> RawRecord:  # noqa: ANN401  # aiokafka ships no types
+    return RawRecord(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        record.value,
+        tuple(record.headers),
+        -1 if record.timestamp is None else record.timestamp,
+    )
+
+
+def _cannot(connection: Connection, error: Exception) -> str:
+    return (
+        f"NOTIFIER_BROKERS: the brokers at {connection.brokers} can't be read: {type(error).__name__} {error};"
+        " expected a reachable Kafka, see also NOTIFIER_KAFKA_SECURITY_PROTOCOL"
+    )

@@ -1,0 +1,1 @@
+"""The operator's side: history of notifications, dead letters, console and commands."""

@@ -1,0 +1,218 @@
+"""`notifier dead-letters replay`: put dead letters back. Says what it would do unless it is told to do it."""
+
+from typing import Annotated
+
+import typer
+
+from streams.clock import Clock
+from streams.kafka.connection import connection_of
+from streams.kafka.reader.reader import ReadProgress, RecordReader
+from streams.kafka.topics import TopicNames
+from streams.operator.commands.common import (
+    FAULT,
+    INTERRUPTED,
+    Json,
+    fail,
+    partners_or_fail,
+    print_json,
+    say,
+    settings_or_fail,
+    used_wrongly,
+)
+from streams.operator.commands.dead_letter_options import (
+    Codes,
+    PartnerIds,
+    Profiles,
+    Reasons,
+    Since,
+    Until,
+    Which,
+    Who,
+    Why,
+    Yes,
+    audit_of,
+    selection_of,
+)
+from streams.operator.commands.output import confirm, finish, print_table, reading, shown
+from streams.operator.dead_letters.clients import open_replay_clients
+from streams.operator.dead_letters.find import find_dead_letters
+from streams.operator.dead_letters.plan import (
+    DEFAULT_MAX_REPLAYS,
+    DEFAULT_RATE,
+    Options,
+    ReplayPlan,
+    facts_since,
+    plan,
+)
+from streams.operator.dead_letters.replay_record import ReplayAudit
+from streams.operator.dead_letters.run import RunResult, run
+from streams.operator.dead_letters.selection import Selection
+from streams.operator.history.text import duration
+from streams.partners import Partners
+from streams.settings import Settings
+
+_ROWS = 50
+
+
+def replay(
+    which: Which = None,
+    reason: Reasons = None,
+    partner: PartnerIds = None,
+    profile: Profiles = None,
+    code: Codes = None,
+    since: Since = None,
+    until: Until = None,
+    execute: Annotated[
+        bool, typer.Option("--execute/--dry-run", help="Do it; else only say what would be done.")
+    ] = False,
+    rate: Annotated[float, typer.Option(help="At most so many a second.", min=0.1, max=200)] = (
+        DEFAULT_RATE
+    ),
+    max_replays: Annotated[
+        int, typer.Option(help="Leave what was put back so often.", min=1)
+    ] = DEFAULT_MAX_REPLAYS,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Make bodies anew from the events, with today's rules."),
+    ] = False,
+    forgotten: Annotated[
+        bool,
+        typer.Option("--forgotten", help="Also what is older than the attempts records reach."),
+    ] = False,
+    why: Why = None,
+    who: Who = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run", help="Go on with the run of this id.")
+    ] = None,
+    expect: Annotated[
+        int | None, typer.Option(help="Do it only if exactly so many are selected.", min=0)
+    ] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Put dead letters back on the ladder, from attempt 1, with their bodies to the byte.
+
+    notifier dead-letters replay --partner acme --reason attempts-exhausted
+
+    notifier dead-letters replay --partner acme --execute --why "acme is back"
+    """
+    selection = selection_of(which, reason, partner, profile, code, since, until)
+    if selection == Selection():
+        used_wrongly("name what to put back: order ids, places, or --reason, --partner, --since …")
+    audit = audit_of(why, who, run_id) if execute else None
+    settings = settings_or_fail()
+    partners = partners_or_fail(settings)
+    options = Options(rate, max_replays, rebuild, forgotten, lambda name: name in partners)
+    planned = finish(_plan(settings, selection, options, run_id))
+    count = len(planned.selected)
+    if not as_json:
+        _print_plan(planned)
+    if expect is not None and expect != count:
+        fail(f"--expect: seen {count} dead letters, expected {expect}; nothing was done")
+    if audit is None or not count:
+        _end(planned, None, run_id, as_json=as_json)
+        return
+    if not as_json:
+        say(f"Run {audit.run}.")
+    names = [name for name, _ in planned.partners]
+    to = f"{shown(', '.join(names[:3]))}{' and others' if len(names) > 3 else ''}"  # noqa: PLR2004  # enough to know them
+    confirm(f"Replay {count:,} dead letters to {to}?", count, yes=yes or expect is not None)
+    result = RunResult(count)
+    try:
+        finish(_run(settings, partners, planned, audit, result))
+    except KeyboardInterrupt:
+        say(
+            f"Put back {result.replayed:,} of {result.of:,}. To go on, the same again with --run {audit.run};"
+            " none is put back twice."
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    _end(planned, result, audit.run, as_json=as_json)
+    if result.refused:
+        raise typer.Exit(FAULT)
+
+
+async def _plan(
+    settings: Settings, selection: Selection, options: Options, run_id: str | None
+) -> ReplayPlan:
+    names = TopicNames(settings.topic_prefix)
+    async with RecordReader(connection_of(settings), f"{settings.group_id}-replay") as reader:
+        with reading("reading the dead letters") as on_progress:
+            dead_letters = await find_dead_letters(
+                reader, names, selection, on_progress=on_progress
+            )
+        with reading("reading what was done since") as on_progress:
+            facts = await facts_since(reader, names, dead_letters, on_progress=on_progress)
+    return plan(dead_letters, facts, options, Clock().now_ms(), resuming=run_id)
+
+
+async def _run(
+    settings: Settings,
+    partners: Partners,
+    planned: ReplayPlan,
+    audit: ReplayAudit,
+    result: RunResult,
+) -> None:
+    async with open_replay_clients(settings, partners.get, Clock()) as clients:
+        with reading("putting back") as on_progress:
+            await run(
+                planned,
+                clients,
+                audit,
+                result,
+                lambda r: on_progress(ReadProgress(r.replayed, r.of)),
+            )
+
+
+def _print_plan(planned: ReplayPlan) -> None:
+    bodies = "bodies made anew" if planned.options.rebuild else "unchanged bodies"
+    say(
+        f"{len(planned.selected):,} dead letters would be put back, {bodies}, from attempt 1, at most"
+        f" {planned.options.rate_per_second:g} a second (about {duration(int(planned.seconds * 1000))})."
+        if planned.selected
+        else "Nothing would be put back."
+    )
+    if planned.skipped:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in planned.skipped_by_kind)
+        say(f"Skipped {len(planned.skipped):,}: {kinds}.")
+    rows = [(dead, "put back", "") for dead in planned.selected[:_ROWS]]
+    rows += [(skipped.dead_letter, "skip", skipped.why) for skipped in planned.skipped[:_ROWS]]
+    print_table(
+        ("place", "order", "partner", "what", "why"),
+        [(dead.place, dead.order_id, dead.partner_id, *more) for dead, *more in rows],
+    )
+
+
+def _end(
+    planned: ReplayPlan, result: RunResult | None, run_id: str | None, *, as_json: bool
+) -> None:
+    """Say what was done, or how to do it where nothing was."""
+    if as_json:
+        _print_json(planned, result, run_id)
+    elif result is not None:
+        for place, text in result.refused:
+            say(f"fault: {place}: {shown(text)}")
+        say(f"Put back {result.replayed:,} of {result.of:,}.")
+    elif count := len(planned.selected):
+        say(f'Nothing was sent. To do it: the same with --execute --expect {count} --why "…"')
+
+
+def _print_json(planned: ReplayPlan, result: RunResult | None, run_id: str | None) -> None:
+    print_json(
+        {
+            "run": run_id,
+            "executed": result is not None,
+            "selected": [str(dead_letter.place) for dead_letter in planned.selected],
+            "by_partner": dict(planned.partners),
+            "skipped": [
+                {"place": str(skipped.dead_letter.place), "kind": skipped.kind, "why": skipped.why}
+                for skipped in planned.skipped
+            ],
+            "rate_per_second": planned.options.rate_per_second,
+            "seconds": planned.seconds,
+            "put_back": result.replayed if result else 0,
+            "refused": [
+                {"place": str(place), "why": text}
+                for place, text in (result.refused if result else ())
+            ],
+        }
+    )

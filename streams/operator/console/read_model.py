@@ -1,0 +1,55 @@
+"""The read model with all that a question to it needs: its file, what keeps it up to date, the clock, the limits."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from streams.kafka.topics import TopicNames
+from streams.operator.console.ingest import STALE_SECONDS, Ingest
+from streams.operator.console.store import ReadModelStore
+from streams.operator.console.views import AsOf, Sum
+from streams.operator.history.assessment import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModel:
+    """What the console knows.
+
+    Attributes:
+        store: the file.
+        ingest: what keeps it up to date.
+        names: of our topics.
+        source_topics: payment core's.
+        limits: from the settings.
+        now_ms: the clock.
+    """
+
+    store: ReadModelStore
+    ingest: Ingest
+    names: TopicNames
+    source_topics: tuple[str, ...]
+    limits: Limits
+    now_ms: Callable[[], int]
+
+    @property
+    def overdue_before_ms(self) -> int:
+        """What is due since before then and has not been attempted is late, even if a call was begun in time."""
+        return self.now_ms() - self.limits.overdue_after - self.limits.attempt_timeout
+
+    def as_of(self) -> AsOf:
+        """Return how fresh the model is now."""
+        fresh = self.ingest.freshness
+        return AsOf(at_ms=self.now_ms(), percent=fresh.percent, **asdict(fresh))
+
+    def is_stale(self) -> bool:
+        """Tell whether answers may be wrong: being rebuilt, or more than half a minute behind."""
+        fresh = self.ingest.freshness
+        return fresh.rebuilding or self.now_ms() - fresh.caught_up_ms > STALE_SECONDS * 1000
+
+    def sum(self) -> Sum | None:
+        """Return the newest reconciliation, or None before the first."""
+        reconciliation = self.ingest.reconciliation
+        return None if reconciliation is None else Sum.model_validate(reconciliation)
+
+    def count(self, sql: str, *values: object) -> int:
+        """Return the number that a question brings."""
+        return int(self.store.row(sql, values)[0])

@@ -1,0 +1,268 @@
+"""Replays from the console: what is selected, what would happen, and the runs that do it. The rules are those of `streams.operator.dead_letters`."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from streams.kafka.format.facts import Fact
+from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.reader import ReadFailed
+from streams.operator.console.read_model import ReadModel
+from streams.operator.console.views import Run
+from streams.operator.dead_letters.clients import ReplayClients
+from streams.operator.dead_letters.plan import DEFAULT_RATE, Options, ReplayPlan, plan
+from streams.operator.dead_letters.replay_record import ReplayAudit
+from streams.operator.dead_letters.run import RunResult
+from streams.operator.dead_letters.run import run as carry_out
+
+log = logging.getLogger(__name__)
+
+MOST_DEAD_LETTERS: Final = 10_000
+"""That one run may hold; `notifier dead-letters replay` takes more."""
+FASTEST: Final = 1000.0
+_SELECTION_MS: Final = 15 * 60_000
+_MOST_SELECTIONS: Final = 100
+_SHOWN: Final = 100
+
+
+class Refusal(Exception):  # noqa: N818  # what was decided
+    """A replay that is not done: why, in a sentence for the person who asked."""
+
+
+@dataclass(slots=True)
+class CheckedSelection:
+    """Dead letters that somebody looked at and may put back within a quarter of an hour.
+
+    Attributes:
+        selection_id: the same for the same dead letters and person, so that a form that is sent twice starts one run.
+        by: who.
+        places: of the dead letters.
+        until_ms: how long it holds.
+        run: the run that was started from it, or None.
+    """
+
+    selection_id: str
+    by: str
+    places: tuple[RecordId, ...]
+    until_ms: int
+    run: str | None = None
+
+
+@dataclass(slots=True)
+class ConsoleRun:
+    """A run of this console.
+
+    Attributes:
+        audit: which, who and why.
+        at_ms: when it began.
+        result: how far it is.
+        fault: why it ended early, or None.
+        done: whether it has ended.
+    """
+
+    audit: ReplayAudit
+    at_ms: int
+    result: RunResult
+    fault: str | None = None
+    done: bool = False
+
+
+@dataclass(slots=True)
+class Replays:
+    """The replays of this console.
+
+    Attributes:
+        read_model: what is known.
+        clients: connects what a run works with, for as long as it lasts.
+    """
+
+    read_model: ReadModel
+    clients: Callable[[], AbstractAsyncContextManager[ReplayClients]]
+    _selections: dict[str, CheckedSelection] = field(default_factory=dict, init=False)
+    _runs: dict[str, ConsoleRun] = field(default_factory=dict, init=False)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+
+    def select(self, by: str, places: Sequence[RecordId]) -> CheckedSelection:
+        """Remember what somebody is about to check.
+
+        Raises:
+            Refusal: nothing, or too much.
+        """
+        if not places:
+            message = "No dead letter was selected. Tick some, or choose all that match."
+            raise Refusal(message)
+        if len(places) > MOST_DEAD_LETTERS:
+            message = (
+                f"These are more than {MOST_DEAD_LETTERS:,} dead letters; narrow the filter, or use"
+                " `notifier dead-letters replay`, which goes on where it was stopped."
+            )
+            raise Refusal(message)
+        now, chosen = self.read_model.now_ms(), tuple(sorted(set(places)))
+        text = "\n".join([by, *(place.header for place in chosen)])
+        selection_id = sha256(text.encode()).hexdigest()[:32]
+        known = self._selections.get(selection_id)
+        if known is not None and known.run is None:
+            known.until_ms = now + _SELECTION_MS
+            return known
+        while len(self._selections) >= _MOST_SELECTIONS:
+            del self._selections[next(iter(self._selections))]
+        selection = CheckedSelection(selection_id, by, chosen, now + _SELECTION_MS)
+        self._selections[selection_id] = selection
+        return selection
+
+    def selection(self, selection_id: str, by: str) -> CheckedSelection:
+        """Return what somebody checked before.
+
+        Raises:
+            Refusal: it is too long ago, or was another's.
+        """
+        known = self._selections.get(selection_id)
+        if known is None or known.by != by or known.until_ms < self.read_model.now_ms():
+            message = "What you checked is no longer known: it holds for 15 minutes. Check it again. Nothing was sent."
+            raise Refusal(message)
+        return known
+
+    def plan(self, selection: CheckedSelection, rate: float = DEFAULT_RATE) -> ReplayPlan:
+        """Return what a replay would do, by what is known now."""
+        store = self.read_model.store
+        dead_letters = [fact for place in selection.places if (fact := store.fact_at(*place))]
+        orders = {dead.order_id for dead in dead_letters if dead.order_id is not None}
+        facts = [fact for order in orders for fact in store.facts_of(order)]
+        facts += [fact for dead in dead_letters for fact in store.facts_about(dead.place)]
+        since = [fact for fact in facts if fact.kind in {"attempts", "replay"}]
+        return plan(dead_letters, since, Options(rate_per_second=rate), self.read_model.now_ms())
+
+    async def start(self, selection: CheckedSelection, why: str, rate: float, expected: int) -> str:
+        """Begin a run and return its id; the run of this selection, where there is one already.
+
+        Raises:
+            Refusal: not now, or not this.
+        """
+        if selection.run is not None:
+            return selection.run
+        if self.read_model.is_stale():
+            message = "The console is behind Kafka and could put back what was put back already. Nothing was sent."
+            raise Refusal(message)
+        if any(not going.done for going in self._runs.values()):
+            message = "Another replay of this console is under way. Wait for its end, or stop it. Nothing was sent."
+            raise Refusal(message)
+        run = f"r-{secrets.token_hex(4)}"
+        try:
+            audit = ReplayAudit(run, selection.by, why.strip())
+        except ValueError as error:
+            raise Refusal(str(error)) from error
+        selection.run = run  # before the first await: the same form twice starts one run
+        planned = await asyncio.to_thread(self.plan, selection, rate)
+        count = len(planned.selected)
+        if count != expected:
+            selection.run = None
+            message = (
+                f"It would now put back {count:,} dead letters, not {expected:,} as when you checked."
+                " Check it again. Nothing was sent."
+            )
+            raise Refusal(message)
+        self._runs[run] = going = ConsoleRun(audit, self.read_model.now_ms(), RunResult(count))
+        log.info("replay %s: %s puts back %s dead letters", run, audit.by, count)
+        task = asyncio.create_task(self._carry_out(going, planned))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return run
+
+    async def _carry_out(self, going: ConsoleRun, planned: ReplayPlan) -> None:
+        try:
+            async with self.clients() as clients:
+                await carry_out(planned, clients, going.audit, going.result)
+        except ReadFailed as error:
+            going.fault = str(error)
+            log.warning("replay %s ended early: %s", going.audit.run, error)
+        except Exception as error:  # whoever watches the run must learn of it
+            going.fault = f"It failed with {type(error).__name__}; the console's log says more."
+            log.exception("replay %s failed", going.audit.run)
+        finally:
+            going.done = True
+
+    def stop(self, run: str) -> None:
+        """End a run of this console after what is under way; what was put back stays put back."""
+        if run in self._runs:
+            self._runs[run].result.stop = True
+
+    async def close(self) -> None:
+        """End every run and wait until no decision stands without its effect."""
+        for going in self._runs.values():
+            going.result.stop = True
+        for task in list(self._tasks):
+            await task
+
+    # --- what came of them --------------------------------------------------------------------------
+
+    def going(self, run: str) -> ConsoleRun | None:
+        """Return a run of this console, or None."""
+        return self._runs.get(run)
+
+    def runs(self) -> tuple[Run, ...]:
+        """Return the replays that are known, the newest first."""
+        rows = self.read_model.store.rows(
+            "SELECT replay_run, min(at_ms) AS at_ms FROM facts WHERE replay_run NOTNULL"
+            " GROUP BY replay_run ORDER BY at_ms DESC LIMIT ?",
+            (_SHOWN,),
+        )
+        names = [row["replay_run"] for row in rows]
+        fresh = set(self._runs) - set(names)
+        return tuple(run for name in (*fresh, *names) if (run := self.run(name)) is not None)
+
+    def run(self, run: str) -> Run | None:
+        """Return what came of a replay, whoever did it; None where nothing is known of it."""
+        store, going = self.read_model.store, self._runs.get(run)
+        said = store.row(
+            "SELECT fact ->> '$.record.by' AS by, fact ->> '$.record.why' AS why, at_ms FROM facts"
+            " WHERE replay_run = ? AND kind = 'attempts' AND fact ->> '$.record.kind' = 'replay' LIMIT 1",
+            (run,),
+        )
+        if said is None and going is None:
+            return None
+        (put,) = store.row(
+            "SELECT count(*) FROM facts WHERE replay_run = ? AND kind = 'replay'", (run,)
+        )
+        ends = dict(
+            store.rows(
+                "SELECT fact ->> '$.record.decision', count(DISTINCT coalesce(notification_id, fact ->> '$.origin'))"
+                " FROM facts WHERE replay_run = ? AND kind = 'attempts' GROUP BY 1",
+                (run,),
+            )
+        )
+        delivered, dead = ends.get("delivered", 0), ends.get("dead-letter", 0)
+        return Run(
+            run=run,
+            by=going.audit.by if going else said["by"],
+            why=going.audit.why if going else said["why"],
+            at_ms=going.at_ms if going else said["at_ms"],
+            put_back=put,
+            delivered=delivered,
+            dead_again=dead,
+            waiting=max(0, put - delivered - dead),
+            planned=going.result.of if going else None,
+            going=going is not None and not going.done,
+        )
+
+    def replayed_by(self, run: str, limit: int) -> tuple[tuple[Fact, str], ...]:
+        """Return what a run put back, the first ones, each with how its notification stands now."""
+        store = self.read_model.store
+        rows = store.rows(
+            "SELECT topic, partition, offset FROM facts WHERE replay_run = ? AND kind = 'replay' ORDER BY at_ms LIMIT ?",
+            (run, limit),
+        )
+        replayed = []
+        for row in rows:
+            fact = store.fact_at(*row)
+            if fact is not None:
+                life = store.row(
+                    "SELECT status FROM notifications WHERE order_id = ? AND notification_id = ?",
+                    (fact.order_id, fact.notification_id),
+                )
+                replayed.append((fact, life[0] if life else "unknown"))
+        return tuple(replayed)

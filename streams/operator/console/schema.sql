@@ -1,0 +1,72 @@
+-- The read model. Everything in it comes from Kafka and can be read again; a change here needs a new SCHEMA in store.py.
+-- Times are milliseconds since the epoch, UTC; a place is `topic/partition/offset`.
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- How far each partition was read, and what it held then.
+CREATE TABLE positions (
+  topic TEXT, partition INTEGER, next_offset INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+
+-- What each record says (streams.kafka.format.facts), once each, whatever is read twice.
+CREATE TABLE facts (
+  topic TEXT, partition INTEGER, offset INTEGER, kind TEXT NOT NULL, at_ms INTEGER NOT NULL, order_id TEXT,
+  notification_id TEXT, replay_run TEXT, replay_of TEXT, fact TEXT NOT NULL,
+  PRIMARY KEY (topic, partition, offset)
+) WITHOUT ROWID;
+CREATE INDEX facts_by_order ON facts (order_id, at_ms);
+CREATE INDEX facts_by_run ON facts (replay_run) WHERE replay_run IS NOT NULL;
+CREATE INDEX facts_by_letter ON facts (replay_of) WHERE replay_of IS NOT NULL;
+
+-- Orders of which something new was read: their histories are to be folded anew.
+CREATE TABLE touched (order_id TEXT PRIMARY KEY) WITHOUT ROWID;
+
+-- One row for each notification: what its facts come to (streams.operator.history.notification_history).
+CREATE TABLE notifications (
+  order_id TEXT, notification TEXT, notification_id TEXT, profile TEXT, partner_id TEXT, status TEXT NOT NULL, reason TEXT, told TEXT NOT NULL,
+  attempts INTEGER NOT NULL, parks INTEGER NOT NULL, replays INTEGER NOT NULL, due_at_ms INTEGER, rests_on TEXT,
+  answer TEXT, since_ms INTEGER NOT NULL, accepted_at_ms INTEGER, ended INTEGER NOT NULL,
+  PRIMARY KEY (order_id, notification)
+) WITHOUT ROWID;
+CREATE INDEX notifications_open ON notifications (rests_on, due_at_ms) WHERE NOT ended;
+CREATE INDEX notifications_open_of_partner ON notifications (partner_id, due_at_ms) WHERE NOT ended;
+CREATE INDEX notifications_delivered ON notifications (since_ms) WHERE status = 'delivered';
+CREATE INDEX notifications_by_id ON notifications (notification_id);
+
+-- One row for each attempt: what a partner answers, and since when. `answered`: S, F, U, or empty without a result.
+CREATE TABLE attempts (
+  topic TEXT, partition INTEGER, offset INTEGER, partner_id TEXT NOT NULL, ended_ms INTEGER NOT NULL,
+  answered TEXT NOT NULL, answer TEXT NOT NULL, took_ms INTEGER NOT NULL, late_ms INTEGER NOT NULL,
+  order_id TEXT, url_origin TEXT,
+  PRIMARY KEY (topic, partition, offset)
+) WITHOUT ROWID;
+CREATE INDEX attempts_of_partner ON attempts (partner_id, ended_ms, answered);
+CREATE INDEX attempts_by_time ON attempts (ended_ms, answered);
+
+-- Everybody who was called or waited for.
+CREATE TABLE partners (partner_id TEXT PRIMARY KEY) WITHOUT ROWID;
+
+-- One row for each dead letter; `open` until it was put back, or its notification was delivered some other way.
+CREATE TABLE dead_letters (
+  topic TEXT, partition INTEGER, offset INTEGER, place TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, order_id TEXT,
+  notification_id TEXT, profile TEXT, partner_id TEXT, reason TEXT NOT NULL, answer TEXT NOT NULL,
+  attempts INTEGER NOT NULL, replays INTEGER NOT NULL, open INTEGER NOT NULL,
+  PRIMARY KEY (topic, partition, offset)
+) WITHOUT ROWID;
+CREATE INDEX dead_letters_open ON dead_letters (at_ms) WHERE open;
+CREATE INDEX dead_letters_of_order ON dead_letters (order_id);
+
+-- What arrived and what ended, for the reconciliation. A unit is an arrival on a source topic or on the replay topic:
+-- the event's place, and how often it was put back.
+-- stage: 0 nothing else is known, 1 something was done about it, 2 it has ended.
+CREATE TABLE units (
+  unit TEXT PRIMARY KEY, topic TEXT, partition INTEGER, offset INTEGER, at_ms INTEGER, stage INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX units_open ON units (at_ms) WHERE stage < 2 AND topic IS NOT NULL;
+CREATE INDEX units_by_place ON units (topic, partition, offset, stage, at_ms);
+
+-- Where units waited or wait.
+CREATE TABLE rests (
+  topic TEXT, partition INTEGER, offset INTEGER, unit TEXT NOT NULL, PRIMARY KEY (topic, partition, offset)
+) WITHOUT ROWID;
+CREATE INDEX rests_of_unit ON rests (unit);

@@ -1,0 +1,295 @@
+"""What the pages show and the JSON API gives: one set of values. Times are milliseconds since the epoch, UTC."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from streams.operator.history.report import NotificationReport
+
+Whose = Literal["nobody", "partner", "us", "unknown"]
+PartnerState = Literal["answering", "struggling", "failing", "parked", "idle"]
+
+
+class Shown(BaseModel):
+    """Base of everything that is shown. The suffix `View` tells a class from its namesake; no client sees it."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        from_attributes=True,
+        model_title_generator=lambda shown: shown.__name__.removesuffix("View"),
+    )
+
+
+class AsOf(Shown):
+    """How fresh the answer is."""
+
+    at_ms: int = Field(description="when this was answered")
+    caught_up_ms: int = Field(
+        description="when all that stood on the topics had been read; 0 before"
+    )
+    behind: int = Field(description="records that are not read yet")
+    rebuilding: bool = Field(
+        description="whether the read model is being built; counts are too low"
+    )
+    percent: int = Field(description="how much of it is built")
+    fault: str | None = Field(description="why Kafka can't be read now")
+
+
+class Sentence(Shown):
+    """The assessment that stands first."""
+
+    whose: Whose = Field(description="whose turn it is")
+    title: str
+    text: str
+
+
+class Tier(Shown):
+    """One tier, and what waits there."""
+
+    wait: str
+    topic: str
+    waiting: int = Field(description="notifications at rest here, parked ones and late ones too")
+    parked: int
+    due_soon: int = Field(description="of them, due within a minute")
+    overdue: int
+    next_due_ms: int | None = Field(description="the first due time ahead")
+    oldest_overdue_ms: int | None = Field(description="the first due time among the overdue ones")
+
+
+class PartnerView(Shown):
+    """One partner, by what it answered lately."""
+
+    partner_id: str
+    state: PartnerState
+    since_ms: int | None = Field(
+        description="since when it is in this state, as far back as an hour"
+    )
+    attempts_hour: int
+    acknowledged_hour: int = Field(description="answered S")
+    answered_hour: int = Field(description="answered S or F: the partner knows")
+    took_p50_ms: int | None
+    took_p99_ms: int | None
+    last_answer: str | None
+    last_ms: int | None
+    undelivered: int
+    oldest_accepted_ms: int | None = Field(description="of what is not delivered")
+    dead_letters: int
+    trend: tuple[int | None, ...] = Field(
+        description="percent acknowledged, in twelfths of the last hour; null without attempts"
+    )
+
+
+class Outcome(Shown):
+    """What a partner answered how often, lately."""
+
+    answer: str
+    count: int
+    last_ms: int
+    order_id: str | None = Field(description="of the last one")
+
+
+class DestinationView(Shown):
+    """A partner's server, by what it answered lately."""
+
+    url_origin: str
+    attempts: int
+    acknowledged: int
+    last_answer: str
+    last_ms: int
+
+
+class Waiting(Shown):
+    """A notification that is not at its end."""
+
+    order_id: str
+    notification_id: str | None
+    partner_id: str | None
+    standing: str
+    attempts: int
+    due_at_ms: int | None
+    rests_on: str | None
+    answer: str | None
+    accepted_at_ms: int | None
+
+
+class PartnerPage(Shown):
+    """All about one partner."""
+
+    partner: PartnerView
+    outcomes: tuple[Outcome, ...]
+    destinations: tuple[DestinationView, ...]
+    waiting: tuple[Waiting, ...] = Field(description="the first ones, by due time")
+
+
+class LetterCount(Shown):
+    """Dead letters of a kind."""
+
+    reason: str
+    partner_id: str | None
+    answer: str
+    count: int
+    oldest_ms: int
+
+
+class Letter(Shown):
+    """A dead letter in the list."""
+
+    place: str = Field(description="TOPIC:PARTITION:OFFSET")
+    at_ms: int
+    order_id: str | None
+    notification_id: str | None
+    profile: str | None
+    partner_id: str | None
+    reason: str
+    answer: str = Field(description="what the last attempt brought")
+    attempts: int
+    replays: int
+    open: bool = Field(description="false once it was put back, or delivered some other way")
+
+
+class Letters(Shown):
+    """Dead letters that match, some of them in full."""
+
+    total: int = Field(description="that match")
+    open: int = Field(description="all that nobody has dealt with")
+    counts: tuple[LetterCount, ...]
+    letters: tuple[Letter, ...]
+
+
+class LetterPage(Shown):
+    """One dead letter in full; never its body."""
+
+    letter: Letter
+    detail: str | None
+    unreadable: str | None
+    holds_event: bool
+    value_bytes: int | None
+    value_sha256: str | None
+    origin: str | None
+    url_origin: str | None
+    result: str | None
+    occurred_at_ms: int | None
+    accepted_at_ms: int | None
+
+
+class Order(Shown):
+    """Everything about an order."""
+
+    order_id: str
+    notifications: tuple[NotificationReport, ...]
+
+
+class Facts(Shown):
+    """Every record that was read about an order, as `streams.kafka.format.facts` keeps it."""
+
+    as_of: AsOf
+    order_id: str
+    oldest_ms: int | None = Field(description="of the first record that was read at all")
+    facts: tuple[dict[str, JsonValue], ...]
+
+
+class Figures(Shown):
+    """The overview's numbers."""
+
+    delivered_hour: int
+    waiting: int
+    parked: int
+    overdue: int
+    arriving: int = Field(description="events that no worker has settled yet")
+    dead_letters: int
+
+
+class Sum(Shown):
+    """The reconciliation: accepted = ended + waiting, or something is missing."""
+
+    at_ms: int
+    since_ms: int
+    accepted: int
+    ended: int
+    waiting: int
+    arriving: int
+    difference: int
+    missing: tuple[str, ...]
+
+
+class Overview(Shown):
+    """What stands on the first page."""
+
+    as_of: AsOf
+    verdict: Sentence
+    figures: Figures
+    partners: tuple[PartnerView, ...] = Field(description="those that are not answering well")
+    sum: Sum | None
+
+
+class Run(Shown):
+    """A replay, and what came of it."""
+
+    run: str
+    by: str | None
+    why: str | None
+    at_ms: int
+    put_back: int
+    delivered: int
+    dead_again: int
+    waiting: int
+    planned: int | None = None
+    going: bool = False
+
+
+class TopicState(Shown):
+    """How far a topic was read."""
+
+    topic: str
+    partitions: int
+    kept: int
+    behind: int
+
+
+class About(Shown):
+    """Whether the console's answers can be relied on."""
+
+    as_of: AsOf
+    version: str
+    sum: Sum | None
+    topics: tuple[TopicState, ...]
+    facts: int
+    lives: int
+    database_bytes: int
+    oldest_ms: int | None
+
+
+class TierList(Shown):
+    """All tiers."""
+
+    as_of: AsOf
+    verdict: Sentence
+    tiers: tuple[Tier, ...]
+
+
+class WaitingList(Shown):
+    """What rests on one tier, by due time."""
+
+    as_of: AsOf
+    tier: Tier
+    waiting: tuple[Waiting, ...]
+
+
+class PartnerList(Shown):
+    """All partners, those that don't answer first."""
+
+    as_of: AsOf
+    partners: tuple[PartnerView, ...]
+
+
+class RunList(Shown):
+    """The replays that are known, the newest first."""
+
+    as_of: AsOf
+    replays: tuple[Run, ...]
+
+
+class FaultView(Shown):
+    """Why there is no answer to the question."""
+
+    error: str

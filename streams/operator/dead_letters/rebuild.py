@@ -1,0 +1,110 @@
+"""Making a notification's body anew from its event, where the event can still be read at its origin.
+
+For a body that was wrong when it was made (a reason that was mapped to the wrong code, a profile that was mended), and for
+one that is not kept any more because it was delivered.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from streams.kafka.format.event_headers import fresh_event, put_back_event
+from streams.kafka.format.facts import Fact
+from streams.kafka.format.raw import RecordId
+from streams.kafka.format.records import OutRecord, notification_record
+from streams.kafka.reader.reader import RecordReader
+from streams.kafka.topics import TopicNames
+from streams.notification.intake import Refused, prepare, read_event
+from streams.notification.notification import Notification
+from streams.operator.dead_letters.replay_record import CannotReplay, ReplayAudit
+from streams.partners import Partner
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """Makes notifications anew.
+
+    Attributes:
+        reader: of the brokers; not the one that reads at the same time.
+        names: our topics.
+        source_topics: where events may stand.
+        partner_of: the partners file in force.
+        allow_http: whether plain http notify URLs will do.
+    """
+
+    reader: RecordReader
+    names: TopicNames
+    source_topics: tuple[str, ...]
+    partner_of: Callable[[str], Partner | None]
+    allow_http: bool
+
+    async def record(self, known: Fact, audit: ReplayAudit, now_ms: int) -> OutRecord:
+        """Return the record of the replay topic that puts a notification back as its event has it today.
+
+        Args:
+            known: what is put back: its place, its origin and, where they are known, its ids and replays.
+            audit: who and why.
+            now_ms: the present.
+
+        Raises:
+            CannotReplay: its event can't be read any more, or became another.
+        """
+        made = replace(
+            await self.notification(known),
+            due_at_ms=now_ms,
+            accepted_at_ms=now_ms,
+            replays=(known.replays or 0) + 1,
+            replay_run=audit.run,
+        )
+        record = notification_record(self.names.replay, made)
+        of = (("replay-of", known.place.header.encode()),)
+        return replace(record, headers=record.headers + of)
+
+    async def notification(self, known: Fact) -> Notification:
+        """Return the notification that an event becomes today.
+
+        Raises:
+            CannotReplay: the event can't be read, or is not the one that is meant.
+        """
+        place = _origin(known)
+        if place.topic not in {*self.source_topics, self.names.replay}:
+            message = f"its origin {place} is on none of the topics that events stand on (NOTIFIER_SOURCE_TOPICS)"
+            raise CannotReplay(message)
+        record = await self.reader.at(place)
+        if record is None:
+            message = (
+                f"its event at {place} is not there any more (retention of the source topic): ask payment core to"
+                " write the event again, with a new eventId"
+            )
+            raise CannotReplay(message)
+        event = read_event(record.value, allow_http=self.allow_http)
+        if isinstance(event, Refused):
+            message = f"the event at {place} breaks a rule: {event.detail}"
+            raise CannotReplay(message)
+        known_as = known.notification_id or event.event.event_id, known.order_id
+        if (event.event.event_id, event.order_id) != known_as:
+            message = f"the event at {place} is another one; was the topic created anew?"
+            raise CannotReplay(message)
+        partner = self.partner_of(event.event.partner_id)
+        source = put_back_event(record) if place.topic == self.names.replay else fresh_event(record)
+        prepared = prepare(
+            event,
+            partner.terms if partner else None,
+            accepted_at_ms=record.timestamp_ms,
+            origin=place.header,
+            traceparent=source.traceparent,
+            extra_headers=source.carried,
+        )
+        if isinstance(prepared, Refused):
+            message = (
+                f"its event becomes no notification: {prepared.reason.value}: {prepared.detail}"
+            )
+            raise CannotReplay(message)
+        return prepared.notification
+
+
+def _origin(known: Fact) -> RecordId:
+    try:
+        return RecordId.parse(known.origin or "")
+    except ValueError:
+        message = "where its event stood is not known"
+        raise CannotReplay(message) from None

@@ -1,0 +1,169 @@
+"""Carrying out a plan: at most so many a second, each with its decision written down first.
+
+Whoever ends it in the middle may run the same again: what was put back is seen on the replay topic and skipped. A decision
+that was written and had no effect, because the process died in between, is done again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+
+from streams.kafka.format.facts import Fact
+from streams.kafka.format.raw import RawRecord, RecordId
+from streams.kafka.format.records import OutRecord
+from streams.kafka.producer import RecordTooLarge
+from streams.operator.dead_letters.clients import ReplayClients
+from streams.operator.dead_letters.find import spans_around
+from streams.operator.dead_letters.plan import ReplayPlan
+from streams.operator.dead_letters.replay_record import (
+    CannotReplay,
+    ReplayAudit,
+    decision_record,
+    fault_of,
+    replay_record,
+)
+
+_AT_ONCE = 32
+"""So many go in one round trip to the brokers; more would let Ctrl-C wait."""
+
+
+@dataclass(slots=True)
+class RunResult:
+    """How far a run came.
+
+    Attributes:
+        of: how many were to be put back.
+        replayed: how many were.
+        refused: those that could not be, each with the reason.
+        stop: set from elsewhere, ends the run after the round trip under way.
+    """
+
+    of: int
+    replayed: int = 0
+    refused: list[tuple[RecordId, str]] = field(default_factory=list)
+    stop: bool = False
+
+
+async def run(
+    plan: ReplayPlan,
+    clients: ReplayClients,
+    audit: ReplayAudit,
+    result: RunResult,
+    on_progress: Callable[[RunResult], None] = lambda _: None,
+) -> RunResult:
+    """Put back what a plan selected; return when the broker has it all.
+
+    When it is cancelled, what has been begun (at most 32) is ended first, so that no decision stands without its effect.
+
+    Args:
+        plan: what.
+        clients: of the brokers.
+        audit: who and why.
+        result: is brought up to date after each round trip, so that it is known also when this is cancelled.
+        on_progress: told after each round trip.
+
+    Raises:
+        ReadFailed: the brokers can't be read.
+    """
+    missing = {dead_letter.place: dead_letter for dead_letter in plan.selected}
+    rate = plan.options.rate_per_second
+    most, pace = max(1, min(_AT_ONCE, int(rate))), _Pace(rate)
+    spans = spans_around(missing, await clients.reader.spans(clients.names.dead_letter))
+    waiting: list[tuple[RawRecord, Fact]] = []
+    async for batch in _and_an_end(clients.reader.read(spans)):
+        waiting += [(r, missing.pop(r.place)) for r in batch if r.place in missing]
+        while len(waiting) >= most or (waiting and not batch):
+            if result.stop:
+                return result
+            some, waiting = waiting[:most], waiting[most:]
+            await pace.wait_for(len(some))
+            await _to_its_end(_replay(some, clients, audit, result, rebuild=plan.options.rebuild))
+            on_progress(result)
+    result.refused += [(place, "the dead letter is not there any more") for place in missing]
+    return result
+
+
+async def _and_an_end(batches: AsyncIterator[list[RawRecord]]) -> AsyncIterator[list[RawRecord]]:
+    """Yield the batches and then an empty one."""
+    async for batch in batches:
+        yield batch
+    yield []
+
+
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Do this to its end also when the caller is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
+class _Pace:
+    """Lets so many through a second, evenly."""
+
+    def __init__(self, rate_per_second: float) -> None:
+        self._rate = rate_per_second
+        self._next = 0.0
+
+    async def wait_for(self, count: int) -> None:
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(self._next - clock())
+        self._next = max(self._next, clock()) + count / self._rate
+
+
+async def _replay(
+    some: Sequence[tuple[RawRecord, Fact]],
+    clients: ReplayClients,
+    audit: ReplayAudit,
+    result: RunResult,
+    *,
+    rebuild: bool,
+) -> None:
+    """Write the decisions, then their effects; note in the result what came of each."""
+    decisions: list[OutRecord] = []
+    effects: list[tuple[OutRecord, RecordId]] = []
+    for record, dead_letter in some:
+        try:
+            effect = await _effect(record, dead_letter, clients, audit, rebuild=rebuild)
+        except CannotReplay as refusal:
+            result.refused.append((dead_letter.place, str(refusal)))
+            continue
+        now_ms = clients.clock.now_ms()
+        decisions.append(decision_record(clients.names, effect, dead_letter, audit, now_ms))
+        effects.append((effect, dead_letter.place))
+    await clients.producer.write(*decisions)  # before their effect
+    try:
+        await clients.producer.write(*(effect for effect, _ in effects))
+        result.replayed += len(effects)
+    except RecordTooLarge:  # one of them; what was written already comes twice, and is absorbed
+        for effect, place in effects:
+            try:
+                await clients.producer.write(effect)
+                result.replayed += 1
+            except RecordTooLarge as error:
+                result.refused.append((place, str(error)))
+
+
+async def _effect(
+    record: RawRecord,
+    dead_letter: Fact,
+    clients: ReplayClients,
+    audit: ReplayAudit,
+    *,
+    rebuild: bool,
+) -> OutRecord:
+    """Return the record that puts a dead letter back.
+
+    Raises:
+        CannotReplay: no worker could read it, or its event can't be read any more.
+    """
+    now_ms = clients.clock.now_ms()
+    if rebuild and not dead_letter.holds_event:
+        return await clients.rebuild.record(dead_letter, audit, now_ms)
+    effect = replay_record(clients.names, record, dead_letter, audit, now_ms)
+    if not dead_letter.holds_event and (fault := fault_of(effect, clients.check_url)):
+        message = f"no worker could read it: {fault}"
+        raise CannotReplay(message)
+    return effect

@@ -1,0 +1,23 @@
+"""Shows how it stands with what lets us into Kafka."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from streams.kafka.connection import Credentials
+from streams.telemetry.metrics import Metrics
+
+
+def show_access(
+    metrics: Metrics, look: Callable[[], Credentials], now_seconds: Callable[[], float]
+) -> None:
+    """Set the gauges of it. Blocks for as long as `look`, which reads again what has changed on disk."""
+    with suppress(
+        OSError, ValueError
+    ):  # there never was a version that can be used: connecting says what is wrong
+        found = look()
+        for kind, current in found.current.items():
+            metrics.kafka_credentials.labels(kind).set(current)
+        for held in found.certificates:
+            metrics.kafka_certificate_expiry.labels(held.kind).set(held.expires_at_seconds)
+        if found.token_ends_in_seconds is not None:
+            metrics.kafka_token_expiry.set(now_seconds() + found.token_ends_in_seconds)

@@ -1,0 +1,52 @@
+"""Finds the worker that runs and does nothing, which Faust and aiokafka can both become.
+
+A broker that is down restarts nothing: what looks dead counts only while the broker answers a separate request.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from streams.telemetry.health import Health
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 120.0
+
+
+class Watch:
+    """Turns symptoms that last into a failed liveness probe.
+
+    Args:
+        health: which the probe asks.
+        symptoms: what looks dead now, one sentence each, the same words each time.
+        broker_answers: whether a broker answers a request of its own.
+        patience_seconds: how long a symptom must last while the broker answers.
+    """
+
+    def __init__(
+        self,
+        health: Health,
+        symptoms: Callable[[], list[str]],
+        broker_answers: Callable[[], Awaitable[bool]],
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._health = health
+        self._symptoms = symptoms
+        self._broker_answers = broker_answers
+        self._patience = patience_seconds
+        self._since: dict[str, float] = {}
+
+    async def look(self, now_seconds: float) -> None:
+        """Look once; to be called every few seconds."""
+        seen = self._symptoms()
+        if seen and not await self._broker_answers():
+            self._since.clear()
+            seen = []
+        self._since = {symptom: self._since.get(symptom, now_seconds) for symptom in seen}
+        self._health.zombie = [
+            f"{symptom}, for {now_seconds - since:.0f} s while the broker answers"
+            for symptom, since in self._since.items()
+            if now_seconds - since >= self._patience
+        ]
+        for reason in self._health.zombie:
+            log.error("not live: %s", reason)

@@ -1,0 +1,56 @@
+"""From what was raised on the way to why an attempt brought no result.
+
+The exceptions come here as they were raised: httpx's names for them would lose the differences.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import aiohttp
+
+from streams.notification.outcome import Failure, NoResult
+from streams.webhook.fields import UnreadableResponse
+from streams.webhook.response import OversizedBody
+from streams.webhook.tls_failures import ProxyNotTrusted, is_tls_error, tls_no_result
+
+NETWORK_ERRORS: Final = (aiohttp.ClientError, OSError, UnreadableResponse, OversizedBody)
+"""All that a partner or the network can make an exchange raise; anything else is a fault of ours."""
+
+
+def no_result_of(error: Exception) -> NoResult:
+    """Say what came of an exchange that ended with one of `NETWORK_ERRORS`."""
+    match error:
+        case UnreadableResponse():
+            return NoResult(Failure.UNREADABLE_ANSWER, detail=str(error))
+        case OversizedBody():
+            return NoResult(Failure.OVERSIZED_ANSWER, detail=str(error))
+        case _:
+            pass
+    # A TLS alert may come after the handshake (TLS 1.3 refuses a client certificate only then), so the causes are
+    # searched for it first.
+    causes = list(_causes(error))
+    if of_tls := [cause for cause in causes if is_tls_error(cause)]:
+        return tls_no_result(
+            of_tls[-1], of_proxy=any(isinstance(cause, ProxyNotTrusted) for cause in causes)
+        )
+    return NoResult(_failure_of(error))
+
+
+def _failure_of(error: Exception) -> Failure:
+    """Name the failure behind what aiohttp or the system raised."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return Failure.DNS_ERROR
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, TimeoutError):
+            return Failure.CONNECT_TIMEOUT  # the system's own, shorter than ours
+        case aiohttp.ClientConnectorError():
+            return Failure.CONNECT_ERROR
+        case _:
+            return Failure.BROKEN_CONNECTION
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
