@@ -81,7 +81,7 @@ async def test_what_keeps_us_from_the_server_is_named(server, source, keys, tmp_
     for asked, says in (
         (
             gone,
-            "NOTIFIER_KAFKA_OAUTH_TOKEN_URL: the token server at https://127.0.0.1:1/token can't",
+            "NOTIFIER_KAFKA_OAUTH_TOKEN_URL: the token server at 'https://127.0.0.1:1/token' can't",
         ),
         (strange, "NOTIFIER_KAFKA_OAUTH_CA_FILE: the certificate of the token server"),
         (

@@ -27,15 +27,20 @@ from dataclasses import replace
 from streams.notification.ladder import Ladder
 from streams.notification.profiles import mpp_to_alipay_plus
 
+_KNOWN = mpp_to_alipay_plus.PROFILE
 PROFILE = replace(
-    mpp_to_alipay_plus.PROFILE, name="{PROFILE}", title="Mars", ladder=Ladder.of("{WAIT} 1s {WAIT}")
+    _KNOWN,
+    name="{PROFILE}",
+    title="Mars",
+    ladder=Ladder.of("{WAIT} 1s {WAIT}"),
+    sample=replace(_KNOWN.sample, partner="mars", path="/mars/notifyPayment"),
 )
 '''
 _CHANGES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "pyproject.toml": (('\nversion = "', '\nversion = "9.'),),
     "streams/notification/profiles/__init__.py": (
         ("    mpp_to_ant,\n)", "    mpp_to_ant,\n    mpp_to_mars,\n)"),
-        ("            alipay_to_merchant,\n", "            alipay_to_merchant, mpp_to_mars,\n"),
+        ("    mpp_to_ant.PROFILE,\n", "    mpp_to_ant.PROFILE,\n    mpp_to_mars.PROFILE,\n"),
         ('"1s 3s 30s 1m', f'"1s 3s 30s {WAIT} 1m'),
     ),
     "streams/kafka/format/records.py": (
