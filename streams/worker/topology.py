@@ -4,7 +4,7 @@ from functools import partial
 
 from streams.clock import Clock
 from streams.kafka.consumer.app import ConsumerGroup
-from streams.kafka.consumer.lanes import LaneLimits, Route
+from streams.kafka.consumer.lane import LaneLimits, Route
 from streams.kafka.format.records import InRecord, due_at_ms
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
@@ -32,7 +32,7 @@ def groups_of(
 ) -> list[ConsumerGroup]:
     """Return the consumer groups of the role, with the routes of their topics."""
     groups = []
-    window = _AT_ONCE * settings.max_in_flight
+    max_concurrency = _AT_ONCE * settings.max_in_flight
     if settings.role in {"main", "all"}:
         limits = LaneLimits(
             max_uncommitted=_SOURCE_SPAN,
@@ -46,7 +46,9 @@ def groups_of(
         routes[names.replay] = Route(REPLAY, handler.replay, _at_once, limits)
         sources = frozenset(settings.source_topics)
         groups.append(
-            ConsumerGroup(settings.group_id, routes, window, _SOURCE_FETCH_BYTES, sources=sources)
+            ConsumerGroup(
+                settings.group_id, routes, max_concurrency, _SOURCE_FETCH_BYTES, sources=sources
+            )
         )
     if settings.role in {"retry", "all"}:
         limits = LaneLimits(
@@ -68,7 +70,7 @@ def groups_of(
             ConsumerGroup(
                 settings.retry_group_id,
                 routes,
-                window,
+                max_concurrency,
                 _TIER_FETCH_BYTES,
                 gives_way,
                 between_fetches_seconds=min(_TIER_PAUSE_SECONDS, settings.ladder_scale / 4),

@@ -19,7 +19,8 @@ from faust.types import StreamT
 from streams.clock import Clock
 from streams.kafka.connection import Connection
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
-from streams.kafka.consumer.lanes import Lanes, Route
+from streams.kafka.consumer.lane import Route
+from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.consumer.transport import ConsumerFlow, Transport
 from streams.kafka.format.records import PartitionId
 
@@ -31,7 +32,7 @@ DRAIN_SECONDS = 11.0
 COMMIT_SECONDS = 0.15
 """From one commit to the next. A crash repeats what was settled since the last: 250 ms of it at most, lag included."""
 
-LEAST_WINDOW = 5
+LEAST_CONCURRENCY = 5
 """Records that a group which gives way still begins at once in a busy process: enough to use all that is left of it."""
 
 LONGEST_IN_FLIGHT_MS = 60_000
@@ -79,7 +80,7 @@ class ConsumerGroup:
     Attributes:
         group_id: its name at the broker.
         routes: by topic.
-        window: records handled at once.
+        max_concurrency: records handled at once.
         fetch_bytes: the most fetched of one partition at once. Tiers hold back nearly all of their partitions,
             so what is prefetched for them is memory that only waits.
         gives_way: whether another group's records come first: it handles fewer while the process is busy, and takes
@@ -91,7 +92,7 @@ class ConsumerGroup:
 
     group_id: str
     routes: Mapping[str, Route]
-    window: int
+    max_concurrency: int
     fetch_bytes: int
     gives_way: bool = False
     between_fetches_seconds: float = 0.0
@@ -295,8 +296,12 @@ def build_app(
         log.critical("a handler raised; the worker stops so that nothing is lost", exc_info=error)
         app.loop.create_task(app.crash(error))
 
-    window = ConcurrencyLimit(group.window, LEAST_WINDOW if group.gives_way else None)
-    app.lanes = Lanes(group.routes, window, ConsumerFlow(lambda: app.consumer), clock.now_ms, crash)
+    concurrency = ConcurrencyLimit(
+        group.max_concurrency, LEAST_CONCURRENCY if group.gives_way else None
+    )
+    app.lanes = Lanes(
+        group.routes, concurrency, ConsumerFlow(lambda: app.consumer), clock.now_ms, crash
+    )
     for topic in group.routes:
         _add_agent(app, topic)
     return app

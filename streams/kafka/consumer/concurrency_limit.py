@@ -84,7 +84,7 @@ class ConcurrencyLimit:
 
 
 class ConcurrencyPermit:
-    """One record's place in a window.
+    """One record's share of a limit.
 
     Args:
         count: takes how many places, and how many fresh ones, are taken from now on.

@@ -1,302 +1,12 @@
-"""Lanes: many records of a partition in flight, acknowledged strictly in offset order.
-
-Faust 0.15.3 commits past a record in flight when acknowledgements come out of order, so nothing here
-acknowledges through Faust: a lane knows the one offset below which every record is settled, and only
-that offset is ever committed. One lane for each partition and group generation; a lane whose partition
-was taken away is closed and can commit nothing any more.
-
-Pure asyncio; knows neither Faust nor aiokafka.
-"""
+"""All lanes of one member of a consumer group: opened with a generation, drained, and closed. Pure asyncio."""
 
 import asyncio
-import heapq
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from streams.kafka.committed_state import CommittedState
-from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit, ConcurrencyPermit
-from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
+from streams.kafka.consumer.lane import FlowControl, Lane, Route
 from streams.kafka.format.records import InRecord, PartitionId
-
-
-@dataclass(frozen=True, slots=True)
-class LaneLimits:
-    """How much of a partition may be taken at once.
-
-    Attributes:
-        max_uncommitted: records read and not yet acknowledged; bounds what a SIGKILL repeats.
-        max_buffered: records held that are not yet due or not yet begun.
-        remembered: settled records whose copies are recognised.
-    """
-
-    max_uncommitted: int
-    max_buffered: int
-    remembered: int
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What happens to the records of one topic.
-
-    Attributes:
-        stage: its name in metrics.
-        handle: settles a record; returns when its next place is acknowledged; never raises.
-        due_at_ms: when a record may be handled, milliseconds since the epoch.
-        limits: how many at once.
-    """
-
-    stage: str
-    handle: Callable[[InRecord, Deduplicator], Awaitable[None]]
-    due_at_ms: Callable[[InRecord], int]
-    limits: LaneLimits
-
-
-class FlowControl(Protocol):
-    """Stops and starts the flow of one partition. Nothing that was already fetched may get lost by it."""
-
-    def pause(self, tag: PartitionId) -> None:
-        """Fetch no more from the partition."""
-
-    def resume(self, tag: PartitionId) -> None:
-        """Fetch again from the partition."""
-
-
-class _Slot:
-    __slots__ = ("done", "due_at_ms", "record", "started_at_ms")
-
-    def __init__(self, record: InRecord, due_at_ms: int) -> None:
-        self.record = record
-        self.due_at_ms = due_at_ms
-        self.started_at_ms: int | None = None
-        self.done = False
-
-    def __lt__(self, other: "_Slot") -> bool:
-        return (self.due_at_ms, self.record.offset) < (other.due_at_ms, other.record.offset)
-
-
-class Lane:
-    """One partition during one generation of the group.
-
-    Args:
-        tag: topic and partition.
-        route: what happens to its records.
-        window: places of the group.
-        flow: the partition's flow.
-        now_ms: the clock.
-        on_crash: called once if `handle` raises all the same: the record stays unacknowledged.
-        finished: offsets that the partition's former owner has settled; they may lie far ahead of what was read.
-    """
-
-    def __init__(  # noqa: PLR0913, PLR0917  # what it is made of
-        self,
-        tag: PartitionId,
-        route: Route,
-        window: ConcurrencyLimit,
-        flow: FlowControl,
-        now_ms: Callable[[], int],
-        on_crash: Callable[[BaseException], None],
-        finished: frozenset[int] = frozenset(),
-    ) -> None:
-        self.tag = tag
-        self.stage = route.stage
-        self._route = route
-        self._limits = route.limits
-        self._window = window
-        self._flow = flow
-        self._now_ms = now_ms
-        self._on_crash = on_crash
-        self._span: deque[_Slot] = deque()
-        self._waiting: list[
-            _Slot
-        ] = []  # a heap: with jitter, due times rise only roughly along a partition
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timed: _Slot | None = None  # the record that the timer is for
-        self._finished: set[int] = set()  # settled, behind one that is not
-        self._finished_before = finished
-        self._paused = False
-        self._draining = False
-        self._deduplicator = Deduplicator(now_ms, route.limits.remembered)
-        self._next_offset: int | None = None
-
-    @property
-    def in_flight(self) -> int:
-        """Records being handled now."""
-        return len(self._tasks)
-
-    @property
-    def held(self) -> int:
-        """Records read and not yet acknowledged."""
-        return len(self._span)
-
-    @property
-    def unsettled(self) -> int:
-        """Records read and not yet settled."""
-        return len(self._span) - len(self._finished)
-
-    @property
-    def finished_ahead(self) -> frozenset[int]:
-        """Offsets that the partition's former owner has settled and this lane has not come to."""
-        return self._finished_before
-
-    @property
-    def next_due_at_ms(self) -> int | None:
-        """The due time of the first record that waits, or None."""
-        return self._waiting[0].due_at_ms if self._waiting else None
-
-    def overdue(self, before_ms: int) -> int:
-        """Return how many records wait although they were due before this moment; none in a lane without due times."""
-        return sum(0 < slot.due_at_ms < before_ms for slot in self._waiting)
-
-    @property
-    def longest_in_flight_ms(self) -> int:
-        """How long the record has been in flight that was started first; 0 where none is."""
-        started = [
-            slot.started_at_ms
-            for slot in self._span
-            if slot.started_at_ms is not None and not slot.done
-        ]
-        return self._now_ms() - min(started) if started else 0
-
-    @property
-    def progress(self) -> CommittedState | None:
-        """What may be committed, or None before the first record or position."""
-        if self._next_offset is None:
-            return None
-        if self._finished_before:
-            # What the former owner settled further on is kept for the next one: this lane may end before it gets there.
-            ahead = (offset for offset in self._finished_before if offset >= self._next_offset)
-            self._finished_before = frozenset(ahead)
-        if not self._span:
-            return CommittedState(self._next_offset, self._finished_before)
-        return CommittedState(
-            self._span[0].record.offset, self._finished_before.union(self._finished)
-        )
-
-    def admit(self, record: InRecord) -> None:
-        """Take a record that was read; records come in offset order. A draining lane drops it: it will be read again."""
-        if self._draining:
-            return
-        slot = _Slot(record, self._route.due_at_ms(record))
-        self._next_offset = record.offset + 1
-        self._span.append(slot)
-        if record.offset in self._finished_before:
-            self._finish(slot)
-        else:
-            heapq.heappush(self._waiting, slot)
-        self._start_due()
-        full = (
-            len(self._span) >= self._limits.max_uncommitted
-            or len(self._waiting) >= self._limits.max_buffered
-        )
-        if full and not self._paused:
-            self._paused = True
-            self._flow.pause(self.tag)
-
-    def pass_to(self, position: int, last_read: int | None) -> None:
-        """Take note that no record lies before this position that was not admitted: only what no reader is given.
-
-        Markers of transactions take an offset each, records of aborted ones too. Left behind they would look like
-        records that wait.
-
-        Args:
-            position: the next offset to read.
-            last_read: the last record that was read in this generation, or None; one that has not come here yet counts.
-        """
-        after = self._next_offset
-        if self._span or self._draining or (last_read is not None and last_read >= (after or 0)):
-            return
-        self._next_offset = position if after is None else max(after, position)
-
-    def take_turn(self) -> None:
-        """Begin what is due for as long as there are places, and stand in line again for the next."""
-        self._start_due()
-        self._maybe_resume()
-
-    def _start_due(self) -> None:
-        # One timer, for the record that is due first.
-        if self._draining:
-            return
-        if self._timer is not None:
-            if self._waiting and self._waiting[0] is self._timed:
-                return
-            self._timer.cancel()
-            self._timer = None
-        while self._waiting:
-            early_ms = self._waiting[0].due_at_ms - self._now_ms()
-            if early_ms > 0:
-                self._timed = self._waiting[0]
-                self._timer = asyncio.get_running_loop().call_later(early_ms / 1000, self._on_timer)
-                return
-            place = self._window.take(self)
-            if place is None:
-                return
-            slot = heapq.heappop(self._waiting)
-            slot.started_at_ms = self._now_ms()
-            task = asyncio.create_task(self._run(slot, place, asyncio.get_running_loop().time()))
-            self._tasks.add(task)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._start_due()  # asks the clock again: a timer that fired early only re-arms
-        self._maybe_resume()
-
-    async def _run(self, slot: _Slot, place: ConcurrencyPermit, begun: float) -> None:
-        self._window.note(asyncio.get_running_loop().time() - begun)
-        try:
-            await self._route.handle(slot.record, self._deduplicator)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001  # an invariant broke: stop the worker, keep the record
-            self._draining = True
-            self._on_crash(error)
-        else:
-            self._finish(slot)
-        finally:
-            task = asyncio.current_task()
-            if task is not None:
-                self._tasks.discard(task)
-            place.give_back()
-            self._start_due()
-            self._maybe_resume()
-
-    def _finish(self, slot: _Slot) -> None:
-        slot.done = True
-        self._finished.add(slot.record.offset)
-        span = self._span
-        while span and span[0].done:
-            self._finished.discard(span.popleft().record.offset)
-
-    def _maybe_resume(self) -> None:
-        if not self._paused or self._draining:
-            return
-        # Open at three quarters: the flow takes up to 0.1 s to come back.
-        if (
-            len(self._span) <= self._limits.max_uncommitted * 3 // 4
-            and len(self._waiting) <= self._limits.max_buffered * 3 // 4
-        ):
-            self._paused = False
-            self._flow.resume(self.tag)
-
-    def stop_starting(self) -> None:
-        """Start nothing new; what is in flight goes on. What waits is dropped: it will be read again."""
-        self._draining = True
-        self._waiting.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def tasks(self) -> Iterable[asyncio.Task[None]]:
-        """Return the records in flight as tasks."""
-        return tuple(self._tasks)
-
-    def abandon(self) -> None:
-        """Cancel what is in flight; its records stay unacknowledged."""
-        self.stop_starting()
-        for task in self.tasks():
-            task.cancel()
 
 
 class Lanes:
@@ -304,7 +14,7 @@ class Lanes:
 
     Args:
         routes: by topic.
-        window: places for records, over all lanes.
+        concurrency: how many records may be handled at once, over all lanes.
         flow: the flow of the partitions.
         now_ms: the clock.
         on_crash: see `Lane`.
@@ -313,13 +23,13 @@ class Lanes:
     def __init__(
         self,
         routes: Mapping[str, Route],
-        window: ConcurrencyLimit,
+        concurrency: ConcurrencyLimit,
         flow: FlowControl,
         now_ms: Callable[[], int],
         on_crash: Callable[[BaseException], None],
     ) -> None:
         self._routes = routes
-        self._window = window
+        self._concurrency = concurrency
         self._flow = flow
         self._now_ms = now_ms
         self._on_crash = on_crash
@@ -357,7 +67,7 @@ class Lanes:
             route = self._routes[tag[0]]
             finished = self._finished_before.get(tag, frozenset())
             lane = Lane(
-                tag, route, self._window, self._flow, self._now_ms, self._on_crash, finished
+                tag, route, self._concurrency, self._flow, self._now_ms, self._on_crash, finished
             )
             self._lanes[tag] = lane
         return lane

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
-from streams.kafka.consumer.lanes import Lane, LaneLimits, Lanes, Route
+from streams.kafka.consumer.lane import Lane, LaneLimits, Route
+from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.format.records import InRecord
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import ManualClock, turns
