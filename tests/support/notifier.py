@@ -25,6 +25,7 @@ STOP_SECONDS = 15.0
 _TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients without TLS: each would read all CA certificates, which takes longer than to ask."""
 
+_AFTER_UNWANTED = 60  # a traceback of asyncio and aiokafka
 _UNWANTED = re.compile(r"Traceback|CRITICAL|never (retrieved|awaited)|was destroyed")
 
 
@@ -91,8 +92,13 @@ class WorkerProcess:
 
     @property
     def unwanted(self) -> list[str]:
-        """Lines of the log that no worker should write, whatever happens to it."""
-        return [line for line in self.log.splitlines() if _UNWANTED.search(line)]
+        """Lines of the log that no worker should write, whatever happens to it, each with what stands around it."""
+        lines = self.log.splitlines()
+        return [
+            "\n".join(lines[max(0, number - 2) : number + _AFTER_UNWANTED])
+            for number, line in enumerate(lines)
+            if _UNWANTED.search(line)
+        ]
 
     @property
     def pid(self) -> int:

@@ -234,6 +234,8 @@ class Consumer(WithoutTables):
                 return False
             try:
                 done = await asyncio.wait_for(self.standing.commit(news), _COMMIT_TIMEOUT_SECONDS)
+            except ConsumerStoppedError:  # the worker stops, and has committed what it could
+                return False
             except (KafkaError, TimeoutError) as error:
                 log.warning(
                     "committing offsets failed, trying again: %s", error or type(error).__name__
