@@ -127,12 +127,6 @@ class NotifierApp(faust.App):
     sources: frozenset[str]
     _pending: Mapping[PartitionId, int] = {}
 
-    def _new_transport(self) -> Transport:
-        return Transport(self.conf.broker_consumer, self)
-
-    def _new_producer_transport(self) -> Transport:
-        return Transport(self.conf.broker_producer, self)
-
     def _create_directories(self) -> None:
         """Make none: there are no tables, and the file system may be read-only."""
 
@@ -285,6 +279,9 @@ def build_app(
     )
     # The runtime has the web port, once for both applications; Faust's own command would start one whatever the setting.
     app.boot_strategy.enable_web = False
+    # Faust would choose one by the broker's URL.
+    app.transport = Transport(app.conf.broker_consumer, app)
+    app.producer_transport = app.transport
     app.connection = connection
     app.between_fetches_seconds = group.between_fetches_seconds
     app.gives_way = group.gives_way
