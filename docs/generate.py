@@ -29,7 +29,8 @@ from streams.notification.ladder import Wait  # noqa: E402
 from streams.notification.profile import SET_UP_FAULTS, FByCode, Profile  # noqa: E402
 from streams.notification.profiles import PROFILES, TIERS  # noqa: E402
 from streams.operator.console.metrics import ConsoleMetrics  # noqa: E402
-from streams.settings import Settings, parse_duration  # noqa: E402
+from streams.setting_values import parse_duration  # noqa: E402
+from streams.settings import Settings  # noqa: E402
 from streams.telemetry.families import Catalogue, Label  # noqa: E402
 from streams.telemetry.metrics import Metrics  # noqa: E402
 

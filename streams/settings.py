@@ -5,7 +5,7 @@ import importlib.util
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,14 +14,20 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode
 
-from schemas.iso8601 import typed_moment
 from streams.kafka_settings import KAFKA_SECRETS, PREFIX, KafkaSettings
 from streams.redaction import shown_path, shown_text
 from streams.secret_files import why_exposed
+from streams.setting_values import (
+    Duration,
+    Networks,
+    TopicName,
+    bootstrap_servers,
+    group_start,
+    list_of,
+    of_nat64_lengths,
+    one_a_family,
+)
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _LONGEST_PREFIX = 249 - len(
     "-dead-letter"
 )  # Kafka's limit for a topic's name, less our longest suffix
@@ -31,96 +37,12 @@ _SERVICE_LINK = re.compile(
 )
 _LIKE = 0.85  # how alike two names are, of 1, before one is taken for a slip of the other
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def parse_duration(text: object) -> float:
-    """Read `250ms`, `5s`, `10m`, `72h` or `3d` as seconds.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    match = _DURATION.fullmatch(str(text))
-    if match is None:
-        message = "expected a number and one of ms, s, m, h, d, like 5s or 72h"
-        raise ValueError(message)
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _topic_name(name: str) -> str:
-    if not _TOPIC.fullmatch(name) or name in {".", ".."}:
-        message = "expected a topic name: 1 to 249 of letters, digits, '.', '_' and '-'"
-        raise ValueError(message)
-    return name
-
-
-_NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)  # RFC 6052, section 2.2
-
-
-def _brokers(text: str) -> str:
-    for server in text.split(","):
-        host, colon, port = server.strip().rpartition(":")
-        if not colon or not host or not port.isdigit() or not 0 < int(port) < 1 << 16:
-            message = "expected bootstrap servers as host:port, comma separated"
-            raise ValueError(message)
-    return ",".join(server.strip() for server in text.split(","))
-
-
-def _list_of(read: Callable[[str], object], example: str) -> BeforeValidator:
-    """Return what reads a comma-separated list; what is no text is left as it is."""
-
-    def validate(text: object) -> object:
-        if not isinstance(text, str):
-            return text
-        try:
-            return tuple(read(part.strip()) for part in text.split(",") if part.strip())
-        except ValueError as error:
-            message = f"expected {example}, comma separated ({error})"
-            raise ValueError(message) from error
-
-    return BeforeValidator(validate)
-
-
-def _of_nat64_lengths(
-    prefixes: tuple[ipaddress.IPv6Network, ...],
-) -> tuple[ipaddress.IPv6Network, ...]:
-    if any(prefix.prefixlen not in _NAT64_LENGTHS for prefix in prefixes):
-        message = f"expected prefixes of {', '.join(map(str, _NAT64_LENGTHS))} bits (RFC 6052)"
-        raise ValueError(message)
-    return prefixes
-
-
-def _one_a_family(addresses: tuple[str, ...]) -> tuple[str, ...]:
-    if len({ipaddress.ip_address(address).version for address in addresses}) != len(addresses):
-        message = "expected one IPv4 and one IPv6 address at most"
-        raise ValueError(message)
-    return addresses
-
 
 def _can_trace() -> bool:
     try:
         return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
     except ModuleNotFoundError:
         return False
-
-
-def _start(text: object) -> object:
-    if text in {"earliest", "latest"} or not isinstance(text, str):
-        return text
-    try:
-        return typed_moment(text)
-    except ValueError:
-        message = (
-            "expected earliest, latest or an ISO 8601 time with offset like 2026-11-22T00:00:00Z"
-        )
-        raise ValueError(message) from None
-
-
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-Networks = Annotated[
-    tuple[Network, ...], NoDecode, _list_of(ipaddress.ip_network, "CIDRs like 10.0.0.0/8,fd00::/8")
-]
-TopicName = Annotated[str, AfterValidator(_topic_name)]
 
 
 class SettingsError(ValueError):
@@ -134,11 +56,11 @@ class SettingsError(ValueError):
 class Settings(KafkaSettings):
     """All settings. Every field's description is its line in the documentation."""
 
-    brokers: Annotated[str, AfterValidator(_brokers)] = Field(
+    brokers: Annotated[str, AfterValidator(bootstrap_servers)] = Field(
         "localhost:9092", description="bootstrap servers, comma separated"
     )
     source_topics: Annotated[
-        tuple[TopicName, ...], NoDecode, _list_of(str, "topic names"), Field(min_length=1)
+        tuple[TopicName, ...], NoDecode, list_of(str, "topic names"), Field(min_length=1)
     ] = Field(
         ("payment-final-state",), description="topics that payment core writes to, comma separated"
     )
@@ -154,12 +76,12 @@ class Settings(KafkaSettings):
         "payment-notifier",
         description="consumer group of the source topics; the tiers' group is the same with -retry",
     )
-    start_from: Annotated[Literal["earliest", "latest"] | datetime, BeforeValidator(_start)] = (
-        Field(
-            "earliest",
-            description="where a group begins that has never read the topic (docs/topics.md): earliest, latest or an ISO"
-            " time",
-        )
+    start_from: Annotated[
+        Literal["earliest", "latest"] | datetime, BeforeValidator(group_start)
+    ] = Field(
+        "earliest",
+        description="where a group begins that has never read the topic (docs/topics.md): earliest, latest or an ISO"
+        " time",
     )
     role: Literal["main", "retry", "all"] = Field(
         "all",
@@ -188,8 +110,8 @@ class Settings(KafkaSettings):
     egress_nat64: Annotated[
         tuple[ipaddress.IPv6Network, ...],
         NoDecode,
-        _list_of(ipaddress.IPv6Network, "IPv6 prefixes like 2001:db8:64::/96"),
-        AfterValidator(_of_nat64_lengths),
+        list_of(ipaddress.IPv6Network, "IPv6 prefixes like 2001:db8:64::/96"),
+        AfterValidator(of_nat64_lengths),
     ] = Field(
         (),
         description="the network's own NAT64 prefixes beside 64:ff9b::/96: an address in one is judged as the IPv4"
@@ -198,10 +120,10 @@ class Settings(KafkaSettings):
     egress_source_address: Annotated[
         tuple[str, ...],
         NoDecode,
-        _list_of(
+        list_of(
             lambda part: str(ipaddress.ip_address(part)), "IP addresses like 192.0.2.7,2001:db8::7"
         ),
-        AfterValidator(_one_a_family),
+        AfterValidator(one_a_family),
     ] = Field(
         (),
         description="our own addresses that partners are called from, one IPv4 and one IPv6 at most;"

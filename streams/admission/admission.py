@@ -12,9 +12,8 @@ retries, those of unresponsive and of untried destinations).
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from schemas.notify_url import origin_of
+from schemas.notify_url import known_origin
 from streams.admission.destination import Destination
 from streams.admission.limits import (
     COUNT_SECONDS,
@@ -25,26 +24,10 @@ from streams.admission.limits import (
     UNRESPONSIVE_SHARE,
     UNTRIED_SHARE,
 )
-from streams.admission.queue import DestinationQueue, Permit, Waiter
+from streams.admission.queue import Denied, DestinationQueue, Permit, Waiter
 from streams.notification.outcome import Blocked
 from streams.partners import Partner
 from streams.webhook.https import AttemptResult
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The destination can't take the notification now.
-
-    Attributes:
-        reason: in one token: `closed`, `silent`, `rate-limit`, `in-flight`, `share`.
-        expected_at: when there may be room, in seconds of the worker's clock.
-        escalate: whether each further park of the record should wait longer, because nobody knows when.
-    """
-
-    reason: str
-    expected_at: float
-    escalate: bool
-
 
 _Blocked = deque[DestinationQueue]
 
@@ -282,7 +265,8 @@ class Admission:
         ceiling = max(1, int(partner.max_in_flight * share))
         rate = partner.rate_limit_per_second and partner.rate_limit_per_second * share
         self._sweep(now)
-        key = (partner.partner_id, _server(url))
+        # Of a URL that the egress rules will refuse nothing is learned.
+        key = (partner.partner_id, known_origin(url) or "")
         queue = self._destinations.get(key)
         if queue is None:
             state = Destination(ceiling, rate)
@@ -310,10 +294,3 @@ class Admission:
         idle = [key for key, queue in self._destinations.items() if queue.is_idle(now)]
         for key in idle:
             del self._destinations[key]
-
-
-def _server(url: str) -> str:
-    try:
-        return origin_of(url)
-    except ValueError:
-        return ""  # the egress rules will refuse it; nothing is learned of any server

@@ -8,6 +8,21 @@ from streams.admission.destination import Destination
 from streams.admission.limits import IDLE_SECONDS, PATIENCE_ROUNDS
 
 
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The destination can't take the notification now.
+
+    Attributes:
+        reason: in one token: `closed`, `silent`, `rate-limit`, `in-flight`, `share`.
+        expected_at: when there may be room, in seconds of the worker's clock.
+        escalate: whether each further park of the record should wait longer, because nobody knows when.
+    """
+
+    reason: str
+    expected_at: float
+    escalate: bool
+
+
 @dataclass(eq=False, slots=True)
 class Permit:
     """The right to make one call; to be given back."""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas.attempt_record import Trigger
-from streams.admission.admission import Admission, Denied
-from streams.admission.queue import Permit
+from streams.admission.admission import Admission
+from streams.admission.queue import Denied, Permit
 from streams.clock import Clock, due_at_ms
 from streams.notification.decision import (
     DeadLetter,

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from schemas.acknowledgement import MAX_CODE_LENGTH
 from schemas.attempt_record import AttemptReport, Trigger
 from streams.kafka.format.event_headers import EventSource, refused_event_headers
 from streams.kafka.format.records import (
@@ -20,7 +19,6 @@ from streams.kafka.format.records import (
     notification_record,
 )
 from streams.kafka.topics import TopicNames
-from streams.notification.body import status_of
 from streams.notification.decision import (
     DeadLetter,
     DeadLetterReason,
@@ -30,9 +28,10 @@ from streams.notification.decision import (
 from streams.notification.intake import ReadEvent, Refused
 from streams.notification.ladder import Wait
 from streams.notification.notification import Headers, Notification
-from streams.notification.outcome import Answered, Blocked, NoResult, describe
+from streams.notification.outcome import describe
 from streams.webhook.https import AttemptResult
 from streams.worker.oversized import cut_dead_letter
+from streams.worker.report import add_attempt, as_dead_letter, report_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +122,9 @@ class Settlements:
                 due_at_ms=due_at_ms,
                 last_outcome="parked",
             )
-        report = self._report(notification, trigger)
+        report = report_of(notification, trigger, self.now_ms(), self.worker)
         if attempt is not None:
-            _add_attempt(report, attempt, received.due_at_ms)
+            add_attempt(report, attempt, received.due_at_ms)
         match decision:
             case Delivered():
                 report["decision"] = "delivered"
@@ -179,7 +178,7 @@ class Settlements:
 
     def of_duplicate(self, notification: Notification, trigger: Trigger) -> Settlement:
         """Return the settlement of a second copy of a notification that was settled."""
-        report = self._report(notification, trigger)
+        report = report_of(notification, trigger, self.now_ms(), self.worker)
         report["decision"] = "absorbed"
         return Settlement("duplicate", report, received=notification, notification=notification)
 
@@ -252,7 +251,7 @@ class Settlements:
             headers + dead_letter_headers(dead_letter.reason, dead_letter.detail),
         )
         settlement = Settlement(
-            "dead-letter", _dead(report, dead_letter), record, dead_letter=dead_letter
+            "dead-letter", as_dead_letter(report, dead_letter), record, dead_letter=dead_letter
         )
         oversized = dead_letter.reason is DeadLetterReason.OVERSIZED
         return (
@@ -261,30 +260,6 @@ class Settlements:
             else settlement
         )
 
-    def _report(self, notification: Notification, trigger: Trigger) -> AttemptReport:
-        report: AttemptReport = {
-            "kind": "decision",
-            "at_ms": self.now_ms(),
-            "notification_id": notification.notification_id,
-            "order_id": notification.order_id,
-            "profile": notification.profile.name,
-            "partner_id": notification.partner_id,
-            "attempt": notification.attempt,
-            "parks": notification.parks,
-            "replays": notification.replays,
-            "replay_run": notification.replay_run,
-        }
-        code = notification.result_code
-        if code is not None:
-            report["sent_result_status"] = status_of(code)
-            report["sent_result_code"] = code[:MAX_CODE_LENGTH]
-        report["trigger"] = trigger
-        if notification.near_names:
-            report["near_names"] = [str(name) for name in notification.near_names]
-        report["origin"] = notification.origin
-        report["worker"] = self.worker
-        return report
-
 
 def cut_to_fit(settlement: Settlement) -> Settlement:
     """Return the settlement of a dead letter cut to what can be kept; why it is one stands in the report's words."""
@@ -292,37 +267,4 @@ def cut_to_fit(settlement: Settlement) -> Settlement:
         message = f"only a dead letter can be cut; this settlement is of kind {settlement.kind}"
         raise ValueError(message)
     record, oversized = cut_dead_letter(settlement.next, settlement.dead_letter)
-    return replace(settlement, next=record, report=_dead(settlement.report, oversized))
-
-
-def _dead(report: AttemptReport, dead_letter: DeadLetter) -> AttemptReport:
-    return {
-        **report,
-        "decision": "dead-letter",
-        "dead_letter_reason": dead_letter.reason.value,
-        "why": dead_letter.detail[:1024],
-    }
-
-
-def _add_attempt(report: AttemptReport, attempt: AttemptResult, due_at_ms: int) -> None:
-    """Add what is said of an attempt; no body, no key, no URL but its origin."""
-    report["kind"] = "attempt"
-    report["url_origin"] = attempt.url_origin
-    report["due_at_ms"] = due_at_ms
-    report["started_at_ms"] = attempt.started_at_ms
-    report["ended_at_ms"] = attempt.ended_at_ms
-    report["lateness_ms"] = max(0, attempt.started_at_ms - due_at_ms)
-    report["request_left"] = attempt.request_left.value
-    report["http_status"] = attempt.http_status
-    report["outcome"] = describe(attempt.outcome)
-    match attempt.outcome:
-        case Answered(status, code):
-            report["result_status"] = status.value
-            report["result_code"] = code or None
-        case NoResult(failure, claimed, code, detail):
-            report["failure"] = failure.value
-            report["failure_detail"] = detail or None
-            report["result_status"] = claimed.value if claimed else None
-            report["result_code"] = code or None
-        case Blocked():  # pragma: no cover  # then there was no attempt
-            pass
+    return replace(settlement, next=record, report=as_dead_letter(settlement.report, oversized))

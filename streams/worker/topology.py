@@ -3,7 +3,7 @@
 from functools import partial
 
 from streams.clock import Clock
-from streams.kafka.consumer.app import ConsumerGroup
+from streams.kafka.consumer.group import ConsumerGroup
 from streams.kafka.consumer.lane import LaneLimits, Route
 from streams.kafka.format.records import InRecord, due_at_ms
 from streams.kafka.topics import TopicNames

@@ -10,7 +10,7 @@ from aiokafka.errors import CommitFailedError, KafkaConnectionError
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer import app as app_module
-from streams.kafka.consumer import consumer
+from streams.kafka.consumer import commits
 from streams.kafka.consumer.lane import LaneLimits
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import NOW_MS
@@ -383,7 +383,7 @@ async def test_a_commit_that_fails_is_counted_and_tried_again(new_member, error,
 
 async def test_a_commit_that_fails_after_its_time_out_is_not_reported(new_member, monkeypatch):
     """aiokafka goes on with it, and its error is nobody's any more: asyncio would log a traceback for each."""
-    monkeypatch.setattr(consumer, "_COMMIT_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(commits, "TIMEOUT_SECONDS", 0.05)
     reported = []
     asyncio.get_running_loop().set_exception_handler(lambda _, about: reported.append(about))
     member = await new_member(A)

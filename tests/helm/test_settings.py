@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from streams.kafka.consumer import app, consumer
+from streams.kafka.consumer import app, commits
 from streams.kafka_settings import PREFIX
 from streams.settings import Settings
 from tests.helm.helm import CHART
@@ -172,4 +172,4 @@ def test_chart_knows_how_long_a_stop_takes():
         return int(number)
 
     assert seconds("drain") == app.DRAIN_SECONDS
-    assert seconds("commit") == consumer._COMMIT_TIMEOUT_SECONDS
+    assert seconds("commit") == commits.TIMEOUT_SECONDS

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from streams.setting_values import parse_duration
 from streams.settings import (
     Settings,
     SettingsError,
     load_settings,
-    parse_duration,
     unknown_variables,
 )
 

@@ -8,8 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import faust
 from aiokafka.errors import KafkaError
@@ -19,7 +18,7 @@ from faust.types import StreamT
 from streams.clock import Clock
 from streams.kafka.connection import Connection
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
-from streams.kafka.consumer.lane import Route
+from streams.kafka.consumer.group import ConsumerGroup, Host
 from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.consumer.transport import ConsumerFlow, Transport
 from streams.kafka.format.records import PartitionId
@@ -37,66 +36,6 @@ LEAST_CONCURRENCY = 5
 
 LONGEST_IN_FLIGHT_MS = 60_000
 """Longer than any record may be in flight while the broker answers: patience, attempt and settling take seconds."""
-
-
-class Host(Protocol):
-    """What the process around the applications does for them."""
-
-    async def acquire(self) -> None:
-        """Start what the applications share, or count one more user of it."""
-
-    async def release(self) -> None:
-        """Count one user less; the last stops what is shared."""
-
-    def stop_starting(self) -> None:
-        """Begin no new attempt in any application: the worker is about to stop."""
-
-    def on_commit_error(self) -> None:
-        """Count a commit that failed."""
-
-    def on_crash(self, error: BaseException) -> None:
-        """Note that a handler raised although it must not; the process ends with 1 and the record is read again."""
-
-    def on_assigned(self, group_id: str, partitions: int, of: int) -> None:
-        """Note that the group gave us so many of its partitions (perhaps none)."""
-
-    def on_revoked(self, group_id: str) -> None:
-        """Note that a rebalance has begun."""
-
-    def on_lost(self, topic: str, offsets: int) -> None:
-        """Count offsets of a topic that are gone before anybody settled them."""
-
-    def on_reset(self, topic: str) -> None:
-        """Count that a topic is read from its beginning, since it is another log than before."""
-
-    def on_missing(self, group_id: str, topics: Collection[str]) -> None:
-        """Note which topics of a group do not exist now."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerGroup:
-    """One consumer group and what it reads.
-
-    Attributes:
-        group_id: its name at the broker.
-        routes: by topic.
-        max_concurrency: records handled at once.
-        fetch_bytes: the most fetched of one partition at once. Tiers hold back nearly all of their partitions,
-            so what is prefetched for them is memory that only waits.
-        gives_way: whether another group's records come first: it handles fewer while the process is busy, and takes
-            what it has read one by one.
-        between_fetches_seconds: from one fetch to the next, at least. Each names every partition of the group, so to
-            fetch single records from many partitions costs more than all the rest of them.
-        sources: those of its topics that others make, write and delete.
-    """
-
-    group_id: str
-    routes: Mapping[str, Route]
-    max_concurrency: int
-    fetch_bytes: int
-    gives_way: bool = False
-    between_fetches_seconds: float = 0.0
-    sources: frozenset[str] = frozenset()
 
 
 class _QuietMonitor(Monitor):
@@ -202,7 +141,7 @@ class NotifierApp(faust.App):
         except (KafkaError, TimeoutError):
             return None
         # Of a topic that is gone the last count is kept: it says what went with it.
-        absent: frozenset[str] = self.consumer.absent  # type: ignore[attr-defined]  # our consumer's
+        absent: frozenset[str] = self.consumer.standing.absent  # type: ignore[attr-defined]  # our consumer's
         gone = {tag: count for tag, count in self._pending.items() if tag[0] in absent}
         self._pending = gone | found
         by_stage: Counter[str] = Counter()
@@ -214,7 +153,7 @@ class NotifierApp(faust.App):
         """Return how many offsets open transactions hold back, by stage."""
         found: Counter[str] = Counter()
         if self.started and not self.should_stop:
-            for (topic, _), count in self.consumer.undecided().items():  # type: ignore[attr-defined]  # our consumer's
+            for (topic, _), count in self.consumer.standing.undecided().items():  # type: ignore[attr-defined]  # our consumer's
                 found[self.lanes.stage_of(topic)] += count
         return found
 

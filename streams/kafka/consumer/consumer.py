@@ -17,7 +17,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -28,11 +28,10 @@ from faust.types import TP, ConsumerMessage
 from mode import Service, ServiceT
 
 from streams.kafka.committed_state import CommittedState
-from streams.kafka.connection import Connection
-from streams.kafka.consumer import member
-from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer import commits, member
+from streams.kafka.consumer.commits import Commits
+from streams.kafka.consumer.group import ConsumerApp
 from streams.kafka.consumer.reading import Reading
-from streams.kafka.consumer.standing import StandingReport
 from streams.kafka.consumer.unused import WithoutTables
 from streams.kafka.format.records import InRecord, PartitionId
 from streams.kafka.format.unreadable import Unreadable, unreadable_of
@@ -41,7 +40,6 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 1.0
 _NOTICE_SECONDS: Final = 0.1
-_COMMIT_TIMEOUT_SECONDS: Final = 5.0
 _BEGIN_TIMEOUT_SECONDS: Final = 10.0
 """Two answers of brokers, and a busy machine; a rebalance may take 60 s."""
 
@@ -58,33 +56,10 @@ _POLL_PATIENCE_SECONDS: Final = 10.0
 """A poll returns at least once a second."""
 
 
-class App(StandingReport, Protocol):
-    """What the consumer asks of the application."""
-
-    connection: Connection
-    between_fetches_seconds: float
-    gives_way: bool
-    lanes: Lanes
-    sources: frozenset[str]
-    consumer_generation_id: int
-
-    def on_rebalance_start(self) -> None:
-        """Note that partitions are about to go."""
-
-    async def before_revoke(self) -> None:
-        """Finish what is in flight. Never raises."""
-
-    def after_assign(self, partitions: int, of: int) -> None:
-        """Note how many of the group's partitions came."""
-
-    def on_commit_error(self) -> None:
-        """Note that a commit failed."""
-
-
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types for it
     """Hears from aiokafka when partitions go and come."""
 
-    def __init__(self, consumer: "Consumer", app: App) -> None:
+    def __init__(self, consumer: "Consumer", app: ConsumerApp) -> None:
         self._consumer = consumer
         self._app = app
 
@@ -107,13 +82,12 @@ class Consumer(WithoutTables):
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Faust's
         super().__init__(*args, **options)
-        self._ours = cast(App, self.app)
+        self._ours = cast(ConsumerApp, self.app)
         self._kafka: AIOKafkaConsumer | None = None
-        self._committing = asyncio.Lock()
-        self._last_committed: dict[PartitionId, CommittedState] = {}
         self.standing = Reading(
             self.kafka, lambda: self._ours.lanes, self._ours, self._ours.sources
         )
+        self._commits = Commits(self._settled, self.standing.commit, self._ours.on_commit_error)
 
     def kafka(self) -> AIOKafkaConsumer:
         """Return aiokafka's consumer.
@@ -140,8 +114,6 @@ class Consumer(WithoutTables):
         await super().on_stop()
         if self._kafka is not None:
             await member.stop(self._kafka)
-
-    # --- records ----------------------------------------------------------------------------------------
 
     async def _drain_messages(self, fetcher: ServiceT) -> None:
         """Hand records to the agents until this consumer, or Faust's service that runs this, is told to stop."""
@@ -176,7 +148,7 @@ class Consumer(WithoutTables):
                 return {}
             return await member.fetch(self.kafka(), active_partitions or (), timeout)
 
-        return await self.standing.fetched(fetch, self.write_down)
+        return await self.standing.fetched(fetch, self._commits.write_down)
 
     async def _hand_over(self, fetched: Mapping[TopicPartition, list[Any]]) -> None:
         # Nothing has run since these records left aiokafka: they are of this generation.
@@ -223,39 +195,12 @@ class Consumer(WithoutTables):
             generation_id=self.app.consumer_generation_id,
         )
 
-    # --- commits ----------------------------------------------------------------------------------------
-
     async def commit(self, topics: object = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
         """Commit what is settled and not yet committed. Never raises; what failed is committed the next time."""
-        async with self._committing:
-            made = self._ours.lanes.progress()
-            news = {tag: new for tag, new in made.items() if self._last_committed.get(tag) != new}
-            if not news:
-                return False
-            try:
-                done = await asyncio.wait_for(self.standing.commit(news), _COMMIT_TIMEOUT_SECONDS)
-            except ConsumerStoppedError:  # the worker stops, and has committed what it could
-                return False
-            except (KafkaError, TimeoutError) as error:
-                log.warning(
-                    "committing offsets failed, trying again: %s", error or type(error).__name__
-                )
-                self._ours.on_commit_error()
-                return False
-            if done:
-                self._last_committed.update(news)
-            return done
+        return await self._commits.commit()
 
-    async def write_down(self, progress: dict[PartitionId, CommittedState]) -> None:
-        """Commit where partitions begin, whatever the lanes say; they have given these up.
-
-        Raises:
-            KafkaError, TimeoutError: it could not be written.
-        """
-        async with self._committing:
-            for tag in progress:
-                self._last_committed.pop(tag, None)
-            await asyncio.wait_for(self.standing.commit(progress), _COMMIT_TIMEOUT_SECONDS)
+    def _settled(self) -> dict[PartitionId, CommittedState]:
+        return self._ours.lanes.progress()
 
     @Service.task
     async def _commit_handler(self) -> None:
@@ -270,8 +215,6 @@ class Consumer(WithoutTables):
     async def verify_all_partitions_active(self) -> None:
         """Do nothing: Faust would look through all partitions several times a second for acknowledgements that nobody makes."""
 
-    # --- the group --------------------------------------------------------------------------------------
-
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Read these topics."""
         self.kafka().subscribe(topics=set(topics), listener=_Listener(self, self._ours))
@@ -281,7 +224,7 @@ class Consumer(WithoutTables):
         await self._ours.before_revoke()
         await self.commit()
         self._ours.lanes.close()
-        self._last_committed.clear()
+        self._commits.forget()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -302,8 +245,6 @@ class Consumer(WithoutTables):
             return {}
         return {tag: made.finished for tag, made in progress.items() if made.finished}
 
-    # --- what the application asks ------------------------------------------------------------------------
-
     def symptoms(self) -> list[str]:
         """Return what looks dead about this member of the group, in words that do not change from look to look."""
         symptoms = member.symptoms_of(self._kafka)
@@ -317,12 +258,7 @@ class Consumer(WithoutTables):
         Raises:
             KafkaError, TimeoutError: the brokers can't say now.
         """
-        await self.standing.look(self.write_down)
-
-    @property
-    def absent(self) -> frozenset[str]:
-        """Topics that the last look did not find."""
-        return self.standing.absent
+        await self.standing.look(self._commits.write_down)
 
     def unreadable(self) -> list[Unreadable]:
         """Return where partitions stand still at a batch that can't be read."""
@@ -335,13 +271,7 @@ class Consumer(WithoutTables):
             KafkaError, TimeoutError: the brokers can't say now, or partitions are on the move.
         """
         self.standing.pass_markers()
-        return await asyncio.wait_for(self.standing.ends(), _COMMIT_TIMEOUT_SECONDS)
-
-    def undecided(self) -> dict[PartitionId, int]:
-        """Return what open transactions hold back, see `Reading.undecided`."""
-        return self.standing.undecided()
-
-    # --- the rest of Faust's interface --------------------------------------------------------------------
+        return await asyncio.wait_for(self.standing.ends(), commits.TIMEOUT_SECONDS)
 
     def assignment(self) -> set[TP]:
         """Return the partitions that are ours."""

@@ -1,7 +1,6 @@
-"""Reads parts of topics from here to there, once, as a consumer without a group: nothing is committed.
+"""Reads parts of topics once, for commands, as a consumer without a group: nothing is committed.
 
-For commands that ask Kafka a question. Where a read ends is fixed before it begins, so that it always ends, whatever is
-written meanwhile. Records of aborted transactions are left out.
+Where a read ends is fixed before it begins, so that it always ends. Records of aborted transactions are left out.
 """
 
 import asyncio

@@ -18,7 +18,8 @@ from streams.kafka.connection import connection_of
 from streams.kafka.reader.reader import OnProgress, ReadFailed, ReadProgress, RecordReader
 from streams.operator.commands.common import FAULT, fail, is_for_a_program, say, used_wrongly
 from streams.printable import printable
-from streams.settings import Settings, parse_duration
+from streams.setting_values import parse_duration
+from streams.settings import Settings
 
 T = TypeVar("T")
 _EVERY_SECONDS = 10.0

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from streams.admission.admission import Admission, Denied
-from streams.admission.queue import Permit
+from streams.admission.admission import Admission
+from streams.admission.queue import Denied, Permit
 from streams.notification.intake import PartnerTerms
 from streams.notification.outcome import (
     Answered,

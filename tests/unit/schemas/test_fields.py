@@ -1,5 +1,7 @@
 """The wire's scalars and small objects."""
 
+from types import SimpleNamespace
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,6 +15,7 @@ from schemas.fields import (
     Quote,
     Result,
     String64,
+    succeeded,
 )
 from schemas.notify_payment import WalletPayment
 from schemas.notify_push_payment import PushPayment
@@ -287,3 +290,10 @@ def test_a_body_takes_another_result_of_the_same_status():
         b'{"paymentResult":{"resultCode":"X","resultStatus":"F","resultMessage":"m"},"paymentId":"p"}'
     )
     assert b"RISK_REJECT" in body.to_bytes()
+
+
+def test_without_a_result_above_nothing_has_succeeded():
+    """A body whose result was refused: the members that success asks for are not asked for too."""
+    assert not succeeded(SimpleNamespace(data={"paymentId": "1"}))
+    assert not succeeded(SimpleNamespace(data={"result": FAILED}))
+    assert succeeded(SimpleNamespace(data={"paymentId": "1", "result": SUCCESS}))

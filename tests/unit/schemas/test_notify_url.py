@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.notify_url import check_notify_url
+from schemas.notify_url import check_notify_url, host_of
 
 GOOD = [
     "https://a",
@@ -62,3 +62,10 @@ def test_plain_http_passes_where_it_is_allowed():
     check_notify_url("http://127.0.0.1:8080/x", allow_http=True)
     with pytest.raises(ValueError, match="expected"):
         check_notify_url("ftp://127.0.0.1/x", allow_http=True)
+
+
+@pytest.mark.parametrize("name", ["fe80::1%eth0", "[fe80::1%1]", "[::1", "1::2::3"])
+def test_an_address_that_is_none_for_others_is_refused(name):
+    """One with a zone means something on this machine only."""
+    with pytest.raises(ValueError, match="address"):
+        host_of(name)

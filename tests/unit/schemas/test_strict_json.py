@@ -66,13 +66,20 @@ def test_what_has_two_readings_or_none_is_refused(raw, why):
         loads(raw)
 
 
+@pytest.mark.parametrize("read", [loads, loads_marking])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_nesting_is_bounded(opening, closing):
-    """The deepest allowed value is read, one level more is not."""
+def test_nesting_is_bounded(read, opening, closing):
+    """The deepest allowed value is read; one level more is not, nor so many that Python itself gives up."""
     deepest = opening * MAX_DEPTH + "1" + closing * MAX_DEPTH
-    assert loads(deepest.encode()) is not None
-    with pytest.raises(MalformedJson, match="32 levels"):
-        loads(f"{opening}{deepest}{closing}".encode())
+    assert read(deepest.encode()) is not None
+    for levels in (1, 3000):
+        with pytest.raises(MalformedJson, match="32 levels"):
+            read(f"{opening * levels}{deepest}{closing * levels}".encode())
+
+
+def test_a_member_named_twice_shows_as_that():
+    """In a message or a failed test, where an address would say nothing."""
+    assert repr(loads_marking(b'{"a":1,"a":2}')) == "{'a': TWICE}"
 
 
 def test_many_shallow_objects_are_no_depth():

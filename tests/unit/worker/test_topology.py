@@ -33,10 +33,10 @@ def test_what_each_group_reads():
     )
 
 
-def test_a_worker_with_few_calls_has_small_windows():
+def test_a_worker_with_few_calls_has_small_limits():
     """A group handles twice as many records at once as the worker may have calls."""
     for group in groups(max_in_flight=3):
-        assert group.window == 6
+        assert group.max_concurrency == 6
 
 
 def test_source_records_are_handled_at_once():

@@ -1,0 +1,77 @@
+"""Commits of one member: what the lanes say is settled, one commit at a time, and only what is new."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+
+from streams.kafka.committed_state import CommittedState
+from streams.kafka.format.records import PartitionId
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS: Final = 5.0
+"""How long a commit is waited for; the chart's grace period counts on it."""
+
+_States = Mapping[PartitionId, CommittedState]
+
+
+class Commits:
+    """What was committed, so that only what is new is committed again.
+
+    Args:
+        settled: returns what may be committed now.
+        commit: sends a commit of the partitions that are still ours; returns False where none is.
+        on_error: called for each commit that failed.
+    """
+
+    def __init__(
+        self,
+        settled: Callable[[], _States],
+        commit: Callable[[_States], Awaitable[bool]],
+        on_error: Callable[[], None],
+    ) -> None:
+        self._settled = settled
+        self._commit = commit
+        self._on_error = on_error
+        self._one_at_a_time = asyncio.Lock()
+        self._committed: dict[PartitionId, CommittedState] = {}
+
+    async def commit(self) -> bool:
+        """Commit what is not yet committed. Never raises; what failed is committed the next time."""
+        async with self._one_at_a_time:
+            # Asked only now: what was settled before a wait for the lock may have been given up in it.
+            states = self._settled()
+            new = {tp: state for tp, state in states.items() if self._committed.get(tp) != state}
+            if not new:
+                return False
+            try:
+                done = await asyncio.wait_for(self._commit(new), TIMEOUT_SECONDS)
+            except ConsumerStoppedError:  # the worker stops, and has committed what it could
+                return False
+            except (KafkaError, TimeoutError) as error:
+                log.warning(
+                    "committing offsets failed, trying again: %s", error or type(error).__name__
+                )
+                self._on_error()
+                return False
+            if done:
+                self._committed.update(new)
+            return done
+
+    async def write_down(self, states: _States) -> None:
+        """Commit where partitions begin, whatever the lanes say; they have given these up.
+
+        Raises:
+            KafkaError, TimeoutError: it could not be written.
+        """
+        async with self._one_at_a_time:
+            for tp in states:
+                self._committed.pop(tp, None)
+            await asyncio.wait_for(self._commit(states), TIMEOUT_SECONDS)
+
+    def forget(self) -> None:
+        """Forget what was committed: the partitions go, and others may commit there."""
+        self._committed.clear()
