@@ -6,6 +6,7 @@ import sys
 from contextlib import asynccontextmanager
 
 import pytest
+from hypothesis import settings
 
 from streams.kafka.patches import patch_clients
 from streams.sandbox.broker import Broker
@@ -16,6 +17,10 @@ from tests.support.order import Scheduler, arrange
 
 # A shell that runs the tests in the background makes Ctrl-C ignored, for every child too; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example that takes long tells of the machine, and not of the code.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 _UNIT = ("tests/unit/", "tests/property/", "tests/agents/")
 _STARTS = ("subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system")
