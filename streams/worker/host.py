@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class WorkerHost:
-    """Implements `streams.kafka.consumer.app.Host`.
+    """Implements `streams.kafka.consumer.group.Host`.
 
     Attributes:
         admission: whose limits follow the partitions that the worker holds.

@@ -154,9 +154,8 @@ class Consumer(WithoutTables):
         # Nothing has run since these records left aiokafka: they are of this generation.
         generation = self.app.consumer_generation_id
         if fetched and not self._is_current(generation):
-            await (
-                self._seek_back()
-            )  # a rebalance began meanwhile, and their offsets have moved on without them
+            # A rebalance began meanwhile, and their offsets have moved on without them.
+            await self._seek_back()
             return
         gives_way = self._ours.gives_way
         for partition, records in _by_turns(fetched, 1 if gives_way else _TOGETHER):
