@@ -9,7 +9,6 @@ shares, and S where nothing else is said.
 
 import asyncio
 import hashlib
-import json
 import logging
 import ssl
 import threading
@@ -17,10 +16,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import lru_cache
 from random import Random  # noqa: TID251  # the type only; the generator is passed in
-from typing import Any, Self, TextIO
+from typing import Self, TextIO
 from urllib.parse import quote
 
 from aiohttp import web
@@ -29,21 +26,16 @@ from streams.clock import Clock
 from streams.notification.profiles import PROFILES
 from streams.sandbox.inbox import Inbox, Received
 from streams.sandbox.keys import Keys
+from streams.sandbox.request_checks import faults_of, order_id_of, read_json
+from streams.sandbox.responder import Responder
 from streams.sandbox.script import Answer, Script
-from streams.sandbox.signatures import is_signed, load_private_key, load_public_key, sign
+from streams.sandbox.signatures import is_signed, load_private_key, load_public_key
 
 PATHS: Mapping[str, str] = {name: profile.sample.path for name, profile in PROFILES.items()}
 """Where each profile's notifications go; any other path is answered just the same."""
 
-_ORDER_ID_MEMBERS: Mapping[str, str] = {
-    profile.sample.path: profile.order_id_member for profile in PROFILES.values()
-}
-_SIGNED_ANSWERS_KEPT = 10_000
-_OVERSIZED_BYTES = 100 * 1024
-
-logging.getLogger("aiohttp.server").setLevel(
-    logging.CRITICAL
-)  # connections reset on purpose are no news
+# Connections reset on purpose are no news.
+logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 class PartnerError(Exception):
@@ -81,7 +73,7 @@ class ScriptedPartner(Inbox):
             message = "shares need a source of randomness: pass rng"
             raise ValueError(message)
         self._keys = keys
-        self._private = load_private_key(keys.receiver.private)
+        self._private_key = load_private_key(keys.receiver.private)
         self._sender = load_public_key(keys.sender.public)
         self._scripts = {key: Script.parse(text) for key, text in (scripts or {}).items()}
         self._shares = {Answer.parse(text): weight for text, weight in (shares or {}).items()}
@@ -93,11 +85,11 @@ class ScriptedPartner(Inbox):
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._number = 0
         self._in_flight = 0
-        self._sign = lru_cache(_SIGNED_ANSWERS_KEPT)(self._sign_anew)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stop: asyncio.Event
         self._release: asyncio.Event
+        self._responder: Responder
 
     def __enter__(self) -> Self:
         self.start()
@@ -158,6 +150,7 @@ class ScriptedPartner(Inbox):
     async def _serve(self, started: list[BaseException | None], ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop, self._release = asyncio.Event(), asyncio.Event()
+        self._responder = Responder(self._private_key, self._release, self._stop)
         application = web.Application(client_max_size=16 * 1024 * 1024)
         application.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(
@@ -189,7 +182,7 @@ class ScriptedPartner(Inbox):
             if self._record is not None:
                 self._record.write(received.to_json() + "\n")
                 self._record.flush()
-            return await self._answer(request, answer)
+            return await self._responder.respond(request, answer)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -201,8 +194,8 @@ class ScriptedPartner(Inbox):
 
     def _receive(self, request: web.Request, body: bytes) -> tuple[Received, Answer]:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        document = _json(body)
-        order_id = _order_id(request.path, document)
+        document = read_json(body)
+        order_id = order_id_of(request.path, document)
         self._number += 1
         self._attempts[request.raw_path, order_id] += 1
         attempt = self._attempts[request.raw_path, order_id]
@@ -231,7 +224,7 @@ class ScriptedPartner(Inbox):
             sha256=hashlib.sha256(body).hexdigest(),
             order_id=order_id,
             signature_valid=signed,
-            faults=tuple(_faults(request.method, headers, document, signed=signed)),
+            faults=tuple(faults_of(request.method, headers, document, signed=signed)),
             answer=answer.text,
             connection=f"{peer[0]}:{peer[1]}" if peer else "",
             in_flight=self._in_flight,
@@ -251,62 +244,6 @@ class ScriptedPartner(Inbox):
             return self._rng.choices(list(self._shares), list(self._shares.values()))[0]
         return Answer.parse("S")
 
-    async def _answer(self, request: web.Request, answer: Answer) -> web.StreamResponse:  # noqa: PLR0911  # one for each kind
-        match answer.kind:
-            case "slow":
-                await asyncio.sleep(answer.number)
-            case "hold":
-                await self._release.wait()
-            case "never":
-                await self._stop.wait()
-                return _reset(request)
-            case "http":
-                return _status(int(answer.number))
-            case "retry-after":
-                return web.Response(status=503, headers={"retry-after": f"{answer.number:g}"})
-            case "refuse":
-                return _reset(request)
-            case "garbage":
-                return web.Response(
-                    body=b'<html>{"result": {"resultStatus": "S"', content_type="text/html"
-                )
-            case "drop":
-                return await self._half(request, answer)
-            case "result" | "oversized":
-                pass
-        body = _result(answer)
-        return web.Response(
-            body=body,
-            headers=self._signature(request, body, answer),
-            content_type="application/json",
-        )
-
-    def _signature(self, request: web.Request, body: bytes, answer: Answer) -> dict[str, str]:
-        if answer.signature == "none":
-            return {}
-        client_id = request.headers.get("Client-Id", "")
-        now = datetime.fromtimestamp(self._clock.now_ms() // 1000, UTC).isoformat()
-        signed = body if answer.signature == "right" else body + b" "
-        # in lower case: the vendor's Python client looks for nothing else
-        return {
-            "client-id": client_id,
-            "response-time": now,
-            "signature": self._sign(request.raw_path, client_id, now, signed),
-        }
-
-    def _sign_anew(self, path: str, client_id: str, when: str, body: bytes) -> str:
-        return sign(self._private, path, client_id, when, body)
-
-    async def _half(self, request: web.Request, answer: Answer) -> web.StreamResponse:
-        body = _result(answer)
-        response = web.StreamResponse(headers=self._signature(request, body, answer))
-        response.content_type = "application/json"
-        response.content_length = len(body)
-        await response.prepare(request)
-        await response.write(body[: len(body) // 2])
-        _reset(request)
-        return response
-
 
 def notify_url(base: str, profile: str, script: str = "") -> str:
     """Return a profile's URL below a partner's, with a script that only this URL has."""
@@ -321,85 +258,3 @@ def _tls(keys: Keys, *, client_certificate: bool) -> ssl.SSLContext:
         context.load_verify_locations(keys.ca)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _reset(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-def _status(status: int) -> web.Response:
-    redirected = {"location": "/elsewhere"} if 300 <= status < 400 else {}  # noqa: PLR2004  # where nobody may go
-    return web.Response(status=status, headers=redirected)
-
-
-def _result(answer: Answer) -> bytes:
-    message = (
-        "x" * _OVERSIZED_BYTES
-        if answer.kind == "oversized"
-        else answer.code.replace("_", " ").lower()
-    )
-    result = {"resultCode": answer.code, "resultStatus": answer.status, "resultMessage": message}
-    return json.dumps({"result": result}, separators=(",", ":")).encode()
-
-
-def _json(body: bytes) -> Any:  # noqa: ANN401  # whatever came
-    try:
-        return json.loads(body.decode())
-    except (UnicodeDecodeError, ValueError, RecursionError):
-        return None
-
-
-def _order_id(path: str, document: Any) -> str:  # noqa: ANN401  # whatever came
-    members = document if isinstance(document, dict) else {}
-    known = _ORDER_ID_MEMBERS.get(path)
-    names = (known,) if known else dict.fromkeys(_ORDER_ID_MEMBERS.values())
-    value = next((members[name] for name in names if name in members), "")
-    return value if isinstance(value, str) else ""
-
-
-def _faults(
-    method: str, headers: Mapping[str, str], document: object, *, signed: bool
-) -> Iterator[str]:
-    if method != "POST":
-        yield f"the method is {method}"
-    if not signed:
-        yield "the signature is missing or wrong"
-    if (
-        not headers.get("content-type", "")
-        .lower()
-        .replace(" ", "")
-        .startswith("application/json;charset=utf-8")
-    ):
-        yield "the content type is not application/json; charset=UTF-8"
-    if not _is_time(headers.get("request-time", "")):
-        yield "Request-Time is neither ISO 8601 with an offset nor epoch milliseconds"
-    if not isinstance(document, dict):
-        yield "the body is no JSON object"
-    else:
-        yield from _not_strings(document, "")
-
-
-def _is_time(text: str) -> bool:
-    if text.isascii() and text.isdigit():
-        return len(text) == 13  # noqa: PLR2004  # milliseconds, from 2001 to 2286
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def _not_strings(value: object, where: str) -> Iterator[str]:
-    match value:
-        case dict():
-            for name, inner in value.items():
-                yield from _not_strings(inner, f"{where}/{name}")
-        case list():
-            for inner in value:
-                yield from _not_strings(inner, f"{where}/*")
-        case str():
-            if not value:
-                yield f"{where} is empty"
-        case _:
-            yield f"{where} is no string"
