@@ -1,62 +1,142 @@
-"""The command `notifier`."""
+"""The command `notifier`. A command's modules are imported when it is called, so that `--help` and every command start at once."""
 
 import sys
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from streams.operator.commands.capacity import capacity
-from streams.operator.commands.check import check, ladder
 from streams.operator.commands.common import INTERRUPTED, speak_json
-from streams.operator.commands.console import console_app
-from streams.operator.commands.dead_letters import dead_letters_app
-from streams.operator.commands.keys import keys_app
-from streams.operator.commands.rehearse import demo, sandbox
-from streams.operator.commands.resend import resend
-from streams.operator.commands.send_test import send_test
-from streams.operator.commands.topics import topics_app
-from streams.operator.commands.undelivered import undelivered
-from streams.operator.commands.unreadable import unreadable_app
-from streams.operator.commands.why import why
-from streams.operator.commands.worker import worker
 
 _WITHOUT_KAFKA: Final = {"capacity", "demo", "keys", "ladder", "sandbox", "send-test"}
 """Commands that make no client of aiokafka, or, as the rehearsal kit, one that shall be as others' are."""
 
-app = typer.Typer(
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """A command or a group of commands of `notifier`.
+
+    Attributes:
+        place: module below `streams.operator.commands` and name in it: a function, or a `typer.Typer` with commands.
+        help: the first line of its help, which `notifier --help` shows without importing it.
+    """
+
+    place: str
+    help: str
+
+
+SUBCOMMANDS: Final = {
+    "worker": Subcommand("worker:worker", "Consume, notify, retry. Runs until SIGTERM or Ctrl-C."),
+    "topics": Subcommand("topics:topics_app", "The topics the notifier owns."),
+    "check": Subcommand("check:check", "Check settings, partners, keys and topics, and list every fault at once."),
+    "keys": Subcommand("keys:keys_app", "The keys and certificates of partners."),
+    "ladder": Subcommand("check:ladder", "Print each profile's attempts and waits."),
+    "capacity": Subcommand("capacity:capacity", "Plan pods, partitions, CPU and Kafka for a load; docs/capacity.md says how it is reckoned."),
+    "why": Subcommand("why:why", "Say whether a partner was told, and if not, why, whose turn it is and when it goes on."),
+    "dead-letters": Subcommand("dead_letters:dead_letters_app", "What ended without being delivered: list it, look at it, put it back."),
+    "resend": Subcommand("resend:resend", "Send a delivered notification again, for a partner that lost it."),
+    "undelivered": Subcommand("undelivered:undelivered", "List what a partner has not acknowledged, for reconciliation."),
+    "unreadable": Subcommand("unreadable:unreadable_app", "A batch that can't be read: look at it, keep its bytes, let the workers pass."),
+    "send-test": Subcommand("send_test:send_test", "Send one test notification to a partner, over the real way, and say what to mend."),
+    "console": Subcommand("console:console_app", "A web page over what stands in Kafka: orders, tiers, partners, dead letters, replays."),
+    "sandbox": Subcommand("rehearse:sandbox", "Rehearse: a real Kafka, a partner to test against and a stream of payments, on this machine."),
+    "demo": Subcommand("rehearse:demo", "Show the main job: a real Kafka, a partner that breaks in every way, and an account of each payment."),
+}  # fmt: skip
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, each imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # a command of typer's own click
+        module, _, member = SUBCOMMANDS[name].place.partition(":")
+        found = getattr(import_module(f"streams.operator.commands.{module}"), member)
+        parent = _typer()
+        if isinstance(found, typer.Typer):
+            parent.add_typer(found, name=name, cls=Group)
+        else:
+            parent.command(name)(found)
+        parent.callback()(lambda: None)  # else a single command would be the parent itself
+        return get_command(parent).commands[name]  # type: ignore[attr-defined]  # with a callback it is a group
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SUBCOMMANDS)
+
+    def __len__(self) -> int:
+        return len(SUBCOMMANDS)
+
+
+class Group(TyperGroup):
+    """A group whose help shows the first paragraph of each command's help, uncut."""
+
+    def lines(self) -> dict[str, str]:
+        """Return what is shown of each command."""
+        return {
+            name: " ".join((command.help or "").partition("\n\n")[0].split())
+            for name, command in self.commands.items()
+        }
+
+    def format_commands(self, _: Any, formatter: Any) -> None:  # noqa: ANN401  # typer's own click
+        """Write them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.lines().items()))
+
+
+class _LazyGroup(Group):
+    """The group of all commands; its help imports none of them."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401  # typer's own
+        super().__init__(**attributes)
+        self.commands = _Commands()  # type: ignore[assignment]  # nothing adds a command to it
+
+    def lines(self) -> dict[str, str]:
+        """Return what is shown of each command."""
+        return {name: command.help for name, command in SUBCOMMANDS.items()}
+
+
+def _typer(**options: Any) -> typer.Typer:  # noqa: ANN401  # typer's own
+    # Without Rich's boxes: importing Rich takes twice as long as all the rest of `--help`.
+    return typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **options
+    )
+
+
+app = _typer(
     name="notifier",
+    cls=_LazyGroup,
     help="Tells partners the result of a payment, signed, until they acknowledge it.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 
 
+def _print_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"notifier {version('payment-notifier')}")
+        raise typer.Exit
+
+
 @app.callback()
-def prepare(context: typer.Context) -> None:
+def prepare(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
     """Patch aiokafka for every command that may make a client of it; speak to a person unless JSON is asked for."""
+    del version
     speak_json(value=False)
     if context.invoked_subcommand not in _WITHOUT_KAFKA:
-        from streams.kafka.patches import patch_clients  # noqa: PLC0415  # `--help` and the others need no aiokafka
+        from streams.kafka.patches import patch_clients
 
         patch_clients()
-
-
-app.command()(worker)
-app.add_typer(topics_app, name="topics")
-app.command()(check)
-app.add_typer(keys_app, name="keys")
-app.command()(ladder)
-app.command()(capacity)
-app.command()(why)
-app.add_typer(dead_letters_app, name="dead-letters")
-app.command()(resend)
-app.command()(undelivered)
-app.add_typer(unreadable_app, name="unreadable")
-app.command("send-test")(send_test)
-app.add_typer(console_app, name="console")
-app.command()(sandbox)
-app.command()(demo)
 
 
 def main() -> None:

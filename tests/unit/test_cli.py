@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from streams import cli
@@ -144,6 +146,38 @@ def test_help_is_no_fault():
     assert result.exit_code == 0
     for command in ("worker", "topics", "check", "ladder", "sandbox", "demo"):
         assert command in result.output
+
+
+@pytest.mark.parametrize("name", cli.SUBCOMMANDS)
+def test_the_line_of_each_command_is_its_own(name):
+    """`notifier --help`, which imports no command, shows the first paragraph of the help that the command itself has."""
+    group = get_command(cli.app)
+    assert isinstance(group, cli.Group)
+    first = (group.commands[name].help or "").partition("\n\n")[0]
+    assert " ".join(first.split()) == group.lines()[name]
+    assert f"notifier {name}" in run(name, "--help").output
+
+
+@pytest.mark.e2e
+def test_help_and_version_import_no_command():
+    """What takes a second to import (Kafka's client, pydantic, Rich) is not needed to be told what there is."""
+    code = (
+        "import sys; from streams.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+        "print(sorted({'aiokafka', 'faust', 'httpx', 'pydantic', 'rich'} & set(sys.modules)))"
+    )
+    for option, said in (
+        ("--help", "Usage:"),
+        ("--version", f"notifier {version('payment-notifier')}"),
+    ):
+        done = process(code, option)
+        assert said in done.stdout
+        assert done.stdout.splitlines()[-1] == "[]", done.stdout
+
+
+def test_a_mistyped_command_is_guessed():
+    """Exit code 2, and what was perhaps meant."""
+    result = run("undeliverd")
+    assert (result.exit_code, "Did you mean 'undelivered'?" in result.output) == (2, True)
 
 
 def test_check_lists_every_fault_at_once(environment, tmp_path):

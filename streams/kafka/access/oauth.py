@@ -11,11 +11,10 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote
-
-import httpx
 
 from streams.clock import Clock
 from streams.kafka.access.tokens import Token, TokenError, TokenRefused
@@ -58,6 +57,8 @@ class TokenServer:
         Raises:
             TokenError: none came; why, with the setting to look at.
         """
+        import httpx  # noqa: PLC0415  # few clusters have a token server, and every command imports this module
+
         form = {"grant_type": "client_credentials"}
         if self.scope:
             form["scope"] = self.scope
@@ -105,7 +106,7 @@ class TokenServer:
 
     def _read(self, status: int, body: bytes) -> Token:
         answer = _object(body)
-        if status == httpx.codes.OK:
+        if status == HTTPStatus.OK:
             text = answer.get("access_token")
             if isinstance(text, str) and text:
                 return Token(text, _life(answer.get("expires_in"), text))

@@ -4,13 +4,13 @@ import json
 import sys
 from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from streams.clock import Clock
-from streams.partners import Partners, PartnersFileError, load_partners
-from streams.settings import Settings, SettingsError, load_settings
+if TYPE_CHECKING:
+    from streams.partners import Partners
+    from streams.settings import Settings
 
 FAULT = 1
 USAGE = 2
@@ -61,16 +61,21 @@ def used_wrongly(message: str) -> NoReturn:
     raise typer.Exit(USAGE)
 
 
-def settings_or_fail() -> Settings:
+def settings_or_fail() -> "Settings":
     """Return the settings, or say everything that is wrong with them and exit with 1."""
+    from streams.settings import SettingsError, load_settings
+
     try:
         return load_settings()
     except SettingsError as error:
         fail(*error.faults)
 
 
-def partners_or_fail(settings: Settings) -> Partners:
+def partners_or_fail(settings: "Settings") -> "Partners":
     """Return the partners file, or say every fault of it and exit with 1."""
+    from streams.clock import Clock
+    from streams.partners import PartnersFileError, load_partners
+
     try:
         return load_partners(
             settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
