@@ -12,7 +12,15 @@ from typer.main import get_command
 
 from streams.operator.commands.common import INTERRUPTED, speak_json
 
-_WITHOUT_KAFKA: Final = {"capacity", "demo", "keys", "ladder", "sandbox", "send-test"}
+_WITHOUT_KAFKA: Final = {
+    "capacity",
+    "check-event",
+    "demo",
+    "keys",
+    "ladder",
+    "sandbox",
+    "send-test",
+}
 """Commands that make no client of aiokafka, or, as the rehearsal kit, one that shall be as others' are."""
 
 
@@ -33,6 +41,7 @@ SUBCOMMANDS: Final = {
     "worker": Subcommand("worker:worker", "Consume, notify, retry. Runs until SIGTERM or Ctrl-C."),
     "topics": Subcommand("topics:topics_app", "The topics the notifier owns."),
     "check": Subcommand("check:check", "Check settings, partners, keys and topics, and list every fault at once."),
+    "check-event": Subcommand("check_event:check_event", "Say every fault of a payment event, and show the exact request that it becomes."),
     "keys": Subcommand("keys:keys_app", "The keys and certificates of partners."),
     "ladder": Subcommand("check:ladder", "Print each profile's attempts and waits."),
     "capacity": Subcommand("capacity:capacity", "Plan pods, partitions, CPU and Kafka for a load; docs/capacity.md says how it is reckoned."),

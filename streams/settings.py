@@ -5,7 +5,7 @@ import importlib.util
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,6 +35,8 @@ _LONGEST_PREFIX = 249 - len(
 _SERVICE_LINK = re.compile(
     r"NOTIFIER(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP)(_[A-Z]+)?)?)"
 )
+KAFKA_FILES = (*KAFKA_SECRETS, "kafka_ca_file", "kafka_certificate_file", "kafka_oauth_ca_file")
+CONSOLE_FILES = ("console_tokens_file",)
 _LIKE = 0.85  # how alike two names are, of 1, before one is taken for a slip of the other
 
 
@@ -183,8 +185,12 @@ class Settings(KafkaSettings):
         description="a span for each attempt, sent as OpenTelemetry's `OTEL_*` variables say; needs the extra `tracing`",
     )
 
-    def conflicts(self) -> list[str]:
-        """Return what can't stand together or can't be read, one sentence each."""
+    def conflicts(self, unneeded: Collection[str] = ()) -> list[str]:
+        """Return what can't stand together or can't be read, one sentence each.
+
+        Args:
+            unneeded: settings whose files nobody will open, so that they need not be there.
+        """
         faults = []
         least = 25 * 3600 * self.ladder_scale
         if self.give_up_after < least:
@@ -201,15 +207,9 @@ class Settings(KafkaSettings):
                 f"{PREFIX}TRACING: seen true, expected the extra for it: pip install 'payment-notifier[tracing]'"
             )
         faults += self.kafka_conflicts(allow_http=self.allow_http)
-        for name in (
-            *KAFKA_SECRETS,
-            "kafka_ca_file",
-            "kafka_certificate_file",
-            "kafka_oauth_ca_file",
-            "console_tokens_file",
-        ):
+        for name in (*KAFKA_FILES, *CONSOLE_FILES):
             path: Path | None = getattr(self, name)
-            if path is not None and not os.access(path, os.R_OK):
+            if name not in unneeded and path is not None and not os.access(path, os.R_OK):
                 faults.append(
                     f"{PREFIX}{name.upper()}: seen {shown_path(path)}, expected a file that can be read"
                 )
@@ -231,18 +231,23 @@ class Settings(KafkaSettings):
         return f"{self.group_id}-retry"
 
 
-def load_settings() -> Settings:
+def load_settings(*, unneeded: Collection[str] = ()) -> Settings:
     """Read the settings from the environment.
+
+    Args:
+        unneeded: settings that name files which the caller does not open: they may be missing, and a `partners_file`
+            that is not set is an empty path.
 
     Raises:
         SettingsError: with every fault at once.
     """
     faults = _slips(os.environ)
+    unset = "partners_file" in unneeded and not os.environ.get(f"{PREFIX}PARTNERS_FILE")
     try:
-        settings = Settings()
+        settings = Settings(partners_file=Path()) if unset else Settings()
     except ValidationError as error:
         raise SettingsError([*faults, *(_fault(item) for item in error.errors())]) from error
-    faults += settings.conflicts()
+    faults += settings.conflicts(unneeded)
     if faults:
         raise SettingsError(faults)
     return settings

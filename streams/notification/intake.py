@@ -3,8 +3,8 @@
 Two steps, because the partner's terms are known only when the event names the partner.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas.event import MAX_ID_LENGTH, Event, EventMembers
@@ -52,6 +52,20 @@ class PartnerTerms:
                 )
                 raise ValueError(message)
 
+    def faults_of(self, profile: str, *, has_url: bool) -> Faults:
+        """Return what keeps an event from being sent to this partner.
+
+        Args:
+            profile: the name of the event's profile.
+            has_url: whether the event names a notify URL.
+        """
+        faults: Faults = {}
+        if profile not in self.profiles:
+            faults["profile"] = f"the partner does not list {profile} in the partners file"
+        if not has_url and self.notify_url is None:
+            faults["notifyUrl"] = "missing or empty, and the partner has no notify_url"
+        return faults
+
 
 @dataclass(frozen=True, slots=True)
 class ReadEvent:
@@ -83,6 +97,7 @@ class Refused:
         detail: every fault, at most 4 KiB of UTF-8, without values.
         event_id: the event's id where it could be read; the others alike.
         near: members of the event that are not known but have nearly the name of a known one; the detail says so too.
+        faults: each fault by itself, `where: what`, without a limit.
     """
 
     reason: DeadLetterReason
@@ -92,6 +107,7 @@ class Refused:
     partner_id: str | None = None
     order_id: str | None = None
     near: tuple[NearName, ...] = ()
+    faults: tuple[str, ...] = field(default=(), compare=False)  # the detail says the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +192,9 @@ def prepare(  # noqa: PLR0913  # what a record carries beside its value
             DeadLetterReason.UNKNOWN_PARTNER,
             "partnerId: the partners file has no such entry; add it, then replay",
         )
-    faults: Faults = {}
-    if profile.name not in terms.profiles:
-        faults["profile"] = f"the partner does not list {profile.name} in the partners file"
-    if event.notify_url is None and terms.notify_url is None:
-        faults["notifyUrl"] = "missing or empty, and the partner has no notify_url"
+    faults = terms.faults_of(profile.name, has_url=event.notify_url is not None)
     if faults:
-        return _refused(read, DeadLetterReason.INVALID_EVENT, _detail(faults, read.near))
+        return _refused(read, DeadLetterReason.INVALID_EVENT, *_sentences(faults, read.near))
     mapped = map_result(
         event.outcome,
         event.result_code,
@@ -219,24 +231,28 @@ def _invalid(
     faults: Faults, members: Mapping[str, Any], near: tuple[NearName, ...] = ()
 ) -> Refused:
     said = EventMembers(members)
+    sentences = _sentences(faults, near)
     return Refused(
         DeadLetterReason.INVALID_EVENT,
-        _detail(faults, near),
+        _detail(sentences),
         event_id=said.event_id,
         profile=said.profile,
         partner_id=said.partner_id,
         order_id=order_id_in(said.payment, said.profile),
         near=near,
+        faults=sentences,
     )
 
 
-def _refused(read: ReadEvent, reason: DeadLetterReason, detail: str) -> Refused:
+def _refused(read: ReadEvent, reason: DeadLetterReason, *sentences: str) -> Refused:
     event = read.event
     ids = (event.event_id, read.profile.name, event.partner_id, read.order_id)
-    return Refused(reason, detail, *ids, read.near)
+    return Refused(reason, _detail(sentences), *ids, read.near, sentences)
 
 
-def _detail(faults: Faults, near: tuple[NearName, ...]) -> str:
-    said = [f"{where}: {what}" for where, what in faults.items()]
-    text = "; ".join((*said, *map(str, near)))
-    return text.encode()[:MAX_DETAIL_BYTES].decode(errors="ignore")
+def _sentences(faults: Faults, near: tuple[NearName, ...]) -> tuple[str, ...]:
+    return (*(f"{where}: {what}" for where, what in faults.items()), *map(str, near))
+
+
+def _detail(sentences: Iterable[str]) -> str:
+    return "; ".join(sentences).encode()[:MAX_DETAIL_BYTES].decode(errors="ignore")

@@ -117,6 +117,20 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
         await self._connector.close()
 
 
+def fixed_headers(user_agent: str) -> tuple[tuple[str, str], ...]:
+    """Return the headers that every request has, whatever it says.
+
+    Args:
+        user_agent: name and version of this program.
+    """
+    return (
+        ("User-Agent", user_agent),
+        ("Accept", "application/json"),
+        ("Accept-Encoding", "identity"),
+        ("Content-Type", "application/json; charset=UTF-8"),
+    )
+
+
 class PartnerClient:
     """The connections to one partner. Build it inside the event loop.
 
@@ -145,11 +159,8 @@ class PartnerClient:
             ssl=context,
         )
         self._transport = ExchangeTransport(connector)
-        self._headers = (
-            (b"User-Agent", user_agent.encode()),
-            (b"Accept", b"application/json"),
-            (b"Accept-Encoding", b"identity"),
-            (b"Content-Type", b"application/json; charset=UTF-8"),
+        self._headers = tuple(
+            (name.encode(), value.encode()) for name, value in fixed_headers(user_agent)
         )
         self.in_use = 0
 

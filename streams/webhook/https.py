@@ -23,7 +23,7 @@ from streams.webhook.lookups import Lookup, Lookups
 from streams.webhook.resolver import CheckedResolver, system_lookup
 from streams.webhook.response_time import is_stale
 from streams.webhook.retry_after import retry_after_seconds
-from streams.webhook.signing import request_time, sign, string_to_sign
+from streams.webhook.signing import request_time, sign, signed_headers, string_to_sign
 
 _MOST_BITS_ON_THE_LOOP: Final = 2048
 """A signature of 2048 bits takes 0.3 ms, and a hop to a thread and back takes as long once the worker is busy; one of
@@ -137,9 +137,7 @@ class WebhookClient:
         signed = string_to_sign(target.path, partner.client_id, now, body)
         signature = await self._sign(key, signed)
         signing_seconds = time.perf_counter() - before
-        headers = {"Client-Id": partner.client_id, "Request-Time": now, "Signature": signature}
-        if partner.agent_token is not None:
-            headers["Agent-Token"] = partner.agent_token
+        headers = signed_headers(partner, now, signature)
         if traceparent is not None and TRACEPARENT.fullmatch(traceparent):
             headers["traceparent"] = traceparent
 

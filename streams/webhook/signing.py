@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from streams.partners import SigningKey
+from streams.partners import Partner, SigningKey
 
 _LONGEST_HEADER: Final = (
     8192  # a percent-encoded signature of an 8192-bit key has up to 4,096 characters
@@ -61,6 +61,20 @@ def sign(key: SigningKey, signed: bytes) -> str:
     encoded = base64.b64encode(raw).replace(b"+", b"%2B").replace(b"/", b"%2F")
     text = encoded.replace(b"=", b"%3D").decode()
     return f"algorithm=RSA256,keyVersion={key.version},signature={text}"
+
+
+def signed_headers(partner: Partner, now: str, signature: str) -> dict[str, str]:
+    """Return the headers that say who signed a request, and when.
+
+    Args:
+        partner: whom it goes to.
+        now: Request-Time.
+        signature: the value of Signature.
+    """
+    headers = {"Client-Id": partner.client_id, "Request-Time": now, "Signature": signature}
+    if partner.agent_token is not None:
+        headers["Agent-Token"] = partner.agent_token
+    return headers
 
 
 def verify(header: str, signed: bytes, keys: Mapping[str, RSAPublicKey]) -> bool:

@@ -107,6 +107,18 @@ def test_there_is_no_other_setting_and_each_is_described():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
+def test_a_command_asks_for_the_files_that_it_opens_only(environment, tmp_path):
+    """What is unneeded may be unset or gone; the rest is asked for as ever."""
+    environment.delenv("NOTIFIER_PARTNERS_FILE", raising=False)
+    environment.setenv("NOTIFIER_CONSOLE_TOKENS_FILE", str(tmp_path / "gone"))
+    with pytest.raises(SettingsError):
+        load_settings(unneeded=["console_tokens_file"])
+    with pytest.raises(SettingsError):
+        load_settings(unneeded=["partners_file"])
+    settings = load_settings(unneeded=["console_tokens_file", "partners_file"])
+    assert settings.partners_file.name == ""
+
+
 def test_the_partners_file_is_required(environment):
     """And says what it is."""
     environment.delenv("NOTIFIER_PARTNERS_FILE")

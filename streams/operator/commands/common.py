@@ -61,12 +61,16 @@ def used_wrongly(message: str) -> NoReturn:
     raise typer.Exit(USAGE)
 
 
-def settings_or_fail() -> "Settings":
-    """Return the settings, or say everything that is wrong with them and exit with 1."""
+def settings_or_fail(*unneeded: str) -> "Settings":
+    """Return the settings, or say everything that is wrong with them and exit with 1.
+
+    Args:
+        unneeded: settings of files that the command does not open (`load_settings`).
+    """
     from streams.settings import SettingsError, load_settings
 
     try:
-        return load_settings()
+        return load_settings(unneeded=unneeded)
     except SettingsError as error:
         fail(*error.faults)
 

@@ -249,6 +249,13 @@ def test_the_order_id_of_a_push_payment_is_the_payment_id():
     )
 
 
+def test_every_fault_stands_by_itself():
+    """However many there are; the detail is the same sentences, as far as it has room."""
+    refusal = refused(raw(eventId=7, payment={f"member{n}": n for n in range(200)}))
+    assert len(refusal.faults) > 200
+    assert "; ".join(refusal.faults).startswith(refusal.detail)
+
+
 def test_a_detail_is_at_most_4_kib():
     """Cut between characters, however much is wrong."""
     numbers = {f"支付{n}": n for n in range(500)} | {f"member{n}": n for n in range(500)}
