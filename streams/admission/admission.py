@@ -4,9 +4,9 @@ A destination is a partner and the origin (scheme, host, port, in their one spel
 one entry in the partners file and a thousand merchants' URLs. A record whose destination will have no room soon is
 denied and gets parked, so that a broken partner holds neither calls nor lanes that others need.
 
-Limits, all checked in `Admission._grant_next` and, for who comes and need not wait, in `Admission.admit`: the
-destination's (cooling down, unresponsive, rate, calls at once, half of them for retries) and the worker's (all calls,
-retries, those of unresponsive and of untried destinations).
+Limits, checked in `Admission.admit` for a record that comes, and again in `Admission._grant_next` for one that waited:
+the destination's (cooling down, unresponsive, calls at once, half of them for retries) and the worker's (all calls,
+retries, those of unresponsive and of untried destinations). The destination's rate is checked once: a slot stays taken.
 """
 
 import asyncio
@@ -29,8 +29,6 @@ from streams.notification.outcome import Blocked
 from streams.partners import Partner
 from streams.webhook.https import AttemptResult
 
-_Blocked = deque[DestinationQueue]
-
 
 class Admission:
     """Gives permits to call. One for a worker, used from one event loop.
@@ -48,13 +46,13 @@ class Admission:
         self._first_attempts = first_attempts
         self._destinations: dict[tuple[str, str], DestinationQueue] = {}
         self._called: set[DestinationQueue] = set()
-        self._most = max_in_flight
-        self._most_retries = max(1, max_in_flight // RETRY_SHARE)
-        self._most_unresponsive = max(1, max_in_flight // UNRESPONSIVE_SHARE)
-        self._most_untried = max(1, max_in_flight // UNTRIED_SHARE)
+        self._max_in_flight = max_in_flight
+        self._max_retries = max(1, max_in_flight // RETRY_SHARE)
+        self._max_unresponsive = max(1, max_in_flight // UNRESPONSIVE_SHARE)
+        self._max_untried = max(1, max_in_flight // UNTRIED_SHARE)
         self._retries = self._unresponsive = self._untried = 0
         # Destinations with room of their own, whose first attempts or retries wait for the worker's.
-        self._blocked: tuple[_Blocked, _Blocked] = (deque(), deque())
+        self._blocked: tuple[deque[DestinationQueue], ...] = (deque(), deque())
         self._retry_is_next = False
         self._counted_at = self._swept_at = now_seconds()
         self.share = 1.0
@@ -85,8 +83,6 @@ class Admission:
             self._count(now)
         if (denied := self._denied(state, now)) is not None:
             return denied
-        if state.is_untried(now) and not self._may_try_another(now):
-            return Denied("share", now + PATIENCE_SECONDS, escalate=True)
         slot, taken = state.reserve_slot(now, PATIENCE_SECONDS)
         if not taken:
             return Denied("rate-limit", slot, escalate=False)
@@ -120,7 +116,7 @@ class Admission:
                 seconds=max(seconds, 0.0),
                 answered=result.http_status is not None,
                 slow=result.slow_down,
-                closed_for=result.retry_after_seconds if result.slow_down else None,
+                cool_down_seconds=result.retry_after_seconds if result.slow_down else None,
             )
         if not state.in_flight:
             self._called.discard(queue)
@@ -129,32 +125,39 @@ class Admission:
         self._grant_next(now)
 
     def _denied(self, state: Destination, now: float) -> Denied | None:
-        """Return why nothing at all goes there now. An unresponsive destination whose probe is due gets that one call."""
-        if (closed := state.closed_until(now)) is not None:
-            return Denied("closed", closed, escalate=False)
+        """Return why no call goes there now. An unresponsive destination whose probe is due gets that one call."""
+        if (cooling_until := state.cooling_down_until(now)) is not None:
+            return Denied("closed", cooling_until, escalate=False)
         if state.is_unresponsive(now):
             probe = state.next_probe(now)
-            if probe is not None or self._unresponsive >= self._most_unresponsive:
+            if probe is not None or self._share_is_full(state, now):
                 # What has been unresponsive for long will be so for some time: a record that looked again every second
                 # would cost as much as a call.
                 later = now + state.unresponsive_for(now) / 2
                 expected_at = max(probe or now + PATIENCE_SECONDS, later)
                 return Denied("silent", expected_at, escalate=True)
+        elif self._share_is_full(state, now):
+            return Denied("share", now + PATIENCE_SECONDS, escalate=True)
         return None
 
-    def _may_try_another(self, now: float) -> bool:
-        """Tell whether untried destinations have room. Many may have answered since they were counted."""
+    def _share_is_full(self, state: Destination, now: float) -> bool:
+        """Tell whether destinations like this one, unresponsive or untried, have all of the worker's calls that they may."""
+        if state.is_unresponsive(now):
+            return self._unresponsive >= self._max_unresponsive
+        if not state.is_untried(now):
+            return False
         if self._untried_are_full():
-            self._count(now)
-        return not self._untried_are_full()
+            self._count(now)  # many may have answered since
+        return self._untried_are_full()
 
     def _untried_are_full(self) -> bool:
-        most = self._most_untried
-        unanswered = self._untried + self._unresponsive
-        return self._untried >= most or unanswered >= most + self._most_unresponsive
+        both = self._max_untried + self._max_unresponsive
+        return self._untried >= self._max_untried or self._untried + self._unresponsive >= both
 
     def _has_room(self, *, retry: bool) -> bool:
-        return self.in_flight < self._most and not (retry and self._retries >= self._most_retries)
+        return self.in_flight < self._max_in_flight and not (
+            retry and self._retries >= self._max_retries
+        )
 
     async def _wait(
         self, queue: DestinationQueue, now: float, *, retry: bool, probe: bool
@@ -199,7 +202,9 @@ class Admission:
         state, now = queue.state, self._now()
         moves, waiter.since = state.answered_since(waiter.since), now
         waiter.rounds -= 1
-        if state.closed_until(now) is not None or (state.is_unresponsive(now) and not waiter.probe):
+        if state.cooling_down_until(now) is not None or (
+            state.is_unresponsive(now) and not waiter.probe
+        ):
             return True
         if waiter.probe or queue.has_room(retry=retry):  # it waits for the worker alone
             return False
@@ -210,7 +215,9 @@ class Admission:
         """Count a call as made. At once, so that nobody can slip in between."""
         state = queue.state
         self._called.add(queue)
-        self._unresponsive += state.is_unresponsive(now)
+        if state.is_unresponsive(now):
+            self._unresponsive += 1
+            queue.send_away(probes=True)  # another probe that waits would follow this one at once
         self._untried += state.is_untried(now)
         state.start(now)
         queue.retries += retry
@@ -222,14 +229,11 @@ class Admission:
         """Give permits to those who wait, as far as every limit allows; destinations and both kinds have their turns."""
         while (queue := self._next_blocked()) is not None:
             self._send_away(queue, now)
-            retries_allowed = self._retries < self._most_retries
-            if queue.state.is_unresponsive(now):
-                turn = queue.next_probe(retries_allowed=retries_allowed)
-            else:
-                turn = queue.next_waiter(retries_allowed=retries_allowed)
+            turn = queue.next_waiter(now, retries_allowed=self._retries < self._max_retries)
             if turn is not None:
                 waiter, retry = turn
-                waiter.permit.set_result(self._grant(queue, now, retry=retry))
+                full = self._share_is_full(queue.state, now)
+                waiter.permit.set_result(None if full else self._grant(queue, now, retry=retry))
             self._list(queue, now)
 
     def _next_blocked(self) -> DestinationQueue | None:
@@ -245,20 +249,16 @@ class Admission:
     def _list(self, queue: DestinationQueue, now: float) -> None:
         """List a destination whose waiters need nothing but the worker's limits."""
         for retry in (False, True):
-            if (
-                not queue.listed[retry]
-                and queue.waits(retry=retry)
-                and (queue.has_room(retry=retry) or queue.state.is_unresponsive(now))
-            ):
+            if not queue.listed[retry] and queue.is_ready(now, retry=retry):
                 queue.listed[retry] = True
                 self._blocked[retry].append(queue)
 
     @staticmethod
     def _send_away(queue: DestinationQueue, now: float) -> None:
         """End the waiting for a destination that asked for a rest or became unresponsive; its probe still waits."""
-        closed = queue.state.closed_until(now) is not None
-        if closed or queue.state.is_unresponsive(now):
-            queue.send_away(probes=closed)
+        is_cooling_down = queue.state.cooling_down_until(now) is not None
+        if is_cooling_down or queue.state.is_unresponsive(now):
+            queue.send_away(probes=is_cooling_down)
 
     def _look_up(self, partner: Partner, url: str, now: float) -> DestinationQueue:
         share = max(self.share, LEAST_SHARE)

@@ -48,7 +48,7 @@ class Destination:
     _failed: bool = False
     _usual_seconds: float = 0.0
     _next_probe: float = 0.0
-    _closed_until: float = 0.0
+    _cooling_down_until: float = 0.0
     _next_slot: float = 0.0
     _promised_until: float = 0.0
 
@@ -77,9 +77,13 @@ class Destination:
         since = self._first_called_at if self._answered_at is None else self._answered_at
         return 0.0 if since is None else now - since
 
-    def closed_until(self, now: float) -> float | None:
+    def cooling_down_until(self, now: float) -> float | None:
         """Return until when it asked not to be called (Retry-After), or None."""
-        return self._closed_until if now < self._closed_until else None
+        return self._cooling_down_until if now < self._cooling_down_until else None
+
+    def may_be_probed(self, now: float) -> bool:
+        """Tell whether it is unresponsive and a call whose probe was reserved is within `max_in_flight`."""
+        return self.in_flight < self.ceiling and self.is_unresponsive(now)
 
     def next_probe(self, now: float) -> float | None:
         """Return when an unresponsive destination may be probed next, or None where it may be now."""
@@ -147,7 +151,13 @@ class Destination:
         self.in_flight -= 1
 
     def end(
-        self, now: float, *, seconds: float, answered: bool, slow: bool, closed_for: float | None
+        self,
+        now: float,
+        *,
+        seconds: float,
+        answered: bool,
+        slow: bool,
+        cool_down_seconds: float | None,
     ) -> None:
         """Note how a call ended.
 
@@ -156,7 +166,7 @@ class Destination:
             seconds: how long it took.
             answered: whether an HTTP answer came, whatever it said.
             slow: whether it says that there is too much traffic.
-            closed_for: how long the destination asks not to be called, or None.
+            cool_down_seconds: how long the destination asks not to be called, or None.
         """
         allowed = self._allowed
         # Much slower than usual is a sign of too much traffic; slow as ever is not.
@@ -165,8 +175,8 @@ class Destination:
         )
         was_at_limit = self.in_flight >= allowed / 2
         self.in_flight -= 1
-        if closed_for is not None:
-            self._closed_until = max(self._closed_until, now + closed_for)
+        if cool_down_seconds is not None:
+            self._cooling_down_until = max(self._cooling_down_until, now + cool_down_seconds)
         if answered:
             was_unresponsive = self.is_unresponsive(now)
             self._answered_at = self._busy_since = now

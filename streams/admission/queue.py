@@ -96,11 +96,16 @@ class DestinationQueue:
         own, other = len(self.queues[retry]), len(self.queues[not retry])
         return own + min(own + 1, other)
 
-    def next_waiter(self, *, retries_allowed: bool) -> tuple[Waiter, bool] | None:
+    def is_ready(self, now: float, *, retry: bool) -> bool:
+        """Tell whether a first attempt, or a retry, waits and the destination's own limits let it go."""
+        return self.waits(retry=retry) and (
+            self.has_room(retry=retry) or self.state.may_be_probed(now)
+        )
+
+    def next_waiter(self, now: float, *, retries_allowed: bool) -> tuple[Waiter, bool] | None:
         """Take out whose turn it is, and whether it is a retry; None where nobody waits who may go."""
         for retry in (self._retry_is_next, not self._retry_is_next):
-            allowed = retries_allowed or not retry
-            if allowed and self.waits(retry=retry) and self.has_room(retry=retry):
+            if (retries_allowed or not retry) and self.is_ready(now, retry=retry):
                 self._retry_is_next = not retry
                 return self.queues[retry].popleft(), retry
         return None
@@ -112,15 +117,8 @@ class DestinationQueue:
             now - state.last_used > IDLE_SECONDS
             and not state.in_flight
             and not any(self.queues)
-            and state.closed_until(now) is None
+            and state.cooling_down_until(now) is None
         )
-
-    def next_probe(self, *, retries_allowed: bool) -> tuple[Waiter, bool] | None:
-        """Take out a probe that waits, and whether it is a retry; None where none does that may go."""
-        for retry in (False, True):
-            if (retries_allowed or not retry) and self.waits(retry=retry):
-                return self.queues[retry].popleft(), retry
-        return None
 
     def send_away(self, *, probes: bool) -> None:
         """End the waiting of all, or of all but the probes."""

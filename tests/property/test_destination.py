@@ -25,7 +25,7 @@ class Admission(RuleBasedStateMachine):
         self.started = self.ended = 0
         self.probes = []
         self.highest = 40
-        self.closed_until = 0.0
+        self.cooling_down_until = 0.0
 
     @rule(seconds=pauses)
     def pass_time(self, seconds):
@@ -62,9 +62,9 @@ class Admission(RuleBasedStateMachine):
         which=st.integers(0, 10_000),
         answered=st.booleans(),
         slow=st.booleans(),
-        closed_for=st.none() | st.floats(0, 3600),
+        cool_down_seconds=st.none() | st.floats(0, 3600),
     )
-    def end(self, which, answered, slow, closed_for):
+    def end(self, which, answered, slow, cool_down_seconds):
         began = self.began.pop(which % len(self.began))
         before = self.state.limit
         self.state.end(
@@ -72,11 +72,11 @@ class Admission(RuleBasedStateMachine):
             seconds=self.now - began,
             answered=answered,
             slow=slow,
-            closed_for=closed_for if answered else None,
+            cool_down_seconds=cool_down_seconds if answered else None,
         )
         self.ended += 1
-        if answered and closed_for is not None:
-            self.closed_until = max(self.closed_until, self.now + closed_for)
+        if answered and cool_down_seconds is not None:
+            self.cooling_down_until = max(self.cooling_down_until, self.now + cool_down_seconds)
         if answered:
             assert not self.state.is_unresponsive(self.now)
         else:
@@ -101,8 +101,8 @@ class Admission(RuleBasedStateMachine):
 
     @invariant()
     def closes_as_asked(self):
-        until = self.state.closed_until(self.now)
-        assert until == (self.closed_until if self.now < self.closed_until else None)
+        until = self.state.cooling_down_until(self.now)
+        assert until == (self.cooling_down_until if self.now < self.cooling_down_until else None)
 
     @invariant()
     def idle_is_never_unresponsive_without_a_failure(self):

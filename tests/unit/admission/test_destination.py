@@ -13,7 +13,7 @@ def start(state, now, calls=1):
         state.start(now)
 
 
-ANSWERED = {"seconds": 0.05, "answered": True, "slow": False, "closed_for": None}
+ANSWERED = {"seconds": 0.05, "answered": True, "slow": False, "cool_down_seconds": None}
 
 
 def end(state, now, *, calls=1, **how):
@@ -234,11 +234,11 @@ def test_an_answer_ends_the_silence_and_one_call_becomes_many():
 def test_retry_after_closes_and_reopens():
     """A shorter one that comes later does not open it early."""
     state = healthy(10.0)
-    answer(state, 11.0, slow=True, closed_for=30.0)
-    answer(state, 12.0, slow=True, closed_for=5.0)
-    assert state.closed_until(12.0) == 41.0
-    assert state.closed_until(40.9) == 41.0
-    assert state.closed_until(41.0) is None
+    answer(state, 11.0, slow=True, cool_down_seconds=30.0)
+    answer(state, 12.0, slow=True, cool_down_seconds=5.0)
+    assert state.cooling_down_until(12.0) == 41.0
+    assert state.cooling_down_until(40.9) == 41.0
+    assert state.cooling_down_until(41.0) is None
 
 
 def test_a_call_that_was_not_made_says_nothing():

@@ -271,6 +271,63 @@ async def test_a_probe_waits_for_a_full_worker_and_is_the_only_one():
 
 
 @in_virtual_time
+async def test_probes_that_waited_for_a_full_worker_keep_to_their_share():
+    """Three wait, one call may go to unresponsive destinations: who came first has it, the others are parked."""
+    desk = Desk(4)
+    await desk.prove(url_of(0))
+    for number in (1, 2, 3):
+        desk.give_back(await desk.take(url_of(number)), refused())
+    held = await desk.take(url_of(0), calls=4)
+    probes = [desk.line_up(url_of(number))[0] for number in (1, 2, 3)]
+    await asyncio.sleep(0.1)
+    assert not any(probe.done() for probe in probes)
+    desk.give_back(held, answered())
+    answers = await asyncio.gather(*probes)
+    assert isinstance(answers[0], Permit)
+    assert [answer.reason for answer in answers[1:]] == ["silent", "silent"]
+    desk.give_back(answers[:1], answered())
+    assert desk.is_clean()
+
+
+@in_virtual_time
+async def test_of_two_probes_that_waited_for_one_destination_one_goes():
+    """A retry's and, a second later, a first attempt's: the first attempt has the turn, and no second call follows it."""
+    desk = Desk(4)
+    desk.give_back(await desk.take(url_of(0)), answered(seconds=5.0))  # it may take long
+    desk.give_back(await desk.take(url_of(1)), refused())
+    held = await desk.take(url_of(0), calls=4)
+    (retry,) = desk.line_up(url_of(1), retry=True)
+    await asyncio.sleep(1.1)
+    (first,) = desk.line_up(url_of(1))
+    await asyncio.sleep(0.1)
+    assert not retry.done()
+    assert not first.done()
+    desk.give_back(held, answered())
+    permit, denied = await first, await retry
+    assert isinstance(permit, Permit)
+    assert denied.reason == "silent"
+    assert desk.state(url_of(1).partition("/notify")[0]).in_flight == 1
+    desk.give_back([permit], refused())
+    assert (await desk.refusal(url_of(1)))[0] == "silent"
+    assert desk.is_clean()
+
+
+@in_virtual_time
+async def test_untried_ones_that_waited_for_a_full_worker_keep_to_their_share():
+    """Also when the whole worker comes free at once: half of it stays for destinations that are known to answer."""
+    desk = Desk(8)
+    await desk.prove(url_of(0))
+    held = await desk.take(url_of(0), calls=8)
+    waiting = [desk.line_up(url_of(number))[0] for number in range(1, 8)]
+    await asyncio.sleep(0.1)
+    desk.give_back(held, answered())
+    answers = await asyncio.gather(*waiting)
+    assert [isinstance(answer, Permit) for answer in answers] == [True] * 4 + [False] * 3
+    assert {answer.reason for answer in answers[4:]} <= {"share", "in-flight"}
+    await desk.take(url_of(0), calls=4)
+
+
+@in_virtual_time
 async def test_a_retry_that_waits_for_the_retries_share_keeps_no_first_attempt_back():
     """Of the same destination: its queue is served out of order there."""
     desk = Desk(4)
