@@ -125,43 +125,9 @@ class Settlements:
         report = report_of(notification, trigger, self.now_ms(), self.worker)
         if attempt is not None:
             add_attempt(report, attempt, received.due_at_ms)
+        kind: Literal["delivered", "retry", "parked"]
+        record = None
         match decision:
-            case Delivered():
-                report["decision"] = "delivered"
-                return Settlement(
-                    "delivered",
-                    report,
-                    received=received,
-                    notification=notification,
-                    attempt=attempt,
-                )
-            case RetryAfter(wait):
-                topic = self.names.tier(wait)
-                report["decision"] = "retry"
-                report["next_due_at_ms"] = due_at_ms
-                report["next_topic"] = topic
-                return Settlement(
-                    "retry",
-                    report,
-                    notification_record(topic, notification),
-                    received=received,
-                    notification=notification,
-                    attempt=attempt,
-                )
-            case Park(wait, why):
-                topic = self.names.tier(wait)
-                report["kind"] = "park"
-                report["decision"] = "parked"
-                report["next_due_at_ms"] = due_at_ms
-                report["next_topic"] = topic
-                report["why"] = why
-                return Settlement(
-                    "parked",
-                    report,
-                    notification_record(topic, notification),
-                    received=received,
-                    notification=notification,
-                )
             case DeadLetter():
                 return replace(
                     self.of_dead_letter(
@@ -175,6 +141,24 @@ class Settlements:
                     notification=notification,
                     attempt=attempt,
                 )
+            case Delivered():
+                kind = report["decision"] = "delivered"
+            case RetryAfter(wait) | Park(wait):
+                record = notification_record(self.names.tier(wait), notification)
+                kind = report["decision"] = "parked" if isinstance(decision, Park) else "retry"
+                report["next_due_at_ms"] = due_at_ms
+                report["next_topic"] = record.topic
+                if isinstance(decision, Park):
+                    report["kind"] = "park"
+                    report["why"] = decision.why
+        return Settlement(
+            kind,
+            report,
+            record,
+            received=received,
+            notification=notification,
+            attempt=attempt,
+        )
 
     def of_duplicate(self, notification: Notification, trigger: Trigger) -> Settlement:
         """Return the settlement of a second copy of a notification that was settled."""

@@ -6,8 +6,9 @@ from aiokafka.admin import RecordsToDelete
 
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.partitioning import partition_of
-from streams.kafka.reader.reader import ReadFailed, ReadProgress, RecordReader, Span
+from streams.kafka.reader.reader import ReadProgress, RecordReader, Span
 from tests.support.kafka import administration, producer, write_header_name
 
 pytestmark = pytest.mark.kafka

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from streams.kafka.admin.preflight import Brokers, prepare_start
+from streams.kafka.admin.preflight import Brokers
+from streams.kafka.admin.startup import prepare_start
 from streams.sandbox.client import create_topic
 from streams.sandbox.cluster import Cluster
 from streams.settings import Settings

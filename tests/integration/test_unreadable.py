@@ -15,7 +15,8 @@ import pytest
 
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw import RecordId
-from streams.kafka.reader.reader import ReadFailed, RecordReader
+from streams.kafka.reader.failures import ReadFailed
+from streams.kafka.reader.reader import RecordReader
 from streams.kafka.reader.tail import Tail
 from streams.sandbox.broker import Broker
 from streams.sandbox.client import encode

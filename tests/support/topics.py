@@ -7,7 +7,7 @@ from typing import Any, Self
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.format.records import PartitionId
-from streams.kafka.reader.reader import ReadFailed
+from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.tail import Edges
 from streams.notification.ladder import Wait
 from streams.notification.notification import Headers

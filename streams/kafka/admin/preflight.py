@@ -1,11 +1,11 @@
 """What is checked before a worker consumes anything, and by `notifier check`: the brokers and the topics."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError
 
 from streams.kafka.admin.diagnosis import accepts_only, knock
 from streams.kafka.admin.offsets import seed_offsets, unread_history
@@ -30,6 +30,8 @@ _SEEN_SECONDS = 30.0
 _LOOK_EVERY_SECONDS = 0.05
 _READER_SECONDS = 15.0
 _READER_LOOK_SECONDS = 0.5
+_COORDINATOR_TRIES = 50
+_BETWEEN_TRIES_SECONDS = 0.2
 
 
 class Unusable(Exception):  # noqa: N818  # what the brokers and topics are
@@ -237,9 +239,29 @@ class Brokers:
             settings.start_from,
         )
 
+    async def committed_offsets(self, group_id: str) -> Mapping[Any, Any]:
+        """Return a group's committed offsets with their metadata, by topic and partition.
+
+        A coordinator that moves, or is made with the cluster's first group, is waited for.
+
+        Raises:
+            KafkaError: the group's coordinator refused, or was not there for ten seconds.
+        """
+        tries = 0
+        while True:
+            try:
+                offsets: Mapping[Any, Any] = await self.admin.list_consumer_group_offsets(group_id)
+            except KafkaError as error:
+                tries += 1
+                if not error.retriable or tries == _COORDINATOR_TRIES:
+                    raise
+                await asyncio.sleep(_BETWEEN_TRIES_SECONDS)
+            else:
+                return offsets
+
     @property
     def _ours(self) -> tuple[str]:
-        """What the source topics' group reads besides them."""
+        """The topic of ours that the source topics' group reads besides them."""
         return (TopicNames(self._settings.topic_prefix).replay,)
 
 
@@ -263,27 +285,3 @@ async def look_for_unknown_tiers(settings: Settings) -> list[UnknownTier] | None
             return await brokers.unknown_tiers()
     except (KafkaError, OSError, TimeoutError, Unusable):
         return None
-
-
-async def prepare_start(settings: Settings) -> None:
-    """Check all that a worker needs of the brokers, and write down where its group begins.
-
-    Raises:
-        Unusable: with every fault.
-        Unreachable: no broker answers, or they can't do now what is asked of them.
-    """
-    async with Brokers(settings) as brokers:
-        try:
-            faults = await brokers.start_faults()
-            if not faults:
-                await brokers.seed()
-        except (KafkaError, OSError, TimeoutError) as error:
-            passes = (
-                not isinstance(error, KafkaError)
-                or error.retriable
-                or isinstance(error, KafkaTimeoutError)
-            )
-            kind = Unreachable if passes else Unusable
-            raise kind([f"the topics can't be read: {error or type(error).__name__}"]) from error
-    if faults:
-        raise Unusable(faults)

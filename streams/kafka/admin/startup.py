@@ -9,8 +9,10 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
 from streams.kafka.admin.diagnosis import KeptOut, knock
-from streams.kafka.admin.preflight import Unreachable, prepare_start
+from streams.kafka.admin.preflight import Brokers, Unreachable, Unusable
 from streams.kafka.connection import connection_of
 from streams.settings import Settings
 
@@ -79,3 +81,27 @@ async def _try(settings: Settings) -> str | None:
     except Unreachable as error:
         return str(error)
     return None
+
+
+async def prepare_start(settings: Settings) -> None:
+    """Check all that a worker needs of the brokers, and write down where its group begins.
+
+    Raises:
+        Unusable: with every fault.
+        Unreachable: no broker answers, or they can't do now what is asked of them.
+    """
+    async with Brokers(settings) as brokers:
+        try:
+            faults = await brokers.start_faults()
+            if not faults:
+                await brokers.seed()
+        except (KafkaError, OSError, TimeoutError) as error:
+            passes = (
+                not isinstance(error, KafkaError)
+                or error.retriable
+                or isinstance(error, KafkaTimeoutError)
+            )
+            kind = Unreachable if passes else Unusable
+            raise kind([f"the topics can't be read: {error or type(error).__name__}"]) from error
+    if faults:
+        raise Unusable(faults)

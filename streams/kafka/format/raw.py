@@ -1,7 +1,7 @@
 """A record as a plain reader sees it, and the place where it stands. No Kafka client is needed for either."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from streams.kafka.format.records import InRecord
 
@@ -54,3 +54,16 @@ class RawRecord(InRecord):
     def place(self) -> RecordId:
         """Where it stands."""
         return RecordId(self.topic, self.partition, self.offset)
+
+
+def raw_record(record: Any) -> RawRecord:  # noqa: ANN401  # aiokafka ships no types
+    """Return a record of aiokafka's as ours."""
+    return RawRecord(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        record.value,
+        tuple(record.headers),
+        -1 if record.timestamp is None else record.timestamp,
+    )

@@ -8,13 +8,14 @@ from typing import Final
 
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError, for_code
+from aiokafka.errors import OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 
 from streams.kafka.format.batches import NotGiven, RecordSet
 from streams.kafka.format.raw import RecordId
 from streams.kafka.format.unreadable import PartitionRecords
-from streams.kafka.reader.reader import ReadFailed, RecordReader, _cannot
+from streams.kafka.reader.failures import brokers_asked
+from streams.kafka.reader.reader import RecordReader
 
 _HEAD: Final = struct.Struct(">qiibIhiqqqhii")
 _OLD_HEAD: Final = struct.Struct(">qiIbb")
@@ -72,19 +73,17 @@ async def _answer_at(reader: RecordReader, place: RecordId) -> tuple[bytes, int]
     """
     if place.partition not in (await reader.partitions(place.topic))[place.topic]:
         return None
-    client = reader._consumer._client  # noqa: SLF001  # aiokafka has no public word for it
-    tag = TopicPartition(place.topic, place.partition)
+    client = reader._consumer._client  # noqa: SLF001  # aiokafka has no public method for it
+    tp = TopicPartition(place.topic, place.partition)
     wanted = [(place.topic, [(place.partition, place.offset, _PARTITION_BYTES)])]
     request = FetchRequest(_WAIT_MS, 1, _ANSWER_BYTES, READ_UNCOMMITTED, wanted, rack_id="")
-    try:
-        answer = await client.send(client.cluster.leader_for_partition(tag), request)
-    except (KafkaError, OSError) as error:
-        raise ReadFailed(_cannot(reader._connection, error)) from error  # noqa: SLF001  # the same package
-    ((_, ((_, code, end, *_, records),)),) = answer.topics
-    if code == OffsetOutOfRangeError.errno or (not code and not records):
-        return None
-    if code:
-        raise ReadFailed(_cannot(reader._connection, for_code(code)()))  # noqa: SLF001  # the same package
+    with brokers_asked(reader._connection):  # noqa: SLF001  # the same package
+        answer = await client.send(client.cluster.leader_for_partition(tp), request)
+        ((_, ((_, code, end, *_, records),)),) = answer.topics
+        if code == OffsetOutOfRangeError.errno or (not code and not records):
+            return None
+        if code:
+            raise for_code(code)
     return records, end
 
 
@@ -97,9 +96,9 @@ def _first(records: bytes) -> bytes:
 
 def _tried(place: RecordId, raw: bytes) -> tuple[int, str, int | None]:
     """Return the first offset from a place that can't be read, what is wrong there, and the offset behind the batch."""
-    tag = TopicPartition(place.topic, place.partition)
+    tp = TopicPartition(place.topic, place.partition)
     records = PartitionRecords(
-        tag,
+        tp,
         RecordSet(raw),
         None,
         place.offset,

@@ -12,17 +12,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import Connection
-from streams.kafka.format.raw import RawRecord, RecordId
+from streams.kafka.format.raw import RawRecord, RecordId, raw_record
 from streams.kafka.format.unreadable import leave_out
+from streams.kafka.reader.failures import ReadFailed, brokers_asked
 from streams.kafka.reader.partitioning import where_written
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _STALLED_SECONDS: Final = 20.0
 _ANSWER_SECONDS: Final = 0.5
-
-
-class ReadFailed(Exception):  # noqa: N818  # what happened
-    """The brokers can't be read: what happened, in one sentence, and what to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class RecordReader:
         self._started: AIOKafkaConsumer | None = None
 
     async def __aenter__(self) -> Self:
-        try:
+        with brokers_asked(self._connection):
             consumer = AIOKafkaConsumer(
                 **self._connection.options(self._client_id),
                 enable_auto_commit=False,
@@ -93,13 +90,11 @@ class RecordReader:
                 fetch_max_wait_ms=50,
                 request_timeout_ms=20_000,
             )
-        except OSError as error:
-            raise ReadFailed(_cannot(self._connection, error)) from error
-        try:
-            await consumer.start()
-        except (KafkaError, OSError) as error:
-            await consumer.stop()
-            raise ReadFailed(_cannot(self._connection, error)) from error
+            try:
+                await consumer.start()
+            except (KafkaError, OSError):
+                await consumer.stop()
+                raise
         self._started = consumer
         return self
 
@@ -114,14 +109,12 @@ class RecordReader:
     async def partitions(self, *topics: str) -> dict[str, list[int]]:
         """Return each topic's partitions, ascending; none for a topic that does not exist. Creates none."""
         consumer = self._consumer
-        try:
-            there = await consumer.topics()
-            known = [topic for topic in topics if topic in there]
-            await consumer._client.set_topics(known)  # noqa: SLF001  # aiokafka has no public word for it
-        except KafkaError as error:
-            raise ReadFailed(_cannot(self._connection, error)) from error
+        with brokers_asked(self._connection):
+            existing = await consumer.topics()
+            known = [topic for topic in topics if topic in existing]
+            await consumer._client.set_topics(known)  # noqa: SLF001  # aiokafka has no public method for it
         return {
-            topic: sorted(consumer.partitions_for_topic(topic) or ()) if topic in there else []
+            topic: sorted(consumer.partitions_for_topic(topic) or ()) if topic in existing else []
             for topic in topics
         }
 
@@ -132,25 +125,22 @@ class RecordReader:
             topics: their names; one that does not exist has no spans.
             since_ms: only from the first record that is at least as young; milliseconds since the epoch.
         """
-        tags = [
+        tps = [
             TopicPartition(topic, number)
             for topic, numbers in (await self.partitions(*topics)).items()
             for number in numbers
         ]
-        if not tags:
+        if not tps:
             return []
-        consumer = self._consumer
-        try:
+        with brokers_asked(self._connection):
             begins, ends = await asyncio.gather(
-                consumer.beginning_offsets(tags), consumer.end_offsets(tags)
+                self._consumer.beginning_offsets(tps), self._consumer.end_offsets(tps)
             )
-            starts: dict[Any, int] = dict(begins)
-        except (KafkaError, OSError) as error:
-            raise ReadFailed(_cannot(self._connection, error)) from error
+        starts: dict[Any, int] = dict(begins)
         if since_ms is not None:
-            found = await self._first_since(dict.fromkeys(tags, since_ms))
-            starts = {tag: at.offset if at else ends[tag] for tag, at in found.items()}
-        return [Span(tag.topic, tag.partition, starts[tag], ends[tag]) for tag in tags]
+            firsts = await self._first_since(dict.fromkeys(tps, since_ms))
+            starts = {tp: first.offset if first else ends[tp] for tp, first in firsts.items()}
+        return [Span(tp.topic, tp.partition, starts[tp], ends[tp]) for tp in tps]
 
     async def key_spans(self, *topics: str, key: bytes, since_ms: int | None = None) -> KeySpans:
         """Return all that stands in topics of ours now: where records with a key were written, and the rest.
@@ -164,26 +154,26 @@ class RecordReader:
             since_ms: only from the first record that is at least as young; milliseconds since the epoch.
         """
         spans = await self.spans(*topics, since_ms=since_ms)
-        firsts = await self._first_since(dict.fromkeys(map(_tag, spans), 0))
+        firsts = await self._first_since(dict.fromkeys(map(_tp, spans), 0))
         ends: dict[TopicPartition, int | None] = {}
         for topic in topics:
             first_ms = [
                 None if first is None else first.timestamp
                 for _, first in sorted(
-                    (tag.partition, first) for tag, first in firsts.items() if tag.topic == topic
+                    (tp.partition, first) for tp, first in firsts.items() if tp.topic == topic
                 )
             ]
             if first_ms:
                 for number, until_ms in where_written(key, first_ms).items():
                     ends[TopicPartition(topic, number)] = until_ms
-        bounded = {tag: until_ms for tag, until_ms in ends.items() if until_ms is not None}
+        bounded = {tp: until_ms for tp, until_ms in ends.items() if until_ms is not None}
         cuts = await self._first_since(bounded)
         likely, rest = [], []
         for span in spans:
-            tag, cut = _tag(span), span.end
-            if tag not in ends:
+            tp, cut = _tp(span), span.end
+            if tp not in ends:
                 cut = span.start
-            elif (at := cuts.get(tag)) is not None:
+            elif (at := cuts.get(tp)) is not None:
                 cut = min(max(at.offset, span.start), span.end)
             likely.append(replace(span, end=cut))
             rest.append(replace(span, start=cut))
@@ -193,11 +183,9 @@ class RecordReader:
         """Return place and time of the first record that is at least so young, by partition; None where there is none."""
         if not since_ms:
             return {}
-        wanted = {tag: max(0, at_ms) for tag, at_ms in since_ms.items()}
-        try:
-            return dict(await self._consumer.offsets_for_times(wanted))
-        except (KafkaError, OSError) as error:
-            raise ReadFailed(_cannot(self._connection, error)) from error
+        times = {tp: max(0, at_ms) for tp, at_ms in since_ms.items()}
+        with brokers_asked(self._connection):
+            return dict(await self._consumer.offsets_for_times(times))
 
     async def read(
         self, spans: Iterable[Span], on_progress: OnProgress | None = None
@@ -209,35 +197,35 @@ class RecordReader:
         Raises:
             ReadFailed: the brokers stopped answering, or where such a batch ends can't be told.
         """
-        open_spans = {_tag(s): s for s in spans if s.length}
+        open_spans = {_tp(s): s for s in spans if s.length}
         of, left = sum(span.length for span in open_spans.values()), -1
         self._consumer.assign(list(open_spans))
-        for tag, span in open_spans.items():
-            self._consumer.seek(tag, span.start)
+        for tp, span in open_spans.items():
+            self._consumer.seek(tp, span.start)
         clock = asyncio.get_running_loop().time
         moved = clock()
         while open_spans:
-            for tag, batch in (await self._fetch(list(open_spans))).items():
+            for tp, batch in (await self._fetch(list(open_spans))).items():
                 # Only what lies in the span: the broker gives whole batches.
-                span = open_spans[tag]
+                span = open_spans[tp]
                 records = [
-                    _raw(record) for record in batch if span.start <= record.offset < span.end
+                    raw_record(record) for record in batch if span.start <= record.offset < span.end
                 ]
                 if records:
                     yield records
             self._leave_out(open_spans)
             left_before, left = left, 0
-            for tag, span in list(open_spans.items()):
+            for tp, span in list(open_spans.items()):
                 # The position also passes what holds no records: markers of transactions, what retention deleted.
-                position = await self._consumer.position(tag)
+                position = await self._consumer.position(tp)
                 left += max(0, span.end - position)
                 if position >= span.end:
-                    self._consumer.pause(tag)
-                    del open_spans[tag]
+                    self._consumer.pause(tp)
+                    del open_spans[tp]
             if left != left_before:
                 moved = clock()
             elif clock() - moved > _STALLED_SECONDS:
-                silent = ", ".join(f"{tag.topic} {tag.partition}" for tag in open_spans)
+                silent = ", ".join(f"{tp.topic} {tp.partition}" for tp in open_spans)
                 message = f"the brokers gave nothing of {silent} for {_STALLED_SECONDS:g} s"
                 raise ReadFailed(message)
             if on_progress is not None:
@@ -247,12 +235,10 @@ class RecordReader:
         """Return the record at a place, or None where there is none, or none any more."""
         if place.partition not in (await self.partitions(place.topic))[place.topic]:
             return None
-        tag = TopicPartition(place.topic, place.partition)
-        try:
-            begin = (await self._consumer.beginning_offsets([tag]))[tag]
-            end = (await self._consumer.end_offsets([tag]))[tag]
-        except (KafkaError, OSError) as error:
-            raise ReadFailed(_cannot(self._connection, error)) from error
+        tp = TopicPartition(place.topic, place.partition)
+        with brokers_asked(self._connection):
+            begin = (await self._consumer.beginning_offsets([tp]))[tp]
+            end = (await self._consumer.end_offsets([tp]))[tp]
         if not begin <= place.offset < end:
             return None
         span = Span(place.topic, place.partition, place.offset, place.offset + 1)
@@ -272,34 +258,13 @@ class RecordReader:
                 )
                 raise ReadFailed(message)
 
-    async def _fetch(self, tags: list[TopicPartition]) -> dict[TopicPartition, list[Any]]:
-        try:
-            found: dict[TopicPartition, list[Any]] = await self._consumer.getmany(
-                *tags, timeout_ms=int(_ANSWER_SECONDS * 1000)
+    async def _fetch(self, tps: list[TopicPartition]) -> dict[TopicPartition, list[Any]]:
+        with brokers_asked(self._connection):
+            records: dict[TopicPartition, list[Any]] = await self._consumer.getmany(
+                *tps, timeout_ms=int(_ANSWER_SECONDS * 1000)
             )
-        except (KafkaError, OSError) as error:
-            raise ReadFailed(_cannot(self._connection, error)) from error
-        return found
+        return records
 
 
-def _tag(span: Span) -> TopicPartition:
+def _tp(span: Span) -> TopicPartition:
     return TopicPartition(span.topic, span.partition)
-
-
-def _raw(record: Any) -> RawRecord:  # noqa: ANN401  # aiokafka ships no types
-    return RawRecord(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.key,
-        record.value,
-        tuple(record.headers),
-        -1 if record.timestamp is None else record.timestamp,
-    )
-
-
-def _cannot(connection: Connection, error: Exception) -> str:
-    return (
-        f"NOTIFIER_BROKERS: the brokers at {connection.brokers} can't be read: {type(error).__name__} {error};"
-        " expected a reachable Kafka, see also NOTIFIER_KAFKA_SECURITY_PROTOCOL"
-    )

@@ -14,10 +14,10 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.connection import Connection
-from streams.kafka.format.raw import RawRecord
+from streams.kafka.format.raw import RawRecord, raw_record
 from streams.kafka.format.records import PartitionId
 from streams.kafka.format.unreadable import leave_out
-from streams.kafka.reader.reader import ReadFailed, _cannot, _raw
+from streams.kafka.reader.failures import brokers_asked
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _MOST_RECORDS: Final = 2000
@@ -55,21 +55,22 @@ class Tail:
 
     async def __aenter__(self) -> Self:
         options = self._connection.options(self._client_id)
-        try:
-            self._consumer = AIOKafkaConsumer(
-                **options,
-                enable_auto_commit=False,
-                isolation_level="read_committed",
-                auto_offset_reset="earliest",  # what retention deleted is passed over
-                max_partition_fetch_bytes=_FETCH_BYTES,
-                request_timeout_ms=20_000,
-            )
-            self._admin = AIOKafkaAdminClient(**options, request_timeout_ms=20_000)
-            await self._consumer.start()
-            await self._admin.start()
-        except (KafkaError, OSError) as error:
-            await self.__aexit__()
-            raise ReadFailed(_cannot(self._connection, error)) from error
+        with brokers_asked(self._connection):
+            try:
+                self._consumer = AIOKafkaConsumer(
+                    **options,
+                    enable_auto_commit=False,
+                    isolation_level="read_committed",
+                    auto_offset_reset="earliest",  # what retention deleted is passed over
+                    max_partition_fetch_bytes=_FETCH_BYTES,
+                    request_timeout_ms=20_000,
+                )
+                self._admin = AIOKafkaAdminClient(**options, request_timeout_ms=20_000)
+                await self._consumer.start()
+                await self._admin.start()
+            except (KafkaError, OSError):
+                await self.__aexit__()
+                raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -80,58 +81,52 @@ class Tail:
 
     async def look(self) -> dict[PartitionId, Edges]:
         """Return every partition of the topics that exist, and what it holds."""
-        try:
-            there = await self._consumer.topics()
-            topics = [topic for topic in self._topics if topic in there]
-            await self._consumer._client.set_topics(topics)  # noqa: SLF001  # aiokafka has no public word for it
-            tags = [
+        with brokers_asked(self._connection):
+            existing = await self._consumer.topics()
+            topics = [topic for topic in self._topics if topic in existing]
+            await self._consumer._client.set_topics(topics)  # noqa: SLF001  # aiokafka has no public method for it
+            tps = [
                 TopicPartition(topic, number)
                 for topic in topics
                 for number in sorted(self._consumer.partitions_for_topic(topic) or ())
             ]
-            if not tags:
+            if not tps:
                 return {}
             begins, ends = await asyncio.gather(
-                self._consumer.beginning_offsets(tags), self._consumer.end_offsets(tags)
+                self._consumer.beginning_offsets(tps), self._consumer.end_offsets(tps)
             )
-        except (KafkaError, OSError) as error:
-            raise ReadFailed(_cannot(self._connection, error)) from error
-        return {(tag.topic, tag.partition): Edges(int(begins[tag]), int(ends[tag])) for tag in tags}
+        return {(tp.topic, tp.partition): Edges(int(begins[tp]), int(ends[tp])) for tp in tps}
 
     def follow(self, starts: Mapping[PartitionId, int]) -> None:
         """Read these partitions from now on, each from its offset."""
-        tags = {TopicPartition(*tag): offset for tag, offset in starts.items()}
-        self._consumer.assign(list(tags))
-        for tag, offset in tags.items():
-            self._consumer.seek(tag, offset)
+        offsets = {TopicPartition(*partition): offset for partition, offset in starts.items()}
+        self._consumer.assign(list(offsets))
+        for tp, offset in offsets.items():
+            self._consumer.seek(tp, offset)
 
     async def fetch(self) -> list[RawRecord]:
         """Return what came, or nothing after half a second; each partition in its order."""
-        try:
-            found = await self._consumer.getmany(timeout_ms=_FETCH_MS, max_records=_MOST_RECORDS)
-        except (KafkaError, OSError) as error:
-            raise ReadFailed(_cannot(self._connection, error)) from error
+        with brokers_asked(self._connection):
+            fetched = await self._consumer.getmany(timeout_ms=_FETCH_MS, max_records=_MOST_RECORDS)
         leave_out(self._consumer)
-        return [_raw(record) for records in found.values() for record in records]
+        return [raw_record(record) for records in fetched.values() for record in records]
 
     async def positions(self) -> dict[PartitionId, int]:
         """Return the offset that is read next, by partition; past markers of transactions too."""
-        found: dict[PartitionId, int] = {}
-        for tag in self._consumer.assignment():
-            found[tag.topic, tag.partition] = int(await self._consumer.position(tag))
-        return found
+        return {
+            (tp.topic, tp.partition): int(await self._consumer.position(tp))
+            for tp in self._consumer.assignment()
+        }
 
     async def settled(self, groups: Iterable[str]) -> dict[PartitionId, CommittedState]:
         """Return what consumer groups have settled, by partition: the committed offset and what is finished above it."""
-        found: dict[PartitionId, CommittedState] = {}
-        try:
+        states: dict[PartitionId, CommittedState] = {}
+        with brokers_asked(self._connection):
             for group in groups:
                 offsets: Mapping[Any, Any] = await self._admin.list_consumer_group_offsets(group)
-                for tag, at in offsets.items():
-                    if at.offset >= 0:
-                        found[tag.topic, tag.partition] = CommittedState.read(
-                            at.offset, at.metadata or ""
+                for tp, stored in offsets.items():
+                    if stored.offset >= 0:
+                        states[tp.topic, tp.partition] = CommittedState.read(
+                            stored.offset, stored.metadata or ""
                         )
-        except (KafkaError, OSError) as error:
-            raise ReadFailed(_cannot(self._connection, error)) from error
-        return found
+        return states

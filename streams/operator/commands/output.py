@@ -15,7 +15,8 @@ from schemas.iso8601 import typed_ms
 from streams.clock import Clock
 from streams.interruptible import run_until_interrupted
 from streams.kafka.connection import connection_of
-from streams.kafka.reader.reader import OnProgress, ReadFailed, ReadProgress, RecordReader
+from streams.kafka.reader.failures import ReadFailed
+from streams.kafka.reader.reader import OnProgress, ReadProgress, RecordReader
 from streams.operator.commands.common import FAULT, fail, is_for_a_program, say, used_wrongly
 from streams.printable import printable
 from streams.setting_values import parse_duration

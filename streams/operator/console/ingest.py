@@ -12,7 +12,7 @@ from streams.kafka.committed_state import CommittedState
 from streams.kafka.format.facts import Kind, read_fact
 from streams.kafka.format.raw import RawRecord
 from streams.kafka.format.records import PartitionId
-from streams.kafka.reader.reader import ReadFailed
+from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.tail import Edges
 from streams.operator.console.reconcile import Reconciliation, reconcile
 from streams.operator.console.store import ReadModelStore

@@ -11,7 +11,7 @@ from typing import Final
 
 from streams.kafka.format.facts import Fact
 from streams.kafka.format.raw import RecordId
-from streams.kafka.reader.reader import ReadFailed
+from streams.kafka.reader.failures import ReadFailed
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.views import Run
 from streams.operator.dead_letters.clients import ReplayClients

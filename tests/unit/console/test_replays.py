@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from streams.kafka.reader.reader import ReadFailed
+from streams.kafka.reader.failures import ReadFailed
 from tests.support.history import NAMES
 from tests.support.topics import Payment
 from tests.support.waiting import eventually

@@ -14,10 +14,10 @@ from aiokafka.errors import (
 )
 
 from streams.kafka.access.tokens import TokenError, TokenRefused
-from streams.kafka.admin import preflight, startup
+from streams.kafka.admin import startup
 from streams.kafka.admin.diagnosis import KeptOut, knock
-from streams.kafka.admin.preflight import Brokers, Unreachable, Unusable, prepare_start
-from streams.kafka.admin.startup import FallingRate, reach_kafka
+from streams.kafka.admin.preflight import Brokers, Unreachable, Unusable
+from streams.kafka.admin.startup import FallingRate, prepare_start, reach_kafka
 from streams.kafka.connection import Connection
 from streams.kafka.patches.answer_times import NotAnswering
 from streams.settings import Settings
@@ -149,7 +149,7 @@ async def test_brokers_that_cannot_do_it_now_are_waited_for(monkeypatch, setting
         async def start_faults(self):
             raise error
 
-    monkeypatch.setattr(preflight, "Brokers", Answering)
+    monkeypatch.setattr(startup, "Brokers", Answering)
     with pytest.raises(Unusable) as caught:
         await prepare_start(settings)
     assert type(caught.value) is kind
