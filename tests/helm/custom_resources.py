@@ -86,6 +86,16 @@ _RELABELING = fields(
     replacement={"type": "string"},
     action={"enum": ["replace", "keep", "drop", "labeldrop", "labelkeep", "labelmap", "hashmod"]},
 )
+_ENDPOINTS = several(
+    fields(
+        "port path",
+        port=TEXT,
+        path=TEXT,
+        interval=TIME,
+        relabelings=several(_RELABELING),
+        metricRelabelings=several(_RELABELING),
+    )
+)
 _RULE = {
     **fields(
         "expr",
@@ -111,7 +121,19 @@ SCHEMAS: Final[dict[tuple[str, str], dict[str, Any]]] = {
             minReplicaCount={"type": "integer", "minimum": 1},
             maxReplicaCount={"type": "integer", "minimum": 1},
             pollingInterval=COUNT,
-            fallback=fields("failureThreshold replicas", failureThreshold=COUNT, replicas=COUNT),
+            fallback=fields(
+                "failureThreshold replicas",
+                failureThreshold=COUNT,
+                replicas=COUNT,
+                behavior={
+                    "enum": [
+                        "static",
+                        "currentReplicas",
+                        "currentReplicasIfHigher",
+                        "currentReplicasIfLower",
+                    ]
+                },
+            ),
             advanced=fields(
                 horizontalPodAutoscalerConfig=fields(
                     behavior=fields(scaleUp=_BEHAVIOUR, scaleDown=_BEHAVIOUR)
@@ -130,17 +152,11 @@ SCHEMAS: Final[dict[tuple[str, str], dict[str, Any]]] = {
             "selector podMetricsEndpoints",
             selector=_SELECTOR,
             sampleLimit=COUNT,
-            podMetricsEndpoints=several(
-                fields(
-                    "port path",
-                    port=TEXT,
-                    path=TEXT,
-                    interval=TIME,
-                    relabelings=several(_RELABELING),
-                    metricRelabelings=several(_RELABELING),
-                )
-            ),
+            podMetricsEndpoints=_ENDPOINTS,
         )
+    ),
+    ("monitoring.coreos.com/v1", "ServiceMonitor"): resource(
+        fields("selector endpoints", selector=_SELECTOR, sampleLimit=COUNT, endpoints=_ENDPOINTS)
     ),
     ("monitoring.coreos.com/v1", "PrometheusRule"): resource(
         fields(

@@ -102,24 +102,30 @@ class Helm:
         self._binary = helm_binary()
         self._home = home
 
-    def text(self, *values: str | Mapping[str, Any], arguments: Sequence[str] = ()) -> str:
-        """Render the chart as release `demo` in namespace `payments`, hooks and test included.
+    def text(
+        self,
+        *values: str | Mapping[str, Any],
+        arguments: Sequence[str] = (),
+        release: str = "demo",
+        chart: Path = CHART,
+    ) -> str:
+        """Render the chart as a release in namespace `payments`, hooks and test included.
 
         Args:
             values: names of `ci/NAME-values.yaml`, or values themselves; later ones win.
             arguments: more arguments of `helm template`.
+            release: its name.
+            chart: another folder, such as an umbrella chart.
 
         Raises:
             subprocess.CalledProcessError: Helm refused; `stderr` says why.
         """
-        command = ["template", "demo", str(CHART), "--namespace", "payments", *arguments]
+        command = ["template", release, str(chart), "--namespace", "payments", *arguments]
         return self._run([*command, *self._files(values)])
 
-    def objects(
-        self, *values: str | Mapping[str, Any], arguments: Sequence[str] = ()
-    ) -> list[Object]:
-        """Render the chart and return its objects."""
-        documents = yaml.safe_load_all(self.text(*values, arguments=arguments))
+    def objects(self, *values: str | Mapping[str, Any], **options: Any) -> list[Object]:
+        """Render the chart and return its objects; options are those of `text`."""
+        documents = yaml.safe_load_all(self.text(*values, **options))
         return [document for document in documents if document is not None]
 
     def refusal(self, *values: str | Mapping[str, Any]) -> str:

@@ -35,17 +35,29 @@ def test_strimzi_topics_are_those_that_the_program_makes(helm, replication, pref
         assert "_" not in item["metadata"]["name"]
 
 
-def test_main_is_scaled_on_the_lag_of_each_source_topic(rendered, named):
-    """A trigger for each source topic, by name: without one KEDA would sum the tiers' lag, which is there by design."""
+def test_main_is_scaled_on_the_lag_of_each_topic_that_it_reads(rendered, named):
+    """A trigger for each source topic and the replay topic, by name: without one KEDA would sum the tiers' lag, which is there by design."""
     scaled = named(rendered("full"), "ScaledObject", "-main")
     triggers = [trigger["metadata"] for trigger in scaled["spec"]["triggers"]]
-    assert [t["topic"] for t in triggers] == ["payment-final-state", "payment-final-state.backfill"]
+    assert [t["topic"] for t in triggers] == [
+        "payment-final-state",
+        "payment-final-state.backfill",
+        TopicNames("payment-notification").replay,
+    ]
     assert {t["consumerGroup"] for t in triggers} == {"payment-notifier"}
     assert scaled["spec"]["minReplicaCount"] >= 1
     authentication = named(rendered("full"), "TriggerAuthentication", "-kafka")
     assert {trigger["authenticationRef"]["name"] for trigger in scaled["spec"]["triggers"]} == {
         authentication["metadata"]["name"]
     }
+
+
+def test_a_backlog_that_cannot_be_measured_costs_no_pod(rendered, named):
+    """Where KEDA can't ask Kafka or Prometheus, a role that was scaled up stays so: the fallback's number is a least one."""
+    for role in ("main", "retry"):
+        fallback = named(rendered("full"), "ScaledObject", f"-{role}")["spec"]["fallback"]
+        assert fallback["behavior"] == "currentReplicasIfHigher"
+        assert fallback["replicas"] >= 2
 
 
 def test_retry_is_scaled_on_what_is_overdue(rendered, named):

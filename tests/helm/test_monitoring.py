@@ -1,6 +1,5 @@
 """Rules and dashboards as the chart ships them: the very files that are tested, judged by promtool once more."""
 
-import json
 import shutil
 import subprocess
 
@@ -11,7 +10,6 @@ from tests.helm.helm import CHART
 from tests.support.waiting import TIMEOUT_SECONDS
 
 RULES = sorted(CHART.glob("files/rules/*.yaml"))
-DASHBOARDS = sorted(CHART.glob("files/dashboards/*.json"))
 
 
 def rules_of(objects):
@@ -21,15 +19,6 @@ def rules_of(objects):
         for o in objects
         if o["kind"] == "PrometheusRule"
     }
-
-
-def test_rules_are_the_files(rendered):
-    """There is a PrometheusRule for each file of rules, and it holds the same groups."""
-    rendered_rules = rules_of(rendered("full"))
-    assert rendered_rules == {
-        path.stem: yaml.safe_load(path.read_text())["groups"] for path in RULES
-    }
-    assert rendered_rules
 
 
 def test_promtool_accepts_the_rendered_rules(rendered, tmp_path):
@@ -83,21 +72,14 @@ def test_runbooks_get_the_address_where_they_are_served(helm):
         assert rule["annotations"]["runbook_url"] == f"{base}{rule['alert']}.md"
 
 
-def test_dashboards_are_the_files(rendered):
-    """There is a ConfigMap for each dashboard, labelled for Grafana, with the same JSON."""
-    shipped = {
-        name: json.loads(text)
-        for o in rendered("full")
-        if o["kind"] == "ConfigMap" and "grafana_dashboard" in o["metadata"].get("labels", {})
-        for name, text in o["data"].items()
-    }
-    assert shipped == {path.name: json.loads(path.read_text()) for path in DASHBOARDS}
-
-
-def test_monitor_scrapes_ports_that_pods_have(rendered, named):
-    """The PodMonitor's endpoints are all ports of our pods but the one for browsers, and its selector finds them."""
-    objects = rendered("full")
-    monitor = named(objects, "PodMonitor")
+@pytest.mark.parametrize(
+    ("values", "kind", "endpoints"),
+    [("full", "PodMonitor", "podMetricsEndpoints"), ("platform", "ServiceMonitor", "endpoints")],
+)
+def test_monitor_scrapes_ports_that_pods_have(rendered, named, values, kind, endpoints):
+    """The monitor's endpoints are all ports of our pods but the one for browsers, and its selector finds them."""
+    objects = rendered(values)
+    monitor = named(objects, kind)
     ports = {
         port["name"]
         for o in objects
@@ -105,9 +87,22 @@ def test_monitor_scrapes_ports_that_pods_have(rendered, named):
         for container in o["spec"]["template"]["spec"]["containers"]
         for port in container["ports"]
     }
-    scraped = {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]}
-    assert scraped == ports - {"console"}
+    assert {endpoint["port"] for endpoint in monitor["spec"][endpoints]} == ports - {"console"}
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    if kind == "ServiceMonitor":
+        (service,) = (
+            o
+            for o in objects
+            if o["kind"] == "Service" and wanted <= o["metadata"]["labels"].items()
+        )
+        assert (service["spec"]["clusterIP"], service["spec"]["publishNotReadyAddresses"]) == (
+            "None",
+            True,
+        )
+        assert {p["name"]: p["targetPort"] for p in service["spec"]["ports"]} == {
+            name: name for name in ports - {"console"}
+        }
+        wanted = service["spec"]["selector"].items()
     for o in objects:
         if o["kind"] == "Deployment":
             assert wanted <= o["spec"]["template"]["metadata"]["labels"].items()

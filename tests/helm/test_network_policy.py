@@ -224,3 +224,32 @@ def test_every_pod_is_under_a_policy(rendered, case):
     }
     assert covered in (set(), pods)
     assert bool(covered) == (case != "single-role")
+
+
+def test_resolvers_have_their_ports_and_a_cache_on_the_node(rendered, case):
+    """Every pod reaches the resolvers at the ports of the values, and unless told otherwise the cache on its node."""
+    for item in rendered(case):
+        if item["kind"] != "NetworkPolicy":
+            continue
+        port = 5353 if case == "platform" else 53
+        dns = item["spec"]["egress"][0]
+        assert {(p["protocol"], p["port"]) for p in dns["ports"]} == {("UDP", port), ("TCP", port)}
+        assert allows(item["spec"], "169.254.20.10", 53, "UDP") == (case != "platform")
+        assert not allows(item["spec"], "169.254.169.254", 53, "UDP")
+
+
+def test_an_exception_outside_of_its_block_is_left_out(rendered):
+    """A unique local range needs no exception from global unicast, and the API server would refuse it."""
+    spec = policy(rendered("platform"), "main")
+    assert not allows(spec, "fd00::1", 443)
+    assert not allows(spec, "2600:1f00::1", 443)
+    assert "fd00::/8" not in str(spec)
+
+
+def test_the_ingress_reaches_the_console(rendered, named):
+    """With an Ingress and policies together, the ingress controller's namespace may come in at the port that the Service leads to."""
+    for case in ("full", "platform"):
+        (port,) = named(rendered(case), "Service", "-console")["spec"]["ports"]
+        rules = policy(rendered(case), "console")["ingress"]
+        assert {"protocol": "TCP", "port": port["targetPort"]} in rules[1]["ports"]
+        assert "ingress" in str(rules[1]["from"])

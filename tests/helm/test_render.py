@@ -23,6 +23,7 @@ CUSTOM = {
         "ExternalSecret": 2,
     },
     "minimal": {},
+    "platform": {"ServiceMonitor": 1},
     "scram": {"ScaledObject": 1, "TriggerAuthentication": 1, "PodMonitor": 1},
     "single-role": {},
 }

@@ -61,6 +61,29 @@ def test_a_healthy_worker_alerts_nobody(run):
     assert run(WORKER | HEALTHY, 55, set()) == ""
 
 
+@pytest.mark.parametrize("pods", [3, 40])
+def test_a_rollout_of_any_size_is_no_restlessness(run, pods):
+    """Each pod that is replaced is two rebalances, and all of them together raise no alert of the group."""
+    rollout = {
+        f"notifier_build_info{{version='1',pod='old-{n}'}}": f"1x{5 + n * 20 // pods} stale"
+        for n in range(pods)
+    } | {
+        f"notifier_build_info{{version='2',pod='new-{n}'}}": f"_x{5 + n * 20 // pods} 1x60"
+        for n in range(pods)
+    }
+    step = 2 * pods / 20
+    rebalances = {
+        "notifier_rebalances_total{group='g',pod='new-0'}": f"0x5 0+{step}x20 {2 * pods}x60"
+    }
+    assert run(rollout | rebalances, 30, set()) == ""
+
+
+def test_a_container_that_restarts_in_its_pod_is_not_excused(run):
+    """A worker that is killed again and again keeps its pod, and its group's rebalances are told of."""
+    rebalances = {"notifier_rebalances_total{group='g'}": "0x5 0+0.5x60"}
+    assert run(WORKER | rebalances, 30, {"NotifierRebalances"}) == ""
+
+
 def test_promtool_is_asked(run):
     """An expectation that is wrong is reported: the other tests can fail."""
     assert "alertname" in run(WORKER | HEALTHY, 55, {"NotifierOverdue"})

@@ -46,6 +46,24 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $registry := include "payment-notifier.registry" . -}}
+{{- if and $registry (regexMatch "^([^/]+[.:][^/]*|localhost)/" $v.image.repository) -}}
+{{- $faults = append $faults (printf "image.repository: seen %s, expected no registry in it with the registry %s (image.registry or global.imageRegistry)" $v.image.repository $registry) -}}
+{{- end -}}
+{{- range $component, $enabled := $components -}}
+{{- if $enabled -}}
+{{- $fixed := include "payment-notifier.fixedVariables" (dict "root" $ "component" $component) | fromYaml -}}
+{{- $seen := list -}}
+{{- range (include "payment-notifier.pod" (dict "root" $ "component" $component) | fromYaml).extraEnv -}}
+{{- if hasKey $fixed (trimPrefix "NOTIFIER_" .name) -}}
+{{- $faults = append $faults (printf "pod.extraEnv of %s: %s is set by the chart, and other objects follow its value; expected the value that README.md names beside it" $component .name) -}}
+{{- else if has .name $seen -}}
+{{- $faults = append $faults (printf "pod.extraEnv of %s: %s is there twice" $component .name) -}}
+{{- end -}}
+{{- $seen = append $seen .name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $stop := include "payment-notifier.stopSeconds" . | int -}}
 {{- if le (int $v.shutdown.gracePeriodSeconds) $stop -}}
 {{- $faults = append $faults (printf "shutdown.gracePeriodSeconds: seen %d, expected more than %d (drain %s, two commits of %s, teardown %s, preStop %d), or pods are killed before they have drained" (int $v.shutdown.gracePeriodSeconds) $stop (include "payment-notifier.drainSeconds" .) (include "payment-notifier.commitSeconds" .) (include "payment-notifier.teardownSeconds" .) (int $v.shutdown.preStopSleepSeconds)) -}}
@@ -78,6 +96,9 @@
 {{- if and $v.networkPolicy.enabled (not $v.networkPolicy.kafka.to) -}}
 {{- $faults = append $faults "networkPolicy.kafka.to: empty, expected the brokers, like [{podSelector: {matchLabels: {strimzi.io/cluster: NAME}}}] or [{ipBlock: {cidr: 10.1.2.0/24}}]; networkPolicy.enabled=false makes no policy" -}}
 {{- end -}}
+{{- if and $v.podMonitor.enabled $v.serviceMonitor.enabled -}}
+{{- $faults = append $faults "podMonitor and serviceMonitor are both enabled, expected one of them; everything would be counted twice" -}}
+{{- end -}}
 {{- if and $v.topics.strimzi.enabled $v.topics.job.enabled -}}
 {{- $faults = append $faults "topics: job and strimzi are both enabled, expected one owner of the topics" -}}
 {{- end -}}
@@ -95,6 +116,9 @@
 {{- if $v.console.enabled -}}
 {{- if not $v.console.tokensSecret.name -}}
 {{- $faults = append $faults "console.tokensSecret.name: not set, expected a Secret with the access tokens" -}}
+{{- end -}}
+{{- if and $v.console.ingress.enabled $v.networkPolicy.enabled (not $v.networkPolicy.console.from) -}}
+{{- $faults = append $faults "networkPolicy.console.from: empty, expected the ingress controller with console.ingress, like [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}]; else the Ingress leads to a closed port" -}}
 {{- end -}}
 {{- if and $v.console.ingress.enabled (not (and $v.console.ingress.host $v.console.ingress.tlsSecret)) -}}
 {{- $faults = append $faults "console.ingress: host and tlsSecret are expected; tokens must not travel in the clear" -}}

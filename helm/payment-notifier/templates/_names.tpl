@@ -18,14 +18,48 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The registry of all images of an umbrella chart, or else our own; empty for the one that `repository` names. */}}
+{{- define "payment-notifier.registry" -}}
+{{- default .Values.image.registry (default dict .Values.global).imageRegistry -}}
+{{- end -}}
+
 {{- define "payment-notifier.image" -}}
 {{- with .Values.image -}}
+{{- with include "payment-notifier.registry" $ }}{{ trimSuffix "/" . }}/{{ end -}}
 {{- if .digest -}}
 {{ .repository }}@{{ .digest }}
 {{- else -}}
 {{ .repository }}:{{ default $.Chart.AppVersion .tag }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Takes (list MAP OVER): MAP with what OVER has, as YAML. Unlike mergeOverwrite it takes 0, false and "" too, and
+     null removes a key. */}}
+{{- define "payment-notifier.merged" -}}
+{{- $merged := deepCopy (first .) -}}
+{{- range $key, $value := last . -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $merged $key -}}
+{{- else if and (kindIs "map" $value) (kindIs "map" (get $merged $key)) -}}
+{{- $_ := set $merged $key (include "payment-notifier.merged" (list (get $merged $key) $value) | fromYaml) -}}
+{{- else -}}
+{{- $_ := set $merged $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $merged -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "component" NAME): the values of this component, as YAML. */}}
+{{- define "payment-notifier.component" -}}
+{{- $v := .root.Values -}}
+{{- toYaml (get (dict "console" $v.console "topics" $v.topics.job "check" $v.check) .component | default (get $v.workers .component)) -}}
+{{- end -}}
+
+{{/* Takes the same: `pod` with what the component has of its own, as YAML. */}}
+{{- define "payment-notifier.pod" -}}
+{{- $own := include "payment-notifier.component" . | fromYaml -}}
+{{- include "payment-notifier.merged" (list .root.Values.pod (default dict $own.pod)) -}}
 {{- end -}}
 
 {{/* Takes (dict "root" $ "component" NAME). */}}

@@ -1,20 +1,12 @@
 {{/* What every pod of the chart has in common. */}}
 
+{{/* Takes (dict "pod" MAP). With a random user the cluster chooses uid and groups, as OpenShift does. */}}
 {{- define "payment-notifier.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
-fsGroupChangePolicy: OnRootMismatch
-seccompProfile:
-  type: RuntimeDefault
+{{- $security := .pod.securityContext -}}
+{{- if .pod.randomUser -}}
+{{- $security = omit $security "runAsUser" "runAsGroup" "fsGroup" "fsGroupChangePolicy" -}}
 {{- end -}}
-
-{{- define "payment-notifier.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
+{{- toYaml $security -}}
 {{- end -}}
 
 {{/* Takes (dict "root" $ "pod" MAP "serviceAccount" NAME "component" NAME). */}}
@@ -28,8 +20,22 @@ hostUsers: false
 {{- end }}
 securityContext:
   {{- include "payment-notifier.podSecurity" . | nindent 2 }}
-{{- with .root.Values.image.pullSecrets }}
+{{- with concat .root.Values.image.pullSecrets (default list (default dict .root.Values.global).imagePullSecrets) }}
 imagePullSecrets:
+  {{- range . }}
+  {{- if kindIs "string" . }}
+  - name: {{ . }}
+  {{- else }}
+  - {{ toJson . }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+{{- with $pod.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.dnsConfig }}
+dnsConfig:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $pod.priorityClassName }}
@@ -100,4 +106,23 @@ livenessProbe:
 readinessProbe:
   httpGet: {path: /health/ready, port: {{ .port }}}
   {{- toYaml .root.Values.probes.readiness | nindent 2 }}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "pod" MAP "component" NAME): labels and annotations of a pod. */}}
+{{- define "payment-notifier.podMetadata" -}}
+labels:
+  {{- include "payment-notifier.labels" . | nindent 2 }}
+  {{- with .pod.labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .pod.annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes (dict "deployment" MAP): how a Deployment replaces its pods. */}}
+{{- define "payment-notifier.strategy" -}}
+{{- $strategy := .deployment.strategy -}}
+{{- toYaml (ternary (omit $strategy "rollingUpdate") $strategy (eq (toString $strategy.type) "Recreate")) -}}
 {{- end -}}

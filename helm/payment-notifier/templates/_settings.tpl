@@ -14,11 +14,12 @@
 {{/* Takes (dict "root" $ "component" NAME): `kafka` with what `kafka.users` has for this component, as YAML. */}}
 {{- define "payment-notifier.kafka" -}}
 {{- $kafka := .root.Values.kafka -}}
-{{- toYaml (mergeOverwrite (deepCopy $kafka) (default dict (deepCopy (get $kafka.users .component)))) -}}
+{{- include "payment-notifier.merged" (list $kafka (default dict (get $kafka.users .component))) -}}
 {{- end -}}
 
-{{/* Takes (dict "root" $ "component" NAME "settings" MAP "role" ROLE); the role is main, retry, all, console, or empty for commands. */}}
-{{- define "payment-notifier.environment" -}}
+{{/* Takes (dict "root" $ "component" NAME): the variables that follow from other values than `settings`, which other
+     objects follow too, as YAML: name without its prefix, and value. */}}
+{{- define "payment-notifier.fixedVariables" -}}
 {{- $v := .root.Values -}}
 {{- $kafka := include "payment-notifier.kafka" . | fromYaml -}}
 {{- $all := dict
@@ -30,9 +31,6 @@
       "GROUP_ID" $v.groupId
       "PARTNERS_FILE" "/etc/payment-notifier/partners.yaml"
       "KAFKA_SECURITY_PROTOCOL" $kafka.securityProtocol -}}
-{{- range $name, $value := mergeOverwrite (deepCopy $v.settings) (deepCopy .settings) -}}
-{{- $_ := set $all (snakecase $name | upper) $value -}}
-{{- end -}}
 {{- if hasPrefix "SASL" $kafka.securityProtocol -}}
 {{- $_ := set $all "KAFKA_SASL_MECHANISM" $kafka.sasl.mechanism -}}
 {{- if eq $kafka.sasl.mechanism "AWS_MSK_IAM" -}}
@@ -71,11 +69,11 @@
 {{- $_ := set $all "KAFKA_KEY_FILE" "/etc/payment-notifier-kafka/key.pem" -}}
 {{- end -}}
 {{- end -}}
-{{- if has .role (list "main" "retry" "all") -}}
-{{- $_ := set $all "ROLE" .role -}}
+{{- if hasKey $v.workers .component -}}
+{{- $_ := set $all "ROLE" .component -}}
 {{- $_ := set $all "WEB_PORT" $v.web.port -}}
 {{- $_ := set $all "WEB_BIND" $v.web.bind -}}
-{{- else if eq .role "console" -}}
+{{- else if eq .component "console" -}}
 {{- $_ := set $all "CONSOLE_PORT" $v.console.port -}}
 {{- $_ := set $all "CONSOLE_METRICS_PORT" $v.console.metricsPort -}}
 {{- $_ := set $all "CONSOLE_BIND" $v.console.bind -}}
@@ -83,12 +81,36 @@
 {{- $_ := set $all "CONSOLE_TOKENS_FILE" "/etc/payment-notifier-console/tokens.yaml" -}}
 {{- $_ := set $all "CONSOLE_DATABASE" "/var/lib/payment-notifier/console.sqlite" -}}
 {{- end -}}
-{{- range $name, $value := $all }}
-{{- $text := include "payment-notifier.text" $value }}
-{{- if and (not (kindIs "invalid" $value)) $text }}
+{{- $variables := dict -}}
+{{- range $name, $value := $all -}}
+{{- $text := include "payment-notifier.text" $value -}}
+{{- if and (not (kindIs "invalid" $value)) $text -}}
+{{- $_ := set $variables $name $text -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $variables -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "component" NAME "pod" MAP). What `extraEnv` names is left out of `settings`: no name is twice. */}}
+{{- define "payment-notifier.environment" -}}
+{{- $own := include "payment-notifier.component" . | fromYaml -}}
+{{- $settings := include "payment-notifier.merged" (list .root.Values.settings (default dict $own.settings)) | fromYaml -}}
+{{- $all := include "payment-notifier.fixedVariables" . | fromYaml -}}
+{{- range $name, $value := $settings -}}
+{{- $text := include "payment-notifier.text" $value -}}
+{{- if $text -}}
+{{- $_ := set $all (snakecase $name | upper) $text -}}
+{{- end -}}
+{{- end -}}
+{{- range .pod.extraEnv -}}
+{{- $_ := unset $all (trimPrefix "NOTIFIER_" .name) -}}
+{{- end -}}
+{{- range $name, $text := $all }}
 - name: NOTIFIER_{{ $name }}
   value: {{ $text | quote }}
 {{- end }}
+{{- with .pod.extraEnv }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
