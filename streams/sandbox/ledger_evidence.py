@@ -60,19 +60,19 @@ class Reader:
     async def ends(self) -> dict[tuple[str, int], int]:
         """Return the offset after the last record of each partition."""
         ends = await self._consumer.end_offsets(self._partitions)
-        return {(tag.topic, tag.partition): offset for tag, offset in ends.items()}
+        return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
 
     async def to_the_end(self) -> list[Kept]:
         """Return every record up to the ends that the partitions have now."""
         ends = await self.ends()
         records: list[Kept] = []
-        behind = {tag for tag in self._partitions if ends[tag.topic, tag.partition] > 0}
+        behind = {tp for tp in self._partitions if ends[tp.topic, tp.partition] > 0}
         while behind:
             records += await self.more()
             behind = {
-                tag
-                for tag in behind
-                if await self._consumer.position(tag) < ends[tag.topic, tag.partition]
+                tp
+                for tp in behind
+                if await self._consumer.position(tp) < ends[tp.topic, tp.partition]
             }
         return records
 
@@ -112,9 +112,9 @@ async def committed_offsets(bootstrap: str, groups: Iterable[str]) -> dict[tuple
     try:
         found: dict[tuple[str, int], int] = {}
         for group in groups:
-            for tag, committed in (await admin.list_consumer_group_offsets(group)).items():
+            for tp, committed in (await admin.list_consumer_group_offsets(group)).items():
                 if committed.offset >= 0:
-                    found[tag.topic, tag.partition] = committed.offset
+                    found[tp.topic, tp.partition] = committed.offset
         return found
     finally:
         await admin.close()
@@ -138,13 +138,13 @@ async def settled_offsets(
     """
     ends: dict[tuple[str, int], int] = {}
     for record in kept:
-        tag = (record.topic, record.partition)
-        ends[tag] = max(ends.get(tag, 0), record.offset + 1)
+        tp = (record.topic, record.partition)
+        ends[tp] = max(ends.get(tp, 0), record.offset + 1)
     deadline = time.monotonic() + timeout_seconds
     while True:
         committed = await committed_offsets(bootstrap, groups)
         if time.monotonic() > deadline or all(
-            committed.get(tag, 0) >= end for tag, end in ends.items()
+            committed.get(tp, 0) >= end for tp, end in ends.items()
         ):
             return committed
         await asyncio.sleep(_LOOK_EVERY_SECONDS)

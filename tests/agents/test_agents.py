@@ -148,7 +148,7 @@ async def test_a_partition_that_goes_is_committed_and_left_alone(new_member):
     await member.kafka.until(lambda: member.kafka.offset("b") == 25)
     assert member.kafka.offset("a") == 20
     assert member.work.repeated == []
-    assert [lane.tag for lane in member.app.lanes] == [B]
+    assert [lane.partition for lane in member.app.lanes] == [B]
 
 
 async def test_rebalances_in_the_midst_of_traffic_lose_nothing(new_member):

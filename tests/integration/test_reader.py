@@ -60,7 +60,7 @@ async def test_parts_are_read_to_the_offset(topic, reader):
     ]
     place = RecordId(topic.source, 0, 17)
     found = await reader.at(place)
-    assert found.place == place
+    assert found.record_id == place
     assert found == records[7]
     for partition, offset in ((0, 10**6), (7, 0)):
         assert await reader.at(RecordId(topic.source, partition, offset)) is None

@@ -88,7 +88,7 @@ def test_every_mixture_of_facts_has_histories_and_reports(
 ):
     """No exception; no fact counts twice; the order of reading means nothing; the parts of the time are the whole."""
     histories = histories_of(given_facts)
-    unique = list({fact.place: fact for fact in given_facts}.values())
+    unique = list({fact.record_id: fact for fact in given_facts}.values())
     rng.shuffle(unique)
     assert histories_of(unique) == histories
     for history in histories:

@@ -52,13 +52,13 @@ class Topics:
             topic, 0, len(there), None if key is None else key.encode(), value, headers, at_ms
         )
         there.append(record)
-        return record.place
+        return record.record_id
 
-    def settle(self, place: RecordId) -> None:
+    def settle(self, record_id: RecordId) -> None:
         """The worker is done with everything up to this record."""
-        before = self.done[place.topic, place.partition]
-        self.done[place.topic, place.partition] = CommittedState(
-            max(before.offset, place.offset + 1)
+        before = self.done[record_id.topic, record_id.partition]
+        self.done[record_id.topic, record_id.partition] = CommittedState(
+            max(before.offset, record_id.offset + 1)
         )
 
     # --- as the console reads it --------------------------------------------------------------------
@@ -173,10 +173,10 @@ class Payment(HistoryBuilder):
         return self.replayed(at, self.rests.header, run, written=written)
 
     def _write(self, topic: str, value: bytes, headers: Headers, at_ms: int) -> None:
-        place = self.topics.write(topic, self.order_id, value, headers, at_ms)
+        record_id = self.topics.write(topic, self.order_id, value, headers, at_ms)
         if topic != NAMES.attempts:
             self.topics.settle(self.rests)
-            self.rests = place
+            self.rests = record_id
 
     def _write_event(self, value: bytes, at_ms: int) -> None:
         self.rests = self.topics.write(SOURCE, self.order_id, value, (), at_ms)

@@ -113,7 +113,7 @@ class NotifierApp(faust.App):
 
     def pending_of(self, topic: str) -> int | None:
         """Return how many records of a topic were not settled when it was looked last; None where it was not looked."""
-        found = [count for tag, count in self._pending.items() if tag[0] == topic]
+        found = [count for partition, count in self._pending.items() if partition[0] == topic]
         return sum(found) if found else None
 
     def symptoms(self) -> list[str]:
@@ -142,7 +142,9 @@ class NotifierApp(faust.App):
             return None
         # Of a topic that is gone the last count is kept: it says what went with it.
         absent: frozenset[str] = self.consumer.standing.absent  # type: ignore[attr-defined]  # our consumer's
-        gone = {tag: count for tag, count in self._pending.items() if tag[0] in absent}
+        gone = {
+            partition: count for partition, count in self._pending.items() if partition[0] in absent
+        }
         self._pending = gone | found
         by_stage: Counter[str] = Counter()
         for (topic, _), count in found.items():
@@ -162,7 +164,7 @@ class NotifierApp(faust.App):
         if not self.started or self.should_stop:
             return Counter()
         found = self.consumer.unreadable()  # type: ignore[attr-defined]  # our consumer's
-        return Counter(self.lanes.stage_of(at.place.topic) for at in found)
+        return Counter(self.lanes.stage_of(at.record_id.topic) for at in found)
 
     async def _drain(self) -> None:
         late = await self.lanes.drain(DRAIN_SECONDS)

@@ -44,7 +44,11 @@ class Commits:
         async with self._one_at_a_time:
             # Asked only now: what was settled before a wait for the lock may have been given up in it.
             states = self._settled()
-            new = {tp: state for tp, state in states.items() if self._committed.get(tp) != state}
+            new = {
+                partition: state
+                for partition, state in states.items()
+                if self._committed.get(partition) != state
+            }
             if not new:
                 return False
             try:
@@ -68,8 +72,8 @@ class Commits:
             KafkaError, TimeoutError: it could not be written.
         """
         async with self._one_at_a_time:
-            for tp in states:
-                self._committed.pop(tp, None)
+            for partition in states:
+                self._committed.pop(partition, None)
             await asyncio.wait_for(self._commit(states), TIMEOUT_SECONDS)
 
     def forget(self) -> None:

@@ -56,10 +56,10 @@ class Route:
 class FlowControl(Protocol):
     """Stops and starts the flow of one partition. Nothing that was already fetched may get lost by it."""
 
-    def pause(self, tag: PartitionId) -> None:
+    def pause(self, partition: PartitionId) -> None:
         """Fetch no more from the partition."""
 
-    def resume(self, tag: PartitionId) -> None:
+    def resume(self, partition: PartitionId) -> None:
         """Fetch again from the partition."""
 
 
@@ -80,7 +80,7 @@ class Lane:
     """One partition during one generation of the group.
 
     Args:
-        tag: topic and partition.
+        partition: its topic and number.
         route: what happens to its records.
         concurrency: how many records the group may handle at once.
         flow: the partition's flow.
@@ -91,7 +91,7 @@ class Lane:
 
     def __init__(  # noqa: PLR0913, PLR0917  # what it is made of
         self,
-        tag: PartitionId,
+        partition: PartitionId,
         route: Route,
         concurrency: ConcurrencyLimit,
         flow: FlowControl,
@@ -99,7 +99,7 @@ class Lane:
         on_crash: Callable[[BaseException], None],
         finished: frozenset[int] = frozenset(),
     ) -> None:
-        self.tag = tag
+        self.partition = partition
         self.stage = route.stage
         self._route = route
         self._limits = route.limits
@@ -107,8 +107,8 @@ class Lane:
         self._flow = flow
         self._now_ms = now_ms
         self._on_crash = on_crash
-        self._span: deque[_Slot] = deque()
-        self._waiting: list[
+        self._uncommitted: deque[_Slot] = deque()
+        self._buffered: list[
             _Slot
         ] = []  # a heap: with jitter, due times rise only roughly along a partition
         self._tasks: set[asyncio.Task[None]] = set()
@@ -129,12 +129,12 @@ class Lane:
     @property
     def held(self) -> int:
         """Records read and not yet acknowledged."""
-        return len(self._span)
+        return len(self._uncommitted)
 
     @property
     def unsettled(self) -> int:
         """Records read and not yet settled."""
-        return len(self._span) - len(self._finished)
+        return len(self._uncommitted) - len(self._finished)
 
     @property
     def finished_ahead(self) -> frozenset[int]:
@@ -144,18 +144,18 @@ class Lane:
     @property
     def next_due_at_ms(self) -> int | None:
         """The due time of the first record that waits, or None."""
-        return self._waiting[0].due_at_ms if self._waiting else None
+        return self._buffered[0].due_at_ms if self._buffered else None
 
     def overdue(self, before_ms: int) -> int:
         """Return how many records wait although they were due before this moment; none in a lane without due times."""
-        return sum(0 < slot.due_at_ms < before_ms for slot in self._waiting)
+        return sum(0 < slot.due_at_ms < before_ms for slot in self._buffered)
 
     @property
     def longest_in_flight_ms(self) -> int:
         """How long the record has been in flight that was started first; 0 where none is."""
         started = [
             slot.started_at_ms
-            for slot in self._span
+            for slot in self._uncommitted
             if slot.started_at_ms is not None and not slot.done
         ]
         return self._now_ms() - min(started) if started else 0
@@ -169,10 +169,10 @@ class Lane:
             # What the former owner settled further on is kept for the next one: this lane may end before it gets there.
             ahead = (offset for offset in self._finished_before if offset >= self._next_offset)
             self._finished_before = frozenset(ahead)
-        if not self._span:
+        if not self._uncommitted:
             return CommittedState(self._next_offset, self._finished_before)
         return CommittedState(
-            self._span[0].record.offset, self._finished_before.union(self._finished)
+            self._uncommitted[0].record.offset, self._finished_before.union(self._finished)
         )
 
     def admit(self, record: InRecord) -> None:
@@ -181,19 +181,19 @@ class Lane:
             return
         slot = _Slot(record, self._route.due_at_ms(record))
         self._next_offset = record.offset + 1
-        self._span.append(slot)
+        self._uncommitted.append(slot)
         if record.offset in self._finished_before:
             self._finish(slot)
         else:
-            heapq.heappush(self._waiting, slot)
+            heapq.heappush(self._buffered, slot)
         self._start_due()
         full = (
-            len(self._span) >= self._limits.max_uncommitted
-            or len(self._waiting) >= self._limits.max_buffered
+            len(self._uncommitted) >= self._limits.max_uncommitted
+            or len(self._buffered) >= self._limits.max_buffered
         )
         if full and not self._paused:
             self._paused = True
-            self._flow.pause(self.tag)
+            self._flow.pause(self.partition)
 
     def pass_to(self, position: int, last_read: int | None) -> None:
         """Take note that no record lies before this position that was not admitted: only what no reader is given.
@@ -206,7 +206,11 @@ class Lane:
             last_read: the last record that was read in this generation, or None; one that has not come here yet counts.
         """
         after = self._next_offset
-        if self._span or self._draining or (last_read is not None and last_read >= (after or 0)):
+        if (
+            self._uncommitted
+            or self._draining
+            or (last_read is not None and last_read >= (after or 0))
+        ):
             return
         self._next_offset = position if after is None else max(after, position)
 
@@ -220,22 +224,22 @@ class Lane:
         if self._draining:
             return
         if self._timer is not None:
-            if self._waiting and self._waiting[0] is self._timed:
+            if self._buffered and self._buffered[0] is self._timed:
                 return
             self._timer.cancel()
             self._timer = None
-        while self._waiting:
-            early_ms = self._waiting[0].due_at_ms - self._now_ms()
+        while self._buffered:
+            early_ms = self._buffered[0].due_at_ms - self._now_ms()
             if early_ms > 0:
-                self._timed = self._waiting[0]
+                self._timed = self._buffered[0]
                 self._timer = asyncio.get_running_loop().call_later(early_ms / 1000, self._on_timer)
                 return
-            place = self._concurrency.take(self)
-            if place is None:
+            permit = self._concurrency.take(self)
+            if permit is None:
                 return
-            slot = heapq.heappop(self._waiting)
+            slot = heapq.heappop(self._buffered)
             slot.started_at_ms = self._now_ms()
-            task = asyncio.create_task(self._run(slot, place, asyncio.get_running_loop().time()))
+            task = asyncio.create_task(self._run(slot, permit, asyncio.get_running_loop().time()))
             self._tasks.add(task)
 
     def _on_timer(self) -> None:
@@ -243,7 +247,7 @@ class Lane:
         self._start_due()  # asks the clock again: a timer that fired early only re-arms
         self._maybe_resume()
 
-    async def _run(self, slot: _Slot, place: ConcurrencyPermit, begun: float) -> None:
+    async def _run(self, slot: _Slot, permit: ConcurrencyPermit, begun: float) -> None:
         self._concurrency.note(asyncio.get_running_loop().time() - begun)
         try:
             await self._route.handle(slot.record, self._deduplicator)
@@ -258,32 +262,32 @@ class Lane:
             task = asyncio.current_task()
             if task is not None:
                 self._tasks.discard(task)
-            place.give_back()
+            permit.give_back()
             self._start_due()
             self._maybe_resume()
 
     def _finish(self, slot: _Slot) -> None:
         slot.done = True
         self._finished.add(slot.record.offset)
-        span = self._span
-        while span and span[0].done:
-            self._finished.discard(span.popleft().record.offset)
+        uncommitted = self._uncommitted
+        while uncommitted and uncommitted[0].done:
+            self._finished.discard(uncommitted.popleft().record.offset)
 
     def _maybe_resume(self) -> None:
         if not self._paused or self._draining:
             return
         # Open at three quarters: the flow takes up to 0.1 s to come back.
         if (
-            len(self._span) <= self._limits.max_uncommitted * 3 // 4
-            and len(self._waiting) <= self._limits.max_buffered * 3 // 4
+            len(self._uncommitted) <= self._limits.max_uncommitted * 3 // 4
+            and len(self._buffered) <= self._limits.max_buffered * 3 // 4
         ):
             self._paused = False
-            self._flow.resume(self.tag)
+            self._flow.resume(self.partition)
 
     def stop_starting(self) -> None:
         """Start nothing new; what is in flight goes on. What waits is dropped: it will be read again."""
         self._draining = True
-        self._waiting.clear()
+        self._buffered.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

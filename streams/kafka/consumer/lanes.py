@@ -57,50 +57,56 @@ class Lanes:
 
     def admit(self, record: InRecord, generation: int) -> None:
         """Hand a record to the lane of its partition. A record of another generation is dropped: it will be read again."""
-        tag = (record.topic, record.partition)
-        if generation == self._generation and tag not in self._given_up:
-            self._lane(tag).admit(record)
+        partition = (record.topic, record.partition)
+        if generation == self._generation and partition not in self._given_up:
+            self._lane(partition).admit(record)
 
-    def _lane(self, tag: PartitionId) -> Lane:
-        lane = self._lanes.get(tag)
+    def _lane(self, partition: PartitionId) -> Lane:
+        lane = self._lanes.get(partition)
         if lane is None:
-            route = self._routes[tag[0]]
-            finished = self._finished_before.get(tag, frozenset())
+            route = self._routes[partition[0]]
+            finished = self._finished_before.get(partition, frozenset())
             lane = Lane(
-                tag, route, self._concurrency, self._flow, self._now_ms, self._on_crash, finished
+                partition,
+                route,
+                self._concurrency,
+                self._flow,
+                self._now_ms,
+                self._on_crash,
+                finished,
             )
-            self._lanes[tag] = lane
+            self._lanes[partition] = lane
         return lane
 
     def pass_to(self, positions: Mapping[PartitionId, tuple[int, int | None]]) -> None:
         """Take note of how far each partition was read, see `Lane.pass_to`. Nothing happens between two generations."""
         if self._generation is None:
             return
-        for tag, (position, last_read) in positions.items():
-            if tag not in self._given_up:
-                self._lane(tag).pass_to(position, last_read)
+        for partition, (position, last_read) in positions.items():
+            if partition not in self._given_up:
+                self._lane(partition).pass_to(position, last_read)
 
-    def give_up(self, tags: Iterable[PartitionId]) -> None:
+    def give_up(self, partitions: Iterable[PartitionId]) -> None:
         """Commit nothing more of partitions in this generation and take no more of their records.
 
         What is in flight goes on; `drain` waits for it.
         """
-        for tag in tags:
-            if tag in self._given_up:
+        for partition in partitions:
+            if partition in self._given_up:
                 continue
-            lane = self._lanes.pop(tag, None)
+            lane = self._lanes.pop(partition, None)
             if lane is not None:
                 lane.stop_starting()
-            self._given_up[tag] = lane
+            self._given_up[partition] = lane
 
-    def is_given_up(self, tag: PartitionId) -> bool:
+    def is_given_up(self, partition: PartitionId) -> bool:
         """Tell whether a partition was given up in this generation."""
-        return tag in self._given_up
+        return partition in self._given_up
 
-    def settled_between(self, tag: PartitionId, first: int, end: int) -> int:
+    def settled_between(self, partition: PartitionId, first: int, end: int) -> int:
         """Return how many offsets from the first up to, not with, the end the partition's former owner has settled."""
-        lane = self._lanes.get(tag)
-        ahead = lane.finished_ahead if lane else self._finished_before.get(tag, frozenset())
+        lane = self._lanes.get(partition)
+        ahead = lane.finished_ahead if lane else self._finished_before.get(partition, frozenset())
         return sum(first <= offset < end for offset in ahead)
 
     def _all(self) -> list[Lane]:
@@ -108,8 +114,8 @@ class Lanes:
 
     def progress(self) -> dict[PartitionId, CommittedState]:
         """Return, for each partition of which records were read, what may be committed."""
-        found = ((tag, lane.progress) for tag, lane in self._lanes.items())
-        return {tag: progress for tag, progress in found if progress is not None}
+        found = ((partition, lane.progress) for partition, lane in self._lanes.items())
+        return {partition: progress for partition, progress in found if progress is not None}
 
     def pending(self, ends: Mapping[PartitionId, tuple[int, int]]) -> dict[PartitionId, int]:
         """Return how many records are not settled, by partition.
@@ -119,11 +125,14 @@ class Lanes:
         Args:
             ends: for each partition, the next offset to read and the one after its last record.
         """
-        return {tag: self._unsettled(tag, position, end) for tag, (position, end) in ends.items()}
+        return {
+            partition: self._unsettled(partition, position, end)
+            for partition, (position, end) in ends.items()
+        }
 
-    def _unsettled(self, tag: PartitionId, position: int, end: int) -> int:
-        lane = self._lanes.get(tag)
-        unread = end - position - self.settled_between(tag, position, end)
+    def _unsettled(self, partition: PartitionId, position: int, end: int) -> int:
+        lane = self._lanes.get(partition)
+        unread = end - position - self.settled_between(partition, position, end)
         return (lane.unsettled if lane else 0) + max(0, unread)
 
     def stage_of(self, topic: str) -> str:

@@ -16,7 +16,7 @@ from aiokafka.errors import (
 )
 
 from streams.kafka.committed_state import CommittedState
-from streams.kafka.consumer.standing import ANSWER_SECONDS, Commit, Standing, tag_of
+from streams.kafka.consumer.standing import ANSWER_SECONDS, Commit, Standing, partition_of
 from streams.kafka.format.records import PartitionId
 
 log = logging.getLogger(__name__)
@@ -39,52 +39,52 @@ class Reading(Standing):
             await self._consumer().seek_to_beginning(error.args[0])
             return {}
         except OffsetOutOfRangeError as error:
-            for partition, position in error.args[0].items():
+            for tp, position in error.args[0].items():
                 try:
-                    await self._out_of_range(partition, position, commit)
+                    await self._out_of_range(tp, position, commit)
                 except (KafkaError, TimeoutError, IllegalStateError) as reason:
                     # It is fetched again from there, and comes back here; or it is not ours any more.
-                    log.warning("the ends of %s can't be read: %s", partition, reason)
+                    log.warning("the ends of %s can't be read: %s", tp, reason)
             return {}
         # Before anything else can run: the position has moved with them.
-        for partition, records in found.items():
-            self._last_read[partition] = records[-1].offset
+        for tp, records in found.items():
+            self._last_read[tp] = records[-1].offset
         return found
 
     async def _out_of_range(
         self,
-        partition: TopicPartition,
+        tp: TopicPartition,
         position: int,
         commit: Commit,
     ) -> None:
         await self.look(commit)
-        consumer, tag = self._consumer(), tag_of(partition)
+        consumer, partition = self._consumer(), partition_of(tp)
         async with asyncio.timeout(ANSWER_SECONDS):
-            begin = (await consumer.beginning_offsets([partition]))[partition]
-            end = (await consumer.end_offsets([partition]))[partition]
-        if self._lanes().is_given_up(tag):
+            begin = (await consumer.beginning_offsets([tp]))[tp]
+            end = (await consumer.end_offsets([tp]))[tp]
+        if self._lanes().is_given_up(partition):
             return
         if position < begin:
             # What the former owner had settled above its commit is gone, but not lost.
-            lost = begin - position - self._lanes().settled_between(tag, position, begin)
+            lost = begin - position - self._lanes().settled_between(partition, position, begin)
             log.error(
                 "topic %s, partition %s: the offsets from %s to %s are gone before anybody settled them, %s in all:"
                 " retention or a deletion of records has passed them; expected them to be kept until they are read"
                 " (retention.ms, retention.bytes); reading goes on at %s",
-                *tag, position, begin - 1, lost, begin,
+                *partition, position, begin - 1, lost, begin,
             )  # fmt: skip
-            consumer.seek(partition, begin)
-            self._report.on_lost(partition.topic, lost)
+            consumer.seek(tp, begin)
+            self._report.on_lost(tp.topic, lost)
         elif position > end:
-            await self._begin_again({tag: CommittedState(begin)}, commit)
+            await self._begin_again({partition: CommittedState(begin)}, commit)
 
     def pass_markers(self) -> None:
         """Let the lanes know how far their partitions were read: further than to the last record, where markers follow."""
         if not self._sought:
             return
         positions = {
-            tag_of(partition): (state.position, self._last_read.get(partition))
-            for partition, state in self._states()
+            partition_of(tp): (state.position, self._last_read.get(tp))
+            for tp, state in self._states()
             if state.has_valid_position
         }
         self._lanes().pass_to(positions)
@@ -92,8 +92,8 @@ class Reading(Standing):
     def undecided(self) -> dict[PartitionId, int]:
         """Return how many offsets lie behind the first open transaction, by partition: nobody is given them before it ends."""
         return {
-            tag_of(partition): max(0, state.highwater - state.lso)
-            for partition, state in self._states()
+            partition_of(tp): max(0, state.highwater - state.lso)
+            for tp, state in self._states()
             if state.highwater is not None and state.lso is not None
         }
 
@@ -101,9 +101,7 @@ class Reading(Standing):
         subscription = self._consumer()._subscription.subscription  # noqa: SLF001  # aiokafka has no public word for it
         assignment: Any = subscription.assignment if subscription else None
         if assignment is not None:
-            yield from (
-                (partition, assignment.state_value(partition)) for partition in assignment.tps
-            )
+            yield from ((tp, assignment.state_value(tp)) for tp in assignment.tps)
 
     async def ends(self) -> dict[PartitionId, tuple[int, int]]:
         """Return, for each partition that is ours, the next offset to read and where a reader is given no more.
@@ -118,9 +116,9 @@ class Reading(Standing):
         # Topic by topic, with pauses: an answer about all partitions would hold up the event loop for some 50 ms.
         for _, partitions in groupby(sorted(wanted, key=attrgetter("topic")), attrgetter("topic")):
             ends = await consumer.end_offsets(list(partitions))
-            for partition, end in ends.items():
-                position = await consumer.position(partition) if partition in ours else 0
-                found[tag_of(partition)] = (position, end)
+            for tp, end in ends.items():
+                position = await consumer.position(tp) if tp in ours else 0
+                found[partition_of(tp)] = (position, end)
             await asyncio.sleep(_BETWEEN_TOPICS_SECONDS)
         return found
 

@@ -116,13 +116,14 @@ class Standing:
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
         ours: set[TopicPartition] = consumer.assignment()
         again = {
-            tag: CommittedState(0)
-            for tag in map(tag_of, ours)
-            if tag[0] in self._watch.changed and tag[1] < self._watch.partitions(tag[0])
+            partition: CommittedState(0)
+            for partition in map(partition_of, ours)
+            if partition[0] in self._watch.changed
+            and partition[1] < self._watch.partitions(partition[0])
         }
         if again:
             await self._begin_again(again, commit)
-        elif any(partition.topic in learned for partition in ours):
+        elif any(tp.topic in learned for tp in ours):
             # Their ids could not be asked for when they came, so nothing was compared with what is committed.
             self._rejoin()
         for topic in self._watch.count_missing(topics, seen):
@@ -200,13 +201,13 @@ class Standing:
             if seen:
                 self._watch.take(seen)
         committed = await self._committed(partitions)
-        made = {tag_of(partition): progress for partition, progress in committed.items()}
+        made = {partition_of(tp): progress for tp, progress in committed.items()}
         self._watch.changed |= {
             topic
             for (topic, _), progress in made.items()
             if progress.is_of_another(self._watch.id(topic))
         }
-        bare = {partition.topic for partition in partitions if tag_of(partition) not in made}
+        bare = {tp.topic for tp in partitions if partition_of(tp) not in made}
         read_before = frozenset[str]().union(*(progress.have_read for progress in made.values()))
         self._watch.changed |= {
             topic
@@ -215,9 +216,12 @@ class Standing:
         }
         known = {self._short_names[topic] for topic, _ in made if topic in self._short_names}
         self._have_read |= known | (read_before & set(self._short_names.values()))
-        for topic in sorted(self._watch.changed & {partition.topic for partition in partitions}):
+        for topic in sorted(self._watch.changed & {tp.topic for tp in partitions}):
             self._say_reset(topic)
-        return {tag: progress.within(self._watch.id(tag[0])) for tag, progress in made.items()}
+        return {
+            partition: progress.within(self._watch.id(partition[0]))
+            for partition, progress in made.items()
+        }
 
     async def _has_no_offset(self, topic: str) -> bool:
         """Tell whether the group has no offset in any partition of a topic: its brokers delete them with the topic."""
@@ -231,8 +235,8 @@ class Standing:
         coordinator = self._consumer()._coordinator  # noqa: SLF001
         found = await coordinator.fetch_committed_offsets(list(partitions))
         return {
-            partition: CommittedState.read(committed.offset, committed.metadata)
-            for partition, committed in found.items()
+            tp: CommittedState.read(committed.offset, committed.metadata)
+            for tp, committed in found.items()
         }
 
     async def seek(self) -> dict[TopicPartition, int | None]:
@@ -244,14 +248,14 @@ class Standing:
         self._last_read.clear()
         committed = await self._committed(ours)
         offsets = {
-            partition: progress.within(self._watch.id(partition.topic)).offset
-            for partition, progress in committed.items()
+            tp: progress.within(self._watch.id(tp.topic)).offset
+            for tp, progress in committed.items()
         }
         bare = ours - offsets.keys()
         if bare:
             await consumer.seek_to_beginning(*bare)
-        for partition, offset in offsets.items():
-            consumer.seek(partition, offset)
+        for tp, offset in offsets.items():
+            consumer.seek(tp, offset)
         self._sought = True
         return offsets | dict.fromkeys(bare)
 
@@ -262,9 +266,11 @@ class Standing:
         named = {self._short_names[topic] for topic, _ in progress if topic in self._short_names}
         self._have_read |= named
         wanted = {
-            TopicPartition(*tag): OffsetAndMetadata(made.offset, self._text(tag[0], made))
-            for tag, made in progress.items()
-            if TopicPartition(*tag) in ours
+            TopicPartition(*partition): OffsetAndMetadata(
+                made.offset, self._text(partition[0], made)
+            )
+            for partition, made in progress.items()
+            if TopicPartition(*partition) in ours
         }
         if not wanted:
             return False
@@ -276,6 +282,6 @@ class Standing:
         return known.metadata()
 
 
-def tag_of(partition: TopicPartition) -> PartitionId:
+def partition_of(tp: TopicPartition) -> PartitionId:
     """Return a partition's name as the lanes have it."""
-    return partition.topic, partition.partition
+    return tp.topic, tp.partition

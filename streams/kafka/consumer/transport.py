@@ -34,10 +34,10 @@ class ConsumerFlow:
     def __init__(self, consumer: Callable[[], Any]) -> None:
         self._consumer = consumer
 
-    def pause(self, tag: PartitionId) -> None:
+    def pause(self, partition: PartitionId) -> None:
         """Fetch no more from the partition."""
-        self._consumer().on_buffer_full(TP(*tag))
+        self._consumer().on_buffer_full(TP(*partition))
 
-    def resume(self, tag: PartitionId) -> None:
+    def resume(self, partition: PartitionId) -> None:
         """Fetch again from the partition."""
-        self._consumer().on_buffer_drop(TP(*tag))
+        self._consumer().on_buffer_drop(TP(*partition))

@@ -86,8 +86,8 @@ class Fact:
     record: AttemptRecord | None = None
 
     @property
-    def place(self) -> RecordId:
-        """Where the record stands."""
+    def record_id(self) -> RecordId:
+        """The record's topic, partition and offset."""
         return RecordId(self.topic, self.partition, self.offset)
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def topic_kinds(names: TopicNames, source_topics: Iterable[str] = ()) -> dict[st
 
 def read_fact(kind: Kind, record: RawRecord) -> Fact:
     """Return what a record says. Never raises, whatever the record holds."""
-    place = (kind, record.topic, record.partition, record.offset, record.timestamp_ms)
+    read = (kind, record.topic, record.partition, record.offset, record.timestamp_ms)
     if kind == "attempts":
         members = _of_attempt(record)
     elif kind == "event":
@@ -136,7 +136,7 @@ def read_fact(kind: Kind, record: RawRecord) -> Fact:
         members = _of_notification(kind, record)
     if kind != "event" and (key := _text(record.key)):
         members["order_id"] = key
-    return Fact(*place, **members)
+    return Fact(*read, **members)
 
 
 _MEMBERS: Final = (

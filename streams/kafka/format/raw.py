@@ -1,4 +1,4 @@
-"""A record as a plain reader sees it, and the place where it stands. No Kafka client is needed for either."""
+"""A record as a plain reader sees it, and its id. No Kafka client is needed for either."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from streams.kafka.format.records import InRecord
 
 
 class RecordId(NamedTuple):
-    """Where a record stands. Partitions and offsets count from 0."""
+    """Topic, partition and offset of a record; partitions and offsets count from 0."""
 
     topic: str
     partition: int
@@ -29,7 +29,7 @@ class RecordId(NamedTuple):
 
     @property
     def header(self) -> str:
-        """The place as headers and attempts records spell it."""
+        """The id as headers and attempts records spell it."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     def __str__(self) -> str:
@@ -51,8 +51,8 @@ class RawRecord(InRecord):
     timestamp_ms: int = -1
 
     @property
-    def place(self) -> RecordId:
-        """Where it stands."""
+    def record_id(self) -> RecordId:
+        """Its topic, partition and offset."""
         return RecordId(self.topic, self.partition, self.offset)
 
 

@@ -36,13 +36,13 @@ class Unreadable:
     """Where a partition stands still, and why.
 
     Attributes:
-        place: the first offset that can't be read.
+        record_id: the first offset that can't be read.
         fault: what is wrong with the batch there, one sentence without a point.
         looks: how often it was looked at.
         behind: the first offset behind the batch, as far as it can be told, or None.
     """
 
-    place: RecordId
+    record_id: RecordId
     fault: str
     looks: int
     behind: int | None = None
@@ -163,19 +163,19 @@ class FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka ships 
     def _hold(self, records: PartitionRecords) -> None:
         topic, partition = self._topic_partition
         state = self._assignment.state_value(self._topic_partition)
-        place = RecordId(topic, partition, records.next_fetch_offset)
+        record_id = RecordId(topic, partition, records.next_fetch_offset)
         before: Unreadable | None = getattr(state, "unreadable", None)
-        looks = before.looks + 1 if before is not None and before.place == place else 1
+        looks = before.looks + 1 if before is not None and before.record_id == record_id else 1
         behind = records.behind
-        if behind is not None and not place.offset < behind <= (state.highwater or 0):
+        if behind is not None and not record_id.offset < behind <= (state.highwater or 0):
             behind = None
-        state.unreadable = Unreadable(place, records.fault, looks, behind)
+        state.unreadable = Unreadable(record_id, records.fault, looks, behind)
         self._next_look = time.monotonic() + state.unreadable.pause_seconds
         log.error(
             "topic %s, partition %s stands still at offset %s, whose batch can't be read: %s; the next look is in %g s;"
             " see: notifier unreadable show %s",
-            *(topic, partition, place.offset, records.fault),
-            *(state.unreadable.pause_seconds, place),
+            *(topic, partition, record_id.offset, records.fault),
+            *(state.unreadable.pause_seconds, record_id),
         )
 
 
@@ -185,13 +185,13 @@ def unreadable_of(consumer: AIOKafkaConsumer) -> list[Unreadable]:
     assignment = None if subscription is None else subscription.assignment
     if assignment is None:
         return []
-    states = [assignment.state_value(tag) for tag in assignment.tps]
+    states = [assignment.state_value(tp) for tp in assignment.tps]
     return [
         state.unreadable
         for state in states
         if (found := getattr(state, "unreadable", None)) is not None
         and state.has_valid_position
-        and state.position == found.place.offset
+        and state.position == found.record_id.offset
     ]
 
 
@@ -206,9 +206,9 @@ def leave_out(consumer: AIOKafkaConsumer) -> list[Unreadable]:
         if at.behind is None:
             still.append(at)
         else:
-            consumer.seek(TopicPartition(at.place.topic, at.place.partition), at.behind)
+            consumer.seek(TopicPartition(at.record_id.topic, at.record_id.partition), at.behind)
             log.warning(
                 "offsets %s to %s of topic %s, partition %s are left out of what follows",
-                *(at.place.offset, at.behind - 1, at.place.topic, at.place.partition),
+                *(at.record_id.offset, at.behind - 1, at.record_id.topic, at.record_id.partition),
             )
     return still

@@ -30,18 +30,18 @@ class StoppedGroup:
     Args:
         connection: the brokers.
         group_id: the group.
-        place: where it must stand.
+        record_id: the offset that it must have committed.
 
     Raises:
         CannotPass: on entry, when it has members, may not be moved by us, or stands somewhere else.
     """
 
-    def __init__(self, connection: Connection, group_id: str, place: RecordId) -> None:
-        self._group, self._place = group_id, place
-        self._tag = TopicPartition(place.topic, place.partition)
+    def __init__(self, connection: Connection, group_id: str, record_id: RecordId) -> None:
+        self._group, self._record_id = group_id, record_id
+        self._tp = TopicPartition(record_id.topic, record_id.partition)
         self._options = connection.options(f"{group_id}-unreadable")
         self._consumer: AIOKafkaConsumer = None
-        self._progress = CommittedState(place.offset)
+        self._progress = CommittedState(record_id.offset)
 
     async def __aenter__(self) -> Self:
         self._consumer = AIOKafkaConsumer(
@@ -66,18 +66,18 @@ class StoppedGroup:
         await self._consumer.stop()
 
     async def _check(self) -> None:
-        consumer, tag = self._consumer, self._tag
-        consumer.assign([tag])
-        committed = await consumer._coordinator.fetch_committed_offsets([tag])  # noqa: SLF001  # with its text
-        seen = committed.get(tag)
+        consumer, tp = self._consumer, self._tp
+        consumer.assign([tp])
+        committed = await consumer._coordinator.fetch_committed_offsets([tp])  # noqa: SLF001  # with its text
+        seen = committed.get(tp)
         if seen is None:
-            self._progress = CommittedState((await consumer.beginning_offsets([tag]))[tag])
+            self._progress = CommittedState((await consumer.beginning_offsets([tp]))[tp])
         else:
             self._progress = CommittedState.read(seen.offset, seen.metadata)
-        if self._progress.offset != self._place.offset:
+        if self._progress.offset != self._record_id.offset:
             message = (
-                f"group {self._group} stands at {self._place._replace(offset=self._progress.offset)}, expected at"
-                f" {self._place}; let the workers run until all before it is settled, and name the offset that their"
+                f"group {self._group} stands at {self._record_id._replace(offset=self._progress.offset)}, expected at"
+                f" {self._record_id}; let the workers run until all before it is settled, and name the offset that their"
                 " log gives"
             )
             raise CannotPass(message)
@@ -97,7 +97,7 @@ class StoppedGroup:
     async def _commit(self, progress: CommittedState) -> None:
         to = OffsetAndMetadata(progress.offset, progress.metadata())
         try:
-            await self._consumer.commit({self._tag: to})
+            await self._consumer.commit({self._tp: to})
         except KafkaError as error:
             if isinstance(error, _TAKEN) or isinstance(error.__cause__, _TAKEN):
                 message = (

@@ -33,49 +33,49 @@ class RawBatch:
     """One batch.
 
     Attributes:
-        place: the offset that was asked for, or the first behind it that can't be read.
+        record_id: the offset that was asked for, or the first behind it that can't be read.
         raw: its bytes; none where the broker gives an error instead.
         fault: what is wrong with it; empty where every record of it can be read.
         behind: the first offset behind it, where that can be told.
         head: what its head says, by name; of a damaged one that may be wrong.
     """
 
-    place: RecordId
+    record_id: RecordId
     raw: bytes
     fault: str
     behind: int | None
     head: dict[str, str]
 
 
-async def batch_at(reader: RecordReader, place: RecordId) -> RawBatch | None:
-    """Return the batch that holds a place, or None where none stands there.
+async def batch_at(reader: RecordReader, record_id: RecordId) -> RawBatch | None:
+    """Return the batch that holds an offset, or None where there is none.
 
     Raises:
         ReadFailed: the brokers can't be asked.
     """
-    answer = await _answer_at(reader, place)
+    answer = await _answer_at(reader, record_id)
     if answer is None:
         return None
     records, end = answer
     raw = _first(records)
     offset, fault, behind = _tried(
-        place, raw if raw or not isinstance(records, NotGiven) else records
+        record_id, raw if raw or not isinstance(records, NotGiven) else records
     )
-    if fault and behind is not None and not await _begins(reader, place, behind, end):
+    if fault and behind is not None and not await _begins(reader, record_id, behind, end):
         behind = None
-    return RawBatch(place._replace(offset=offset), raw, fault, behind, dict(_head(raw)))
+    return RawBatch(record_id._replace(offset=offset), raw, fault, behind, dict(_head(raw)))
 
 
-async def _answer_at(reader: RecordReader, place: RecordId) -> tuple[bytes, int] | None:
-    """Return what a broker answers to a fetch from a place, undecoded, and the end of what it gives from there.
+async def _answer_at(reader: RecordReader, record_id: RecordId) -> tuple[bytes, int] | None:
+    """Return what a broker answers to a fetch from an offset, undecoded, and the end of what it gives from there.
 
-    The answer begins with the batch that holds the place. None where nothing stands there, or nothing any more.
+    The answer begins with the batch that holds the offset. None where there is no such batch, or none any more.
     """
-    if place.partition not in (await reader.partitions(place.topic))[place.topic]:
+    if record_id.partition not in (await reader.partitions(record_id.topic))[record_id.topic]:
         return None
     client = reader._consumer._client  # noqa: SLF001  # aiokafka has no public method for it
-    tp = TopicPartition(place.topic, place.partition)
-    wanted = [(place.topic, [(place.partition, place.offset, _PARTITION_BYTES)])]
+    tp = TopicPartition(record_id.topic, record_id.partition)
+    wanted = [(record_id.topic, [(record_id.partition, record_id.offset, _PARTITION_BYTES)])]
     request = FetchRequest(_WAIT_MS, 1, _ANSWER_BYTES, READ_UNCOMMITTED, wanted, rack_id="")
     with brokers_asked(reader._connection):  # noqa: SLF001  # the same package
         answer = await client.send(client.cluster.leader_for_partition(tp), request)
@@ -94,14 +94,14 @@ def _first(records: bytes) -> bytes:
     return batches.last
 
 
-def _tried(place: RecordId, raw: bytes) -> tuple[int, str, int | None]:
-    """Return the first offset from a place that can't be read, what is wrong there, and the offset behind the batch."""
-    tp = TopicPartition(place.topic, place.partition)
+def _tried(record_id: RecordId, raw: bytes) -> tuple[int, str, int | None]:
+    """Return the first offset from this one that can't be read, what is wrong there, and the offset behind the batch."""
+    tp = TopicPartition(record_id.topic, record_id.partition)
     records = PartitionRecords(
         tp,
         RecordSet(raw),
         None,
-        place.offset,
+        record_id.offset,
         None,
         None,
         _CHECKED,
@@ -111,16 +111,16 @@ def _tried(place: RecordId, raw: bytes) -> tuple[int, str, int | None]:
         pass
     if records.fault:
         return records.next_fetch_offset, records.fault, records.behind
-    return place.offset, "", records.next_fetch_offset
+    return record_id.offset, "", records.next_fetch_offset
 
 
-async def _begins(reader: RecordReader, place: RecordId, behind: int, end: int) -> bool:
+async def _begins(reader: RecordReader, record_id: RecordId, behind: int, end: int) -> bool:
     """Tell whether the log agrees that a damaged batch ends there: with its end, or with a batch that begins there or later."""
-    if behind <= place.offset or behind > end:
+    if behind <= record_id.offset or behind > end:
         return False
     if behind == end:
         return True
-    answer = await _answer_at(reader, place._replace(offset=behind))
+    answer = await _answer_at(reader, record_id._replace(offset=behind))
     if answer is None:
         return False
     raw = _first(answer[0])

@@ -180,7 +180,7 @@ class RecordReader:
         return KeySpans([s for s in likely if s.length], [s for s in rest if s.length])
 
     async def _first_since(self, since_ms: Mapping[TopicPartition, int]) -> dict[Any, Any]:
-        """Return place and time of the first record that is at least so young, by partition; None where there is none."""
+        """Return offset and time of the first record that is at least so young, by partition; None where there is none."""
         if not since_ms:
             return {}
         times = {tp: max(0, at_ms) for tp, at_ms in since_ms.items()}
@@ -231,31 +231,29 @@ class RecordReader:
             if on_progress is not None:
                 on_progress(ReadProgress(of - left, of))
 
-    async def at(self, place: RecordId) -> RawRecord | None:
-        """Return the record at a place, or None where there is none, or none any more."""
-        if place.partition not in (await self.partitions(place.topic))[place.topic]:
+    async def at(self, record_id: RecordId) -> RawRecord | None:
+        """Return the record with this id, or None where there is none, or none any more."""
+        if record_id.partition not in (await self.partitions(record_id.topic))[record_id.topic]:
             return None
-        tp = TopicPartition(place.topic, place.partition)
+        tp = TopicPartition(record_id.topic, record_id.partition)
         with brokers_asked(self._connection):
             begin = (await self._consumer.beginning_offsets([tp]))[tp]
             end = (await self._consumer.end_offsets([tp]))[tp]
-        if not begin <= place.offset < end:
+        if not begin <= record_id.offset < end:
             return None
-        span = Span(place.topic, place.partition, place.offset, place.offset + 1)
+        span = Span(record_id.topic, record_id.partition, record_id.offset, record_id.offset + 1)
         async for batch in self.read([span]):
             for record in batch:
-                if record.offset == place.offset:
+                if record.offset == record_id.offset:
                     return record
         return None
 
     def _leave_out(self, spans: Mapping[TopicPartition, Span]) -> None:
         """Go on behind batches that can't be read."""
         for at in leave_out(self._consumer):
-            span = spans.get(TopicPartition(at.place.topic, at.place.partition))
-            if span is not None and at.place.offset < span.end:
-                message = (
-                    f"{at.place} can't be read, and where its batch ends can't be told: {at.fault}"
-                )
+            span = spans.get(TopicPartition(at.record_id.topic, at.record_id.partition))
+            if span is not None and at.record_id.offset < span.end:
+                message = f"{at.record_id} can't be read, and where its batch ends can't be told: {at.fault}"
                 raise ReadFailed(message)
 
     async def _fetch(self, tps: list[TopicPartition]) -> dict[TopicPartition, list[Any]]:

@@ -63,15 +63,15 @@ def selection_of(
     Raises:
         typer.BadParameter: an option can't be read.
     """
-    places, orders = set(), set()
+    record_ids, orders = set(), set()
     for name in which or ():
         try:
-            places.add(RecordId.parse(name))
+            record_ids.add(RecordId.parse(name))
         except ValueError:
             orders.add(name)
     now_ms = Clock().now_ms()
     return Selection(
-        places=frozenset(places),
+        record_ids=frozenset(record_ids),
         orders=frozenset(orders),
         reasons=_some_of("--reason", reasons, DeadLetterReason),
         partners=frozenset(partners or ()),

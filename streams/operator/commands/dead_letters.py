@@ -96,7 +96,7 @@ def list_dead_letters(
             ("place", "order", "partner", "reason", "code", "died at", "replays"),
             [
                 (
-                    dead.place,
+                    dead.record_id,
                     dead.order_id or "-",
                     dead.partner_id or "-",
                     dead.reason or "-",
@@ -139,7 +139,7 @@ def show(
         length = dead_letter.value_bytes
         size = "a tombstone" if length is None else f"{length:,} bytes"
         facts = (
-            ("place", dead_letter.place),
+            ("place", dead_letter.record_id),
             ("died at", rfc3339(dead_letter.at_ms)),
             ("order", dead_letter.order_id),
             ("reason", dead_letter.reason),
@@ -258,7 +258,7 @@ def _age(at_ms: int, now_ms: int) -> str:
 
 def _as_json(dead: Fact) -> dict[str, Any]:
     return {
-        "place": str(dead.place),
+        "place": str(dead.record_id),
         "at": rfc3339(dead.at_ms),
         "order_id": dead.order_id,
         "notification_id": dead.notification_id,

@@ -178,7 +178,7 @@ def _print_plan(planned: ReplayPlan) -> None:
     rows += [(skipped.dead_letter, "skip", skipped.why) for skipped in planned.skipped[:_ROWS]]
     print_table(
         ("place", "order", "partner", "what", "why"),
-        [(dead.place, dead.order_id, dead.partner_id, *more) for dead, *more in rows],
+        [(dead.record_id, dead.order_id, dead.partner_id, *more) for dead, *more in rows],
     )
 
 
@@ -189,8 +189,8 @@ def _end(
     if as_json:
         _print_json(planned, result, run_id)
     elif result is not None:
-        for place, text in result.refused:
-            say(f"fault: {place}: {shown(text)}")
+        for record_id, text in result.refused:
+            say(f"fault: {record_id}: {shown(text)}")
         say(f"Put back {result.replayed:,} of {result.of:,}.")
     elif count := len(planned.selected):
         say(f'Nothing was sent. To do it: the same with --execute --expect {count} --why "…"')
@@ -201,18 +201,22 @@ def _print_json(planned: ReplayPlan, result: RunResult | None, run_id: str | Non
         {
             "run": run_id,
             "executed": result is not None,
-            "selected": [str(dead_letter.place) for dead_letter in planned.selected],
+            "selected": [str(dead_letter.record_id) for dead_letter in planned.selected],
             "by_partner": dict(planned.partners),
             "skipped": [
-                {"place": str(skipped.dead_letter.place), "kind": skipped.kind, "why": skipped.why}
+                {
+                    "place": str(skipped.dead_letter.record_id),
+                    "kind": skipped.kind,
+                    "why": skipped.why,
+                }
                 for skipped in planned.skipped
             ],
             "rate_per_second": planned.options.rate_per_second,
             "seconds": planned.seconds,
             "put_back": result.replayed if result else 0,
             "refused": [
-                {"place": str(place), "why": text}
-                for place, text in (result.refused if result else ())
+                {"place": str(record_id), "why": text}
+                for record_id, text in (result.refused if result else ())
             ],
         }
     )

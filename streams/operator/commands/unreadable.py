@@ -90,18 +90,20 @@ def pass_(
     settings = settings_or_fail()
     batch = _batch(settings, at)
     if not batch.fault:
-        fail(f"{batch.place}: it can be read, and no worker stands still at it")
+        fail(f"{batch.record_id}: it can be read, and no worker stands still at it")
     behind = batch.behind if to is None else to
     if behind is None:
-        fail(f"{batch.place}: where the batch ends can't be told ({batch.fault}); say it with --to")
-    if behind <= batch.place.offset:
-        fail(f"--to: expected an offset above {batch.place.offset}, seen {behind}")
-    group = _group(settings, batch.place.topic)
+        fail(
+            f"{batch.record_id}: where the batch ends can't be told ({batch.fault}); say it with --to"
+        )
+    if behind <= batch.record_id.offset:
+        fail(f"--to: expected an offset above {batch.record_id.offset}, seen {behind}")
+    group = _group(settings, batch.record_id.topic)
     if group is None:
-        fail(f"{batch.place.topic}: no worker reads this topic, so there is nothing to pass")
+        fail(f"{batch.record_id.topic}: no worker reads this topic, so there is nothing to pass")
     confirm(
-        f"Let group {group} pass offsets {batch.place.offset} to {behind - 1} of {batch.place.topic},"
-        f" partition {batch.place.partition} ({batch.fault})?",
+        f"Let group {group} pass offsets {batch.record_id.offset} to {behind - 1} of {batch.record_id.topic},"
+        f" partition {batch.record_id.partition} ({batch.fault})?",
         1,
         yes=yes,
     )
@@ -110,9 +112,9 @@ def pass_(
     except CannotPass as error:
         fail(str(error))
     passed = {
-        "topic": batch.place.topic,
-        "partition": batch.place.partition,
-        "first_offset": batch.place.offset,
+        "topic": batch.record_id.topic,
+        "partition": batch.record_id.partition,
+        "first_offset": batch.record_id.offset,
         "last_offset": behind - 1,
         "group": group,
         "run": audit.run,
@@ -128,7 +130,7 @@ def pass_(
 
 def _batch(settings: Settings, at: str) -> RawBatch:
     try:
-        place = RecordId.parse(at)
+        record_id = RecordId.parse(at)
     except ValueError as error:
         message = f"PLACE: {error}, seen {shown(at)}"
         raise typer.BadParameter(message) from error
@@ -136,11 +138,11 @@ def _batch(settings: Settings, at: str) -> RawBatch:
     async def look() -> RawBatch | None:
         client_id = f"{settings.group_id}-unreadable"
         async with RecordReader(connection_of(settings), client_id) as reader:
-            return await batch_at(reader, place)
+            return await batch_at(reader, record_id)
 
     batch = finish(look())
     if batch is None:
-        fail(f"{place}: nothing stands there, or nothing any more")
+        fail(f"{record_id}: nothing stands there, or nothing any more")
     return batch
 
 
@@ -150,7 +152,7 @@ def _facts(batch: RawBatch) -> dict[str, str]:
         for name, value in batch.head.items()
     }
     return {
-        "place": str(batch.place),
+        "place": str(batch.record_id),
         "fault": batch.fault or "none: it can be read",
         "goes on at": "unknown" if batch.behind is None else str(batch.behind),
         **head,
@@ -172,28 +174,28 @@ async def _pass(
 ) -> None:
     connection, clock = connection_of(settings), Clock()
     producer = RecordProducer(connection, f"{group}-unreadable", lambda _: None)
-    place = batch.place
+    record_id = batch.record_id
     detail = (
-        f"offsets {place.offset} to {behind - 1} can't be read: {batch.fault}; passed over by"
+        f"offsets {record_id.offset} to {behind - 1} can't be read: {batch.fault}; passed over by"
         f" {audit.by}, run {audit.run}: {audit.why}"
     )
     names, worker = TopicNames(settings.topic_prefix), socket.gethostname()
     settlement = Settlements(names, clock.now_ms, worker).of_dead_letter(
         None,
         batch.raw or None,
-        (("kind", b"batch"), ("origin", place.header.encode())),
+        (("kind", b"batch"), ("origin", record_id.header.encode())),
         DeadLetter(DeadLetterReason.INVALID_EVENT, detail),
         {
             "kind": "decision",
             "at_ms": clock.now_ms(),
-            "origin": place.header,
+            "origin": record_id.header,
             "worker": worker,
             "by": audit.by,
         },
     )
     settler = Settler(producer, names.attempts, clock.now_seconds)
     try:
-        async with StoppedGroup(connection, group, place) as stopped:
+        async with StoppedGroup(connection, group, record_id) as stopped:
             await settler.settle(settlement)  # before its effect
             await stopped.move(behind)
     finally:

@@ -133,7 +133,7 @@ class Replays:
         dead_letters = [fact for place in selection.places if (fact := store.fact_at(*place))]
         orders = {dead.order_id for dead in dead_letters if dead.order_id is not None}
         facts = [fact for order in orders for fact in store.facts_of(order)]
-        facts += [fact for dead in dead_letters for fact in store.facts_about(dead.place)]
+        facts += [fact for dead in dead_letters for fact in store.facts_about(dead.record_id)]
         since = [fact for fact in facts if fact.kind in {"attempts", "replay"}]
         return plan(dead_letters, since, Options(rate_per_second=rate), self.read_model.now_ms())
 

@@ -36,13 +36,13 @@ def rows_of(facts: Iterable[Fact]) -> Mapping[str, list[Row]]:
             rows["touched"].append((fact.order_id,))
         match fact.kind:
             case "event":
-                rows["arrived"].append((fact.place.header, *fact.place, fact.at_ms))
+                rows["arrived"].append((fact.record_id.header, *fact.record_id, fact.at_ms))
             case "replay":
-                rows["arrived"].append((unit_of(fact), *fact.place, fact.at_ms))
+                rows["arrived"].append((unit_of(fact), *fact.record_id, fact.at_ms))
                 if fact.replay_of:
                     rows["put_back"].append((fact.replay_of,))
             case "tier":
-                rows["rests"].append((*fact.place, unit_of(fact)))
+                rows["rests"].append((*fact.record_id, unit_of(fact)))
                 if fact.partner_id is not None:
                     rows["partners"].append((fact.partner_id,))
             case "dead-letter":
@@ -60,12 +60,12 @@ def _bounded(fact: Fact) -> Fact:
     )
     if all(number is None or abs(number) < _LARGEST for number in numbers):
         return fact
-    return Fact(fact.kind, *fact.place, fact.at_ms, unreadable="a number is out of range")
+    return Fact(fact.kind, *fact.record_id, fact.at_ms, unreadable="a number is out of range")
 
 
 def unit_of(fact: Fact) -> str:
     """Return what arrived once and ends once: an event's place, and how often it was put back."""
-    origin = fact.origin or fact.place.header
+    origin = fact.origin or fact.record_id.header
     return f"{origin}#{fact.replays}" if fact.replays else origin
 
 
@@ -107,13 +107,13 @@ def _add_attempt(rows: dict[str, list[Row]], fact: Fact) -> None:
     if record.decision != "replayed":
         rows["handled"].append((unit_of(fact), _ENDED if ended else _HANDLED))
     if record.kind == "attempt" and record.partner_id is not None:
-        rows["attempts"].append((*fact.place, *_attempt_row(record)))
+        rows["attempts"].append((*fact.record_id, *_attempt_row(record)))
         rows["partners"].append((record.partner_id,))
 
 
 def _fact_row(fact: Fact) -> Row:
     return (
-        *fact.place,
+        *fact.record_id,
         fact.kind,
         fact.record.at_ms if fact.record is not None else fact.at_ms,
         fact.order_id,
@@ -140,8 +140,8 @@ def _attempt_row(record: AttemptRecord) -> Row:
 
 def _dead_letter_row(fact: Fact) -> Row:
     return (
-        *fact.place,
-        fact.place.header,
+        *fact.record_id,
+        fact.record_id.header,
         fact.at_ms,
         fact.order_id,
         fact.notification_id,

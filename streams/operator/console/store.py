@@ -265,11 +265,11 @@ def _closed_dead_letters(facts: Sequence[Fact]) -> list[tuple[str]]:
         if record is not None and record.decision == "delivered":
             delivered.add(fact.origin)
     return [
-        (fact.place.header,)
+        (fact.record_id.header,)
         for fact in facts
         if fact.kind == "dead-letter"
         and (
-            fact.place.header in put_back
+            fact.record_id.header in put_back
             or rounds[fact.origin] > (fact.replays or 0)
             or (fact.origin is not None and fact.origin in delivered)
         )

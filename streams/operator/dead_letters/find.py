@@ -69,7 +69,7 @@ async def find_dead_letters(
 
 def age_order(dead_letter: Fact) -> tuple[int, RecordId]:
     """Return what dead letters are sorted by, the oldest first."""
-    return dead_letter.at_ms, dead_letter.place
+    return dead_letter.at_ms, dead_letter.record_id
 
 
 async def _spans(
@@ -77,20 +77,20 @@ async def _spans(
 ) -> Sequence[Sequence[Span]]:
     """Return the least that must be read, and what else is read where that has none."""
     topic = names.dead_letter
-    if selection.places and not selection.orders:
-        return [spans_around(selection.places, await reader.spans(topic))]
-    if len(selection.orders) == 1 and not selection.places:
+    if selection.record_ids and not selection.orders:
+        return [spans_around(selection.record_ids, await reader.spans(topic))]
+    if len(selection.orders) == 1 and not selection.record_ids:
         (order,) = selection.orders
         of_key = await reader.key_spans(topic, key=order.encode(), since_ms=selection.since_ms)
         return [of_key.likely, of_key.rest]
     return [await reader.spans(topic, since_ms=selection.since_ms)]
 
 
-def spans_around(places: Iterable[RecordId], spans: Iterable[Span]) -> list[Span]:
-    """Return the shortest spans, within these, that hold all the places that lie in them."""
+def spans_around(record_ids: Iterable[RecordId], spans: Iterable[Span]) -> list[Span]:
+    """Return the shortest spans, within these, that hold all of these records that lie in them."""
     wanted: dict[tuple[str, int], list[int]] = {}
-    for place in places:
-        wanted.setdefault((place.topic, place.partition), []).append(place.offset)
+    for record_id in record_ids:
+        wanted.setdefault((record_id.topic, record_id.partition), []).append(record_id.offset)
     return [
         Span(
             span.topic,

@@ -116,7 +116,7 @@ async def facts_since(
     keys: Collection[bytes | None] = {order.encode() for order in orders}
     # Dead letters without an order id have a key of payment core's, or none: then the place tells.
     keyless = any(dead.order_id is None for dead in dead_letters)
-    places = {dead.place.header for dead in dead_letters}
+    record_ids = {dead.record_id.header for dead in dead_letters}
     kinds: dict[str, Kind] = {names.attempts: "attempts", names.replay: "replay"}
     if len(keys) == 1 and not keyless:  # what we wrote ourselves stands where it is likely
         (order,) = orders
@@ -128,7 +128,7 @@ async def facts_since(
         for record in batch:
             if record.key in keys or keyless:
                 fact = read_fact(kinds[record.topic], record)
-                if fact.order_id in orders or _replay_of(fact) in places:
+                if fact.order_id in orders or _replay_of(fact) in record_ids:
                     facts.append(fact)
     return facts
 
@@ -217,7 +217,7 @@ def _why_left(
     dead: Fact, since: _Since, options: Options, resuming: str | None
 ) -> Iterator[tuple[str, str]]:
     """Yield why a dead letter is left where it is, the first reason first; nothing where it is put back."""
-    before = since.replayed.get(dead.place)
+    before = since.replayed.get(dead.record_id)
     if before is not None and resuming is not None and before.replay_run == resuming:
         yield "put back by this run", "put back by this run already"
     if dead.reason in _NEVER:

@@ -56,7 +56,7 @@ class Rebuild:
             replay_run=audit.run,
         )
         record = notification_record(self.names.replay, made)
-        of = (("replay-of", known.place.header.encode()),)
+        of = (("replay-of", known.record_id.header.encode()),)
         return replace(record, headers=record.headers + of)
 
     async def notification(self, known: Fact) -> Notification:
@@ -65,32 +65,34 @@ class Rebuild:
         Raises:
             CannotReplay: the event can't be read, or is not the one that is meant.
         """
-        place = _origin(known)
-        if place.topic not in {*self.source_topics, self.names.replay}:
-            message = f"its origin {place} is on none of the topics that events stand on (NOTIFIER_SOURCE_TOPICS)"
+        record_id = _origin(known)
+        if record_id.topic not in {*self.source_topics, self.names.replay}:
+            message = f"its origin {record_id} is on none of the topics that events stand on (NOTIFIER_SOURCE_TOPICS)"
             raise CannotReplay(message)
-        record = await self.reader.at(place)
+        record = await self.reader.at(record_id)
         if record is None:
             message = (
-                f"its event at {place} is not there any more (retention of the source topic): ask payment core to"
+                f"its event at {record_id} is not there any more (retention of the source topic): ask payment core to"
                 " write the event again, with a new eventId"
             )
             raise CannotReplay(message)
         event = read_event(record.value, allow_http=self.allow_http)
         if isinstance(event, Refused):
-            message = f"the event at {place} breaks a rule: {event.detail}"
+            message = f"the event at {record_id} breaks a rule: {event.detail}"
             raise CannotReplay(message)
         known_as = known.notification_id or event.event.event_id, known.order_id
         if (event.event.event_id, event.order_id) != known_as:
-            message = f"the event at {place} is another one; was the topic created anew?"
+            message = f"the event at {record_id} is another one; was the topic created anew?"
             raise CannotReplay(message)
         partner = self.partner_of(event.event.partner_id)
-        source = put_back_event(record) if place.topic == self.names.replay else fresh_event(record)
+        source = (
+            put_back_event(record) if record_id.topic == self.names.replay else fresh_event(record)
+        )
         prepared = prepare(
             event,
             partner.terms if partner else None,
             accepted_at_ms=record.timestamp_ms,
-            origin=place.header,
+            origin=record_id.header,
             traceparent=source.traceparent,
             extra_headers=source.carried,
         )

@@ -66,7 +66,7 @@ def replay_record(
     changed = {
         "replays": str((dead_letter.replays or 0) + 1),
         "replay-run": audit.run,
-        "replay-of": dead_letter.place.header,
+        "replay-of": dead_letter.record_id.header,
     }
     if dead_letter.holds_event:
         changed["origin"] = dead_letter.origin or record.origin
@@ -102,13 +102,13 @@ def decision_record(
         parks=0,
         replays=int(header_text(replayed.headers, "replays") or 0),
         replay_run=audit.run,
-        replay_of=source.place.header,
+        replay_of=source.record_id.header,
         sent_result_status=status_of(code) if code else None,
         sent_result_code=code or None,
         decision="replayed",
         next_due_at_ms=now_ms,
         next_topic=names.replay,
-        origin=source.origin or source.place.header,
+        origin=source.origin or source.record_id.header,
         by=audit.by,
         why=audit.why,
     )

@@ -65,13 +65,13 @@ async def run(
     Raises:
         ReadFailed: the brokers can't be read.
     """
-    missing = {dead_letter.place: dead_letter for dead_letter in plan.selected}
+    missing = {dead_letter.record_id: dead_letter for dead_letter in plan.selected}
     rate = plan.options.rate_per_second
     most, pace = max(1, min(_AT_ONCE, int(rate))), _Pace(rate)
     spans = spans_around(missing, await clients.reader.spans(clients.names.dead_letter))
     waiting: list[tuple[RawRecord, Fact]] = []
     async for batch in _and_an_end(clients.reader.read(spans)):
-        waiting += [(r, missing.pop(r.place)) for r in batch if r.place in missing]
+        waiting += [(r, missing.pop(r.record_id)) for r in batch if r.record_id in missing]
         while len(waiting) >= most or (waiting and not batch):
             if result.stop:
                 return result
@@ -79,7 +79,9 @@ async def run(
             await pace.wait_for(len(some))
             await _to_its_end(_replay(some, clients, audit, result, rebuild=plan.options.rebuild))
             on_progress(result)
-    result.refused += [(place, "the dead letter is not there any more") for place in missing]
+    result.refused += [
+        (record_id, "the dead letter is not there any more") for record_id in missing
+    ]
     return result
 
 
@@ -128,22 +130,22 @@ async def _replay(
         try:
             effect = await _effect(record, dead_letter, clients, audit, rebuild=rebuild)
         except CannotReplay as refusal:
-            result.refused.append((dead_letter.place, str(refusal)))
+            result.refused.append((dead_letter.record_id, str(refusal)))
             continue
         now_ms = clients.clock.now_ms()
         decisions.append(decision_record(clients.names, effect, dead_letter, audit, now_ms))
-        effects.append((effect, dead_letter.place))
+        effects.append((effect, dead_letter.record_id))
     await clients.producer.write(*decisions)  # before their effect
     try:
         await clients.producer.write(*(effect for effect, _ in effects))
         result.replayed += len(effects)
     except RecordTooLarge:  # one of them; what was written already comes twice, and is absorbed
-        for effect, place in effects:
+        for effect, record_id in effects:
             try:
                 await clients.producer.write(effect)
                 result.replayed += 1
             except RecordTooLarge as error:
-                result.refused.append((place, str(error)))
+                result.refused.append((record_id, str(error)))
 
 
 async def _effect(

@@ -13,10 +13,10 @@ SQL_FUNCTION: Final = "code_of"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters are meant. What is left empty excludes none; places and orders together mean either.
+    """Which dead letters are meant. What is left empty excludes none; record ids and orders together mean either.
 
     Attributes:
-        places: where they stand.
+        record_ids: of the dead letters.
         orders: order ids.
         reasons: `dead-letter-reason`.
         partners: partner ids.
@@ -27,7 +27,7 @@ class Selection:
         until_ms: dead-lettered before this time.
     """
 
-    places: frozenset[RecordId] = frozenset()
+    record_ids: frozenset[RecordId] = frozenset()
     orders: frozenset[str] = frozenset()
     reasons: frozenset[str] = frozenset()
     partners: frozenset[str] = frozenset()
@@ -95,7 +95,7 @@ def code_of(last_outcome: str | None) -> str | None:
 
 _CRITERIA: Final[tuple[tuple[Criterion, ...], ...]] = (
     (
-        Criterion(lambda s: frozenset(p.header for p in s.places), "place", lambda d: d.place.header),
+        Criterion(lambda s: frozenset(p.header for p in s.record_ids), "place", lambda d: d.record_id.header),
         Criterion(lambda s: s.orders, "order_id", lambda d: d.order_id),
     ),
     (Criterion(lambda s: s.reasons, "reason", lambda d: d.reason or "unknown"),),

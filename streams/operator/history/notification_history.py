@@ -110,7 +110,7 @@ class _Step:
 
     @property
     def rank(self) -> tuple[int, int, int, RecordId]:
-        return self.progress, self.finality, self.at_ms, self.fact.place
+        return self.progress, self.finality, self.at_ms, self.fact.record_id
 
 
 def histories_of(facts: Iterable[Fact]) -> tuple[NotificationHistory, ...]:
@@ -119,9 +119,9 @@ def histories_of(facts: Iterable[Fact]) -> tuple[NotificationHistory, ...]:
     Facts that say nothing of a notification (records that can't be read) have none.
     """
     by_id: dict[str, list[Fact]] = {}
-    for fact in sorted({fact.place: fact for fact in facts}.values(), key=written_at):
+    for fact in sorted({fact.record_id: fact for fact in facts}.values(), key=written_at):
         if fact.unreadable is None or fact.kind == "dead-letter":
-            notification = fact.notification_id or fact.origin or fact.place.header
+            notification = fact.notification_id or fact.origin or fact.record_id.header
             by_id.setdefault(notification, []).append(fact)
     histories = [history for group in by_id.values() if (history := _history_of(group)) is not None]
     return tuple(
@@ -132,7 +132,7 @@ def histories_of(facts: Iterable[Fact]) -> tuple[NotificationHistory, ...]:
 def _history_of(facts: list[Fact]) -> NotificationHistory | None:
     rounds: dict[tuple[str, int], list[Fact]] = {}
     for fact in facts:
-        origin = fact.place.header if fact.kind == "event" else fact.origin
+        origin = fact.record_id.header if fact.kind == "event" else fact.origin
         rounds.setdefault((origin or "", fact.replays or 0), []).append(fact)
     folded = [steps for group in rounds.values() if (steps := _steps(group))]
     if not folded:
@@ -190,7 +190,7 @@ def _fold(facts: list[Fact], steps: list[_Step]) -> NotificationHistory:
         delivered_at_ms=min(acknowledged, default=None),
         reason=reason,
         detail=detail,
-        dead_letter=dead_letter.place if dead_letter else None,
+        dead_letter=dead_letter.record_id if dead_letter else None,
         event=_event_place(facts),
         entries=entries_of(facts),
         attempts_missing=max(0, attempts - len(recorded)),
@@ -250,14 +250,14 @@ def _rests_on(now: _Step) -> str | None:
 def _rests_at(now: _Step, last_round: list[Fact]) -> RecordId | None:
     """Return where the record stands that the present step is about."""
     if now.fact.kind != "attempts":
-        return now.fact.place
+        return now.fact.record_id
     same = _latest(
         fact
         for fact in last_round
         if fact.kind == RESTS_ON.get(now.status)
         and round_position(fact)[1:] == round_position(now.fact)[1:]
     )
-    return same.place if same else None
+    return same.record_id if same else None
 
 
 def _accepted(last_round: list[Fact]) -> int | None:
@@ -279,7 +279,7 @@ def _accepted(last_round: list[Fact]) -> int | None:
 def _event_place(facts: list[Fact]) -> RecordId | None:
     for fact in facts:
         if fact.kind == "event":
-            return fact.place
+            return fact.record_id
     for fact in facts:
         if fact.origin:
             try:

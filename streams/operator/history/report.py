@@ -140,7 +140,7 @@ def as_json(history: NotificationHistory, report: NotificationReport) -> dict[st
                 "detail": entry.detail,
                 "by": entry.by,
                 "run": entry.run,
-                "place": _text(entry.place),
+                "place": _text(entry.record_id),
                 "record": entry.record and entry.record.model_dump(exclude_none=True),
             }
             for entry in history.entries

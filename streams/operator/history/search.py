@@ -84,12 +84,12 @@ async def _add_events(settings: Settings, reader: RecordReader, order: OrderReco
     """Fetch the events that the facts name."""
     for origin in sorted({fact.origin for fact in order.facts if fact.origin}):
         try:
-            place = RecordId.parse(origin)
+            record_id = RecordId.parse(origin)
         except ValueError:
             continue
-        if place.topic not in settings.source_topics:
+        if record_id.topic not in settings.source_topics:
             continue
-        record = await reader.at(place)
+        record = await reader.at(record_id)
         if record is not None:
             event = read_fact("event", record)
             # A topic that was created anew has other events at the old places.

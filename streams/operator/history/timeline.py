@@ -35,7 +35,7 @@ class TimelineEntry:
     detail: str | None = None
     by: str | None = None
     run: str | None = None
-    place: RecordId | None = None
+    record_id: RecordId | None = None
 
 
 def entries_of(facts: Iterable[Fact]) -> tuple[TimelineEntry, ...]:
@@ -50,7 +50,9 @@ def entries_of(facts: Iterable[Fact]) -> tuple[TimelineEntry, ...]:
     if occurred is not None:
         entries.append(TimelineEntry(occurred, "final"))
     if not entries:
-        entries = [TimelineEntry(fact.at_ms, "event", place=fact.place) for fact in facts[:1]]
+        entries = [
+            TimelineEntry(fact.at_ms, "event", record_id=fact.record_id) for fact in facts[:1]
+        ]
     return tuple(sorted(entries, key=lambda entry: (entry.at_ms, _ORDER.index(entry.kind))))
 
 
@@ -64,14 +66,14 @@ def _from_records(facts: list[Fact]) -> Iterator[TimelineEntry]:
         seen.add(record)
         if record.kind == "attempt":
             at_ms = record.at_ms if record.started_at_ms is None else record.started_at_ms
-            yield TimelineEntry(at_ms, "attempt", record, place=fact.place)
+            yield TimelineEntry(at_ms, "attempt", record, record_id=fact.record_id)
         match record.decision:
             case "parked":
                 yield TimelineEntry(
-                    record.at_ms, "park", record, detail=record.why, place=fact.place
+                    record.at_ms, "park", record, detail=record.why, record_id=fact.record_id
                 )
             case "absorbed":
-                yield TimelineEntry(record.at_ms, "absorbed", record, place=fact.place)
+                yield TimelineEntry(record.at_ms, "absorbed", record, record_id=fact.record_id)
             case "replayed":
                 yield TimelineEntry(
                     record.at_ms,
@@ -81,14 +83,19 @@ def _from_records(facts: list[Fact]) -> Iterator[TimelineEntry]:
                     record.why,
                     record.by,
                     record.replay_run,
-                    fact.place,
+                    fact.record_id,
                 )
             case "dead-letter":
                 dead_letter = dead_letters.get(round_position(fact), fact)
                 detail = dead_letter.detail or record.why
                 reason = fact.reason or dead_letter.reason
                 yield TimelineEntry(
-                    ended_at(record), "dead-letter", record, reason, detail, place=dead_letter.place
+                    ended_at(record),
+                    "dead-letter",
+                    record,
+                    reason,
+                    detail,
+                    record_id=dead_letter.record_id,
                 )
             case _:
                 pass
@@ -102,12 +109,12 @@ def _from_topics(facts: list[Fact]) -> Iterator[TimelineEntry]:
     for fact in facts:
         if fact.kind == "dead-letter" and (round_position(fact), "dead-letter") not in recorded:
             yield TimelineEntry(
-                fact.at_ms, "dead-letter", None, fact.reason, fact.detail, place=fact.place
+                fact.at_ms, "dead-letter", None, fact.reason, fact.detail, record_id=fact.record_id
             )
         elif fact.kind == "replay" and (round_position(fact), "replayed") not in recorded:
-            yield TimelineEntry(fact.at_ms, "replay", run=fact.replay_run, place=fact.place)
+            yield TimelineEntry(fact.at_ms, "replay", run=fact.replay_run, record_id=fact.record_id)
         elif fact.kind == "event":
-            yield TimelineEntry(fact.at_ms, "event", place=fact.place)
+            yield TimelineEntry(fact.at_ms, "event", record_id=fact.record_id)
 
 
 def round_position(fact: Fact) -> tuple[Any, ...]:
@@ -117,7 +124,7 @@ def round_position(fact: Fact) -> tuple[Any, ...]:
 
 def written_at(fact: Fact) -> tuple[int, RecordId]:
     """Return when a fact came true, by the clock of whoever wrote it, and its place among those of one millisecond."""
-    return (fact.record.at_ms if fact.record is not None else fact.at_ms), fact.place
+    return (fact.record.at_ms if fact.record is not None else fact.at_ms), fact.record_id
 
 
 def ended_at(record: AttemptRecord) -> int:

@@ -73,7 +73,7 @@ def _of(history: NotificationHistory, number: int) -> str:
 def _row(  # noqa: PLR0911  # one for each kind
     history: NotificationHistory, entry: TimelineEntry
 ) -> TimelineRow:
-    record, place, detail = entry.record, str(entry.place or ""), entry.detail or ""
+    record, place, detail = entry.record, str(entry.record_id or ""), entry.detail or ""
     match entry.kind:
         case "final":
             return _line(entry, "payment became final", history.result or "")

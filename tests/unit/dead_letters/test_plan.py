@@ -50,13 +50,13 @@ def test_a_dead_letter_is_put_back_once():
     """Until its replay stands on the replay topic; a decision that had no effect does not count, until it is old."""
     tale, letter = dead()
     assert judge((tale, letter)) == "put back"
-    place = letter.place.header
+    record_id = letter.record_id.header
     begun, _ = dead()
-    begun.replayed(100, place, written=False)
+    begun.replayed(100, record_id, written=False)
     assert judge((begun, letter)) == "put back"
     assert judge((begun, letter), now=T0 + 7 * DAY) == "put back before"
     done, _ = dead()
-    done.replayed(100, place)
+    done.replayed(100, record_id)
     assert judge((done, letter)) == "put back before"
     assert judge((done, letter), resuming="r-1") == "put back by this run"
     assert judge((done, letter), resuming="r-2") == "put back before"
@@ -150,12 +150,12 @@ def test_a_notification_is_put_back_with_the_same_bytes_on_a_new_ladder():
     assert (read.due_at_ms, read.accepted_at_ms, read.occurred_at_ms) == (now, now, T0 - 1)
     assert (read.origin, read.first_attempt_at_ms, read.last_outcome) == ("final/3/42", None, "")
     assert read.extra_headers == (("x-tenant", b"one"),)
-    assert header_text(made.headers, "replay-of") == letter.place.header
+    assert header_text(made.headers, "replay-of") == letter.record_id.header
     decision = decision_record(NAMES, made, letter, AUDIT, now)
     said = AttemptRecord.model_validate_json(decision.value or b"")
     assert (decision.topic, decision.key) == ("pn-attempts", record.key)
     assert (said.by, said.why, said.replay_run) == ("alice", "acme is back", "r-7")
-    assert (said.replay_of, said.replays, said.decision) == (letter.place.header, 1, "replayed")
+    assert (said.replay_of, said.replays, said.decision) == (letter.record_id.header, 1, "replayed")
 
 
 def test_an_event_is_put_back_as_it_came():
@@ -210,10 +210,10 @@ def test_an_audit_says_who_and_why(texts):
     st.integers(0, 50),
     st.integers(0, 50),
 )
-def test_the_shortest_spans_hold_every_place_that_is_there(places, start, length):
+def test_the_shortest_spans_hold_every_place_that_is_there(record_ids, start, length):
     """And no partition that has none of them."""
     spans = [Span("t", number, start, start + length) for number in range(4)]
-    around = spans_around([RecordId("t", *place) for place in places], spans)
+    around = spans_around([RecordId("t", *record_id) for record_id in record_ids], spans)
     held = {(s.partition, n) for s in around for n in range(s.start, s.end)}
-    assert {p for p in places if start <= p[1] < start + length} <= held
+    assert {p for p in record_ids if start <= p[1] < start + length} <= held
     assert held <= {(s.partition, n) for s in spans for n in range(s.start, s.end)}

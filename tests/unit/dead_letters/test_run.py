@@ -28,7 +28,7 @@ class MemoryReader(RecordReader):
     """Gives records that a test wrote down, as the real one does: in batches, within the spans."""
 
     def __init__(self, *records: RawRecord) -> None:
-        self.records = {record.place: record for record in records}
+        self.records = {record.record_id: record for record in records}
 
     async def spans(self, *topics, **_):
         return [Span(topic, 0, 0, 10_000) for topic in topics]
@@ -39,8 +39,8 @@ class MemoryReader(RecordReader):
         for at in range(0, len(found), 7):
             yield sorted(found, key=lambda record: record.offset)[at : at + 7]
 
-    async def at(self, place):
-        return self.records.get(place)
+    async def at(self, record_id):
+        return self.records.get(record_id)
 
 
 class Bench:
@@ -153,20 +153,20 @@ async def test_what_cannot_be_put_back_is_named_and_the_rest_goes_on(bench):
     good, broken, large = dead_letter_of(0), dead_letter_of(1, value=b"{"), dead_letter_of(2)
     b = bench(good, broken, large)
     made = b.plan()
-    del b.clients.reader.records[good.place]
+    del b.clients.reader.records[good.record_id]
     b.broker.max_message_bytes["pn-replay"] = 10
     await b.run(made)
     why = dict(b.result.refused)
-    assert "not there any more" in why[good.place]
-    assert "no worker could read it: body" in why[broken.place]
-    assert "over the broker's limit" in why[large.place]
+    assert "not there any more" in why[good.record_id]
+    assert "no worker could read it: body" in why[broken.record_id]
+    assert "over the broker's limit" in why[large.record_id]
     assert (b.put_back(), b.result.replayed) == ([], 0)
 
 
 async def test_a_body_is_made_anew_from_its_event(bench):
     """With today's rules; without the event the letter is refused, and another event at its place is not taken for it."""
-    place = RecordId.parse(ORIGIN)
-    source = RawRecord(*place, b"any", event(resultMessage="anew"), (), NOW_MS)
+    record_id = RecordId.parse(ORIGIN)
+    source = RawRecord(*record_id, b"any", event(resultMessage="anew"), (), NOW_MS)
     b = bench(dead_letter_of(0, value=b"{"), source=[source])
     await b.run(b.plan(rebuild=True))
     (record,) = b.broker.on("pn-replay")
@@ -182,10 +182,10 @@ async def test_a_body_is_made_anew_from_its_event(bench):
     assert record.value != body_of()
     for events, why in (
         ((), "is not there any more (retention"),
-        ((RawRecord(*place, b"k", event(eventId="evt-2"), (), NOW_MS),), "is another one"),
-        ((RawRecord(*place, b"k", b"{", (), NOW_MS),), "breaks a rule"),
+        ((RawRecord(*record_id, b"k", event(eventId="evt-2"), (), NOW_MS),), "is another one"),
+        ((RawRecord(*record_id, b"k", b"{", (), NOW_MS),), "breaks a rule"),
         (
-            (RawRecord(*place, b"k", event(profile="mpp-to-alipay-plus"), (), NOW_MS),),
+            (RawRecord(*record_id, b"k", event(profile="mpp-to-alipay-plus"), (), NOW_MS),),
             "invalid-event",
         ),
     ):

@@ -36,7 +36,7 @@ def dead_letters(draw):
 
 
 CRITERIA = {
-    "places": st.frozensets(places, max_size=4),
+    "record_ids": st.frozensets(places, max_size=4),
     "orders": st.frozensets(texts, max_size=4),
     "reasons": st.frozensets(texts, max_size=4),
     "partners": st.frozensets(texts, max_size=4),
@@ -77,7 +77,9 @@ def test_the_predicate_and_the_sql_select_the_same(store, facts, several):
             values,
         )
         is_meant = selection.predicate()
-        assert {RecordId(*row) for row in rows} == {fact.place for fact in facts if is_meant(fact)}
+        assert {RecordId(*row) for row in rows} == {
+            fact.record_id for fact in facts if is_meant(fact)
+        }
 
 
 def test_a_selection_takes_what_fits_all_of_it():
@@ -85,8 +87,8 @@ def test_a_selection_takes_what_fits_all_of_it():
     dead_letter = HistoryBuilder().dead_letter(70, last_outcome="F:RISK_REJECT").facts[-1]
     fits: list[dict[str, Any]] = [
         {},
-        {"places": frozenset({dead_letter.place})},
-        {"orders": frozenset({ORDER, "x"}), "places": frozenset({RecordId("t", 0, 0)})},
+        {"record_ids": frozenset({dead_letter.record_id})},
+        {"orders": frozenset({ORDER, "x"}), "record_ids": frozenset({RecordId("t", 0, 0)})},
         {"reasons": frozenset({"attempts-exhausted", "expired"}), "partners": frozenset({"acme"})},
         {
             "codes": frozenset({"RISK_REJECT"}),
@@ -97,7 +99,7 @@ def test_a_selection_takes_what_fits_all_of_it():
     for options in fits:
         assert Selection(**options).predicate()(dead_letter), options
     for options in (
-        {"places": frozenset({RecordId("t", 0, 0)})},
+        {"record_ids": frozenset({RecordId("t", 0, 0)})},
         {"orders": frozenset({"x"})},
         {"reasons": frozenset({"expired"})},
         {"partners": frozenset({"b"})},

@@ -44,7 +44,7 @@ def test_every_record_has_a_fact_that_json_keeps(kind, key, value, headers, at_m
     fact = read_fact(kind, RawRecord("topic", 3, 7, key, value, headers, at_ms))
     text = json.dumps(fact.to_dict()).encode().decode()
     assert Fact.from_dict(json.loads(text)) == fact
-    assert fact.place == RecordId("topic", 3, 7)
+    assert fact.record_id == RecordId("topic", 3, 7)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_the_kind_of_a_topic():
 @pytest.mark.parametrize("text", ["a:1:2", "a/1/2", "with:colon:1:2", "dotted.name-1:0:0"])
 def test_a_place_is_read_in_both_spellings(text):
     """With colons as people write it, with slashes as headers have it."""
-    place = RecordId.parse(text)
-    assert RecordId.parse(str(place)) == RecordId.parse(place.header) == place
+    record_id = RecordId.parse(text)
+    assert RecordId.parse(str(record_id)) == RecordId.parse(record_id.header) == record_id
 
 
 @pytest.mark.parametrize("text", ["", "a", "a:1", "a:b:c", ":1:2", "a:-1:2", "a:1:²", "order-4711"])

@@ -213,7 +213,7 @@ async def test_a_lane_that_drains_in_line_lets_the_next_one_by(new_desk):
     desk.lanes.admit(record(10, partition=1), 1)
     desk.lanes.admit(record(20, topic="other"), 1)
     await turns()
-    leaving = next(lane for lane in desk.lanes if lane.tag == ("topic", 1))
+    leaving = next(lane for lane in desk.lanes if lane.partition == ("topic", 1))
     leaving.stop_starting()
     await desk.end(0)
     assert desk.work.started == [0, 20]
@@ -579,7 +579,11 @@ async def test_each_partition_has_a_lane_of_its_own(new_desk):
         ("topic", 1): CommittedState(12),
         ("other", 0): CommittedState(11, frozenset()),
     }
-    assert sorted(lane.tag for lane in desk.lanes) == [("other", 0), ("topic", 0), ("topic", 1)]
+    assert sorted(lane.partition for lane in desk.lanes) == [
+        ("other", 0),
+        ("topic", 0),
+        ("topic", 1),
+    ]
 
 
 async def test_what_no_reader_is_given_is_passed(new_desk):

@@ -69,7 +69,7 @@ async def test_it_gives_what_stands_before_and_holds(partition, caplog):
         assert result.calculate_backoff() < 0.2
     assert partition.state.position == 3
     (found,) = partition.unreadable
-    assert (found.place, found.fault, found.behind) == (
+    assert (found.record_id, found.fault, found.behind) == (
         RecordId("final", 3, 3),
         "wrong checksum (CRC)",
         7,

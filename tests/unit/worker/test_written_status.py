@@ -58,5 +58,5 @@ async def test_a_history_stands_as_the_decision_says_where_the_record_was_writte
     assert [fact.kind for fact in at_rest] == [
         kind for kind in (RESTS_ON.get(history.status),) if kind
     ]
-    assert history.rests_at == (at_rest[0].place if at_rest else None)
+    assert history.rests_at == (at_rest[0].record_id if at_rest else None)
     assert history.rests_on == (at_rest[0].topic if at_rest else None)
