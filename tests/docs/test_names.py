@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,21 +30,31 @@ METRICS = {
 }
 
 
+COMMAND = get_command(app)
+
+
+@cache
+def subcommand(group, name):
+    """Return a command of a group; None where it has no such command."""
+    return group.commands.get(name)
+
+
 def command_faults(line):
     """Return what a line of code asks of `notifier` that it can't do."""
     faults = []
     for call in re.finditer(r"(?<![\w.-])notifier ([a-z][^#&|`]*)", line):
-        command = get_command(app)
+        command = COMMAND
         for word in call[1].split():
             if word.startswith("--"):
                 options = [name for parameter in command.params for name in parameter.opts]
                 if word.partition("=")[0] not in options:
                     faults.append(f"{command.name} {word}")
             elif hasattr(command, "commands"):
-                if word not in command.commands:
+                found = subcommand(command, word)
+                if found is None:
                     faults.append(f"{command.name} {word}")
                     break
-                command = command.commands[word]
+                command = found
     return faults
 
 

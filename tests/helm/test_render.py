@@ -2,17 +2,34 @@
 
 import copy
 from collections import Counter
+from importlib.metadata import version as version_of
 
-import jsonschema  # type: ignore[import-untyped]  # ships no types
-import kubernetes_validate  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from tests.helm.conftest import MATRIX
 from tests.helm.custom_resources import SCHEMAS
 
-NEWEST = kubernetes_validate.latest_version()
+NEWEST = version_of("kubernetes-validate")
 VERSIONS = tuple(f"1.{int(NEWEST.split('.')[1]) - age}" for age in range(3))
 """The newest Kubernetes and the two before it."""
+
+
+@pytest.fixture(scope="session")
+def kubernetes():
+    """The schemas of Kubernetes. A second to import, which only the process that runs these tests needs to spend."""
+    import kubernetes_validate  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    assert kubernetes_validate.latest_version() == NEWEST
+    return kubernetes_validate
+
+
+@pytest.fixture(scope="session")
+def jsonschema():
+    """The validator; as slow to import."""
+    import jsonschema  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    return jsonschema
+
 
 CUSTOM = {
     "full": {
@@ -47,26 +64,26 @@ def test_lint_is_clean(helm, case):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_kubernetes_accepts_every_object(rendered, case, version):
+def test_kubernetes_accepts_every_object(kubernetes, rendered, case, version):
     """Every built-in object is valid, unknown fields refused, on the newest Kubernetes and the two before it."""
     checked = 0
     for item in rendered(case):
         if not is_custom(item):
-            assert kubernetes_validate.validate(item, version, strict=True) == version
+            assert kubernetes.validate(item, version, strict=True) == version
             checked += 1
     assert checked >= 4
 
 
-def test_a_slip_in_a_field_is_found(rendered, named):
+def test_a_slip_in_a_field_is_found(kubernetes, rendered, named):
     """The schemas are really applied: a misspelt field of a pod is refused."""
     deployment = copy.deepcopy(named(rendered("minimal"), "Deployment", "-main"))
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     container["securityContext"]["readOnlyRootFS"] = True
-    with pytest.raises(kubernetes_validate.ValidationError, match="readOnlyRootFS"):
-        kubernetes_validate.validate(deployment, NEWEST, strict=True)
+    with pytest.raises(kubernetes.ValidationError, match="readOnlyRootFS"):
+        kubernetes.validate(deployment, NEWEST, strict=True)
 
 
-def test_custom_resources_are_valid_and_counted(rendered, case):
+def test_custom_resources_are_valid_and_counted(jsonschema, rendered, case):
     """Every custom resource is validated, none skipped, and there are as many as the values ask for."""
     seen: Counter[str] = Counter()
     for item in filter(is_custom, rendered(case)):
@@ -90,7 +107,7 @@ def test_custom_resources_are_valid_and_counted(rendered, case):
         ("ExternalSecret", ("spec", "target", "creationPolicy"), "owner"),
     ],
 )
-def test_a_slip_in_a_custom_resource_is_found(rendered, kind, path, value):
+def test_a_slip_in_a_custom_resource_is_found(jsonschema, rendered, kind, path, value):
     """The schemas of custom resources refuse a misspelt field and a value of another type."""
     item = copy.deepcopy(next(o for o in rendered("full") if o["kind"] == kind))
     schema = SCHEMAS[item["apiVersion"], kind]

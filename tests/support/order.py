@@ -104,7 +104,11 @@ class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no ty
             super()._reschedule(node)
 
     def schedule(self) -> None:
-        """Hand out the first groups: two tests at least to each process, or word that no more will come."""
+        """Hand out the first groups: two tests at least to each process, or word that no more will come.
+
+        They stay in their order: xdist would begin with the groups of most tests, and end with the longest tests.
+        """
+        self.config.option.loadscopereorder = False
         super().schedule()
         for node in self.nodes:
             while self.workqueue and self._pending_of(self.assigned_work[node]) <= 1:

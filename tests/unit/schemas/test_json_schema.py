@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
 
 from schemas.acknowledgement import Acknowledgement
 from schemas.attempt_record import AttemptRecord
@@ -22,6 +21,8 @@ GENERATOR = ROOT / "docs" / "generate.py"
 
 def published(name):
     """Return a validator of a published schema."""
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # noqa: PLC0415
+
     schema = json.loads((ROOT / "schemas" / "json" / f"{name}.json").read_bytes())
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
