@@ -33,7 +33,7 @@ export PIP_NO_INPUT := 1
 # Some images set it; each of the some hundred processes that the tests start would compile everything it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-unit test-faults test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke docs-pictures audit
+.PHONY: help setup demo test test-unit test-faults simulate test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke docs-pictures audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -90,6 +90,11 @@ image: ## build the container image with docker, podman or buildah; IMAGE=name:t
 
 test-faults: $(STAMP) ## break everything under load, and account for every event; a quarter of an hour
 	@$(PY) -m pytest -q -s -m faults $(TEST_ARGS) tests/faults
+
+# make simulate WORLDS=500 SEED=7; REPLAY=12 plays one again and tells it, SHRINK=12 looks for a smaller one that goes wrong too
+simulate: $(STAMP) ## run worlds in virtual time, each with faults of its own: the worker's own code on a model of Kafka; three minutes
+	@PYTHONHASHSEED=0 $(PY) -m tests.simulation --worlds $(or $(WORLDS),500) --seed $(or $(SEED),1) \
+	  $(if $(REPLAY),--replay $(REPLAY)) $(if $(SHRINK),--shrink $(SHRINK))
 
 measure: $(STAMP) ## measure isolation, waits and takeovers; twenty minutes of a machine that does nothing else
 	@$(PY) -m tests.faults.measure $(MEASURE_ARGS)

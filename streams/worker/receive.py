@@ -163,7 +163,10 @@ class Receiver:
         if not put_back and notification.last_outcome == "parked":
             trigger = "park"
         n = notification
-        copy = digest("copy", n.notification_id, n.replays, n.attempt, n.parks)
+        # An attempt leaves one record, however often the notification was parked before it: a repeat of the attempt may
+        # have been parked more often than the first, and what both leave is the same step of the ladder.
+        parks = n.parks if n.last_outcome == "parked" else ""
+        copy = digest("copy", n.notification_id, n.replays, n.attempt, parks)
         return ReceivedRecord(record, trigger, notification, ((copy, b""),))
 
     def receive_record(

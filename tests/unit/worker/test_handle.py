@@ -334,11 +334,25 @@ async def test_what_differs_in_its_identity_is_no_copy(bench, name):
     bench.caller.script[0] = UNKNOWN
     await bench.event(read(SOURCE, event()))
     (moved,) = bench.moved
-    other = [(n, b"3" if n == name else v) for n, v in moved.headers]
+    changed = {name: b"3"} | ({"last-outcome": b"parked"} if name == "parks" else {})
+    other = [(n, changed.get(n, v)) for n, v in moved.headers]
     bench.clock.ms += 5000
     await bench.tier(read_back(moved))
     await bench.tier(read(moved.topic, moved.value, key=moved.key, headers=other))
     assert len(bench.caller.made) == 3
+
+
+async def test_a_copy_that_was_parked_more_often_on_its_way_is_a_copy(bench):
+    """A repeated attempt may have waited for room before it: what it leaves is the same step of the same ladder."""
+    bench.caller.script[0] = UNKNOWN
+    await bench.event(read(SOURCE, event()))
+    (moved,) = bench.moved
+    other = [(n, b"1" if n == "parks" else v) for n, v in moved.headers]
+    bench.clock.ms += 5000
+    await bench.tier(read_back(moved))
+    await bench.tier(read(moved.topic, moved.value, key=moved.key, headers=other))
+    assert len(bench.caller.made) == 2
+    assert bench.journal[-1]["decision"] == "absorbed"
 
 
 async def test_members_and_reasons_that_nobody_knows_are_counted(bench):

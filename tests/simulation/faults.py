@@ -1,0 +1,145 @@
+"""How each kind of fault is done to a world."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.simulation.kafka import wire
+from tests.simulation.kafka.cluster import (
+    NOT_COORDINATOR,
+    NOT_LEADER,
+    TIMED_OUT,
+    TOO_FEW_COPIES,
+    Order,
+)
+from tests.simulation.kafka.group import ILLEGAL_GENERATION, REBALANCE, UNKNOWN_MEMBER, Group
+from tests.simulation.kafka.log import OUT_OF_ORDER
+from tests.simulation.plan import MISDEEDS, Fault
+
+if TYPE_CHECKING:
+    from tests.simulation.worker import Worker
+    from tests.simulation.world import World
+
+_AFTERMATH_SECONDS: Final = 15.0
+"""How long a fault may still show: a session that expires, a group that finds together again."""
+
+Do = Callable[["World", Fault, "Worker | None"], None]
+
+
+def fire(world: "World", fault: Fault, worker: "Worker | None") -> None:
+    """Let a fault happen now, to a worker where it is about one."""
+    if fault.kind in MISDEEDS:
+        world.partners.misdeeds.append((MISDEEDS[fault.kind], lambda: None))
+    else:
+        _KINDS[fault.kind](world, fault, worker)
+
+
+def _crash(world: "World", fault: Fault, worker: "Worker | None") -> None:
+    if worker is not None and not worker.stopping:
+        world.broke(0)
+        world.remove(worker, 0.2 + fault.seconds * fault.choice)
+
+
+def _stop_and_start(_world: "World", _fault: Fault, worker: "Worker | None") -> None:
+    if worker is not None:
+        worker.stop()
+
+
+def _stand_still(world: "World", fault: Fault, worker: "Worker | None") -> None:
+    if worker is not None:
+        world.broke(fault.seconds + _AFTERMATH_SECONDS)
+        worker.process.stopped_until = world.loop.now + fault.seconds
+
+
+def _cut_off(world: "World", fault: Fault, worker: "Worker | None") -> None:
+    if worker is not None:
+        world.broke(fault.seconds + _AFTERMATH_SECONDS)
+        world.network.cut_until[worker.process] = world.loop.now + fault.seconds
+
+
+def _groups(world: "World", fault: Fault) -> list[Group]:
+    groups = list(world.cluster.groups.values())
+    return groups if fault.choice < 0.5 else groups[::-1]
+
+
+def _revocation(world: "World", fault: Fault, _worker: "Worker | None") -> None:
+    for group in _groups(world, fault)[:1]:
+        group.rebalance("somebody asked for it")
+
+
+def _expire(world: "World", fault: Fault, worker: "Worker | None") -> None:
+    world.broke(_AFTERMATH_SECONDS)
+    for group in _groups(world, fault):
+        for member in list(group.members):
+            process = world.cluster.members_of.get((group.name, member))
+            if worker is None or process is worker.process:
+                group.expel(member)
+                return
+
+
+def _order(key: int, how: str, errors: tuple[int, ...] = (0,)) -> Do:
+    def do(world: "World", fault: Fault, worker: "Worker | None") -> None:
+        error = errors[int(fault.choice * len(errors))]
+        seconds = min(fault.seconds, 20.0)
+
+        def happened() -> None:
+            world.broke(seconds + _AFTERMATH_SECONDS)
+
+        world.broke(_AFTERMATH_SECONDS)
+        process = worker.process if worker is not None else None
+        times = 1 + int(fault.choice * 10) % 3
+        world.cluster.orders.append(Order(key, how, process, seconds, error, times, happened))
+
+    return do
+
+
+def _fetch_again(world: "World", _fault: Fault, worker: "Worker | None") -> None:
+    process = worker.process if worker is not None else None
+    world.cluster.orders.append(Order(wire.FETCH, "lose", process))
+
+
+def _broker_away(world: "World", fault: Fault, _worker: "Worker | None") -> None:
+    cluster = world.cluster
+    node = cluster.nodes[int(fault.choice * len(cluster.nodes))]
+    if node in cluster.up:
+        world.broke(fault.seconds + _AFTERMATH_SECONDS)
+        cluster.take_down(node)
+        world.after(fault.seconds, cluster.bring_up, node)
+
+
+def _clock_step(_world: "World", fault: Fault, worker: "Worker | None") -> None:
+    if worker is not None:
+        worker.process.clock_off_ns += int((fault.choice - 0.5) * 7200 * 1e9)
+
+
+def _file_changed(world: "World", fault: Fault, _worker: "Worker | None") -> None:
+    names = list(world.file.current)
+    name = names[int(fault.choice * 97) % len(names)]
+    what: dict[str, Any] = (
+        {"paused": True} if fault.choice < 0.5 else {"max_in_flight": 3, "fingerprint": "changed"}
+    )
+    world.file.change(name, **what)
+    world.after(min(fault.seconds, 20.0), lambda: world.file.change(name, paused=False))
+
+
+_KINDS: Final[dict[str, Do]] = {
+    "crash": _crash,
+    "stop and start": _stop_and_start,
+    "session expired": _expire,
+    "worker stands still": _stand_still,
+    "worker cut off": _cut_off,
+    "commit refused": _order(
+        wire.COMMIT, "refuse", (ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCE, NOT_COORDINATOR)
+    ),
+    "commit late": _order(wire.COMMIT, "late"),
+    "produce refused": _order(
+        wire.PRODUCE, "refuse", (NOT_LEADER, TOO_FEW_COPIES, TIMED_OUT, OUT_OF_ORDER)
+    ),
+    "produce lost after the write": _order(wire.PRODUCE, "lose"),
+    "produce acknowledged late": _order(wire.PRODUCE, "late"),
+    "truncated tail": _order(wire.PRODUCE, "truncate"),
+    "broker away": _broker_away,
+    "revocation": _revocation,
+    "fetch again": _fetch_again,
+    "clock step": _clock_step,
+    "partners file changed": _file_changed,
+}

@@ -1,0 +1,194 @@
+"""What happens in a world, as a value: drawn from a seed, cut smaller by whoever looks for the cause of a fault."""
+
+from dataclasses import dataclass
+from random import Random  # noqa: TID251  # seeded
+from typing import Final
+
+from streams.notification.profiles import PROFILES
+from streams.sandbox.ledger import DELIVERED
+
+PLACES: Final = (
+    "before the due time",
+    "waiting for room",
+    "signing",
+    "call under way",
+    "answer judged",
+    "next place written",
+    "attempts record written",
+    "before the commit",
+    "during the drain",
+    "during hand-over",
+)
+"""Where a record is when something goes wrong."""
+
+MISDEEDS: Final = {
+    "partner answers 500": "http:500",
+    "partner asks for a rest": "retry-after:3",
+    "partner answers nonsense": "garbage",
+    "partner lies": "wrong-signature",
+    "partner hangs": "never",
+    "partner drips": "drip",
+    "partner closes": "refuse",
+    "partner breaks off": "drop",
+}
+
+HARMFUL: Final = (
+    "crash",
+    "session expired",
+    "worker stands still",
+    "worker cut off",
+    "commit refused",
+    "commit late",
+    "produce refused",
+    "produce lost after the write",
+    "produce acknowledged late",
+    "truncated tail",
+    "broker away",
+)
+"""What may make the notifier repeat an attempt."""
+
+KINDS: Final = (
+    *HARMFUL,
+    "revocation",
+    "stop and start",
+    "fetch again",
+    *MISDEEDS,
+    "clock step",
+    "partners file changed",
+)
+"""What goes wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes:
+        kind: one of `KINDS`.
+        place: one of `PLACES`.
+        nth: at which time that a record comes there.
+        callbacks: how many callbacks of the worker later.
+        seconds: how long it lasts, or how late something is.
+        choice: from 0 to 1, of what is left to choose.
+    """
+
+    kind: str
+    place: str
+    nth: int
+    callbacks: int
+    seconds: float
+    choice: float
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """An event that payment core writes: when, seconds from the begin; about what; and how its partner answers."""
+
+    at: float
+    profile: str
+    script: str
+    marker: str = ""
+
+    @property
+    def expected(self) -> str:
+        """Where it must end; empty for any place."""
+        last = self.script.rpartition(",")[2]
+        if last == "S":
+            return DELIVERED
+        return "rejected" if last.startswith("F:RISK") else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A world.
+
+    Attributes:
+        seed: of everything that is drawn while it runs.
+        brokers: how many.
+        partitions: of each topic.
+        workers: their roles.
+        scale: of the ladders.
+        max_in_flight: of a worker.
+        limits: of each partner: calls at once, and a rate or 0.
+        payments: what payment core writes.
+        faults: what goes wrong.
+    """
+
+    seed: int
+    brokers: int
+    partitions: int
+    workers: tuple[str, ...]
+    scale: float
+    max_in_flight: int
+    limits: tuple[int, float]
+    payments: tuple[Payment, ...]
+    faults: tuple[Fault, ...]
+
+
+_SCRIPTS: Final = {
+    "S": 6.0,
+    "U,S": 4.0,
+    "U,U,U,S": 3.0,
+    "http:500,never,S": 1.0,
+    "refuse,U,S": 1.0,
+    "slow:2,S": 1.0,
+    "U,U,U,U,U,U,S": 1.0,
+    "F:KEY_NOT_FOUND,S": 1.0,
+    "F:RISK_REJECT": 1.0,
+}
+_TO_THE_END: Final = {"U": 1.0, "never": 0.3, "U,U,U,U,U,U,S": 1.0, "U,http:500,U,U,S": 1.0}
+
+
+def draw(seed: int, *, unscaled: bool = False) -> Plan:
+    """Draw a world.
+
+    Args:
+        seed: names it.
+        unscaled: whether its ladders take the time that they take in production.
+    """
+    rng = Random(f"plan {seed}")  # noqa: S311  # no secret
+    profiles = rng.sample(list(PROFILES), rng.choice([1, 2, 3]))
+    count = rng.randrange(2, 6) if unscaled else rng.randrange(3, 13)
+    span = rng.choice([0.5, 3.0, 10.0])
+    scripts = dict(_TO_THE_END) if unscaled else dict(_SCRIPTS)
+    payments = []
+    for _ in range(count):
+        profile = rng.choice(profiles)
+        choices = dict(scripts)
+        if not PROFILES[profile].f_is_final("RISK_REJECT"):
+            choices.pop("F:RISK_REJECT", None)
+        if PROFILES[profile].f_is_final("KEY_NOT_FOUND"):
+            choices.pop("F:KEY_NOT_FOUND", None)
+        script = rng.choices(list(choices), list(choices.values()))[0]
+        marker = rng.choices(["", "commit", "abort"], [8, 1, 1])[0]
+        payments.append(Payment(round(rng.random() * span, 3), profile, script, marker))
+    faults = tuple(
+        Fault(
+            rng.choice(KINDS),
+            rng.choice(PLACES),
+            rng.choice([1, 1, 1, 2, 2, 3, 5, 8]),
+            rng.choice([0, 0, 1, 2, 3, 5, 8, 13, 30]),
+            round(rng.choice([0.5, 2.0, 5.0, 12.0, 20.0]) * (0.5 + rng.random()), 2),
+            round(rng.random(), 6),
+        )
+        for _ in range(rng.choice([0, 1, 1, 2, 2, 3, 4, 5]))
+    )
+    return Plan(
+        seed=seed,
+        brokers=rng.choice([1, 3]),
+        partitions=rng.choice([1, 2, 2, 3]),
+        workers=rng.choice(
+            [
+                ("all",),
+                ("all", "all"),
+                ("all", "all"),
+                ("main", "retry"),
+                ("main", "retry", "retry"),
+            ]
+        ),
+        scale=1.0 if unscaled else rng.choice([0.3, 0.3, 0.1]),
+        max_in_flight=rng.choice([1, 2, 4, 512]),
+        limits=rng.choice([(64, 0.0), (64, 0.0), (1, 0.0), (64, 2.0)]),
+        payments=tuple(payments),
+        faults=faults,
+    )

@@ -1,0 +1,87 @@
+import asyncio
+
+import pytest
+
+from tests.simulation.loop import Process, Stuck, WorldLoop, without_last_words
+from tests.simulation.network import Network
+
+
+@pytest.fixture
+def loop():
+    """A loop of its own for each test."""
+    with without_last_words():
+        made = WorldLoop("test")
+        yield made
+        made.end()
+        del made
+
+
+def test_time_passes_at_once_and_timers_are_never_early(loop):
+    """An hour costs nothing; what fires early in no world could hide a retry that comes early."""
+
+    async def sleep():
+        begun = loop.time()
+        await asyncio.sleep(3600)
+        return loop.time() - begun
+
+    assert 3600 <= loop.run_until_complete(sleep()) < 3601
+
+
+def test_a_process_keeps_the_order_that_asyncio_promises(loop):
+    """Callbacks run in the order in which they were scheduled; only processes and messages are drawn."""
+    first, second = Process("first"), Process("second")
+    seen: list[tuple[str, int]] = []
+    for number in range(20):
+        for process in (first, second):
+            loop.call_soon(seen.append, (process.name, number), context=process.context())
+    loop.run_until_complete(asyncio.sleep(1))
+    for name in ("first", "second"):
+        assert [number for who, number in seen if who == name] == list(range(20))
+
+
+def test_what_died_does_nothing_more(loop):
+    """Not even its `finally`: a machine without power runs none."""
+    process, seen = Process("victim"), list[str]()
+
+    async def work():
+        try:
+            await asyncio.sleep(5)
+        finally:
+            seen.append("finally")
+
+    context = process.context()
+    context.run(loop.create_task, work())
+    loop.call_later(1, loop.kill, process)
+    loop.run_until_complete(asyncio.sleep(10))
+    assert seen == []
+
+
+def test_a_world_in_which_nothing_can_happen_says_so(loop):
+    """It would stand still for ever."""
+    with pytest.raises(Stuck):
+        loop.run_until_complete(loop.create_future())
+
+
+def test_messages_of_a_connection_arrive_in_their_order(loop):
+    """TCP promises that; when they arrive is drawn."""
+    network, server, client = Network(loop), Process("server"), Process("client")
+    got: list[bytes] = []
+
+    class Behind:
+        def received(self, data):
+            got.append(data)
+
+        def lost(self):
+            got.append(b"end")
+
+    network.listen(("there", 1), server, lambda _: Behind())
+
+    async def talk():
+        link, _ = await loop.create_connection(asyncio.Protocol, "there", 1)
+        for number in range(50):
+            link.write(b"%d" % number)
+        link.close()
+
+    loop.run_until_complete(loop.create_task(talk(), context=client.context()))
+    loop.run_until_complete(asyncio.sleep(5))
+    assert got == [*(b"%d" % number for number in range(50)), b"end"]

@@ -1,0 +1,49 @@
+import hashlib
+
+import pytest
+
+from streams.kafka.consumer.lane import Lane
+from tests.simulation.campaign import plan_of, run, shrink
+from tests.simulation.worker import in_the_world
+
+UNSCALED = 20
+
+
+@pytest.mark.parametrize("seed", [1, 9, 12, 14, 19, UNSCALED, 22])
+def test_a_world_comes_to_its_end_and_nothing_is_lost(seed):
+    """A few of the worlds that `make simulate` runs by the hundred: whatever breaks, the ledger holds."""
+    with in_the_world():
+        judgement, world = run(plan_of(seed))
+    assert judgement.faults == ()
+    assert judgement.payments == len(world.plan.payments)
+    assert judgement.calls >= judgement.payments
+
+
+def test_a_seed_plays_the_same_world_again():
+    """Else a fault that was found once could not be looked at."""
+    traces = []
+    lines: list[str] = []
+    with in_the_world():
+        for _ in range(2):
+            lines = []
+            run(plan_of(9), lines.append)
+            traces.append(hashlib.sha256("\n".join(lines).encode()).hexdigest())
+    assert traces[0] == traces[1]
+    assert len(lines) > 30
+
+
+def test_a_fault_of_the_worker_is_found_and_its_world_made_smaller(monkeypatch):
+    """A lane that calls a record settled when it begins loses what a crash or an error interrupts."""
+    run_record = Lane._run
+
+    async def too_early(self, slot, place, begun):
+        self._finish(slot)
+        await run_record(self, slot, place, begun)
+
+    monkeypatch.setattr(Lane, "_run", too_early)
+    with in_the_world():
+        found = next(plan for seed in range(1, 40) if run(plan := plan_of(seed))[0].faults)
+        smaller = shrink(found, most=12)
+        judgement, _ = run(smaller)
+    assert judgement.faults
+    assert len(smaller.payments) + len(smaller.faults) <= len(found.payments) + len(found.faults)

@@ -1,0 +1,234 @@
+"""A worker in the world: the real one, wired as it is in production, but for the network, the clock and the signature."""
+
+import asyncio
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import mode.services
+import mode.timers
+import pytest
+from aiokafka.conn import AIOKafkaConnection
+
+from streams.clock import Clock
+from streams.kafka.consumer.app import NotifierApp
+from streams.kafka.patches import answer_times, patch_workers
+from streams.notification.profiles import PROFILES
+from streams.partners import Partner, PartnersFile
+from streams.partners.reload import Reloaded, Unchanged
+from streams.sandbox.keys import Keys, make_keys, write_partners_file
+from streams.settings import Settings
+from streams.worker import services, wiring
+from tests.simulation.kafka.cluster import EPOCH_MS
+from tests.simulation.loop import Process, WorldLoop, current_process, without_last_words
+from tests.simulation.partners import PORTS, cheap_sign, cheap_verify
+
+ZERO_SECONDS = 1000.0
+"""The loop's first moment, which is `EPOCH_MS` on a right wall clock."""
+
+
+_real_monotonic: Final = time.monotonic
+
+
+def _now() -> float:
+    loop = asyncio._get_running_loop()
+    # Threads of the test runner ask as well.
+    return loop.now if isinstance(loop, WorldLoop) else _real_monotonic()
+
+
+def _wall_ns() -> int:
+    process = current_process()
+    off = process.clock_off_ns if process is not None else 0
+    return EPOCH_MS * 1_000_000 + int((_now() - ZERO_SECONDS) * 1e9) + off
+
+
+class _NoWeb:
+    """Stands where a worker listens for Prometheus and Kubernetes; there are none in the world."""
+
+    def __init__(self, *_: Any) -> None:
+        """Take what the real one takes."""
+
+    async def start(self, *_: Any) -> int:
+        return 0
+
+    async def stop(self) -> None:
+        """Have nothing to stop."""
+
+
+async def _for_ever(*_: Any) -> None:
+    await asyncio.Event().wait()
+
+
+async def _started(addr_infos: Any, **_: Any) -> Any:
+    """Stand in for a socket that aiohttp connects before it hands it to the loop."""
+    return SimpleNamespace(address=tuple(addr_infos[0][4][:2]))
+
+
+@contextmanager
+def in_the_world() -> Iterator[None]:
+    """Let everything that a worker asks its machine for come from the world. For as long as worlds run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch_workers()
+        patch.setattr(time, "monotonic", _now)
+        patch.setattr(time, "perf_counter", _now)
+        patch.setattr(time, "monotonic_ns", lambda: int(_now() * 1e9))
+        patch.setattr(time, "time_ns", _wall_ns)
+        patch.setattr(time, "time", lambda: _wall_ns() / 1e9)
+        for module in (mode.services, mode.timers):
+            for name in ("monotonic", "perf_counter"):
+                if hasattr(module, name):
+                    patch.setattr(module, name, _now)
+        for function in (mode.timers.Timer.__init__, mode.services.Service.itertimer):
+            defaults = dict(function.__kwdefaults__ or {}) | {"clock": _now}
+            patch.setattr(function, "__kwdefaults__", defaults)
+        for name in ("faust.transport.consumer", "faust.sensors.monitor", "faust.sensors.base"):
+            patch.setattr(f"{name}.monotonic", _now)
+        patch.setattr(wiring, "WebPort", _NoWeb)
+        patch.setattr(wiring, "watch_unknown_tiers", _for_ever)
+        patch.setattr(wiring, "socket", SimpleNamespace(gethostname=_name_of_process))
+        patch.setattr(services, "gc", SimpleNamespace(collect=int, freeze=int))
+        patch.setattr("streams.webhook.https.sign", cheap_sign)
+        patch.setattr("streams.webhook.answer.verify", cheap_verify)
+        patch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", _started)
+        patch.setattr(AIOKafkaConnection, "__del__", lambda _: None)
+        with without_last_words():
+            yield
+
+
+def _name_of_process() -> str:
+    process = current_process()
+    return process.name if process is not None else ""
+
+
+def forget_brokers() -> None:
+    """Let the process-wide knowledge of brokers begin anew, as in a process that has just started."""
+    answer_times.know_brokers(0)
+    for cell in AIOKafkaConnection.connect.__closure__ or ():
+        if isinstance(cell.cell_contents, dict):
+            cell.cell_contents.clear()
+
+
+@cache
+def _known_partners() -> Mapping[str, Partner]:
+    """Return the partners of a real file with real keys, read once."""
+    directory = Path(tempfile.mkdtemp())
+    keys: Keys = make_keys(directory)
+    urls = {name: url_of(name) for name in PROFILES}
+    path = write_partners_file(directory, urls, keys)
+    return dict(PartnersFile(path, Clock().now_seconds(), allow_http=True).current)
+
+
+def url_of(profile: str) -> str:
+    """Return the notify URL of a profile's partner; each has a port of its own."""
+    port = PORTS[list(PROFILES).index(profile)]
+    return f"http://127.0.0.1:{port}{PROFILES[profile].sample.path}"
+
+
+class WorldPartners:
+    """Stands where a worker reads the partners file: what it says is what the world says."""
+
+    def __init__(self) -> None:
+        self.current: dict[str, Partner] = {
+            name: dataclasses.replace(
+                partner, request_time_format="epoch-ms", attempt_timeout_seconds=5.0
+            )
+            for name, partner in _known_partners().items()
+        }
+        self._seen = dict(self.current)
+
+    def change(self, name: str, **members: Any) -> None:
+        """Change an entry."""
+        self.current[name] = dataclasses.replace(self.current[name], **members)
+
+    def view(self) -> "PartnersView":
+        """Return what one worker has read of it."""
+        return PartnersView(self)
+
+
+class PartnersView:
+    """The version of the partners file that one worker has read."""
+
+    def __init__(self, world: WorldPartners) -> None:
+        self._world = world
+        self.current = dict(world.current)
+
+    def poll(self, _now_seconds: float) -> Unchanged | Reloaded:
+        """Read it again where it has changed."""
+        new = self._world.current
+        changed = frozenset(name for name in new if new[name] is not self.current.get(name))
+        if not changed:
+            return Unchanged()
+        self.current = dict(new)
+        return Reloaded(self.current, changed, frozenset())  # type: ignore[arg-type]  # entries alone
+
+
+class Worker:
+    """One worker, from its start to its end.
+
+    Attributes:
+        process: what it is in the world.
+        apps: its applications, once they are built.
+        role: what it does.
+        crash: why it ended by itself, or None.
+        ended: whether it has ended.
+        stopping: whether it was asked to end, or ends by itself.
+    """
+
+    def __init__(
+        self, loop: WorldLoop, name: str, settings: Settings, partners: "WorldPartners"
+    ) -> None:
+        self.loop, self.process = loop, Process(name)
+        self.apps: list[NotifierApp] = []
+        self.role = settings.role
+        self.crash: BaseException | None = None
+        self.ended = False
+        self.stopping = False
+        self._settings, self._partners = settings, partners
+        self._stop = asyncio.Event()
+
+    def start(self, on_end: Callable[["Worker"], None]) -> None:
+        """Start it."""
+        self._task = self.loop.create_task(self._run(on_end), context=self.process.context())
+
+    async def _run(self, on_end: Callable[["Worker"], None]) -> None:
+        async def nothing(*_: Any) -> None:
+            """Have nothing to wait for."""
+
+        self.apps = list(
+            wiring.build_worker(self._settings, cast(PartnersFile, self._partners.view()), nothing)
+        )
+        for app in self.apps:
+            app.in_worker = True
+            app.loop = self.loop
+        running = self.loop.create_task(self._start_apps())
+        stop = self.loop.create_task(self._stop.wait())
+        crashes = [self.loop.create_task(_crashed(app)) for app in self.apps]
+        await asyncio.wait([stop, *crashes], return_when=asyncio.FIRST_COMPLETED)
+        self.stopping = True
+        if not running.done():
+            running.cancel()
+        self.crash = next((app.crash_reason for app in self.apps if app.crash_reason), None)
+        for app in reversed(self.apps):
+            await app.stop()
+        for task in (stop, *crashes):
+            task.cancel()
+        self.ended = True
+        on_end(self)
+
+    async def _start_apps(self) -> None:
+        for app in self.apps:
+            await app.start()
+
+    def stop(self) -> None:
+        """Ask it to end, as SIGTERM does."""
+        self._stop.set()
+
+
+async def _crashed(app: NotifierApp) -> None:
+    await app._crashed.wait()

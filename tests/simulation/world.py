@@ -1,0 +1,433 @@
+"""A world: brokers, partners, workers and payment core, run by a plan to the end of everything that was begun."""
+
+import asyncio
+import json
+import logging
+import random  # noqa: TID251  # aiokafka draws from it
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from random import Random  # noqa: TID251  # seeded
+from typing import Any, Final
+
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+
+from streams.kafka.topics import TopicNames, topic_specs
+from streams.notification.profiles import TIERS
+from streams.sandbox.ledger import Kept, Ledger, Produced
+from streams.sandbox.payments import order_id, payment_event
+from streams.sandbox.script import Script
+from streams.settings import Settings
+from tests.faults.judge import Break
+from tests.simulation.faults import fire
+from tests.simulation.kafka.cluster import EPOCH_MS, Cluster
+from tests.simulation.loop import Process, Stuck, WorldLoop, current_process
+from tests.simulation.network import Network
+from tests.simulation.partners import Partners
+from tests.simulation.places import watched
+from tests.simulation.plan import Fault, Payment, Plan
+from tests.simulation.worker import (
+    ZERO_SECONDS,
+    Worker,
+    WorldPartners,
+    forget_brokers,
+    url_of,
+)
+
+SOURCE: Final = "payments"
+NAMES: Final = TopicNames("pn")
+GROUP: Final = "notifier"
+_QUIET_SECONDS: Final = 0.6
+_BEFORE_DUE_SECONDS: Final = 0.8
+_MOST_CALLBACKS: Final = 4_000_000
+_HEALED_AFTER: Final = 60.0
+"""Seconds from the begin after which nothing new goes wrong."""
+_PATIENCE_SECONDS: Final = 3 * 3600.0
+"""How long everything may take to end after the last wait of its ladder."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a world.
+
+    Attributes:
+        plan: of it.
+        ledger: its evidence.
+        breaks: when something went wrong that may cause repeats.
+        commits: every one.
+        rebalances: when a group began or ended one, by group.
+        memberships: from when on which workers were in a group.
+        fired: what went wrong, and where.
+        faults: what is wrong with the world itself: it did not end, or a worker crashed.
+        seconds: how long it lasted, in its own time.
+        callbacks: how many ran.
+        trace: what happened, line by line.
+    """
+
+    plan: Plan
+    ledger: Ledger
+    breaks: list[Break]
+    commits: dict[tuple[str, int], Any]
+    rebalances: dict[str, list[int]]
+    memberships: list[tuple[int, str, frozenset[str]]]
+    fired: Counter[tuple[str, str]]
+    faults: list[str]
+    seconds: float
+    callbacks: int
+    trace: list[str]
+
+
+class World:
+    """Runs a plan once.
+
+    Args:
+        plan: what happens.
+        tell: called with each line of the trace; None where nobody reads it.
+    """
+
+    def __init__(self, plan: Plan, tell: Callable[[str], None] | None = None) -> None:
+        self.plan, self.tell = plan, tell
+        self.trace: list[str] = []
+        self.loop = WorldLoop(f"world {plan.seed}", ZERO_SECONDS)
+        self.network = Network(self.loop)
+        brokers, partners = Process("brokers"), Process("partners")
+        self.cluster = Cluster(self.loop, self.network, brokers, plan.brokers, self.say)
+        self.partners = Partners(self.network, partners, self.say)
+        self.file = WorldPartners()
+        self.workers: list[Worker] = []
+        self.breaks: list[Break] = []
+        self.fired: Counter[tuple[str, str]] = Counter()
+        self.wrong: list[str] = []
+        self._reached: Counter[str] = Counter()
+        self._left = list(plan.faults)
+        self._produced: list[Produced] = []
+        self._names = 0
+        self._healed = False
+        self._done = False
+        self._look_at = 0.0
+        self.outcome: Outcome
+
+    # --- what others ask ----------------------------------------------------------------------------
+
+    def say(self, what: str) -> None:
+        """Note that something happened."""
+        if self.tell is not None:
+            process = current_process()
+            name = process.name if process is not None else ""
+            self.tell(f"{self.loop.now - ZERO_SECONDS:12.4f} {name:12} {what}")
+
+    def now_ms(self) -> int:
+        """Return the true time."""
+        return EPOCH_MS + int((self.loop.now - ZERO_SECONDS) * 1000)
+
+    def after(self, seconds: float, do: Callable[..., Any], *args: Any) -> None:
+        """Do something later that is planned: no hour is skipped over it."""
+
+        def of_the_plan() -> None:
+            do(*args)
+
+        self.loop.exactly_at(self.loop.now + seconds, of_the_plan)
+
+    def worker_of(self, process: Process | None) -> Worker | None:
+        """Return the worker that a process is, where it runs."""
+        return next((one for one in self.workers if one.process is process), None)
+
+    def begin_worker(self, role: str) -> None:
+        """Start a worker."""
+        if self._done:
+            return
+        self._names += 1
+        settings = Settings(
+            brokers=self.cluster.bootstrap,
+            source_topics=SOURCE,
+            topic_prefix=NAMES.prefix,
+            group_id=GROUP,
+            role=role,
+            partners_file="unused",
+            allow_http=True,
+            egress_allow="127.0.0.0/8",
+            ladder_scale=self.plan.scale,
+            max_in_flight=self.plan.max_in_flight,
+        )
+        worker = Worker(self.loop, f"worker-{self._names}", settings, self.file)
+        self.workers.append(worker)
+        self.say(f"{worker.process.name} starts, role {role}")
+        worker.start(self._ended)
+
+    def _ended(self, worker: Worker) -> None:
+        if worker.crash is not None:
+            self.wrong.append(f"{worker.process.name} crashed: {worker.crash!r}")
+        self.remove(worker, 0.5)
+
+    def remove(self, worker: Worker, after: float) -> None:
+        """Take a worker out of the world, and start another in its place a while later."""
+        if worker in self.workers:
+            self.workers.remove(worker)
+            self.loop.kill(worker.process)
+            self.network.drop(worker.process)
+            self.after(after, self.begin_worker, worker.role)
+
+    # --- faults ---------------------------------------------------------------------------------------
+
+    def reached(self, place: str) -> None:
+        """Note that a record has come to a place; what is planned for it goes wrong."""
+        self._reached[place] += 1
+        process = current_process()
+        for fault in [one for one in self._left if one.place == place]:
+            if fault.nth <= self._reached[place] and process is not None:
+                self._left.remove(fault)
+                # Not within the callback that got here: nothing can go wrong in the midst of one.
+                process.after_callbacks(fault.callbacks, partial(self._fire, fault, process))
+
+    def _fire(self, fault: Fault, process: Process) -> None:
+        if not self._healed and not self._done:
+            self.fired[fault.kind, fault.place] += 1
+            self.say(f"FAULT {fault.kind}, {fault.place}")
+            fire(self, fault, self.worker_of(process))
+
+    def broke(self, seconds: float) -> None:
+        """Note that something goes wrong now that may make the notifier repeat attempts."""
+        now = self.now_ms()
+        self.breaks.append(Break(now, now + int(seconds * 1000)))
+
+    def _heal(self) -> None:
+        self.say("the world heals")
+        self._healed = True
+        self.cluster.orders.clear()
+        self.partners.misdeeds.clear()
+        for node in self.cluster.nodes:
+            self.cluster.bring_up(node)
+        self.network.cut_until.clear()
+        for worker in self.workers:
+            worker.process.stopped_until = min(worker.process.stopped_until, self.loop.now)
+
+    # --- payment core ---------------------------------------------------------------------------------
+
+    def _pay(self, payment: Payment, number: int) -> None:
+        rng = Random(f"payment {self.plan.seed} {number}")  # noqa: S311
+        event = payment_event(payment.profile, rng=rng, notify_url=url_of(payment.profile))
+        event["eventId"] = f"evt-{number:04}"
+        order = order_id(event)
+        self.partners.scripts[order] = Script.parse(payment.script)
+        log_number = number % self.plan.partitions
+        log = self.cluster.topics[SOURCE].logs[log_number]
+        producer = 10_000 + number if payment.marker else -1
+        if payment.marker == "abort":
+            self._write(log_number, dict(event, eventId=f"aborted-{number}"), producer + 5000)
+            log.mark(producer + 5000, commit=False, now_ms=self.now_ms())
+        offset = self._write(log_number, event, producer)
+        if producer >= 0:
+            log.mark(producer, commit=True, now_ms=self.now_ms())
+        log.replicate()
+        self.cluster.wake(SOURCE)
+        origin = f"{SOURCE}/{log_number}/{offset}"
+        self.say(f"payment {number} ({order}) is at {origin}, script {payment.script}")
+        self._produced.append(Produced(origin, payment.profile, order, payment.expected))
+
+    def _write(self, partition: int, event: dict[str, Any], producer: int) -> int:
+        builder = DefaultRecordBatchBuilder(
+            2, 0, int(producer >= 0), producer, 0, 0 if producer >= 0 else -1, 1 << 20
+        )
+        builder.append(0, self.now_ms(), order_id(event).encode(), json.dumps(event).encode(), [])
+        raw = bytes(builder.build())
+        log = self.cluster.topics[SOURCE].logs[partition]
+        error, first, _ = log.append(raw, self.now_ms())
+        assert not error
+        return first
+
+    # --- running --------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Run the plan to its end."""
+        random.seed(self.plan.seed)
+        forget_brokers()
+        for spec in topic_specs(NAMES, TIERS, self.plan.partitions, 1):
+            self.cluster.create(spec.name, self.plan.partitions, append_time=spec.append_time)
+        self.cluster.create(SOURCE, self.plan.partitions)
+        self.cluster.on_write = self._written
+        self.partners.on_call = lambda process: self._reached_by(process, "call under way")
+        most, rate = self.plan.limits
+        for name in self.file.current:
+            self.file.change(name, max_in_flight=most, rate_limit_per_second=rate or None)
+        self.loop.may_skip = self._may_skip
+        self.loop.set_exception_handler(lambda *_: None)
+        asyncio.set_event_loop(self.loop)
+        with watched(self.reached), _logs_to(None if self.tell is None else self.say):
+            try:
+                self.loop.run_until_complete(self._main())
+            except Stuck as stuck:
+                self.wrong.append(f"the world stands still: {stuck}")
+            finally:
+                self._done = True
+                asyncio.set_event_loop(None)
+        outcome = self._outcome()
+        self.loop.end()
+        return outcome
+
+    async def _main(self) -> None:
+        for role in self.plan.workers:
+            self.begin_worker(role)
+        for number, payment in enumerate(self.plan.payments):
+            self.after(1.0 + payment.at, self._pay, payment, number)
+        last = max((payment.at for payment in self.plan.payments), default=0.0)
+        longest = sum(wait.seconds for wait in TIERS) * self.plan.scale
+        self.after(last + _HEALED_AFTER, self._heal)
+        give_up = self.loop.now + last + _HEALED_AFTER + 30 * longest + _PATIENCE_SECONDS
+        while True:
+            await asyncio.sleep(0.5)
+            if len(self._produced) == len(self.plan.payments) and self._is_settled():
+                break
+            if self.loop.now > give_up or self.loop.callbacks > _MOST_CALLBACKS:
+                self.wrong.append(f"not everything has ended: {self._unsettled()}")
+                return
+        for worker in list(self.workers):
+            worker.stop()
+        ends = self.loop.now + 60
+        while any(not worker.ended for worker in self.workers) and self.loop.now < ends:
+            self._done = True
+            await asyncio.sleep(0.1)
+        if self.workers:
+            self.wrong.append(f"{[w.process.name for w in self.workers]} did not end within 60 s")
+
+    def _reached_by(self, process: Process, place: str) -> None:
+        process_context = self.network.context_of(process)
+        process_context.run(self.reached, place)
+
+    def _written(self, process: Process, topic: str, _partition: int) -> None:
+        place = "attempts record written" if topic == NAMES.attempts else "next place written"
+        self.say(f"{topic} has a record of {process.name}")
+        self._reached_by(process, place)
+
+    def _unsettled(self) -> dict[tuple[str, int], tuple[int, int]]:
+        read = [SOURCE, NAMES.replay, *(NAMES.tier(wait) for wait in TIERS)]
+        found = {}
+        committed = self._committed()
+        for topic in read:
+            for number, log in enumerate(self.cluster.topics[topic].logs):
+                if committed.get((topic, number), 0) < log.end:
+                    found[topic, number] = (committed.get((topic, number), 0), log.end)
+        return found
+
+    def _is_settled(self) -> bool:
+        return not self._unsettled()
+
+    def _committed(self) -> dict[tuple[str, int], int]:
+        return {
+            tag: offset
+            for group in self.cluster.groups.values()
+            for tag, (offset, _) in group.committed.items()
+        }
+
+    def _may_skip(self) -> float | None:  # noqa: PLR0911  # one for each thing that may still happen
+        """Return to when the world may move because nothing happens before, or None."""
+        loop, cluster = self.loop, self.cluster
+        if loop.now < self._look_at or self._done:
+            return None
+        self._look_at = loop.now + 0.1
+        if loop.now - cluster.active_at < _QUIET_SECONDS:
+            self._look_at = cluster.active_at + _QUIET_SECONDS
+            return None
+        if any(group.state != "stable" for group in cluster.groups.values()):
+            return None
+        alive = {worker.process for worker in self.workers}
+        for group in cluster.groups.values():
+            if any(cluster.members_of.get((group.name, one)) not in alive for one in group.members):
+                return None
+        for worker in self.workers:
+            if worker.process.stopped_until > loop.now or not worker.apps:
+                return None
+            if any(lane.in_flight for app in worker.apps for lane in app.lanes):
+                return None
+        first = loop.first_of_a_record()
+        if first is None or first - loop.now < 2 * _BEFORE_DUE_SECONDS:
+            return None
+        cluster.active_at = first - _BEFORE_DUE_SECONDS
+        return first - _BEFORE_DUE_SECONDS
+
+    # --- evidence -------------------------------------------------------------------------------------
+
+    def _outcome(self) -> Outcome:
+        commits: dict[tuple[str, int], Any] = {}
+        for group in self.cluster.groups.values():
+            commits |= group.history
+        kept = [
+            record
+            for name, topic in self.cluster.topics.items()
+            for number, log in enumerate(topic.logs)
+            for record in _records(name, number, log)
+        ]
+        ledger = Ledger(
+            prefix=NAMES.prefix,
+            produced=self._produced,
+            requests=self.partners.requests,
+            kept=kept,
+            committed=self._committed(),
+            scale=self.plan.scale,
+            monotonic_zero_ms=EPOCH_MS - ZERO_SECONDS * 1000,
+            repeats_allowed=1000,
+        )
+        return Outcome(
+            self.plan,
+            ledger,
+            self.breaks,
+            commits,
+            {group.name: list(group.rebalances) for group in self.cluster.groups.values()},
+            self.cluster.memberships,
+            self.fired,
+            self.wrong,
+            self.loop.now - ZERO_SECONDS,
+            self.loop.callbacks,
+            self.trace,
+        )
+
+
+@contextmanager
+def _logs_to(say: Callable[[str], None] | None) -> Iterator[None]:
+    """Let what is logged become part of the trace; where nobody reads that, let nothing be logged: it takes time."""
+    root = logging.getLogger()
+    before = root.manager.disable, root.level, root.handlers[:]
+    logging.disable(logging.CRITICAL if say is None else logging.NOTSET)
+    root.setLevel(logging.INFO)
+    root.handlers = [] if say is None else [_Told(say)]
+    try:
+        yield
+    finally:
+        root.manager.disable, level, root.handlers = before
+        root.setLevel(level)
+
+
+class _Told(logging.Handler):
+    """Puts what the worker logs into the trace."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        ours = record.name.startswith("streams.") and "[^" not in str(record.msg)
+        if not ours and record.levelno < logging.WARNING:
+            return
+        self._say(f"    {record.name}: {record.getMessage()[:300]}")
+
+
+def _records(topic: str, number: int, log: Any) -> list[Kept]:
+    aborted = {producer: (first, marker) for producer, first, marker in log.aborted}
+    found = []
+    for batch in log.batches:
+        first, marker = aborted.get(batch.producer, (0, -1))
+        if batch.control or (batch.transactional and first <= batch.first < marker):
+            continue
+        records = MemoryRecords(batch.raw)
+        while records.has_next():
+            found += [
+                Kept(
+                    topic, number, record.offset, record.value,
+                    {name: (value or b"").decode(errors="replace") for name, value in record.headers},
+                    record.key, batch.at_ms,
+                )
+                for record in records.next_batch()
+            ]  # fmt: skip
+    return found
