@@ -13,6 +13,8 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 # make measure MEASURE_ARGS="lateness --small"
 MEASURE_ARGS ?=
+# make measure-operator OPERATOR_ARGS="--attempts 300000 --letters 5000"
+OPERATOR_ARGS ?=
 # make demo KEEP=1 leaves it all running
 KEEP ?=
 TEST_ARGS ?=
@@ -33,7 +35,7 @@ export PIP_NO_INPUT := 1
 # Some images set it; each of the some hundred processes that the tests start would compile everything it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-unit test-faults simulate test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke docs-pictures audit
+.PHONY: help setup demo test test-unit test-faults simulate test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke measure-operator docs-pictures audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -112,6 +114,9 @@ bench-curves: $(STAMP) ## measure it against in-flight, partitions, partners, ba
 
 bench-smoke: $(STAMP) ## measure one short round beside the hand-written consumer; a minute
 	@$(PY) -m benchmarks smoke
+
+measure-operator: $(STAMP) ## measure what an operator waits for, on a month of many payments; half an hour
+	@$(PY) -m benchmarks.operator $(OPERATOR_ARGS)
 
 CHECKS := check-format check-lint check-types check-imports check-dependencies check-dead-code \
   check-spelling check-test-docstrings check-docs check-tracked-files

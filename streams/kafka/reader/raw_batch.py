@@ -9,19 +9,16 @@ from typing import Final
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.errors import OffsetOutOfRangeError, for_code
-from aiokafka.protocol.fetch import FetchRequest
 
 from streams.kafka.format.batches import NotGiven, RecordSet
 from streams.kafka.format.raw import RecordId
 from streams.kafka.format.unreadable import PartitionRecords
 from streams.kafka.reader.failures import brokers_asked
+from streams.kafka.reader.raw_fetch import fetch_raw
 from streams.kafka.reader.reader import RecordReader
 
 _HEAD: Final = struct.Struct(">qiibIhiqqqhii")
 _OLD_HEAD: Final = struct.Struct(">qiIbb")
-_PARTITION_BYTES: Final = 4 * 1024 * 1024
-_ANSWER_BYTES: Final = 50 * 1024 * 1024
-_WAIT_MS: Final = 500
 _MAGIC_AT: Final = 16
 _PRESENT: Final = 2
 _CHECKED: Final = True
@@ -73,18 +70,14 @@ async def _answer_at(reader: RecordReader, record_id: RecordId) -> tuple[bytes, 
     """
     if record_id.partition not in (await reader.partitions(record_id.topic))[record_id.topic]:
         return None
-    client = reader._consumer._client  # noqa: SLF001  # aiokafka has no public method for it
     tp = TopicPartition(record_id.topic, record_id.partition)
-    wanted = [(record_id.topic, [(record_id.partition, record_id.offset, _PARTITION_BYTES)])]
-    request = FetchRequest(_WAIT_MS, 1, _ANSWER_BYTES, READ_UNCOMMITTED, wanted, rack_id="")
+    answer = await fetch_raw(reader, tp, record_id.offset, READ_UNCOMMITTED)
+    if answer.code == OffsetOutOfRangeError.errno or (not answer.code and not answer.records):
+        return None
     with brokers_asked(reader._connection):  # noqa: SLF001  # the same package
-        answer = await client.send(client.cluster.leader_for_partition(tp), request)
-        ((_, ((_, code, end, *_, records),)),) = answer.topics
-        if code == OffsetOutOfRangeError.errno or (not code and not records):
-            return None
-        if code:
-            raise for_code(code)
-    return records, end
+        if answer.code:
+            raise for_code(answer.code)
+    return answer.records, answer.end
 
 
 def _first(records: bytes) -> bytes:

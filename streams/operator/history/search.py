@@ -2,18 +2,25 @@
 
 Our records are keyed by the order id, so few partitions of each topic are read: that of the key, and those that it had
 when the topic had fewer partitions. Only where nothing is found there all others are read, before we say that nothing is
-known. Source topics are keyed and spread by payment core as it likes: an event is fetched from the place that our records
+known. What was written last is read first, and nothing from before the payment became final. Source topics are keyed and spread by payment core as it likes: an event is fetched from the place that our records
 name, and only where we have no record it is looked for, in all partitions.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from streams.kafka.format.facts import Fact, read_fact, topic_kinds
 from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.key_search import KeySearch
 from streams.kafka.reader.reader import OnProgress, RecordReader, Span
 from streams.kafka.reader.unread import unread_spans
 from streams.kafka.topics import TopicNames
+from streams.notification.decision import DeadLetterReason
 from streams.settings import Settings
+
+_CLOCKS_DIFFER_MS: Final = 3_600_000
+"""So far may payment core's clock be ahead of the brokers'."""
 
 
 @dataclass(slots=True)
@@ -61,11 +68,18 @@ async def search_order(
     topics = topic_kinds(names)
     of_key = await reader.key_spans(*topics, key=key, since_ms=since_ms)
     for spans in (of_key.likely, of_key.rest):
-        async for batch in reader.read(spans, on_progress):
-            order.read += len(batch)
-            if batch[0].topic == names.attempts:
-                order.saw(batch[0].timestamp_ms)
-            order.facts += [read_fact(topics[r.topic], r) for r in batch if r.key == key]
+        search = KeySearch(reader, spans, key, on_progress)
+        while search.left:
+            found = [read_fact(topics[record.topic], record) for record in await search.step()]
+            order.facts += found
+            if found and search.left:
+                await _add_events(settings, reader, order)
+                final_ms = first_final_ms(order.facts)
+                if final_ms is not None and await search.begin_at(final_ms - _CLOCKS_DIFFER_MS):
+                    order.saw(final_ms - _CLOCKS_DIFFER_MS)
+        order.read += search.passed
+        if names.attempts in search.oldest_ms:
+            order.saw(search.oldest_ms[names.attempts])
         if order.facts:
             break
     if order.facts:
@@ -80,9 +94,30 @@ async def search_order(
     return order
 
 
+def first_final_ms(facts: Iterable[Fact]) -> int | None:
+    """Return when the first of the payment results that these facts are about became final.
+
+    No record about the order is older, whoever wrote it. None where that can't be said: a notification whose event is
+    gone, or a result that contradicts one from before.
+    """
+    times: dict[str | None, list[int]] = {}
+    for fact in facts:
+        if fact.reason == DeadLetterReason.CONFLICTING_RESULT:
+            return None
+        known = times.setdefault(fact.notification_id, [])
+        if fact.occurred_at_ms is not None:
+            known.append(fact.occurred_at_ms)
+        if fact.kind == "event":
+            known.append(fact.at_ms)
+    if not all(times.values()):
+        return None
+    return min((at for known in times.values() for at in known), default=None)
+
+
 async def _add_events(settings: Settings, reader: RecordReader, order: OrderRecords) -> None:
-    """Fetch the events that the facts name."""
-    for origin in sorted({fact.origin for fact in order.facts if fact.origin}):
+    """Fetch the events that the facts name, as far as that was not done."""
+    there = {fact.record_id.header for fact in order.facts if fact.kind == "event"}
+    for origin in sorted({fact.origin for fact in order.facts if fact.origin} - there):
         try:
             record_id = RecordId.parse(origin)
         except ValueError:

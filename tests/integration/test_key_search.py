@@ -1,0 +1,81 @@
+"""Searching topics for a key: from the end, in steps, over all that may stand on a topic."""
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
+
+from streams.kafka.connection import Connection
+from streams.kafka.reader.failures import ReadFailed
+from streams.kafka.reader.key_search import KeySearch
+from streams.kafka.reader.reader import ReadProgress, RecordReader
+from streams.sandbox.broker import Broker
+from tests.support.kafka import administration, producer
+
+pytestmark = pytest.mark.kafka
+MANY = 6_000  # more than the first step looks at
+
+
+async def test_a_search_goes_back_in_steps_and_stops_where_it_is_told(make_deployment):
+    """Newest first; every record with the key and no other, once; nothing older than a time; how far it is."""
+    async with make_deployment() as deployment:
+        async with producer(deployment.bootstrap, "lz4") as client:
+            for number in range(MANY):
+                key = b"wanted" if number in {5, 3000, MANY - 1} else b"k%d" % number
+                await client.send(
+                    deployment.source, b"v%d" % number, key, partition=0, timestamp_ms=1000 + number
+                )
+        seen: list[ReadProgress] = []
+        async with RecordReader(Connection(deployment.bootstrap), "test") as reader:
+            spans = await reader.spans(deployment.source)
+            search = KeySearch(reader, spans, b"wanted", seen.append)
+            first, second = await search.step(), await search.step()
+            assert [record.value for record in first] == [b"v3000", b"v%d" % (MANY - 1)]
+            assert [(record.value, record.offset) for record in second] == [(b"v5", 5)]
+            assert search.left == []
+            assert (seen[-1].passed, seen[-1].of) == (MANY, MANY)
+            assert search.passed >= MANY  # a batch in which a step begins is looked at twice
+            assert search.oldest_ms == {deployment.source: 1000}
+
+            search = KeySearch(reader, spans, b"wanted", seen.append)
+            await search.step()
+            assert await search.begin_at(1000 + 10)
+            assert [span.start for span in search.left] == [10]
+            assert await search.step() == []
+            assert (search.left, seen[-1].passed) == ([], MANY)
+            assert not await search.begin_at(0)
+            gone = KeySearch(reader, spans, b"wanted")
+            assert await gone.begin_at(10**13)
+            assert gone.left == []
+
+
+async def test_a_search_leaves_out_what_was_aborted(make_deployment):
+    """A record of a transaction that was rolled back was never written; one that was committed was."""
+    async with make_deployment() as deployment:
+        client = AIOKafkaProducer(
+            bootstrap_servers=deployment.bootstrap, transactional_id=deployment.group
+        )
+        await client.start()
+        try:
+            for ends in (client.abort_transaction, client.commit_transaction):
+                await client.begin_transaction()
+                await client.send_and_wait(deployment.source, ends.__name__.encode(), b"wanted")
+                await ends()
+        finally:
+            await client.stop()
+        async with RecordReader(Connection(deployment.bootstrap), "test") as reader:
+            search = KeySearch(reader, await reader.spans(deployment.source), b"wanted")
+            assert [record.value for record in await search.step()] == [b"commit_transaction"]
+
+
+async def test_a_search_ends_in_one_sentence_where_the_broker_is_gone(tmp_path):
+    """Not in a group of errors, and not never."""
+    with Broker(tmp_path) as running:
+        async with administration(running.bootstrap) as admin:
+            await admin.create_topics([NewTopic("t", 1, 1)])
+        async with producer(running.bootstrap) as client:
+            await client.send_and_wait("t", b"v", b"wanted")
+        async with RecordReader(Connection(running.bootstrap), "test") as reader:
+            search = KeySearch(reader, await reader.spans("t"), b"wanted")
+            running.kill()
+            with pytest.raises(ReadFailed, match="NOTIFIER_BROKERS"):
+                await search.step()
