@@ -28,7 +28,7 @@ def sparing():
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_system_delivers_signed_and_settles(running_bench, name):
     """Each system tells every order of a backlog once, with a right signature, and commits all of it when it is ended."""
-    backlog = await running_bench.backlog(plain_moulds(running_bench.url), 240)
+    backlog = await running_bench.backlog(plain_moulds(running_bench.url), 120)
     system = System.parse(name)
     figures = await running_bench.run(system, backlog, window=BRIEFLY, in_flight=8)
     assert figures.settled == backlog.count
@@ -43,7 +43,7 @@ async def test_a_system_delivers_signed_and_settles(running_bench, name):
 @pytest.mark.parametrize("name", NAMES)
 async def test_what_is_not_accepted_is_written_down(running_bench, name):
     """With answers U and F each system verifies, keeps what is not settled on a topic, and loses nothing."""
-    backlog = await running_bench.backlog(mixed_moulds(running_bench.url), 600)
+    backlog = await running_bench.backlog(mixed_moulds(running_bench.url), 240)
     manner = Manner(unknown_of_1000=200, refused_of_1000=100)
     figures = await running_bench.run(
         System.parse(name),
@@ -60,7 +60,7 @@ async def test_what_is_not_accepted_is_written_down(running_bench, name):
 
 async def test_two_workers_share_the_work(running_bench):
     """Two processes of the notifier are one system: what they settle together is the backlog."""
-    backlog = await running_bench.backlog(plain_moulds(running_bench.url), 240)
+    backlog = await running_bench.backlog(plain_moulds(running_bench.url), 120)
     figures = await running_bench.run(
         System.parse("notifier-2"), backlog, window=BRIEFLY, in_flight=8
     )
