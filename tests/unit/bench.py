@@ -10,7 +10,15 @@ from streams.kafka.format.records import InRecord, OutRecord
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import PartnerTerms
 from streams.notification.ladder import Wait
-from streams.notification.outcome import Answered, Blocked, NoResult, Outcome, RequestLeft, Status
+from streams.notification.outcome import (
+    Answered,
+    Blocked,
+    Failure,
+    NoResult,
+    Outcome,
+    RequestLeft,
+    Status,
+)
 from streams.notification.profiles import PROFILES, TIERS
 from streams.partners import Partner
 from streams.telemetry.counting import Counting
@@ -31,6 +39,9 @@ if TYPE_CHECKING:
 
 ACKNOWLEDGED = Answered(Status.SUCCESS, "SUCCESS")
 UNKNOWN = Answered(Status.UNKNOWN, "UNKNOWN_EXCEPTION")
+_NOT_SENT = frozenset(
+    {Failure.DNS_ERROR, Failure.CONNECT_ERROR, Failure.CONNECT_TIMEOUT, Failure.TLS_ERROR}
+)
 
 
 class ScriptedCaller(WebhookClient):
@@ -67,9 +78,14 @@ class ScriptedCaller(WebhookClient):
         match outcome:
             case Answered():
                 status = 200
-            case NoResult(failure):
-                status = 502 if failure == "http_status" else None
+            case NoResult(Failure.HTTP_STATUS):
+                status = 502
+            case NoResult(failure) if failure in _NOT_SENT:
+                left = RequestLeft.NO
+            case NoResult(Failure.READ_TIMEOUT | Failure.BROKEN_CONNECTION):
                 left = RequestLeft.PERHAPS
+            case NoResult():  # an answer that does not count
+                status = 200
             case Blocked():
                 left = RequestLeft.NO
         return AttemptResult(

@@ -15,8 +15,10 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from streams.clock import Clock
 from streams.kafka.connection import Connection
 from streams.kafka.format.batches import AnyNames
+from streams.kafka.format.raw import RawRecord
 from streams.kafka.format.records import InRecord, OutRecord
 from streams.kafka.producer import RecordProducer
+from streams.kafka.reader.reader import RecordReader, Span
 from tests.support.events import EVENTS
 
 NOW_MS = 1_795_342_530_000  # 2026-11-22T10:15:30Z
@@ -134,6 +136,29 @@ class MemoryRecordProducer(RecordProducer):
     async def _start_new(self) -> AIOKafkaProducer:
         self.made.append(MemoryProducer(self.broker))
         return cast(AIOKafkaProducer, self.made[-1])
+
+
+class MemoryReader(RecordReader):
+    """Gives records that a test wrote down, as the real one does: in batches, within the spans."""
+
+    def __init__(self, *records: RawRecord) -> None:
+        self.records = {record.record_id: record for record in records}
+
+    async def spans(self, *topics, **_):
+        ends = {
+            topic: 1 + max((r.offset for r in self.records if r.topic == topic), default=-1)
+            for topic in topics
+        }
+        return [Span(topic, 0, 0, end) for topic, end in ends.items()]
+
+    async def read(self, spans, *_):
+        (span,) = spans
+        records = [r for r in self.records.values() if span.start <= r.offset < span.end]
+        for at in range(0, len(records), 7):
+            yield sorted(records, key=lambda record: record.offset)[at : at + 7]
+
+    async def at(self, record_id):
+        return self.records.get(record_id)
 
 
 def event(name="mpp-to-ant", *, payment=None, **members) -> bytes:

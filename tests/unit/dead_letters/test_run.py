@@ -8,7 +8,6 @@ import pytest
 from streams.kafka.format.facts import read_fact
 from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.format.records import header_text
-from streams.kafka.reader.reader import RecordReader, Span
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import PartnerTerms
 from streams.operator.dead_letters.clients import ReplayClients
@@ -17,30 +16,19 @@ from streams.operator.dead_letters.rebuild import Rebuild
 from streams.operator.dead_letters.replay_record import ReplayAudit
 from streams.operator.dead_letters.run import RunResult, run
 from tests.unit.dead_letters.records import ORIGIN, body_of, dead_letter_of
-from tests.unit.kit import NOW_MS, ManualClock, MemoryBroker, MemoryRecordProducer, event, turns
+from tests.unit.kit import (
+    NOW_MS,
+    ManualClock,
+    MemoryBroker,
+    MemoryReader,
+    MemoryRecordProducer,
+    event,
+    turns,
+)
 from tests.unit.webhook.virtual_time import in_virtual_time
 
 NAMES = TopicNames("pn")
 AUDIT = ReplayAudit("r-1", "alice", "acme is back")
-
-
-class MemoryReader(RecordReader):
-    """Gives records that a test wrote down, as the real one does: in batches, within the spans."""
-
-    def __init__(self, *records: RawRecord) -> None:
-        self.records = {record.record_id: record for record in records}
-
-    async def spans(self, *topics, **_):
-        return [Span(topic, 0, 0, 10_000) for topic in topics]
-
-    async def read(self, spans, *_):
-        (span,) = spans
-        found = [r for r in self.records.values() if span.start <= r.offset < span.end]
-        for at in range(0, len(found), 7):
-            yield sorted(found, key=lambda record: record.offset)[at : at + 7]
-
-    async def at(self, record_id):
-        return self.records.get(record_id)
 
 
 class Bench:
