@@ -131,7 +131,7 @@ class InvalidBody(ValueError):  # noqa: N818  # named after what it says about t
     """
 
     def __init__(self, faults: Faults, unsent: tuple[str, ...] = ()) -> None:
-        super().__init__("; ".join(f"{where}: {what}" for where, what in faults.items()))
+        super().__init__("; ".join(f"{where}: {fault}" for where, fault in faults.items()))
         self.faults = faults
         self.unsent = unsent
 
@@ -217,8 +217,8 @@ class Body(WireObject):
         else:
             if not faults:
                 return body, tuple(unsent)
-        found = {path + where: what for where, what in faults.items()}
-        raise InvalidBody(found, tuple(unsent)) from None
+        under_path = {path + where: fault for where, fault in faults.items()}
+        raise InvalidBody(under_path, tuple(unsent)) from None
 
     def with_result(self, result: Result) -> Self:
         """Return it with another result of the same status, nothing else checked again."""

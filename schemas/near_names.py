@@ -43,8 +43,8 @@ def near_names(unknown: Iterable[str], known: Table, prefix: str = "") -> tuple[
         known: the members that their object has.
         prefix: what stands before the paths, with a dot behind it, or empty.
     """
-    found = ((path, _meant(path, known)) for path in islice(unknown, _MOST_LOOKED_AT))
-    near = (NearName(prefix + path, meant) for path, meant in found if meant is not None)
+    pairs = ((path, _meant(path, known)) for path in islice(unknown, _MOST_LOOKED_AT))
+    near = (NearName(prefix + path, meant) for path, meant in pairs if meant is not None)
     return tuple(name for name, _ in zip(near, range(_MOST), strict=False))
 
 
@@ -56,12 +56,12 @@ def _meant(path: str, known: Table) -> str | None:
         table = table.get(step) if table is not None else None
     if not table or name in table:
         return None
-    return next((one for one in table if one not in _OURS and _one_apart(name, one)), None)
+    return next((known for known in table if known not in _OURS and _one_apart(name, known)), None)
 
 
-def _one_apart(one: str, other: str) -> bool:
+def _one_apart(first: str, second: str) -> bool:
     """Tell whether names differ by case alone, or else by one letter: another, one more or less, two the wrong way round."""
-    a, b = sorted((one.casefold(), other.casefold()), key=len)
+    a, b = sorted((first.casefold(), second.casefold()), key=len)
     if len(b) - len(a) > 1:
         return False
     same = next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), len(a))

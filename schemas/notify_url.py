@@ -124,10 +124,10 @@ def allowed_host(text: str) -> str:
     Raises:
         ValueError: as `host_of`, or the port is none.
     """
-    found = _WITH_PORT.fullmatch(text)
-    if found is None:
+    match = _WITH_PORT.fullmatch(text)
+    if match is None:
         return host_of(text)
-    return server_of(host_of(found["host"]), _port(found["port"]))
+    return server_of(host_of(match["host"]), _port(match["port"]))
 
 
 def server_of(host: str, port: int) -> str:

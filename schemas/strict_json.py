@@ -162,15 +162,15 @@ def _refuse_constant(_text: str) -> None:
 
 def _deeper_than(value: object, levels: int) -> bool:
     # A level at a time: a function called for each value would take as long as decoding it.
-    found = [value] if isinstance(value, dict | list) else []
+    containers = [value] if isinstance(value, dict | list) else []
     for _ in range(levels):
-        found = [
+        containers = [
             inner
-            for outer in found
+            for outer in containers
             for inner in (outer.values() if type(outer) is dict else outer)
             if type(inner) is dict or type(inner) is list
         ]
-        if not found:
+        if not containers:
             return False
     return True
 

@@ -89,15 +89,12 @@ def _tidy_element(element: object, path: str, faults: Faults, unknown: list[str]
 
 
 def add_faults(error: ValidationError, path: str, faults: Faults) -> None:
-    """Add what a model found to what is known to be wrong; the first word on a member stands."""
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        where = path + ".".join(_wire_name(step) for step in fault["loc"])
-        what = (
-            "missing or empty"
-            if fault["type"] == "missing"
-            else fault["msg"].removeprefix("Value error, ")
-        )
-        faults.setdefault(where, what)
+    """Add the faults that a model reports; of several about one member the first stays."""
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        where = path + ".".join(_wire_name(step) for step in detail["loc"])
+        missing = detail["type"] == "missing"
+        fault = "missing or empty" if missing else detail["msg"].removeprefix("Value error, ")
+        faults.setdefault(where, fault)
 
 
 def _wire_name(step: str | int) -> str:

@@ -14,10 +14,10 @@ LONGEST_TRACEPARENT: Final = 512
 
 def is_traceparent(text: str) -> bool:
     """Tell whether a text is one that its receivers must take (W3C Trace Context, sections 3.2.2 and 4.3)."""
-    found = TRACEPARENT.fullmatch(text)
-    if found is None or len(text) > LONGEST_TRACEPARENT:
+    match = TRACEPARENT.fullmatch(text)
+    if match is None or len(text) > LONGEST_TRACEPARENT:
         return False
-    version, trace_id, parent_id, _, more = found.groups()
+    version, trace_id, parent_id, _, more = match.groups()
     return (
         version != "ff"
         and (version != "00" or more is None)

@@ -78,18 +78,21 @@ class CommittedState:
             if not part:
                 continue
             low, _, high = part.partition("-")
-            found = range(offset + int(low), offset + int(high or low) + 1)
-            if not found or len(finished) + (found.stop - found.start) > _MOST_OFFSETS:
+            offsets = range(offset + int(low), offset + int(high or low) + 1)
+            if not offsets or len(finished) + (offsets.stop - offsets.start) > _MOST_OFFSETS:
                 return cls(offset, frozenset(), *rest)
-            finished.update(found)
+            finished.update(offsets)
         return cls(offset, frozenset(finished), *rest)
 
     def is_of_another(self, topic_id: str) -> bool:
         """Tell whether it is of another topic of the same cluster: one of the same name that was deleted."""
         if not self.topic_id or not topic_id:
             return False
-        (ours, cluster), (theirs, another) = self.topic_id.split("@"), topic_id.split("@")
-        return cluster == another and ours != theirs
+        (own_topic, cluster), (other_topic, other_cluster) = (
+            self.topic_id.split("@"),
+            topic_id.split("@"),
+        )
+        return cluster == other_cluster and own_topic != other_topic
 
     def within(self, topic_id: str) -> "CommittedState":
         """Return what it says of the topic that has this id.

@@ -83,24 +83,26 @@ class TopicSpec:
 
     def differences(self, actual: Mapping[str, str]) -> list[str]:
         """Return what differs from the settings that a topic has, one sentence each."""
-        found = []
+        differences = []
         for name, expected in self.config.items():
             seen = actual.get(name, "not set")
             if name == "retention.ms":
                 if not _at_least(seen, self.retention_ms):
-                    found.append(
+                    differences.append(
                         f"{self.name}: retention.ms is {seen}, expected {_retention_text(self.retention_ms)}"
                     )
             elif name == "min.insync.replicas":
                 if not seen.isdigit() or not int(expected) <= int(seen) <= max(
                     int(expected), self.replication - 1
                 ):
-                    found.append(f"{self.name}: min.insync.replicas is {seen}, expected {expected}")
+                    differences.append(
+                        f"{self.name}: min.insync.replicas is {seen}, expected {expected}"
+                    )
             elif name == "message.timestamp.type" and not self.append_time:
                 continue
             elif seen != expected:
-                found.append(f"{self.name}: {name} is {seen}, expected {expected}")
-        return found
+                differences.append(f"{self.name}: {name} is {seen}, expected {expected}")
+        return differences
 
 
 def _at_least(seen: str, wanted_ms: int) -> bool:
@@ -146,9 +148,9 @@ async def most_copies(admin: AIOKafkaAdminClient, names: Iterable[str]) -> int:
     """Return how many copies the topics of these names have at most; 0 where none exists."""
     have = await existing_topics(admin)
     present = [name for name in names if name in have]
-    found = await admin.describe_topics(present) if present else ()
+    topics = await admin.describe_topics(present) if present else ()
     return max(
-        (len(part["replicas"]) for topic in found for part in topic["partitions"]), default=0
+        (len(part["replicas"]) for topic in topics for part in topic["partitions"]), default=0
     )
 
 
@@ -188,30 +190,32 @@ async def topic_differences(admin: AIOKafkaAdminClient, specs: Iterable[TopicSpe
     """Return everything in which the broker's topics differ from what they must be, one sentence each."""
     specs = list(specs)
     have = await existing_topics(admin)
-    found = [f"{spec.name}: does not exist" for spec in specs if spec.name not in have]
+    differences = [f"{spec.name}: does not exist" for spec in specs if spec.name not in have]
     present = [spec for spec in specs if spec.name in have]
     if not present:
-        return found
+        return differences
     shapes = {
         topic["topic"]: topic
         for topic in await admin.describe_topics([spec.name for spec in present])
     }
     configs = await _configs(admin, [spec.name for spec in present])
     for spec in present:
-        found += _shape_differences(spec, shapes[spec.name]["partitions"])
-        found += spec.differences(configs[spec.name])
-    return found
+        differences += _shape_differences(spec, shapes[spec.name]["partitions"])
+        differences += spec.differences(configs[spec.name])
+    return differences
 
 
 def _shape_differences(spec: TopicSpec, partitions: list[dict[str, Any]]) -> list[str]:
-    found = []
+    differences = []
     if len(partitions) != spec.partitions:
-        found.append(f"{spec.name}: has {len(partitions)} partitions, expected {spec.partitions}")
+        differences.append(
+            f"{spec.name}: has {len(partitions)} partitions, expected {spec.partitions}"
+        )
     copies = {len(partition["replicas"]) for partition in partitions}
     if copies != {spec.replication}:
         seen = ", ".join(str(number) for number in sorted(copies))
-        found.append(f"{spec.name}: has {seen} replicas, expected {spec.replication}")
-    return found
+        differences.append(f"{spec.name}: has {seen} replicas, expected {spec.replication}")
+    return differences
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:

@@ -76,18 +76,18 @@ def decide(outcome: Outcome, attempt: int, profile: Profile) -> Decision:
             assert_never(outcome)
 
 
-def out_of_attempts(made: int, profile: Profile) -> DeadLetter | None:
+def out_of_attempts(attempts: int, profile: Profile) -> DeadLetter | None:
     """Return the end of a notification that has no attempt left although it waits for one: its ladder became shorter.
 
     Args:
-        made: attempts so far.
+        attempts: made so far.
         profile: whose ladder applies today.
     """
-    if made < profile.ladder.attempts:
+    if attempts < profile.ladder.attempts:
         return None
     return DeadLetter(
         DeadLetterReason.ATTEMPTS_EXHAUSTED,
-        f"no acknowledgement after {made} attempts; the ladder has {profile.ladder.attempts} today",
+        f"no acknowledgement after {attempts} attempts; the ladder has {profile.ladder.attempts} today",
     )
 
 

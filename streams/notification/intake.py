@@ -251,7 +251,7 @@ def _refused(read: ReadEvent, reason: DeadLetterReason, *sentences: str) -> Refu
 
 
 def _sentences(faults: Faults, near: tuple[NearName, ...]) -> tuple[str, ...]:
-    return (*(f"{where}: {what}" for where, what in faults.items()), *map(str, near))
+    return (*(f"{where}: {fault}" for where, fault in faults.items()), *map(str, near))
 
 
 def _detail(sentences: Iterable[str]) -> str:

@@ -36,9 +36,9 @@ def certificates_in(kind: Kind, file: str, pem: bytes) -> Certificates:
     Raises:
         ValueError: it holds none.
     """
-    found = x509.load_pem_x509_certificates(pem)
-    ends = [certificate.not_valid_after_utc.timestamp() for certificate in found]
-    missed = (why for certificate in found if (why := _not_strict(certificate)) is not None)
+    certificates = x509.load_pem_x509_certificates(pem)
+    ends = [certificate.not_valid_after_utc.timestamp() for certificate in certificates]
+    missed = (why for certificate in certificates if (why := _not_strict(certificate)) is not None)
     return Certificates(kind, file, min(ends), next(missed, None))
 
 
@@ -60,9 +60,9 @@ def _not_strict(certificate: x509.Certificate) -> str | None:
     return None
 
 
-def expiry_warnings(found: Iterator[Certificates], now_seconds: float) -> Iterator[str]:
+def expiry_warnings(files: Iterator[Certificates], now_seconds: float) -> Iterator[str]:
     """Yield a sentence for each file with a certificate that has expired or will within a month."""
-    for certificates in found:
+    for certificates in files:
         left = certificates.expires_at_seconds - now_seconds
         if left <= 0:
             yield f"{certificates.file}: a certificate in it has expired"

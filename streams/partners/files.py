@@ -129,12 +129,12 @@ class Files:
         try:
             self.certificates[kind, name] = certificates_in(kind, name, content)
         except ValueError:
-            what = (
+            expected = (
                 "a certificate in PEM and its own private key"
                 if kind == "client"
                 else "CA certificates in PEM"
             )
-            message = f"seen {shown(name)}, expected {what}"
+            message = f"seen {shown(name)}, expected {expected}"
             raise ValueError(message) from None
         return content
 

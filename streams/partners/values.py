@@ -57,11 +57,11 @@ def text(value: object) -> object:
 def flag(value: object) -> object:
     """Return a boolean. YAML 1.1's other words for one say plainly what is meant."""
     kind = value.kind if isinstance(value, TypedText) else ""
-    found = _FLAGS.get(str(value).lower()) if kind == "bool" else None
-    if found is None:
+    value_of_flag = _FLAGS.get(str(value).lower()) if kind == "bool" else None
+    if value_of_flag is None:
         message = "expected a valid boolean: true or false, without quotes"
         raise ValueError(message)
-    return found
+    return value_of_flag
 
 
 def whole_number(value: object) -> int:

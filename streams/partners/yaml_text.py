@@ -103,17 +103,17 @@ def _written(_: _Loader, node: yaml.ScalarNode) -> TypedText:
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> Any:  # noqa: ANN401  # PyYAML's two steps, for aliases
-    made = WrittenMapping()
-    made.line = _line(node)
-    yield made
-    made.update(loader.construct_mapping(node))
+    mapping = WrittenMapping()
+    mapping.line = _line(node)
+    yield mapping
+    mapping.update(loader.construct_mapping(node))
 
 
 def _list(loader: _Loader, node: yaml.SequenceNode) -> Any:  # noqa: ANN401  # as above
-    made = WrittenList()
-    made.line = _line(node)
-    yield made
-    made.extend(loader.construct_sequence(node))
+    items = WrittenList()
+    items.line = _line(node)
+    yield items
+    items.extend(loader.construct_sequence(node))
 
 
 for _kind in _PLAIN:
@@ -147,7 +147,7 @@ def read_yaml(text: bytes) -> Any:  # noqa: ANN401  # whatever YAML holds; the c
         faults.append((0, f"no YAML: {reason}"))
     if faults:
         raise InvalidYaml(
-            [f"line {line}: {what}" if line else what for line, what in sorted(faults)]
+            [f"line {line}: {fault}" if line else fault for line, fault in sorted(faults)]
         )
     return value
 

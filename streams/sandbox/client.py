@@ -91,8 +91,8 @@ async def create_topic(
 
 async def _has_leaders(client: AIOKafkaAdminClient, name: str, partitions: int) -> bool:
     (topic,) = await client.describe_topics([name])
-    found = topic["partitions"]
-    return len(found) >= partitions and all(partition["leader"] >= 0 for partition in found)
+    described = topic["partitions"]
+    return len(described) >= partitions and all(partition["leader"] >= 0 for partition in described)
 
 
 async def produce(

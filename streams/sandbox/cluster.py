@@ -116,10 +116,11 @@ def _form(nodes: Sequence[Node]) -> None:
     except OSError as exc:
         raise BrokerError(str(exc)) from exc
     voters = ",".join(
-        f"{node.number}@127.0.0.1:{its.controller}" for node, its in zip(nodes, ports, strict=True)
+        f"{node.number}@127.0.0.1:{node_ports.controller}"
+        for node, node_ports in zip(nodes, ports, strict=True)
     )
-    for node, its in zip(nodes, ports, strict=True):
-        node.format(cluster, its, voters)
+    for node, node_ports in zip(nodes, ports, strict=True):
+        node.format(cluster, node_ports, voters)
     for node in nodes:
         node.launch()
     for node in nodes:

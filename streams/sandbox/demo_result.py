@@ -68,10 +68,10 @@ def _sums(accounts: list[Account] | tuple[Account, ...]) -> tuple[str, str]:
 def _attempts(report: Reconciliation) -> Table:
     table = Table(title="How many attempts it took", title_justify="left")
     table.add_column("attempts")
-    made = Counter(account.attempts for account in report.accounts)
-    for number in sorted(made):
+    events = Counter(account.attempts for account in report.accounts)
+    for number in sorted(events):
         table.add_column(str(number), justify="right")
-    table.add_row("events", *(str(made[number]) for number in sorted(made)))
+    table.add_row("events", *(str(events[number]) for number in sorted(events)))
     return table
 
 
@@ -88,8 +88,8 @@ def _checks(report: Reconciliation) -> Table:
     table.add_row("lateness of retries, half / 99 % / all within", " / ".join(late))
     table.add_section()
     for kind in FaultKind:
-        found = report.count(kind)
-        table.add_row(kind.value, Text(str(found), "bold red" if found else "green"))
+        count = report.count(kind)
+        table.add_row(kind.value, Text(str(count), "bold red" if count else "green"))
     return table
 
 

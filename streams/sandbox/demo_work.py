@@ -57,7 +57,7 @@ async def work(
     """
     records = [(event.key, event.value) for event in events]
     writing = asyncio.create_task(write_records(parts.brokers, SOURCE, records))
-    progress, clock, started, elapsed, said = (
+    progress, clock, started, elapsed, shown_at = (
         DemoProgress(SOURCE, PREFIX),
         Clock(),
         time.monotonic(),
@@ -75,8 +75,8 @@ async def work(
                 now = (elapsed, clock.now_ms(), len(parts.partner.requests))
                 if console.is_terminal:
                     live.update(progress.table(*now))
-                elif elapsed - said >= _LINE_EVERY_SECONDS or progress.settled >= len(events):
-                    said = elapsed
+                elif elapsed - shown_at >= _LINE_EVERY_SECONDS or progress.settled >= len(events):
+                    shown_at = elapsed
                     say(console, progress.line(*now))
     produced = [
         Produced(origin, event.profile, event.order_id, event.expected)

@@ -154,7 +154,7 @@ def _authority() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
 
 
 def _certify(
-    made: Certificate, name: str, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
+    certified: Certificate, name: str, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     addresses = (ipaddress.ip_address(text) for text in ("127.0.0.1", "::1"))
@@ -172,8 +172,8 @@ def _certify(
         )
         .sign(ca_key, hashes.SHA256())
     )
-    made.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
-    _write_private(made.key, key)
+    certified.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
+    _write_private(certified.key, key)
 
 
 def _builder(

@@ -110,12 +110,12 @@ async def committed_offsets(bootstrap: str, groups: Iterable[str]) -> dict[tuple
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        found: dict[tuple[str, int], int] = {}
+        offsets: dict[tuple[str, int], int] = {}
         for group in groups:
             for tp, committed in (await admin.list_consumer_group_offsets(group)).items():
                 if committed.offset >= 0:
-                    found[tp.topic, tp.partition] = committed.offset
-        return found
+                    offsets[tp.topic, tp.partition] = committed.offset
+        return offsets
     finally:
         await admin.close()
 

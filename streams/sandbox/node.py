@@ -267,10 +267,10 @@ class Node:
         seen = cluster_seen(self.bootstrap)
         return seen is not None and seen.cluster == self._cluster and self.number in seen.brokers
 
-    def _give_up(self, what: str) -> None:
+    def _give_up(self, failure: str) -> None:
         tail = self.log_tail() or "(its log is empty)"
         message = (
-            f"the rehearsal broker {what}. Look at the end of its log below; it needs two free ports on 127.0.0.1, "
+            f"the rehearsal broker {failure}. Look at the end of its log below; it needs two free ports on 127.0.0.1, "
             f"about 400 MB of memory and room in {self._parent or tempfile.gettempdir()}\n{tail}"
         )
         raise BrokerError(message)

@@ -34,7 +34,7 @@ def free_ports(nodes: int) -> list[Ports]:
     Raises:
         OSError: none was found, or ports can't be tried.
     """
-    found: list[int] = []
+    free: list[int] = []
     for _ in range(_TRIES):
         port = secrets.choice(_PORTS)
         with socket.socket() as probe:
@@ -44,10 +44,10 @@ def free_ports(nodes: int) -> list[Ports]:
                 if exc.errno not in {errno.EADDRINUSE, errno.EACCES}:
                     raise
                 continue
-        if port not in found:
-            found.append(port)
-        if len(found) == _OF_A_NODE * nodes:
-            return [Ports(*found[at : at + _OF_A_NODE]) for at in range(0, len(found), _OF_A_NODE)]
+        if port not in free:
+            free.append(port)
+        if len(free) == _OF_A_NODE * nodes:
+            return [Ports(*free[at : at + _OF_A_NODE]) for at in range(0, len(free), _OF_A_NODE)]
     message = f"found no free port between {_PORTS.start} and {_PORTS.stop} on 127.0.0.1"
     raise OSError(message)
 

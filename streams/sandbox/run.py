@@ -160,10 +160,10 @@ async def _produce(
 
 def _report(server: ScriptedPartner | None, say: Callable[[str], None]) -> NoReturn:
     """Say every now and then what the partner got, without end."""
-    never, said = threading.Event(), -1
+    never, reported = threading.Event(), -1
     while True:
         never.wait(_REPORT_EVERY_SECONDS)
-        if server is not None and len(requests := server.requests) != said:
-            said = len(requests)
+        if server is not None and len(requests := server.requests) != reported:
+            reported = len(requests)
             orders = len({request.order_id for request in requests})
-            say(f"the partner got {said} requests about {orders} orders")
+            say(f"the partner got {reported} requests about {orders} orders")

@@ -14,10 +14,10 @@ def show_access(
     with suppress(
         OSError, ValueError
     ):  # there never was a version that can be used: connecting says what is wrong
-        found = look()
-        for kind, current in found.current.items():
+        credentials = look()
+        for kind, current in credentials.current.items():
             metrics.kafka_credentials.labels(kind).set(current)
-        for held in found.certificates:
+        for held in credentials.certificates:
             metrics.kafka_certificate_expiry.labels(held.kind).set(held.expires_at_seconds)
-        if found.token_ends_in_seconds is not None:
-            metrics.kafka_token_expiry.set(now_seconds() + found.token_ends_in_seconds)
+        if credentials.token_ends_in_seconds is not None:
+            metrics.kafka_token_expiry.set(now_seconds() + credentials.token_ends_in_seconds)

@@ -150,9 +150,9 @@ class Counting:
             next_due_at_ms=next_due_at_ms,
         )
         if self.sample is not None and self.sample.takes(notification.notification_id):
-            made = notification.attempt + 1
-            more = facts(notification, attempt=made, decision=result)
-            log.info("attempt %s: %s", made, _told(call), extra=more)
+            number = notification.attempt + 1
+            more = facts(notification, attempt=number, decision=result)
+            log.info("attempt %s: %s", number, _told(call), extra=more)
 
     def _aim(
         self,

@@ -98,9 +98,9 @@ class TracedAttempt:
 
 def parent_of(notification: Notification) -> SpanContext:
     """Return the context of the event: the one that it came with, or one that follows from its id."""
-    found = TRACEPARENT.fullmatch(notification.traceparent or "")
-    if found is not None:
-        trace, span, flags = (int(part, 16) for part in found.groups()[1:4])
+    match = TRACEPARENT.fullmatch(notification.traceparent or "")
+    if match is not None:
+        trace, span, flags = (int(part, 16) for part in match.groups()[1:4])
     else:
         digest = hashlib.blake2s(notification.notification_id.encode(), digest_size=24).digest()
         trace, span = int.from_bytes(digest[:16], "big"), int.from_bytes(digest[16:], "big")

@@ -14,19 +14,19 @@ _LOOK_SECONDS = 60.0
 
 async def watch_unknown_tiers(settings: Settings, metrics: Metrics) -> None:
     """Look once a minute, for ever; count what is there, and say of each such topic once that it is."""
-    said: set[str] = set()
+    known: set[str] = set()
     while True:
         try:
             # All topics of a large cluster take long to read: in a thread of its own that holds up nobody.
-            found = await asyncio.to_thread(asyncio.run, look_for_unknown_tiers(settings))
+            tiers = await asyncio.to_thread(asyncio.run, look_for_unknown_tiers(settings))
         except Exception:  # whatever it is, the next look must come
             log.exception("looking for retry topics that this version does not know failed")
-            found = None
-        if found is not None:
-            metrics.unknown_tiers.set(len(found))
-            metrics.stranded_records.set(sum(tier.unsettled for tier in found if tier.is_stranded))
-            for tier in found:
-                if tier.topic not in said:
+            tiers = None
+        if tiers is not None:
+            metrics.unknown_tiers.set(len(tiers))
+            metrics.stranded_records.set(sum(tier.unsettled for tier in tiers if tier.is_stranded))
+            for tier in tiers:
+                if tier.topic not in known:
                     log.error("%s", tier)
-            said = {tier.topic for tier in found}
+            known = {tier.topic for tier in tiers}
         await asyncio.sleep(_LOOK_SECONDS)

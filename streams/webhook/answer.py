@@ -75,14 +75,14 @@ def judge(
     )
 
 
-def _unreadable(what: str) -> NoResult:
-    return NoResult(Failure.UNREADABLE_ANSWER, detail=what)
+def _unreadable(detail: str) -> NoResult:
+    return NoResult(Failure.UNREADABLE_ANSWER, detail=detail)
 
 
 def _coding(named: str) -> str | None:
     """Return the first real coding that a Content-Encoding names."""
-    words = (word.strip().lower() for word in named.split(","))
-    return next((word for word in words if word in _CODINGS), None)
+    codings = (coding.strip().lower() for coding in named.split(","))
+    return next((coding for coding in codings if coding in _CODINGS), None)
 
 
 def _signature_failure(

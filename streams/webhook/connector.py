@@ -55,14 +55,14 @@ def bound_socket(sources: Sources, family: int, kind: int, protocol: int) -> soc
     if sources and source is None:
         message = "NOTIFIER_EGRESS_SOURCE_ADDRESS has no address of this family"
         raise OSError(errno.EADDRNOTAVAIL, message)
-    made = socket.socket(family, kind, protocol)
+    bound = socket.socket(family, kind, protocol)
     try:
         if source is not None:
-            made.bind((source, 0))
+            bound.bind((source, 0))
     except OSError:
-        made.close()
+        bound.close()
         raise
-    return made
+    return bound
 
 
 class PartnerConnector(aiohttp.TCPConnector):
@@ -187,24 +187,24 @@ class PartnerConnector(aiohttp.TCPConnector):
         for address in addresses:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             try:
-                made = bound_socket(self._sources, family, socket.SOCK_STREAM, 0)
+                connection = bound_socket(self._sources, family, socket.SOCK_STREAM, 0)
             except OSError as exc:
                 failed = exc
                 continue
-            made.setblocking(False)  # noqa: FBT003  # the socket's own
+            connection.setblocking(False)  # noqa: FBT003  # the socket's own
             try:
                 async with asyncio.timeout(
                     _HANDSHAKE_SECONDS if address != addresses[-1] else None
                 ):
-                    await loop.sock_connect(made, (address, proxy.port))
+                    await loop.sock_connect(connection, (address, proxy.port))
             except OSError as exc:
-                made.close()
+                connection.close()
                 failed = exc
             except BaseException:
-                made.close()
+                connection.close()
                 raise
             else:
-                return made
+                return connection
         raise failed
 
     def _say(self, proxy: Proxy, status: str) -> None:
@@ -232,9 +232,13 @@ class _Reply(asyncio.Protocol):
             return
         self._head += data
         if b"\r\n\r\n" in self._head:
-            words = self._head.split(b"\r\n", 1)[0].split(b" ", 2)
-            well_formed = len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit()
-            self.status.set_result(words[1].decode()[:3] if well_formed else "no HTTP")
+            status_line = self._head.split(b"\r\n", 1)[0].split(b" ", 2)
+            well_formed = (
+                len(status_line) > 1
+                and status_line[0].startswith(b"HTTP/1.")
+                and status_line[1].isdigit()
+            )
+            self.status.set_result(status_line[1].decode()[:3] if well_formed else "no HTTP")
         elif len(self._head) > MAX_HEAD_BYTES:
             self.status.set_result("a head without end")
 

@@ -42,12 +42,12 @@ class ExactRequest:
         options = [f"-H {shlex.quote(': '.join(header))}" for header in ours]
         body = self.body.decode()
         # --data-binary would read a file where its argument began with @, which no body does
-        words = [
+        arguments = [
             f"curl -i --path-as-is {shlex.quote(self.url)}",
             *options,
             f"--data-binary {shlex.quote(body)}",
         ]
-        return " \\\n  ".join(words)
+        return " \\\n  ".join(arguments)
 
 
 def exact_request(

@@ -61,9 +61,9 @@ class Lookups:
             return known
 
     def _remembered(self, host: str) -> Sequence[str] | None:
-        at, found = self._known.get(host, (float("-inf"), None))
+        at, addresses = self._known.get(host, (float("-inf"), None))
         fresh = asyncio.get_running_loop().time() - at <= _REMEMBERED_SECONDS
-        return found if fresh else None
+        return addresses if fresh else None
 
     async def _look_up(self, host: str) -> Sequence[str]:
         """Return what a look-up finds; one that is under way for this host serves all who ask."""

@@ -15,8 +15,8 @@ _KNOWN_HOSTS: Final = 4096
 
 def system_lookup(host: str) -> list[str]:
     """Ask the system's resolver."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in answers))
 
 
 class CheckedResolver(AbstractResolver):

@@ -209,15 +209,15 @@ class ResponseReader:
         self._parts.append(part)
 
     def _chunk(self) -> bool:
-        at, what = self._at, f"chunk {self._chunks + 1}"
+        at, chunk = self._at, f"chunk {self._chunks + 1}"
         end = self._pending.find(b"\r\n", at)
         line = self._pending[at : end if end >= 0 else None]
         if len(line) > _MAX_CHUNK_LINE_BYTES:
-            message = f"{what}: more than {_MAX_CHUNK_LINE_BYTES:,} bytes before its data"
+            message = f"{chunk}: more than {_MAX_CHUNK_LINE_BYTES:,} bytes before its data"
             raise UnreadableResponse(message)
         match = _CHUNK_LINE.fullmatch(line) if end >= 0 else None
         if (match is None or len(match[1]) > _MOST_DIGITS) and (end >= 0 or b"\n" in line):
-            message = f"{what}: expected a size in hexadecimal digits and CR LF"
+            message = f"{chunk}: expected a size in hexadecimal digits and CR LF"
             raise UnreadableResponse(message)
         if match is None:
             return False
@@ -268,4 +268,4 @@ _CR: Final = 13
 
 
 def _words(value: str) -> list[str]:
-    return [word.strip(" \t").lower() for word in value.split(",")]
+    return [token.strip(" \t").lower() for token in value.split(",")]

@@ -69,8 +69,8 @@ def tls_no_result(error: BaseException, *, of_proxy: bool) -> NoResult:
     """
     whose = "with the proxy: " if of_proxy else ""
     if not isinstance(error, ssl.SSLCertVerificationError):
-        said = _said(str(getattr(error, "reason", None) or ""))
-        return NoResult(Failure.TLS_ERROR, detail=said and f"{whose}{said}")
+        reason = _said(str(getattr(error, "reason", None) or ""))
+        return NoResult(Failure.TLS_ERROR, detail=reason and f"{whose}{reason}")
     code = error.verify_code
     if code in _INCOMPLETE:
         return NoResult(Failure.TLS_INCOMPLETE_CHAIN, detail=f"{whose}{_MISSING}")
@@ -87,7 +87,7 @@ def _said(reason: str) -> str:
         "_ALERT_"
     )
     if alert:
-        words = alert.replace("_", " ").lower()
-        meaning = f": {_ALERTS[words]}" if words in _ALERTS else ""
-        return f"it sent the alert {words!r}{meaning}"
+        name = alert.replace("_", " ").lower()
+        meaning = f": {_ALERTS[name]}" if name in _ALERTS else ""
+        return f"it sent the alert {name!r}{meaning}"
     return _REASONS.get(reason, reason.replace("_", " ").lower())

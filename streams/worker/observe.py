@@ -107,10 +107,10 @@ def _log_dead_letter(settlement: Settlement, reason: str, detail: str) -> None:
     )
     known: dict[str, object]
     if notification is not None:
-        what = named("notification", notification.notification_id, notification.order_id)
+        subject = named("notification", notification.notification_id, notification.order_id)
         known = facts(notification)
     elif refused is not None:
-        what = named("event", refused.event_id, refused.order_id)
+        subject = named("event", refused.event_id, refused.order_id)
         known = {
             "notification_id": refused.event_id,
             "order_id": refused.order_id,
@@ -119,7 +119,7 @@ def _log_dead_letter(settlement: Settlement, reason: str, detail: str) -> None:
         }
     elif record is not None:
         fact = fact_of(record)
-        what = named("record", fact.notification_id, fact.order_id)
+        subject = named("record", fact.notification_id, fact.order_id)
         known = {
             "notification_id": id_or_none(fact.notification_id),
             "order_id": id_or_none(fact.order_id),
@@ -133,7 +133,7 @@ def _log_dead_letter(settlement: Settlement, reason: str, detail: str) -> None:
     log.warning(
         "dead letter %s: %s: %s",
         reason,
-        f"{what}{where}",
+        f"{subject}{where}",
         detail,
         extra=known | {"decision": reason},
     )

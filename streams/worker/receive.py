@@ -155,8 +155,8 @@ class Receiver:
             )
         except NewerRecord as newer:
             # Whatever it means: two records that differ in nothing but when they are due are copies of one.
-            said = repr([header for header in record.headers if header[0] != "due-at-ms"])
-            copy = digest("newer", record.key or b"", record.value or b"", said)
+            headers = repr([header for header in record.headers if header[0] != "due-at-ms"])
+            copy = digest("newer", record.key or b"", record.value or b"", headers)
             return ReceivedRecord(record, trigger, newer, ((copy, b""),))
         except MalformedRecord as malformed:
             return ReceivedRecord(record, trigger, malformed, ())

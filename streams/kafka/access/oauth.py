@@ -116,7 +116,7 @@ class TokenServer:
             )
             raise TokenRefused(message)
         # RFC 6749, 5.2: the server's own words, which quote no secret.
-        said = " ".join(
+        error = " ".join(
             str(answer[name])[:_LONGEST_SHOWN]
             for name in ("error", "error_description")
             if name in answer
@@ -128,7 +128,7 @@ class TokenServer:
                 if answer.get("error") == "invalid_scope"
                 else "CLIENT_ID, " + _SETTING + "_CLIENT_SECRET_FILE"
             )
-        message = f"{_SETTING}_{setting}: the token server at {shown_url(self.url, with_path=True)} gives no token: {status} {said}".rstrip()
+        message = f"{_SETTING}_{setting}: the token server at {shown_url(self.url, with_path=True)} gives no token: {status} {error}".rstrip()
         raise (TokenRefused if status in _REFUSED else TokenError)(message)
 
 
@@ -173,10 +173,10 @@ def _trust(ca: Path | None) -> ssl.SSLContext:
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
+        document = json.loads(body)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _life(expires_in: object, text: str) -> float:

@@ -46,7 +46,7 @@ async def knock(connection: Connection, client_id: str) -> KeptOut | None:
     """
     options = connection.options(client_id)
     del options["bootstrap_servers"]
-    found = network = ""
+    refusal = network = ""
     refused = False
     for server in connection.brokers.split(","):
         host, _, port = server.rpartition(":")
@@ -57,13 +57,13 @@ async def knock(connection: Connection, client_id: str) -> KeptOut | None:
         except (KafkaError, OSError, TimeoutError) as error:
             if not refused:  # a refusal is not forgotten over a server that is only away
                 refused = _is_refusal(error)
-                found = _in_words(error, server, connection) or found
+                refusal = _in_words(error, server, connection) or refusal
             silent = isinstance(error, NotAnswering) or not str(error)  # a time-out has no words
             network = "it answers nothing" if silent else str(error)
         else:
             tried.close()
             return None
-    why = found or (
+    why = refusal or (
         f"NOTIFIER_BROKERS: no broker answers at {connection.brokers}: {network}; expected a reachable"
         " Kafka, see also NOTIFIER_KAFKA_SECURITY_PROTOCOL"
     )
@@ -125,7 +125,7 @@ def _in_words(error: Exception, server: str, connection: Connection) -> str:  # 
 
 
 def _refused(error: Exception, server: str, connection: Connection) -> str:
-    said = f" ({error.args[0]})" if error.args and error.args[0] else ""
+    quoted = f" ({error.args[0]})" if error.args and error.args[0] else ""
     match connection.tokens:
         case None:
             return (
@@ -134,11 +134,11 @@ def _refused(error: Exception, server: str, connection: Connection) -> str:
             )
         case MskIam():
             return (
-                f"NOTIFIER_KAFKA_AWS_REGION: {server} refuses our AWS identity{said}; expected the region of the cluster"
+                f"NOTIFIER_KAFKA_AWS_REGION: {server} refuses our AWS identity{quoted}; expected the region of the cluster"
                 " and a policy that allows kafka-cluster:Connect on it"
             )
         case _:
             return (
-                f"NOTIFIER_KAFKA_OAUTH_SCOPE, NOTIFIER_KAFKA_OAUTH_EXTENSIONS: {server} refuses the token{said};"
+                f"NOTIFIER_KAFKA_OAUTH_SCOPE, NOTIFIER_KAFKA_OAUTH_EXTENSIONS: {server} refuses the token{quoted};"
                 " expected one of the issuer and audience that its listener takes"
             )

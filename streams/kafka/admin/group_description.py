@@ -48,14 +48,14 @@ async def describe_group(
 
 def _topics(metadata: bytes | None, share: bytes | None) -> set[str]:
     """Return the topics that a member subscribes to, and those that it was given."""
-    found: set[str] = set()
+    topics: set[str] = set()
     if metadata:
-        found.update(_read(ConsumerProtocolMemberMetadata, metadata, "subscription"))
+        topics.update(_read(ConsumerProtocolMemberMetadata, metadata, "subscription"))
     if share:
-        found.update(
+        topics.update(
             topic for topic, _ in _read(ConsumerProtocolMemberAssignment, share, "assignment")
         )
-    return found
+    return topics
 
 
 def _read(kind: Any, raw: bytes, member: str) -> list[Any]:  # noqa: ANN401  # aiokafka ships no types

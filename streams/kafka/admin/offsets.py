@@ -86,8 +86,8 @@ async def seed_offsets(
         offsets: dict[TopicPartition, int] = await consumer.end_offsets(fresh)
         if isinstance(start_from, datetime):
             at_ms = int(start_from.timestamp() * 1000)
-            found = await consumer.offsets_for_times(dict.fromkeys(fresh, at_ms))
-            offsets |= {partition: at.offset for partition, at in found.items() if at is not None}
+            firsts = await consumer.offsets_for_times(dict.fromkeys(fresh, at_ms))
+            offsets |= {partition: at.offset for partition, at in firsts.items() if at is not None}
         begins: dict[TopicPartition, int] = await consumer.beginning_offsets(fresh)
         passed = sum(offset - begins[partition] for partition, offset in offsets.items())
         # Ours are read from their beginning. Written down as well, their commits outlive a source topic that is deleted.

@@ -133,14 +133,14 @@ class Brokers:
         denied = await self._denied(role)
         if denied:  # what we may not see can't be judged
             return denied
-        found = await topic_differences(self.admin, await self.specs())
+        faults = await topic_differences(self.admin, await self.specs())
         have = await existing_topics(self.admin)
-        found += [
+        faults += [
             f"{topic}: does not exist, expected the source topic that payment core writes (NOTIFIER_SOURCE_TOPICS)"
             for topic in self._settings.source_topics
             if topic not in have
         ]
-        return found
+        return faults
 
     async def _denied(self, role: Role) -> list[str]:
         settings = self._settings

@@ -56,8 +56,8 @@ class Topics:
 
     def id(self, topic: str) -> str:
         """Return a topic's id, or nothing where it is not known."""
-        found = self.there.get(topic)
-        return found.id if found else ""
+        known = self.there.get(topic)
+        return known.id if known else ""
 
 
 async def look_at_topics(
@@ -80,8 +80,8 @@ async def look_at_topics(
         answer = await send(_TopicIdsRequest(sorted(set(topics))))
     except (IncompatibleBrokerVersion, NotImplementedError):
         return None
-    found: Topics = answer.topics
-    return found
+    existing: Topics = answer.topics
+    return existing
 
 
 class _ResponseReader:

@@ -149,11 +149,11 @@ async def _unsettled(
         )
     finally:
         await consumer.stop()
-    found = dict.fromkeys(topics, 0)
+    unsettled = dict.fromkeys(topics, 0)
     for partition in partitions:
         end = ends[partition]
         done = settled.get(partition, CommittedState(0))
         first = max(begins[partition], done.offset)
         above = sum(first <= offset < end for offset in done.finished)
-        found[partition.topic] += max(0, end - first) - above
-    return found
+        unsettled[partition.topic] += max(0, end - first) - above
+    return unsettled

@@ -113,17 +113,17 @@ class NotifierApp(faust.App):
 
     def pending_of(self, topic: str) -> int | None:
         """Return how many records of a topic were not settled when it was looked last; None where it was not looked."""
-        found = [count for partition, count in self._pending.items() if partition[0] == topic]
-        return sum(found) if found else None
+        counts = [count for partition, count in self._pending.items() if partition[0] == topic]
+        return sum(counts) if counts else None
 
     def symptoms(self) -> list[str]:
         """Return what looks dead about this application, one sentence each, the same words each time."""
         if not self.started or self.should_stop:
             return []
-        found = list(self.consumer.symptoms())  # type: ignore[attr-defined]  # our consumer's
+        symptoms = list(self.consumer.symptoms())  # type: ignore[attr-defined]  # our consumer's
         if any(lane.longest_in_flight_ms > LONGEST_IN_FLIGHT_MS for lane in self.lanes):
-            found.append("a record is held unacknowledged for too long")
-        return [f"group {self.conf.id}: {symptom}" for symptom in found]
+            symptoms.append("a record is held unacknowledged for too long")
+        return [f"group {self.conf.id}: {symptom}" for symptom in symptoms]
 
     async def look(self) -> None:
         """See whether the topics are what they were, and act where they are not; says nothing where nobody can say now."""
@@ -137,7 +137,7 @@ class NotifierApp(faust.App):
         if not self.started or self.should_stop:
             return None
         try:
-            found = self.lanes.pending(await self.consumer.ends())  # type: ignore[attr-defined]  # our consumer's
+            pending = self.lanes.pending(await self.consumer.ends())  # type: ignore[attr-defined]  # our consumer's
         except (KafkaError, TimeoutError):
             return None
         # Of a topic that is gone the last count is kept: it says what went with it.
@@ -145,26 +145,26 @@ class NotifierApp(faust.App):
         gone = {
             partition: count for partition, count in self._pending.items() if partition[0] in absent
         }
-        self._pending = gone | found
+        self._pending = gone | pending
         by_stage: Counter[str] = Counter()
-        for (topic, _), count in found.items():
+        for (topic, _), count in pending.items():
             by_stage[self.lanes.stage_of(topic)] += count
         return by_stage
 
     def undecided(self) -> Counter[str]:
         """Return how many offsets open transactions hold back, by stage."""
-        found: Counter[str] = Counter()
+        by_stage: Counter[str] = Counter()
         if self.started and not self.should_stop:
             for (topic, _), count in self.consumer.standing.undecided().items():  # type: ignore[attr-defined]  # our consumer's
-                found[self.lanes.stage_of(topic)] += count
-        return found
+                by_stage[self.lanes.stage_of(topic)] += count
+        return by_stage
 
     def unreadable(self) -> Counter[str]:
         """Return how many of our partitions stand still at a batch that can't be read, by stage."""
         if not self.started or self.should_stop:
             return Counter()
-        found = self.consumer.unreadable()  # type: ignore[attr-defined]  # our consumer's
-        return Counter(self.lanes.stage_of(at.record_id.topic) for at in found)
+        unreadable = self.consumer.unreadable()  # type: ignore[attr-defined]  # our consumer's
+        return Counter(self.lanes.stage_of(at.record_id.topic) for at in unreadable)
 
     async def _drain(self) -> None:
         late = await self.lanes.drain(DRAIN_SECONDS)

@@ -242,7 +242,9 @@ class Consumer(WithoutTables):
         except (KafkaError, TimeoutError) as error:
             log.warning("reading finished offsets failed, some records will be repeated: %s", error)
             return {}
-        return {tag: made.finished for tag, made in progress.items() if made.finished}
+        return {
+            partition: state.finished for partition, state in progress.items() if state.finished
+        }
 
     def symptoms(self) -> list[str]:
         """Return what looks dead about this member of the group, in words that do not change from look to look."""

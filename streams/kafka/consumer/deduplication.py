@@ -39,13 +39,13 @@ class Deduplicator:
 
     def get(self, key: bytes) -> bytes | None:
         """Return what was settled under this key, or None."""
-        found = self._settled.get(key)
-        return found[1] if found is not None and self._now_ms() - found[0] <= KEEP_MS else None
+        entry = self._settled.get(key)
+        return entry[1] if entry is not None and self._now_ms() - entry[0] <= KEEP_MS else None
 
-    def remember(self, key: bytes, what: bytes) -> None:
+    def remember(self, key: bytes, value: bytes) -> None:
         """Remember that this was settled."""
         now = self._now_ms()
-        self._settled[key] = (now, what)
+        self._settled[key] = (now, value)
         self._settled.move_to_end(key)
         while (
             len(self._settled) > self._most or now - next(iter(self._settled.values()))[0] > KEEP_MS

@@ -114,8 +114,8 @@ class Lanes:
 
     def progress(self) -> dict[PartitionId, CommittedState]:
         """Return, for each partition of which records were read, what may be committed."""
-        found = ((partition, lane.progress) for partition, lane in self._lanes.items())
-        return {partition: progress for partition, progress in found if progress is not None}
+        states = ((partition, lane.progress) for partition, lane in self._lanes.items())
+        return {partition: state for partition, state in states if state is not None}
 
     def pending(self, ends: Mapping[PartitionId, tuple[int, int]]) -> dict[PartitionId, int]:
         """Return how many records are not settled, by partition.

@@ -34,7 +34,7 @@ class Reading(Standing):
     ) -> Mapping[Any, list[Any]]:
         """Return what was fetched; nothing where a partition's position turned out to lie outside of its log."""
         try:
-            found = await fetch()
+            fetched = await fetch()
         except NoOffsetForPartitionError as error:  # a fetch between an assignment and its seek
             await self._consumer().seek_to_beginning(error.args[0])
             return {}
@@ -47,9 +47,9 @@ class Reading(Standing):
                     log.warning("the ends of %s can't be read: %s", tp, reason)
             return {}
         # Before anything else can run: the position has moved with them.
-        for tp, records in found.items():
+        for tp, records in fetched.items():
             self._last_read[tp] = records[-1].offset
-        return found
+        return fetched
 
     async def _out_of_range(
         self,
@@ -110,7 +110,7 @@ class Reading(Standing):
         comes after it. The one member that shares out the group's partitions adds those that it has not shared out.
         """
         consumer = self._consumer()
-        found: dict[PartitionId, tuple[int, int]] = {}
+        ends_by_partition: dict[PartitionId, tuple[int, int]] = {}
         ours: set[TopicPartition] = consumer.assignment()
         wanted = ours | self._unshared()
         # Topic by topic, with pauses: an answer about all partitions would hold up the event loop for some 50 ms.
@@ -118,9 +118,9 @@ class Reading(Standing):
             ends = await consumer.end_offsets(list(partitions))
             for tp, end in ends.items():
                 position = await consumer.position(tp) if tp in ours else 0
-                found[partition_of(tp)] = (position, end)
+                ends_by_partition[partition_of(tp)] = (position, end)
             await asyncio.sleep(_BETWEEN_TOPICS_SECONDS)
-        return found
+        return ends_by_partition
 
     def _unshared(self) -> set[TopicPartition]:
         """Return partitions that came after the group's were shared out, where this member did that."""

@@ -201,26 +201,26 @@ class Standing:
             if seen:
                 self._watch.take(seen)
         committed = await self._committed(partitions)
-        made = {partition_of(tp): progress for tp, progress in committed.items()}
+        states = {partition_of(tp): progress for tp, progress in committed.items()}
         self._watch.changed |= {
             topic
-            for (topic, _), progress in made.items()
+            for (topic, _), progress in states.items()
             if progress.is_of_another(self._watch.id(topic))
         }
-        bare = {tp.topic for tp in partitions if partition_of(tp) not in made}
-        read_before = frozenset[str]().union(*(progress.have_read for progress in made.values()))
+        bare = {tp.topic for tp in partitions if partition_of(tp) not in states}
+        read_before = frozenset[str]().union(*(progress.have_read for progress in states.values()))
         self._watch.changed |= {
             topic
             for topic in bare - self._watch.changed
             if short_name(topic) in read_before and await self._has_no_offset(topic)
         }
-        known = {self._short_names[topic] for topic, _ in made if topic in self._short_names}
+        known = {self._short_names[topic] for topic, _ in states if topic in self._short_names}
         self._have_read |= known | (read_before & set(self._short_names.values()))
         for topic in sorted(self._watch.changed & {tp.topic for tp in partitions}):
             self._say_reset(topic)
         return {
             partition: progress.within(self._watch.id(partition[0]))
-            for partition, progress in made.items()
+            for partition, progress in states.items()
         }
 
     async def _has_no_offset(self, topic: str) -> bool:
@@ -233,10 +233,10 @@ class Standing:
     ) -> dict[TopicPartition, CommittedState]:
         # aiokafka's `committed` gives the offset without its text; its coordinator gives both.
         coordinator = self._consumer()._coordinator  # noqa: SLF001
-        found = await coordinator.fetch_committed_offsets(list(partitions))
+        offsets = await coordinator.fetch_committed_offsets(list(partitions))
         return {
             tp: CommittedState.read(committed.offset, committed.metadata)
-            for tp, committed in found.items()
+            for tp, committed in offsets.items()
         }
 
     async def seek(self) -> dict[TopicPartition, int | None]:
@@ -267,9 +267,9 @@ class Standing:
         self._have_read |= named
         wanted = {
             TopicPartition(*partition): OffsetAndMetadata(
-                made.offset, self._text(partition[0], made)
+                state.offset, self._text(partition[0], state)
             )
-            for partition, made in progress.items()
+            for partition, state in progress.items()
             if TopicPartition(*partition) in ours
         }
         if not wanted:
@@ -277,8 +277,8 @@ class Standing:
         await consumer.commit(wanted)
         return True
 
-    def _text(self, topic: str, made: CommittedState) -> str:
-        known = replace(made, topic_id=self._watch.id(topic), have_read=self._have_read)
+    def _text(self, topic: str, state: CommittedState) -> str:
+        known = replace(state, topic_id=self._watch.id(topic), have_read=self._have_read)
         return known.metadata()
 
 

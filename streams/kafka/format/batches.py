@@ -166,8 +166,8 @@ class OldBatch(_LegacyRecordBatchPy):  # type: ignore[misc]  # aiokafka ships no
             if size < _NONE or at > len(self._buffer):
                 message = f"a key or value says that it has {size} bytes"
                 raise CorruptRecordException(message)
-        found: tuple[bytes | None, bytes | None] = super()._read_key_value(pos)
-        return found
+        key_and_value: tuple[bytes | None, bytes | None] = super()._read_key_value(pos)
+        return key_and_value
 
 
 class _Buffer(bytearray):

@@ -135,16 +135,16 @@ def unlz4_of_version_0(packed: Any) -> memoryview:  # noqa: ANN401  # any buffer
 
 def _xxh32(data: bytes) -> int:
     """Return the hash that lz4's frames have, of fewer than 16 bytes."""
-    found, at = _PRIMES[4] + len(data), 0
+    digest, at = _PRIMES[4] + len(data), 0
     while len(data) - at >= _WORD.size:
-        found = _rotated(found + _WORD.unpack_from(data, at)[0] * _PRIMES[2], 17) * _PRIMES[3]
+        digest = _rotated(digest + _WORD.unpack_from(data, at)[0] * _PRIMES[2], 17) * _PRIMES[3]
         at += _WORD.size
     for byte in data[at:]:
-        found = _rotated(found + byte * _PRIMES[4], 11) * _PRIMES[0]
-    found &= 0xFFFFFFFF
-    found = (found ^ found >> 15) * _PRIMES[1] & 0xFFFFFFFF
-    found = (found ^ found >> 13) * _PRIMES[2] & 0xFFFFFFFF
-    return found ^ found >> 16
+        digest = _rotated(digest + byte * _PRIMES[4], 11) * _PRIMES[0]
+    digest &= 0xFFFFFFFF
+    digest = (digest ^ digest >> 15) * _PRIMES[1] & 0xFFFFFFFF
+    digest = (digest ^ digest >> 13) * _PRIMES[2] & 0xFFFFFFFF
+    return digest ^ digest >> 16
 
 
 def _rotated(number: int, by: int) -> int:

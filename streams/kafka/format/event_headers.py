@@ -71,12 +71,13 @@ def fresh_event(record: InRecord) -> EventSource:
 
 def put_back_event(record: InRecord) -> EventSource:
     """Return what stands beside an event on the replay topic; what can't be read of it is left out."""
-    said = {name: value for name, value in record.headers if value is not None}
-    run = said.get("replay-run", b"").decode("utf-8", "replace")[:REPLAY_RUN_LENGTH]
+    headers = {name: value for name, value in record.headers if value is not None}
+    run = headers.get("replay-run", b"").decode("utf-8", "replace")[:REPLAY_RUN_LENGTH]
     traceparent, fault = _trace_context(record.headers)
     return EventSource(
-        origin=said.get("origin", b"").decode("utf-8", "replace")[:ORIGIN_LENGTH] or record.origin,
-        replays=number_in(said.get("replays", b"")) or 0,
+        origin=headers.get("origin", b"").decode("utf-8", "replace")[:ORIGIN_LENGTH]
+        or record.origin,
+        replays=number_in(headers.get("replays", b"")) or 0,
         replay_run=run or None,
         traceparent=traceparent,
         traceparent_fault=fault,

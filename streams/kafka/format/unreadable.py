@@ -154,11 +154,11 @@ class FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka ships 
             if self.check_assignment(self._topic_partition) and time.monotonic() > self._next_look:
                 self._partition_records = None  # it is fetched again
             return []
-        found: list[Any] = super().getall(max_records)
+        fetched: list[Any] = super().getall(max_records)
         if records is not None and records.fault:
             self._partition_records = records
             self._hold(records)
-        return found
+        return fetched
 
     def _hold(self, records: PartitionRecords) -> None:
         topic, partition = self._topic_partition
@@ -189,9 +189,9 @@ def unreadable_of(consumer: AIOKafkaConsumer) -> list[Unreadable]:
     return [
         state.unreadable
         for state in states
-        if (found := getattr(state, "unreadable", None)) is not None
+        if (unreadable := getattr(state, "unreadable", None)) is not None
         and state.has_valid_position
-        and state.position == found.record_id.offset
+        and state.position == unreadable.record_id.offset
     ]
 
 

@@ -29,18 +29,18 @@ def where_written(key: bytes, first_ms: Sequence[int | None]) -> dict[int, int |
             it has none.
     """
     number, count = _hash(key), len(first_ms)
-    found: dict[int, int | None] = {number % count: None}
+    limits: dict[int, int | None] = {number % count: None}
     until: int | None = None
     for smaller in range(count - 1, 0, -1):
         first = first_ms[smaller]
         if first is not None:
             until = first if until is None else min(until, first)
         partition, limit = number % smaller, None if until is None else until + STALE_MS
-        if partition not in found:
-            found[partition] = limit
-        elif (before := found[partition]) is not None:
-            found[partition] = None if limit is None else max(before, limit)
-    return found
+        if partition not in limits:
+            limits[partition] = limit
+        elif (before := limits[partition]) is not None:
+            limits[partition] = None if limit is None else max(before, limit)
+    return limits
 
 
 def _hash(key: bytes) -> int:

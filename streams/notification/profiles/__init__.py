@@ -45,9 +45,9 @@ def registry(*profiles: Profile) -> Mapping[str, Profile]:
             "sample.partner": profile.sample.partner,
             "sample.path": profile.sample.path,
         }
-        for what, value in own.items():
-            if (owner := owners.setdefault((what, value), profile)) is not profile:
-                message = f"profile {profile.name}: {what}: {value!r} is that of profile {owner.name} already"
+        for attribute, value in own.items():
+            if (owner := owners.setdefault((attribute, value), profile)) is not profile:
+                message = f"profile {profile.name}: {attribute}: {value!r} is that of profile {owner.name} already"
                 raise ValueError(message)
         for wait in profile.ladder.waits:
             if wait.label not in tiers:
