@@ -67,10 +67,11 @@ class OnKafka:
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
 async def side(request):
     """A producer of each kind, with what looks at its topics."""
-    if request.param == "memory":
-        made = InMemory()
-    else:
-        made = OnKafka(request.getfixturevalue("broker").bootstrap)
+    made = (
+        InMemory()
+        if request.param == "memory"
+        else OnKafka(request.getfixturevalue("broker").bootstrap)
+    )
     yield made
     await made.close()
 
