@@ -20,6 +20,7 @@ _WITHOUT_KAFKA: Final = {
     "ladder",
     "sandbox",
     "send-test",
+    "verify",
 }
 """Commands that make no client of aiokafka, or, as the rehearsal kit, one that shall be as others' are."""
 
@@ -51,6 +52,7 @@ SUBCOMMANDS: Final = {
     "undelivered": Subcommand("undelivered:undelivered", "List what a partner has not acknowledged, for reconciliation."),
     "unreadable": Subcommand("unreadable:unreadable_app", "A batch that can't be read: look at it, keep its bytes, let the workers pass."),
     "send-test": Subcommand("send_test:send_test", "Send one test notification to a partner, over the real way, and say what to mend."),
+    "verify": Subcommand("verify:verify", "Say which rule a recorded request or answer breaks: key, algorithm, encoding, signed string, headers, body."),
     "console": Subcommand("console:console_app", "A web page over what stands in Kafka: orders, tiers, partners, dead letters, replays."),
     "sandbox": Subcommand("rehearse:sandbox", "Rehearse: a real Kafka, a partner to test against and a stream of payments, on this machine."),
     "demo": Subcommand("rehearse:demo", "Show the main job: a real Kafka, a partner that breaks in every way, and an account of each payment."),

@@ -1,7 +1,7 @@
 """A test notification that can't be mistaken for a real one, as an event like any other.
 
 Its order id begins with TEST-, its amount is one unit of XTS (the currency that ISO 4217 keeps for tests), and its
-result is F, so that nobody delivers goods for it.
+result is F unless something else is asked for, so that nobody delivers goods for it.
 """
 
 import json
@@ -11,13 +11,23 @@ from typing import Any, Final
 from schemas.fields import required_always, required_on_success
 from schemas.iso8601 import is_datetime
 from streams.notification.profile import Profile
+from streams.notification.reasons import FALLBACK_CODE
 
 _CURRENCY: Final = "XTS"
 _ID: Final = re.compile(r"[0-9]{6}")
 _MESSAGE: Final = "TEST NOTIFICATION: no payment stands behind it"
 
 
-def rehearsal_event(profile: Profile, partner_id: str, name: str, now: str) -> bytes:
+def rehearsal_event(  # noqa: PLR0913  # what a test may want to fix
+    profile: Profile,
+    partner_id: str,
+    name: str,
+    now: str,
+    *,
+    outcome: str = "FAILED",
+    reason: str | None = None,
+    notify_url: str | None = None,
+) -> bytes:
     """Return the event of a test notification.
 
     Args:
@@ -25,6 +35,9 @@ def rehearsal_event(profile: Profile, partner_id: str, name: str, now: str) -> b
         partner_id: whom to tell.
         name: makes its ids unique; at most 50 characters.
         now: ISO 8601 with offset.
+        outcome: how the payment ended.
+        reason: payment core's reason for FAILED; the general code PROCESS_FAIL is sent without one.
+        notify_url: the event's own, or None for the partner's.
     """
     test_id = f"TEST-{name}"
     told = {*required_always(profile.body), *required_on_success(profile.body)}
@@ -33,16 +46,21 @@ def rehearsal_event(profile: Profile, partner_id: str, name: str, now: str) -> b
         for name, value in profile.sample.payment.items()
         if name in told
     } | {profile.order_id_member: test_id}
-    event = {
+    event: dict[str, Any] = {
         "eventId": f"evt-{test_id}",
         "profile": profile.name,
         "partnerId": partner_id,
-        "outcome": "FAILED",
-        "resultCode": "PROCESS_FAIL",
+        "outcome": outcome,
         "resultMessage": _MESSAGE,
         "occurredAt": now,
         "payment": payment,
     }
+    if reason is not None:
+        event["reason"] = reason
+    elif outcome == "FAILED":
+        event["resultCode"] = FALLBACK_CODE
+    if notify_url is not None:
+        event["notifyUrl"] = notify_url
     return json.dumps(event).encode()
 
 

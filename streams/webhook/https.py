@@ -5,7 +5,7 @@ Whatever the partner or the network does is a value here; an exception is a faul
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
@@ -73,6 +73,7 @@ class WebhookClient:
         user_agent: name and version of this program.
         lookup: finds a host's addresses.
         source_addresses: our own, one of a family at most; the system chooses where there are none.
+        on_exchange: is given each exchange as it ended, for a test call whose every byte is to be looked at.
 
     The threads stay the giver's to shut down.
     """
@@ -87,6 +88,7 @@ class WebhookClient:
         user_agent: str,
         lookup: Lookup = system_lookup,
         source_addresses: tuple[str, ...] = (),
+        on_exchange: Callable[[Exchange], None] | None = None,
     ) -> None:
         self._clock = clock
         self._guard = guard
@@ -96,6 +98,7 @@ class WebhookClient:
         self._turns: dict[str, int] = {}
         self._user_agent = user_agent
         self._sources = sources_of(source_addresses)
+        self._on_exchange = on_exchange
         self._clients: dict[str, tuple[Partner, PartnerClient]] = {}
         self._retired: set[PartnerClient] = set()  # closed once no call uses them
         self._closing: set[asyncio.Task[None]] = set()
@@ -146,6 +149,8 @@ class WebhookClient:
             cut_short = await self._exchange(partner, exchange, headers, body)
         except DestinationBlocked as exc:
             return self._blocked(exc, started_at_ms, target.origin, signing_seconds)
+        if self._on_exchange is not None:
+            self._on_exchange(exchange)
         stale = is_stale(exchange.headers.get("response-time"), self._clock.now_ms())
         expected = Expected(
             target.path,

@@ -75,7 +75,7 @@ async def test_it_says_what_to_mend(send, partner, tmp_path):
             {"peer_public_key_files": {1: str(pair.public)}},
             "",
             "wrong_signature",
-            "peer_public_key_",
+            "expected one of key 1 of acquirer",
         ),
         ({}, "unsigned", "unsigned_answer", "require_signed_response"),
         ({}, "http:404", "http_status", "check the path"),

@@ -10,5 +10,5 @@ from tests.unit.admission.desk import ended
 @pytest.mark.parametrize("failure", Failure)
 def test_every_failure_has_its_advice(failure):
     """None is left without a word on what to mend."""
-    assert _mend(ended(NoResult(failure), 0.0))
+    assert _mend(ended(NoResult(failure), 0.0), (), "")
     assert len(_MEND) == len(Failure)

@@ -1,5 +1,6 @@
 """What a test call showed, and what to mend when it failed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.notify_url import NotifyUrl
@@ -7,6 +8,8 @@ from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Blocked, Failure, NoResult, Status, describe
 from streams.notification.profile import SET_UP_FAULTS, Profile
 from streams.partners import Partner
+from streams.partners.inventory import fingerprint
+from streams.webhook.diagnosis import Finding
 from streams.webhook.https import AttemptResult
 from streams.webhook.signing import request_time
 
@@ -29,6 +32,7 @@ class TestReport:
         took_ms: from signing to the judgement.
         acknowledged: S, and signed where that is asked for.
         mend: what to do; empty when it is acknowledged.
+        findings: each rule that the answer breaks.
     """
 
     partner_id: str
@@ -44,10 +48,16 @@ class TestReport:
     took_ms: int
     acknowledged: bool
     mend: str
+    findings: tuple[Finding, ...]
 
 
-def report_of(
-    entry: Partner, profile: Profile, url: str, notification: Notification, call: AttemptResult
+def report_of(  # what was sent, what came back
+    entry: Partner,
+    profile: Profile,
+    url: str,
+    notification: Notification,
+    call: AttemptResult,
+    findings: tuple[Finding, ...],
 ) -> TestReport:
     """Return what a test call showed."""
     target = NotifyUrl.of(url)
@@ -75,7 +85,8 @@ def report_of(
         answer_signature=_signature(call, asked=entry.signed_answer(profile)),
         took_ms=call.ended_at_ms - call.started_at_ms,
         acknowledged=isinstance(outcome, Answered) and outcome.status is Status.SUCCESS,
-        mend=_mend(call),
+        mend=_mend(call, findings, fingerprint(key.private_key.public_key())),
+        findings=findings,
     )
 
 
@@ -118,7 +129,7 @@ _MEND: dict[str, str] = {
     Failure.UNREADABLE_ANSWER: "the answer can't be read: is this the right address? docs/answers.md says what it means, and whom to ask",
     Failure.UNSIGNED_ANSWER: "the answer is not signed: ask the partner to sign, or set require_signed_response: false",
     Failure.STALE_ANSWER: "the answer's Response-Time is more than 15 minutes from our clock: ask the partner to set its clock, or take refuse_stale_responses away",
-    Failure.WRONG_SIGNATURE: "no key in peer_public_key_files fits the answer: compare it with the partner's public key",
+    Failure.WRONG_SIGNATURE: "the answer's signature is wrong: compare peer_public_key_files with the partner's public key",
 }
 _OUR_KEYS = "the partner does not accept our signature: compare client_id, key_version and our public key as it has it"
 _MEND_CODES = {
@@ -129,14 +140,18 @@ _MEND_CODES = {
 }
 
 
-def _mend(call: AttemptResult) -> str:
+def _mend(call: AttemptResult, findings: Sequence[Finding], our_fingerprint: str) -> str:
     match call.outcome:
         case Answered(Status.SUCCESS):
             return ""
         case Answered(Status.FAILED, code) if code in SET_UP_FAULTS:
-            return _MEND_CODES.get(
+            advice = _MEND_CODES.get(
                 code, f"the partner blames our set-up ({code}): ask what it expects"
             )
+            return f"{advice} (our public key has SHA-256 {our_fingerprint}; --show-request prints what was signed)"
+        case NoResult(Failure.WRONG_SIGNATURE):
+            broken = "; ".join(finding.text for finding in findings if finding.broken)
+            return broken or _MEND[Failure.WRONG_SIGNATURE]
         case Answered(status):
             return f"address, network and keys are good; {_REFUSALS[status]}"
         case NoResult(failure):

@@ -3,10 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from schemas.notify_url import NotifyUrl
 from streams.clock import Clock
 from streams.interruptible import run_until_interrupted
 from streams.notification.intake import Refused, prepare, read_event
@@ -14,49 +15,103 @@ from streams.notification.notification import Notification
 from streams.notification.profile import Profile
 from streams.notification.profiles import PROFILES
 from streams.notification.rehearsal import rehearsal_event
+from streams.operator.commands.check_event import USER_AGENT, print_request, request_members
 from streams.operator.commands.common import (
     FAULT,
     Json,
     fail,
+    is_for_a_program,
     partners_or_fail,
     print_json,
     say,
     settings_or_fail,
+    used_wrongly,
+    warn,
 )
 from streams.operator.commands.diagnosis import TestReport, report_of
 from streams.operator.commands.output import print_table, shown
+from streams.operator.commands.sides import entry_or_fail, their_side
 from streams.operator.history.text import duration
 from streams.partners import Partner
-from streams.settings import Settings
+from streams.settings import CONSOLE_FILES, KAFKA_FILES, Settings
+from streams.webhook.client import Exchange
+from streams.webhook.diagnosis import Finding
 from streams.webhook.egress import guard_of
+from streams.webhook.exact_request import ExactRequest, exact_request
 from streams.webhook.https import AttemptResult, WebhookClient
+from streams.webhook.recording import RecordedAnswer, RecordedRequest
+from streams.webhook.signing import request_time
+from streams.webhook.verdict import Side, answer_findings
+
+Outcome = Literal["SUCCESS", "FAILED", "CANCELLED"]
 
 
-def send_test(
+def send_test(  # one argument for each option
     partner: Annotated[str, typer.Argument(help="An entry of the partners file.")],
     profile: Annotated[
         str | None, typer.Option(help="Which of its profiles; needed where it has several.")
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="The notify URL, as an event would name it; the entry's unless given."),
+    ] = None,
+    outcome: Annotated[
+        Outcome, typer.Option(help="How the payment ended, by what is told.")
+    ] = "FAILED",
+    reason: Annotated[
+        str | None, typer.Option(help="Payment core's reason for FAILED, mapped as an event's.")
+    ] = None,
+    show_request: Annotated[
+        bool,
+        typer.Option(
+            "--show-request", help="Print the exact request, signature included; send nothing."
+        ),
+    ] = False,
+    curl: Annotated[
+        bool,
+        typer.Option(
+            "--curl", help="Print the curl command that makes the same call; send nothing."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Send one test notification to a partner, over the real way, and say what to mend.
 
-    It is told as failed (F PROCESS_FAIL), its order id begins with TEST-, its amount is 1 XTS. Kafka is not touched.
+    Unless told otherwise it is F PROCESS_FAIL. Its order id begins with TEST-, its amount is 1 XTS. Kafka is not touched.
 
     notifier send-test acme --profile mpp-to-alipay-plus
     """
-    settings = settings_or_fail()
+    settings = settings_or_fail(*KAFKA_FILES, *CONSOLE_FILES)
     partners = partners_or_fail(settings)
-    entry = partners.get(partner)
-    if entry is None:
-        known = ", ".join(sorted(partners)) or "none"
-        fail(f"the partners file has no entry {shown(partner)}, expected one of {known}")
+    entry = entry_or_fail(partners, partner)
+    if reason is not None and outcome != "FAILED":
+        used_wrongly(f"--reason goes with --outcome FAILED, seen {outcome}")
+    called = url or entry.terms.notify_url
+    if called is None:
+        fail(
+            f"partners.{partner} has no notify_url, expected --url with the address that its events name"
+        )
     spoken = PROFILES[_profile(entry, profile)]
     clock = Clock()
-    notification = _notification(settings, entry, spoken, clock)
-    url = notification.notify_url or entry.terms.notify_url or ""
-    call = run_until_interrupted(_call(settings, entry, spoken, url, notification.body, clock))
-    report = report_of(entry, spoken, url, notification, call)
+    notification = _notification(settings, entry, spoken, clock, outcome, reason, url)
+    if show_request or curl:
+        _show(
+            exact_request(entry, called, notification.body, clock.now_ms(), USER_AGENT),
+            as_curl=curl,
+        )
+        return
+    call, exchange = run_until_interrupted(
+        _call(settings, entry, spoken, called, notification.body, clock)
+    )
+    side = their_side(partners, entry, signed_answer=entry.signed_answer(spoken))
+    report = report_of(
+        entry,
+        spoken,
+        called,
+        notification,
+        call,
+        _findings(entry, called, notification.body, call, exchange, side),
+    )
     if as_json:
         print_json(asdict(report))
     else:
@@ -75,25 +130,54 @@ def _profile(entry: Partner, wanted: str | None) -> str:
     return wanted
 
 
-def _notification(
-    settings: Settings, entry: Partner, profile: Profile, clock: Clock
+def _notification(  # what an event says
+    settings: Settings,
+    entry: Partner,
+    profile: Profile,
+    clock: Clock,
+    outcome: Outcome,
+    reason: str | None,
+    url: str | None,
 ) -> Notification:
     now = datetime.fromtimestamp(clock.now_seconds(), UTC)
     raw = rehearsal_event(
-        profile, entry.partner_id, f"{now:%Y%m%dT%H%M%S%f}", now.isoformat(timespec="seconds")
+        profile,
+        entry.partner_id,
+        f"{now:%Y%m%dT%H%M%S%f}",
+        now.isoformat(timespec="seconds"),
+        outcome=outcome,
+        reason=reason,
+        notify_url=url,
     )
     made = read_event(raw, allow_http=settings.allow_http)
     if not isinstance(made, Refused):
         prepared = prepare(made, entry.terms, accepted_at_ms=clock.now_ms(), origin="test/0/0")
         if not isinstance(prepared, Refused):
+            if prepared.unmapped_reason:
+                warn(
+                    [
+                        f"--reason: nothing maps {shown(reason or '')}, so {prepared.notification.result_code} is sent"
+                    ]
+                )
             return prepared.notification
         made = prepared
     return fail(f"no test notification can be made: {made.detail}")
 
 
+def _show(request: ExactRequest, *, as_curl: bool) -> None:
+    if as_curl:
+        print(request.curl())
+    elif is_for_a_program():
+        print_json({"request": request_members(request)})
+    else:
+        print_request(request)
+    say("nothing was sent; the signature is real: whoever has this can send it")
+
+
 async def _call(
     settings: Settings, entry: Partner, profile: Profile, url: str, body: bytes, clock: Clock
-) -> AttemptResult:
+) -> tuple[AttemptResult, Exchange | None]:
+    exchanges: list[Exchange] = []
     with ThreadPoolExecutor(2) as threads:
         caller = WebhookClient(
             clock=clock,
@@ -102,11 +186,37 @@ async def _call(
             lookup_threads=threads,
             user_agent="payment-notifier-test",
             source_addresses=settings.egress_source_address,
+            on_exchange=exchanges.append,
         )
         try:
-            return await caller.call(entry, url, body, signed_answer=entry.signed_answer(profile))
+            result = await caller.call(entry, url, body, signed_answer=entry.signed_answer(profile))
         finally:
             await caller.aclose()
+    return result, next(iter(exchanges), None)
+
+
+def _findings(  # the call and both sides
+    entry: Partner,
+    url: str,
+    body: bytes,
+    call: AttemptResult,
+    exchange: Exchange | None,
+    side: Side,
+) -> tuple[Finding, ...]:
+    """Return what is wrong with the answer, where there is one."""
+    if exchange is None or exchange.http_status is None:
+        return ()
+    path = NotifyUrl.of(url).path
+    now = request_time(call.started_at_ms, entry.request_time_format)
+    request = RecordedRequest(
+        "POST", path, {"client-id": entry.client_id, "request-time": now}, body
+    )
+    answer = RecordedAnswer(exchange.http_status, exchange.headers, exchange.body)
+    # the body's length stands in the report of the call; here the connection has judged it
+    found = answer_findings(answer, path, request, side)
+    return tuple(
+        finding for finding in found if finding.rule not in {"http-status", "content-length"}
+    )
 
 
 def _print(report: TestReport) -> None:
@@ -129,4 +239,10 @@ def _print(report: TestReport) -> None:
             ("took", duration(report.took_ms)),
         ),
     )
+    for finding in report.findings:
+        say(
+            shown(
+                f"answer: {'broken' if finding.broken else 'odd'}: {finding.rule}: {finding.text}"
+            )
+        )
     say("acknowledged" if report.acknowledged else f"not acknowledged: {report.mend}")

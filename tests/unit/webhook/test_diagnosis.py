@@ -1,0 +1,187 @@
+"""Every way to sign wrongly that integrators are known for is named; a right signature is called so."""
+
+import base64
+import json
+from urllib.parse import quote
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, utils
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+from streams.webhook.diagnosis import KnownKey, diagnose
+from streams.webhook.signing import string_to_sign
+from streams.webhook.signing_mistakes import Parts
+
+PATH = "/notify/payments?shop=7"
+CLIENT = "SANDBOX_5YTESTONLY000001"
+TIME = "2026-11-22T10:15:30+08:00"
+BODY = '{"result": {"resultStatus":"S","resultCode":"SUCCESS","resultMessage":"café a/b <ok>"}}'.encode()
+DOCUMENT = json.loads(BODY)
+PARTS = Parts(
+    PATH,
+    CLIENT,
+    TIME,
+    BODY,
+    "https://partner.example.com",
+    {"the answer's own Client-Id": "PARTNER_ID"},
+    {"the request's Request-Time": "2026-11-22T02:15:29+00:00"},
+    {"the request's body": b"{}"},
+    {"the path of notify_url": "/configured"},
+)
+PKCS1 = padding.PKCS1v15()
+PSS = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+
+
+@pytest.fixture(scope="module")
+def key(signing_keys):
+    """The signer's."""
+    return signing_keys["receiver"].private_key
+
+
+@pytest.fixture(scope="module")
+def keys(signing_keys):
+    """The signer's is right; the other side's is one that may have been taken."""
+    return [
+        KnownKey("key 1 of acme", signing_keys["receiver"].private_key.public_key()),
+        KnownKey(
+            "our own key 1 for acme", signing_keys["sender"].private_key.public_key(), right=False
+        ),
+    ]
+
+
+def content(path=PATH, client=CLIENT, time=TIME, body=BODY):
+    return string_to_sign(path, client, time, body)
+
+
+def header(raw, encode=lambda raw: quote(base64.b64encode(raw), safe="")):
+    return f"algorithm=RSA256,keyVersion=1,signature={encode(raw)}"
+
+
+def rules(value, keys, parts=PARTS):
+    return [finding.rule for finding in diagnose(value, parts, keys)]
+
+
+def test_a_right_signature_has_no_finding(key, keys):
+    """Over these bytes, with this key, written as the SDKs do."""
+    assert rules(header(key.sign(content(), PKCS1, hashes.SHA256())), keys) == []
+
+
+@pytest.mark.parametrize(
+    ("signed", "expected"),
+    [
+        (content(path="/notify/payments"), ["path-without-query"]),
+        (content(path="notify/payments?shop=7"), ["path"]),
+        (content(path="https://partner.example.com" + PATH), ["path"]),
+        (content(path="/payments?shop=7"), ["path"]),
+        (content(path="/configured"), ["path"]),
+        (content(client="PARTNER_ID"), ["client-id"]),
+        (content(client=""), ["client-id"]),
+        (content(time="1795313730000"), ["time"]),
+        (content(time="2026-11-22T02:15:30Z"), ["time"]),
+        (content(time="2026-11-22T02:15:29+00:00"), ["time"]),
+        (content(body=json.dumps(DOCUMENT).encode()), ["re-serialised-body"]),
+        (content(body=json.dumps(DOCUMENT, separators=(",", ":"), sort_keys=True).encode()), ["re-serialised-body"]),
+        (content(body=json.dumps(DOCUMENT, separators=(",", ":")).replace("/", "\\/").encode()), ["re-serialised-body"]),
+        (content(body=json.dumps(DOCUMENT, indent=2, ensure_ascii=False).encode()), ["re-serialised-body"]),
+        (content(body=BODY + b"\n"), ["body"]),
+        (content(body=BODY.decode().encode("latin-1")), ["body"]),
+        (content(body=b"{}"), ["body"]),
+        (content().replace(b"\n", b"\r\n", 1), ["separator"]),
+        (content().replace(b"POST", b"post", 1), ["method"]),
+        (content(path="/notify/payments", client="PARTNER_ID"), ["path-without-query", "client-id"]),
+        (b"something else", ["signed-string"]),
+    ],
+)  # fmt: skip
+def test_what_was_signed_in_place_of_the_right_string_is_named(key, keys, signed, expected):
+    """Path, query, id, time and body, one or two of them wrong; what is none of the usual mistakes is called another string."""
+    assert rules(header(key.sign(signed, PKCS1, hashes.SHA256())), keys) == expected
+
+
+@pytest.mark.parametrize(
+    ("pad", "algorithm", "expected"),
+    [
+        (PKCS1, hashes.SHA1(), ["sha-1"]),  # noqa: S303  # the mistake
+        (PKCS1, hashes.SHA512(), ["hash"]),
+        (PSS, hashes.SHA256(), ["pss"]),
+    ],
+)
+def test_another_algorithm_is_named(key, keys, pad, algorithm, expected):
+    """And the mistake beside it too."""
+    assert rules(header(key.sign(content(), pad, algorithm)), keys) == expected
+    signed = content(path="/notify/payments")
+    both = [*expected, "path-without-query"]
+    assert rules(header(key.sign(signed, pad, algorithm)), keys) == both
+
+
+def test_a_string_that_was_hashed_twice_is_named(key, keys):
+    """The digest was given to what hashes by itself."""
+    once = hashes.Hash(hashes.SHA256())
+    once.update(content())
+    raw = key.sign(once.finalize(), PKCS1, hashes.SHA256())
+    assert rules(header(raw), keys) == ["hashed-twice"]
+
+
+def test_a_digest_that_was_signed_as_such_is_right(key, keys):
+    """Prehashed is the same signature."""
+    once = hashes.Hash(hashes.SHA256())
+    once.update(content())
+    raw = key.sign(once.finalize(), PKCS1, utils.Prehashed(hashes.SHA256()))
+    assert rules(header(raw), keys) == []
+
+
+@pytest.mark.parametrize(
+    ("encode", "expected", "broken"),
+    [
+        (bytes.hex, "hex", True),
+        (lambda raw: quote(base64.b64encode(raw.hex().encode()), safe=""), "hex", True),
+        (lambda raw: quote(quote(base64.b64encode(raw), safe=""), safe=""), "percent-encoding", True),
+        (lambda raw: base64.b64encode(raw).decode(), "percent-encoding", False),
+        (lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("="), "base64url", False),
+        (lambda raw: f'"{quote(base64.b64encode(raw), safe="")}"', "signature-header", False),
+    ],
+)  # fmt: skip
+def test_how_a_signature_is_written(key, keys, encode, expected, broken):
+    """What is taken here and not by every SDK is odd; the rest is broken."""
+    raw = key.sign(content(), PKCS1, hashes.SHA256())
+    (finding,) = diagnose(header(raw, encode), PARTS, keys)
+    assert (finding.rule, finding.broken) == (expected, broken)
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        (None, "missing-signature"),
+        ("", "signature-header"),
+        ("abc", "signature-header"),
+        ("signature=a,signature=b", "signature-header"),
+        ("signature=!!!", "base64"),
+        ("signature=AAAA", "wrong-key"),
+    ],
+)
+def test_what_is_no_signature_is_named(keys, value, rule):
+    """Whatever it holds, one finding and no error."""
+    assert rules(value, keys) == [rule]
+
+
+def test_a_wrong_key_is_named_by_whose_it_is(signing_keys, keys):
+    """The other side's key is known; a stranger's is not, and the fingerprints to compare are said."""
+    ours = signing_keys["sender"].private_key.sign(content(), PKCS1, hashes.SHA256())
+    (finding,) = diagnose(header(ours), PARTS, keys)
+    assert finding.rule == "wrong-key"
+    assert "made with our own key 1 for acme" in finding.text
+    assert "expected one of key 1 of acme" in finding.text
+    stranger = generate_private_key(65537, 2048).sign(content(), PKCS1, hashes.SHA256())
+    (finding,) = diagnose(header(stranger), PARTS, keys)
+    assert finding.rule == "wrong-key"
+    assert "no known key made the signature" in finding.text
+
+
+def test_a_large_body_is_judged_too(key, keys):
+    """With fewer strings to try."""
+    body = b'{"a":"' + b"x" * 100_000 + b'"}'
+    parts = Parts(PATH, CLIENT, TIME, body)
+    signed = content(path="/notify/payments", body=body)
+    assert rules(header(key.sign(signed, PKCS1, hashes.SHA256())), keys, parts) == [
+        "path-without-query"
+    ]

@@ -1,0 +1,100 @@
+"""Recordings are read whatever wrote them: the wire, an editor, curl."""
+
+import pytest
+
+from streams.webhook.recording import UnreadableRecording, read_recording
+
+BODY = b'{"result":{"resultStatus":"S"}}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-A: 1\r\nx-a: 2\r\n\r\n" + BODY
+CURL_V = b"""* Connected to partner.example.com (192.0.2.7) port 443
+> POST /notify?shop=7 HTTP/1.1
+> Host: partner.example.com
+> Request-Time: 2026-11-22T10:15:30+08:00
+>\x20
+} [312 bytes data]
+* upload completely sent off: 312 bytes
+< HTTP/1.1 100 Continue
+<\x20
+< HTTP/1.1 200 OK
+< Signature: algorithm=RSA256,keyVersion=1,signature=x
+<\x20
+{ [31 bytes data]
+* Connection #0 to host partner.example.com left intact
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ANSWER,
+        ANSWER.replace(b"\r\n", b"\n"),
+        b"HTTP/1.1 100 Continue\r\n\r\n" + ANSWER,
+        b"HTTP/1.1 200 Connection established\r\n\r\n" + ANSWER,
+        ANSWER.replace(b"HTTP/1.1 200 OK", b"HTTP/2 200 "),
+        b"\xef\xbb\xbf\n" + ANSWER,
+        ANSWER.replace(b"X-A", b"Content-Length: 31\r\nX-A") + b"\r\n",
+        ANSWER.replace(b"X-A", b"Transfer-Encoding: chunked\r\nX-A"),
+        ANSWER.replace(b"X-A", b"Transfer-Encoding: chunked\r\nX-A").replace(
+            BODY, b"10\r\n" + BODY[:16] + b"\r\nf\r\n" + BODY[16:] + b"\r\n0\r\n\r\n"
+        ),
+    ],
+)
+def test_an_answer_is_read(text):
+    """CR LF or LF, after 100 Continue or a proxy's word, in chunks or as curl prints them, with a line feed of an editor."""
+    recording = read_recording(text)
+    assert recording.request is None
+    assert recording.answer is not None
+    assert (recording.answer.http_status, recording.answer.body) == (200, BODY)
+    assert recording.answer.headers["x-a"] == "1, 2"
+
+
+def test_a_request_with_its_answer_is_read():
+    """Both in one file, with the exact bytes of the body."""
+    body = b'{"a":"\xc3\xa9\\/"}'
+    head = b"POST /n?x=%2F HTTP/1.1\r\nClient-Id: C\r\nContent-Length: 12\r\n\r\n"
+    recording = read_recording(head + body + b"\r\n" + ANSWER)
+    assert recording.request is not None
+    assert recording.answer is not None
+    assert (recording.request.method, recording.request.path) == ("POST", "/n?x=%2F")
+    assert (recording.request.body, recording.answer.body) == (body, BODY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CURL_V.replace(b"{ [31 bytes data]\n", BODY),
+        CURL_V.replace(b"{ [31 bytes data]\n", b"{ [31 bytes data]\n" + BODY),
+        CURL_V.replace(b"{ [31 bytes data]\n", BODY + b"\n"),
+        CURL_V.replace(b"{ [31 bytes data]\n", ANSWER),
+        CURL_V.replace(b"\n", b"\r\n").replace(b"{ [31 bytes data]\r\n", BODY),
+    ],
+)
+def test_curls_dialogue_is_read(text):
+    """The request's line and headers, the final answer's head, and the body wherever it stands between curl's own words."""
+    recording = read_recording(text)
+    assert recording.request is not None
+    assert recording.answer is not None
+    assert (recording.request.path, recording.request.body) == ("/notify?shop=7", None)
+    assert recording.request.headers["request-time"] == "2026-11-22T10:15:30+08:00"
+    assert recording.answer.headers["signature"].endswith("signature=x")
+    assert recording.answer.body.rstrip(b"\r\n") == BODY
+
+
+@pytest.mark.parametrize("text", [b"", b"hello", b"{}", b"* nothing\n* else\n", b"\xff\xfe"])
+def test_what_is_neither_is_refused(text):
+    """With what was expected."""
+    with pytest.raises(UnreadableRecording, match="expected"):
+        read_recording(text)
+
+
+def test_curls_progress_is_no_part_of_the_body():
+    """Without -s its meter stands between the lines."""
+    meter = (
+        b"  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n"
+        b"                                 Dload  Upload   Total   Spent    Left  Speed\n"
+        b"\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0"
+        b"\r100   392  100    80  100   312   4200  16400 --:--:-- --:--:-- --:--:-- 20631\n"
+    )
+    recording = read_recording(meter + ANSWER)
+    assert recording.answer is not None
+    assert recording.answer.body == BODY
