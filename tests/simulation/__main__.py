@@ -5,6 +5,7 @@ goes wrong in the same way, and prints that.
 """
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -12,11 +13,12 @@ from pathlib import Path
 
 from tests.simulation.campaign import Campaign, plan_of, run, run_all, shrink
 from tests.simulation.plan import KINDS, PLACES
+from tests.simulation.seeded_faults import SEEDED, try_one
 from tests.simulation.verdict import Judgement
 from tests.simulation.worker import in_the_world
 
 FIGURES = Path(__file__).parents[2] / "build" / "simulation"
-_SAY_EVERY = 50
+_SAY_EVERY = 10
 
 
 def main() -> int:
@@ -30,8 +32,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first world")
     parser.add_argument("--replay", type=int, metavar="SEED")
     parser.add_argument("--shrink", type=int, metavar="SEED")
+    parser.add_argument("--seeded", type=int, metavar="MOST", help="worlds for each seeded fault")
     asked = parser.parse_args()
     with in_the_world():
+        if asked.seeded:
+            return _try_seeded(asked.seed, asked.seeded)
         if asked.replay is not None or asked.shrink is not None:
             return _show(asked.replay, asked.shrink)
         campaign = run_all(range(asked.seed, asked.seed + asked.worlds), _hear)
@@ -48,6 +53,21 @@ def _show(replay: int | None, shrunk: int | None) -> int:
     for fault in judgement.faults:
         _say(f"WRONG: {fault}")
     return 1 if judgement.faults else 0
+
+
+def _try_seeded(first: int, most: int) -> int:
+    """Try every seeded fault; return 1 where one is not found."""
+    tried = []
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    for seed in SEEDED:
+        one = try_one(seed, first, most)
+        tried.append(one)
+        after = f"after {one.worlds} worlds" if one.worlds else f"NOT in {most} worlds"
+        _say(f"[simulate] {one.name}: found {after}: {one.said}")
+        gc.collect()
+        figures = [{"name": one.name, "worlds": one.worlds, "said": one.said} for one in tried]
+        (FIGURES / "seeded.json").write_text(json.dumps(figures, indent=1), "utf-8")
+    return 0 if all(one.worlds for one in tried) else 1
 
 
 def _hear(seed: int, judgement: Judgement) -> None:

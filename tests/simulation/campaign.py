@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from tests.simulation.plan import KINDS, PLACES, Plan, draw
 from tests.simulation.verdict import Judgement, total, verdict
-from tests.simulation.world import World
+from tests.simulation.world import MOST_CALLBACKS, World
 
 _TIDY_EVERY = 25
 """Worlds: what is left of them are cycles, which nobody takes apart while one runs."""
@@ -62,9 +62,12 @@ def plan_of(seed: int) -> Plan:
     return draw(seed, unscaled=seed % UNSCALED_EVERY == 0)
 
 
-def run(plan: Plan, tell: Callable[[str], None] | None = None) -> tuple[Judgement, World]:
+def run(
+    plan: Plan, tell: Callable[[str], None] | None = None, *, most_callbacks: int = MOST_CALLBACKS
+) -> tuple[Judgement, World]:
     """Run one plan and judge it."""
     world = World(plan, tell)
+    world.most_callbacks = most_callbacks
     outcome = world.run()
     world.outcome = outcome
     return verdict(outcome), world

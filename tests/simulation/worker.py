@@ -74,6 +74,12 @@ async def _started(addr_infos: Any, **_: Any) -> Any:
 def in_the_world() -> Iterator[None]:
     """Let everything that a worker asks its machine for come from the world. For as long as worlds run."""
     with pytest.MonkeyPatch.context() as patch:
+        for name in (
+            "send",
+            "connect",
+            "_send_sasl_token",
+        ):  # what the patches replace, for as long
+            patch.setattr(AIOKafkaConnection, name, getattr(AIOKafkaConnection, name))
         patch_workers()
         patch.setattr(time, "monotonic", _now)
         patch.setattr(time, "perf_counter", _now)
