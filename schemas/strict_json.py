@@ -7,6 +7,7 @@ something else in it is odd, `loads_marking` reads it all the same and marks wha
 import json
 import math
 import re
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
 MAX_DEPTH: Final = 32
@@ -43,8 +44,13 @@ class MalformedJson(ValueError):  # noqa: N818  # named after what it says about
     """These bytes are no JSON that can be relied on. The message never quotes them."""
 
 
-def loads(raw: bytes, bounds: Bounds = MESSAGE) -> Any:  # noqa: ANN401  # whatever JSON holds; each caller narrows it
+def loads(raw: bytes, bounds: Bounds = MESSAGE, *, exact: bool = False) -> Any:  # noqa: ANN401  # whatever JSON holds; each caller narrows it
     """Read one JSON value from strict UTF-8.
+
+    Args:
+        raw: the bytes.
+        bounds: how much there may be of it.
+        exact: whether numbers with a fraction or an exponent become decimals, as they are written, instead of floats.
 
     Raises:
         MalformedJson: no UTF-8, a byte order mark, no JSON, a member named twice, NaN or infinity,
@@ -52,9 +58,9 @@ def loads(raw: bytes, bounds: Bounds = MESSAGE) -> Any:  # noqa: ANN401  # whate
     """
     containers = _bounded(raw, bounds)
     try:
-        value = _DECODER.decode(raw.decode())
+        value = (_EXACT_DECODER if exact else _DECODER).decode(raw.decode())
         if _SURROGATE_ESCAPE.search(raw):
-            json.dumps(value, ensure_ascii=False).encode()
+            json.dumps(value, ensure_ascii=False, default=str).encode()
     except MalformedJson:
         raise
     except json.JSONDecodeError as exc:
@@ -155,6 +161,17 @@ def _finite(text: str) -> float:
     return number
 
 
+def _decimal(text: str) -> Decimal:
+    if len(text) > MAX_DIGITS:
+        message = f"a number of {len(text):,} characters, expected at most {MAX_DIGITS}"
+        raise MalformedJson(message)
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond what decimals have
+        message = "a number out of range"
+        raise MalformedJson(message) from None
+
+
 def _refuse_constant(_text: str) -> None:
     message = "NaN and infinity are no JSON numbers"
     raise MalformedJson(message)
@@ -179,6 +196,12 @@ _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_without_twins,
     parse_int=_whole,
     parse_float=_finite,
+    parse_constant=_refuse_constant,
+)
+_EXACT_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_without_twins,
+    parse_int=_whole,
+    parse_float=_decimal,
     parse_constant=_refuse_constant,
 )
 _MARKING_DECODER: Final = json.JSONDecoder(

@@ -10,6 +10,8 @@ from functools import cache
 from streams.clock import Clock
 from streams.kafka.consumer.app import NotifierApp
 from streams.kafka.patches import patch_workers
+from streams.mapping.file import MappingFileError
+from streams.mapping.mapping import mapping_of
 from streams.partners import PartnersFile, PartnersFileError
 from streams.settings import SettingsError, load_settings
 from streams.worker.starting import check_brokers, refuse
@@ -40,7 +42,8 @@ def _application() -> NotifierApp:
         partners = PartnersFile(
             settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
         )
-    except (SettingsError, PartnersFileError) as error:
+        mapping = mapping_of(settings)
+    except (SettingsError, PartnersFileError, MappingFileError) as error:
         refuse(error.faults)
-    (app,) = build_worker(settings, partners, check_brokers)
+    (app,) = build_worker(settings, partners, check_brokers, mapping)
     return app

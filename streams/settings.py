@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode
 
+from streams.event_settings import EVENT_FILES, REGISTRY_SECRETS, EventSettings
 from streams.kafka_settings import KAFKA_SECRETS, PREFIX, KafkaSettings
 from streams.redaction import shown_path, shown_text
 from streams.secret_files import why_exposed
@@ -55,7 +56,7 @@ class SettingsError(ValueError):
         super().__init__("\n".join(faults))
 
 
-class Settings(KafkaSettings):
+class Settings(KafkaSettings, EventSettings):
     """All settings. Every field's description is its line in the documentation."""
 
     brokers: Annotated[str, AfterValidator(bootstrap_servers)] = Field(
@@ -207,7 +208,8 @@ class Settings(KafkaSettings):
                 f"{PREFIX}TRACING: seen true, expected the extra for it: pip install 'payment-notifier[tracing]'"
             )
         faults += self.kafka_conflicts(allow_http=self.allow_http)
-        for name in (*KAFKA_FILES, *CONSOLE_FILES):
+        faults += self.event_conflicts(allow_http=self.allow_http)
+        for name in (*KAFKA_FILES, *EVENT_FILES, *CONSOLE_FILES):
             path: Path | None = getattr(self, name)
             if name not in unneeded and path is not None and not os.access(path, os.R_OK):
                 faults.append(
@@ -218,7 +220,7 @@ class Settings(KafkaSettings):
     def warnings(self) -> list[str]:
         """Return what should be better but does no harm to a run: secrets that too many others can read, or hear."""
         found = self.kafka_warnings()
-        for name in KAFKA_SECRETS:
+        for name in (*KAFKA_SECRETS, *REGISTRY_SECRETS):
             path: Path | None = getattr(self, name)
             exposed = why_exposed(path) if path is not None else None
             if exposed is not None:

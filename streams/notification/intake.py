@@ -142,7 +142,19 @@ def read_event(raw: bytes | None, *, allow_http: bool) -> ReadEvent | Refused:
         return _invalid({"event": str(exc)}, {})
     if not isinstance(members, dict):
         return _invalid({"event": "expected one JSON object"}, {})
-    faults: Faults = {}
+    return read_members(members, {}, allow_http=allow_http)
+
+
+def read_members(
+    members: Mapping[str, Any], faults: Faults, *, allow_http: bool
+) -> ReadEvent | Refused:
+    """Read an event's members. Never raises, whatever they are.
+
+    Args:
+        members: as JSON has them.
+        faults: what is known to be wrong with them already; with any the event is refused.
+        allow_http: whether plain http notify URLs will do.
+    """
     unknown = members.keys() - Event.table.keys()
     near = near_names(sorted(map(plain, unknown)), Event.table) if unknown else ()
     event = Event.read(members, allow_http=allow_http, faults=faults)
@@ -156,11 +168,12 @@ def read_event(raw: bytes | None, *, allow_http: bool) -> ReadEvent | Refused:
         try:
             body, unsent = kind.read(payment, provisional, "payment.", RESULT_MEMBERS)
         except InvalidBody as exc:
-            faults.update(exc.faults)
+            for where, what in exc.faults.items():
+                faults.setdefault(where, what)
             near += near_names(exc.unsent, kind.table, "payment.")
         else:
             near += near_names(unsent, kind.table, "payment.") if unsent else ()
-            if event is not None and profile is not None:
+            if event is not None and profile is not None and not faults:
                 order_id = payment[profile.order_id_member]
                 return ReadEvent(event, profile, order_id, body, unsent, near)
     return _invalid(faults, members, near)

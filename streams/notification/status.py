@@ -35,7 +35,7 @@ _TABLE: Final = (
 STATUS_AFTER: Final[Mapping[RecordedDecision, NotificationStatus]] = {
     row.decision: row.status for row in _TABLE if row.decision is not None
 }
-"""By decision. One that isn't here, `absorbed`, is about a second copy and changes nothing."""
+"""By decision. One that isn't here, `absorbed`, is about a second copy, or an event that was passed over, and changes nothing."""
 
 RESTS_ON: Final[Mapping[NotificationStatus, TopicKind]] = {
     row.status: row.rests_on for row in _TABLE if row.rests_on is not None
@@ -60,3 +60,6 @@ def status_on(kind: TopicKind, *, parked: bool) -> NotificationStatus:
 
 NEWER_VERSION: Final = "newer-version"
 """Why a record was parked that only a newer version can read, as the attempts record has it."""
+
+PASSED_OVER: Final = "passed over: "
+"""How the attempts record of an event begins its `why` that a rule of the event mapping passes over; the rule follows."""

@@ -77,6 +77,14 @@ class Counting:
         for name in names:
             self.metrics.near_names.labels(profile, name.meant).inc()
 
+    def passed_over(self, rule: str) -> None:
+        """Count a record that the event mapping passes over."""
+        self.metrics.passed_over.labels(rule).inc()
+
+    def registry_asked(self, result: str) -> None:
+        """Count a question to the schema registry: `found`, or why there was no schema."""
+        self.metrics.registry_requests.labels(result).inc()
+
     def unreadable_traceparent(self, fault: HeaderFault) -> None:
         """Count an event whose trace context is left out."""
         self.metrics.unreadable_traceparents.labels(fault).inc()

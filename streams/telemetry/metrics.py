@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 from schemas.event import Event
 from schemas.tidying import Table
 from streams.kafka.format.event_headers import HEADER_FAULTS
+from streams.mapping.registry import REGISTRY_FAULTS
 from streams.notification.decision import DeadLetterReason
 from streams.notification.ladder import Ladder
 from streams.notification.outcome import Failure
@@ -95,6 +96,13 @@ CREDENTIAL = Label(
     "certificate, key and CA; the password; the OAUTHBEARER token",
 )
 KEY = Label("state", ("current", "next"), "the key that signs now, and the one that signs next")
+RULE = Label("rule", (), "a rule of the event mapping (`pass_over`), or `tombstones`")
+SCHEMA_FAULT = Label(
+    "reason",
+    REGISTRY_FAULTS,
+    "the schema registry gives no answer that counts, does not let us in, or does not know the schema's id",
+)
+REGISTRY = Label("result", ("found", *REGISTRY_FAULTS), "the schema came, or why none came")
 CERTIFICATE = Label(
     "use",
     ("client", "ca", "proxy-ca"),
@@ -141,6 +149,9 @@ class Metrics(Catalogue):
     # The way of a notification
     consumed = Many(Counter, "notifier_payments_consumed_total", "Events read from the source topics and the replay topic, by what became of them.", (CONSUMED,))
     arrival_seconds = Single(Histogram, "notifier_event_delay_seconds", "From the payment's final state, as the event says, to the moment a worker accepted it: payment core's delay and the backlog together.", (), _ARRIVAL_SECONDS)
+    passed_over = Many(Counter, "notifier_passed_over_events_total", "Records of mapped topics that a rule of the event mapping lists as not final or not ours.", (RULE,))
+    awaiting_schema = Many(Gauge, "notifier_events_awaiting_schema", "Events that this worker holds because their Avro schema can't be had; their partitions' offsets wait with them.", (SCHEMA_FAULT,))
+    registry_requests = Many(Counter, "notifier_schema_registry_requests_total", "Questions to the schema registry, by what came of them; a schema is asked for once.", (REGISTRY,))
     notifications = Many(Counter, "notifier_notifications_total", "Notifications that ended, exactly one count each: acknowledged, or the reason of the dead letter.", (PROFILE, OUTCOME))
     attempts = Many(Counter, "notifier_attempts_total", "Attempts, counted at their end.", (PROFILE, CLASS, RESULT))
     repeats = Many(Counter, "notifier_repeats_total", "Second copies of records that were settled already, recognised and absorbed.", (TIER,))

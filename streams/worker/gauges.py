@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from streams.admission.admission import Admission
 from streams.clock import Clock
 from streams.kafka.consumer.app import NotifierApp
+from streams.mapping.registry import REGISTRY_FAULTS
 from streams.partners import PartnersFile
 from streams.telemetry.counting import Counting
 from streams.worker.topology import STAGES
@@ -42,6 +43,9 @@ class Gauges:
         overdue_before = self.clock.now_ms() - int(self.overdue_after_seconds * 1000)
         lanes = [lane for app in self.apps for lane in app.lanes]
         unreadable = sum((app.unreadable() for app in self.apps), Counter[str]())
+        aside = sum((lane.put_aside for lane in lanes), Counter[str]())
+        for fault in REGISTRY_FAULTS:
+            metrics.awaiting_schema.labels(fault).set(aside[fault])
         for stage in STAGES:
             of_stage = [lane for lane in lanes if lane.stage == stage]
             due = [lane.next_due_at_ms for lane in of_stage if lane.next_due_at_ms is not None]

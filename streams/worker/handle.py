@@ -1,7 +1,7 @@
 """A record's way, top to bottom: receive, deliver, settle; each step is observed.
 
 When a method here returns, the record is settled and its lane may let the offset move. None raises for anything that a
-record, a partner or the network does. A notification is at rest in exactly one place, a record on a topic; to settle it
+record, a partner or the network does; only an event whose schema can't be had is put aside (`NotYet`). A notification is at rest in exactly one place, a record on a topic; to settle it
 is to put it in its next place and to return when the broker has it.
 """
 
@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from schemas.attempt_record import Trigger
 from streams.kafka.consumer.deduplication import Deduplicator
 from streams.kafka.format.records import InRecord
+from streams.mapping.mapping import PassedOver
 from streams.notification.intake import Prepared
 from streams.notification.ladder import Wait
 from streams.worker.deliver import Delivery
+from streams.worker.mapped import MappedEvents
 from streams.worker.observe import Observer
-from streams.worker.receive import DUE_TOLERANCE_MS, REPLAY, SOURCE, Receiver
+from streams.worker.receive import DUE_TOLERANCE_MS, REPLAY, SOURCE, ReceivedEvent, Receiver
 from streams.worker.settle import Settler
 from streams.worker.settlement import Settlement
 
@@ -28,18 +30,32 @@ class RecordHandler:
         delivery: attempts.
         settler: writes.
         observer: counts, logs and traces.
+        mapped_events: reads the events of mapped topics; None where there are none.
     """
 
     receiver: Receiver
     delivery: Delivery
     settler: Settler
     observer: Observer
+    mapped_events: MappedEvents | None = None
 
     async def event(
-        self, record: InRecord, deduplicator: Deduplicator, stage: str = SOURCE
+        self,
+        record: InRecord,
+        deduplicator: Deduplicator,
+        stage: str = SOURCE,
+        received: ReceivedEvent | None = None,
     ) -> None:
-        """Handle an event of a source topic, or one that an operator put back."""
-        received = self.receiver.read_event(record, put_back=stage == REPLAY)
+        """Handle an event of a source topic, or one that an operator put back.
+
+        Args:
+            record: that holds it.
+            deduplicator: of its lane.
+            stage: of its topic.
+            received: the event where it was read already, of a mapped topic.
+        """
+        if received is None:
+            received = self.receiver.read_event(record, put_back=stage == REPLAY)
         self.observer.event_read(received.source)
         async with deduplicator.lock(*(key for key, _ in received.identities)):
             decided = self.receiver.receive_event(received, deduplicator)
@@ -54,6 +70,25 @@ class RecordHandler:
                     deduplicator.remember(key, value)
         self.observer.handled(stage)
 
+    async def mapped_event(
+        self, record: InRecord, deduplicator: Deduplicator, stage: str = SOURCE
+    ) -> None:
+        """Handle an event of a mapped topic, or one that an operator put back and that stood on one first.
+
+        Raises:
+            NotYet: its schema can't be had now.
+        """
+        assert self.mapped_events is not None  # noqa: S101  # else no topic is mapped
+        put_back = stage == REPLAY
+        mapped = await self.mapped_events.read(record, put_back=put_back)
+        if isinstance(mapped, PassedOver):
+            settlements = self.receiver.settlements
+            await self._settle(settlements.of_passed_over(record, mapped.rule), stage)
+            self.observer.handled(stage)
+            return
+        received = self.receiver.read_mapped_event(record, mapped, put_back=put_back)
+        await self.event(record, deduplicator, stage, received)
+
     async def retry(self, record: InRecord, deduplicator: Deduplicator, *, wait: Wait) -> None:
         """Handle a record of a retry topic whose due time has come."""
         latest = self.receiver.clock.now_ms() + wait.seconds * 1000 + DUE_TOLERANCE_MS
@@ -62,7 +97,9 @@ class RecordHandler:
     async def replay(self, record: InRecord, deduplicator: Deduplicator) -> None:
         """Handle what an operator put back: a notification, or an event where the header `kind` says so."""
         if ("kind", b"event") in record.headers:
-            await self.event(record, deduplicator, REPLAY)
+            is_mapped = self.mapped_events is not None and self.mapped_events.maps(record)
+            handle = self.mapped_event if is_mapped else self.event
+            await handle(record, deduplicator, REPLAY)
         else:
             await self._notification(record, deduplicator, REPLAY, None)
 

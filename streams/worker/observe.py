@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from streams.clock import Clock
 from streams.kafka.format.event_headers import EventSource
+from streams.mapping.registry import SchemaId, SchemaUnavailable
 from streams.notification.intake import Prepared
 from streams.notification.notification import Notification
 from streams.telemetry.counting import Counting
@@ -43,6 +44,22 @@ class Observer:
         if source.traceparent_fault is not None:
             self.counting.unreadable_traceparent(source.traceparent_fault)
 
+    def schema_unavailable(self, error: SchemaUnavailable, again_seconds: float) -> None:
+        """The registry gave no schema, and is asked again after a while."""
+        self.counting.registry_asked(error.fault)
+        log.error(
+            "events wait for schema %s, and none is dead-lettered for it; asked again in %g s: %s",
+            error.schema,
+            again_seconds,
+            error,
+        )
+
+    def schema_found(self, schema: SchemaId, *, was_missing: bool) -> None:
+        """The registry gave a schema."""
+        self.counting.registry_asked("found")
+        if was_missing:
+            log.info("schema %s was fetched; the events that waited for it go on", schema)
+
     def accepted(self, prepared: Prepared) -> None:
         """An event became a notification."""
         self.counting.accepted(prepared)
@@ -68,7 +85,8 @@ class Observer:
         elif settlement.refused is not None:
             self.counting.refused(settlement.refused)
         elif received is None:
-            pass
+            if settlement.rule is not None:
+                self.counting.passed_over(settlement.rule)
         elif settlement.attempt is not None:
             again = report.get("next_due_at_ms")
             trigger = report["trigger"] or ""

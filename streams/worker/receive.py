@@ -9,13 +9,22 @@ from dataclasses import dataclass, replace
 
 from schemas.attempt_record import Trigger
 from schemas.notify_url import check_notify_url
+from schemas.trace_context import is_traceparent
 from streams.clock import Clock
 from streams.kafka.consumer.deduplication import Deduplicator, digest
 from streams.kafka.format.decoding import MalformedRecord, NewerRecord, decode_notification
 from streams.kafka.format.event_headers import EventSource, fresh_event, put_back_event
 from streams.kafka.format.records import InRecord
+from streams.mapping.mapping import MappedEvent
 from streams.notification.decision import DeadLetter, DeadLetterReason
-from streams.notification.intake import Prepared, ReadEvent, Refused, prepare, read_event
+from streams.notification.intake import (
+    Prepared,
+    ReadEvent,
+    Refused,
+    prepare,
+    read_event,
+    read_members,
+)
 from streams.notification.notification import Notification
 from streams.partners import Partner
 from streams.worker.policy import Policy
@@ -90,13 +99,28 @@ class Receiver:
         """
         event = read_event(record.value, allow_http=self.allow_http)
         source = put_back_event(record) if put_back else fresh_event(record)
-        if isinstance(event, Refused):
-            return ReceivedEvent(record, source, event, ())
-        identities = (
-            (digest("event", event.event.event_id), digest(record.value or b"")),
-            (digest("order", event.order_id), event.event.outcome.encode()),
-        )
-        return ReceivedEvent(record, source, event, identities)
+        return _received(record, source, event, record.value or b"")
+
+    def read_mapped_event(
+        self, record: InRecord, mapped: MappedEvent, *, put_back: bool
+    ) -> ReceivedEvent:
+        """Read an event of a mapped topic; second copies and conflicts are judged on what was made of it.
+
+        Args:
+            record: of a source topic or of the replay topic.
+            mapped: our event.
+            put_back: whether an operator put it on the replay topic.
+        """
+        event = read_members(mapped.members, dict(mapped.faults), allow_http=self.allow_http)
+        source = put_back_event(record) if put_back else fresh_event(record)
+        if mapped.traceparent is not None and source.traceparent is None:
+            readable = is_traceparent(mapped.traceparent)
+            source = replace(
+                source,
+                traceparent=mapped.traceparent if readable else None,
+                traceparent_fault=source.traceparent_fault if readable else "malformed",
+            )
+        return _received(record, source, event, mapped.canonical)
 
     def receive_event(
         self, received: ReceivedEvent, deduplicator: Deduplicator
@@ -187,6 +211,19 @@ class Receiver:
 
     def _check_url(self, url: str) -> None:
         check_notify_url(url, allow_http=self.allow_http)
+
+
+def _received(
+    record: InRecord, source: EventSource, event: ReadEvent | Refused, value: bytes
+) -> ReceivedEvent:
+    """Return an event as it was read; its value tells second copies from others of the same id."""
+    if isinstance(event, Refused):
+        return ReceivedEvent(record, source, event, ())
+    identities = (
+        (digest("event", event.event.event_id), digest(value)),
+        (digest("order", event.order_id), event.event.outcome.encode()),
+    )
+    return ReceivedEvent(record, source, event, identities)
 
 
 def _conflict(event: ReadEvent, fault: str) -> Refused:

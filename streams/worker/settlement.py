@@ -29,6 +29,7 @@ from streams.notification.intake import ReadEvent, Refused
 from streams.notification.ladder import Wait
 from streams.notification.notification import Headers, Notification
 from streams.notification.outcome import describe
+from streams.notification.status import PASSED_OVER
 from streams.webhook.https import AttemptResult
 from streams.worker.oversized import cut_dead_letter
 from streams.worker.report import add_attempt, as_dead_letter, report_of
@@ -48,10 +49,11 @@ class Settlement:
         attempt: the attempt that was made, or None.
         dead_letter: why it becomes a dead letter, or None. Where it is cut for its size too, the report says that.
         refused: why an event did not become a notification, or None.
+        rule: of the event mapping, by which a record was passed over; None where it was not.
         if_too_large: what is decided where the broker refuses `next` for its size; None where that can't be.
     """
 
-    kind: Literal["delivered", "retry", "parked", "dead-letter", "duplicate"]
+    kind: Literal["delivered", "retry", "parked", "dead-letter", "duplicate", "passed-over"]
     report: AttemptReport
     next: OutRecord | None = None
     record: InRecord | None = None
@@ -60,6 +62,7 @@ class Settlement:
     attempt: AttemptResult | None = None
     dead_letter: DeadLetter | None = None
     refused: Refused | None = None
+    rule: str | None = None
     if_too_large: "Settlement | None" = None
 
 
@@ -181,6 +184,22 @@ class Settlements:
             "worker": self.worker,
         }
         return Settlement("duplicate", report, record=record)
+
+    def of_passed_over(self, record: InRecord, rule: str) -> Settlement:
+        """Return the settlement of a record that the event mapping lists as not ours or not final.
+
+        It ends where it stands, as a second copy does: no partner is told of it, and the reconciliation counts it.
+        """
+        report: AttemptReport = {
+            "kind": "decision",
+            "at_ms": self.now_ms(),
+            "trigger": "event",
+            "decision": "absorbed",
+            "origin": record.origin,
+            "worker": self.worker,
+            "why": f"{PASSED_OVER}{rule}",
+        }
+        return Settlement("passed-over", report, record=record, rule=rule)
 
     def of_refused_event(
         self, record: InRecord, refused: Refused, source: EventSource

@@ -4,7 +4,7 @@ from functools import partial
 
 from streams.clock import Clock
 from streams.kafka.consumer.group import ConsumerGroup
-from streams.kafka.consumer.lane import LaneLimits, Route
+from streams.kafka.consumer.route import LaneLimits, Route
 from streams.kafka.format.records import InRecord, due_at_ms
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
@@ -31,6 +31,7 @@ def groups_of(
     settings: Settings, handler: RecordHandler, clock: Clock, names: TopicNames
 ) -> list[ConsumerGroup]:
     """Return the consumer groups of the role, with the routes of their topics."""
+    mapped = handler.mapped_events.mapping.topics if handler.mapped_events else {}
     groups = []
     max_concurrency = _AT_ONCE * settings.max_in_flight
     if settings.role in {"main", "all"}:
@@ -40,7 +41,12 @@ def groups_of(
             remembered=_SOURCE_MEMORY,
         )
         routes = {
-            topic: Route(SOURCE, handler.event, _at_once, limits)
+            topic: Route(
+                SOURCE,
+                handler.mapped_event if topic in mapped else handler.event,
+                _at_once,
+                limits,
+            )
             for topic in settings.source_topics
         }
         routes[names.replay] = Route(REPLAY, handler.replay, _at_once, limits)

@@ -14,6 +14,7 @@ from streams.kafka.connection import connection_of
 from streams.kafka.consumer.app import NotifierApp, build_app
 from streams.kafka.producer import RecordProducer
 from streams.kafka.topics import TopicNames
+from streams.mapping.mapping import EventMapping
 from streams.notification.profiles import TIERS
 from streams.partners import Partner, PartnersFile
 from streams.settings import Settings
@@ -22,7 +23,7 @@ from streams.telemetry.counting import Counting
 from streams.telemetry.health import Health
 from streams.telemetry.logs import LogSample
 from streams.telemetry.loop_lag import watch_loop
-from streams.telemetry.metrics import GROUP, TOPIC, Metrics
+from streams.telemetry.metrics import GROUP, RULE, TOPIC, Metrics
 from streams.telemetry.unknown_tiers import watch_unknown_tiers
 from streams.telemetry.watch import Watch
 from streams.telemetry.web import WebPort
@@ -33,6 +34,7 @@ from streams.worker.deliver import Delivery
 from streams.worker.gauges import Gauges
 from streams.worker.handle import RecordHandler
 from streams.worker.host import WorkerHost
+from streams.worker.mapped import MappedEvents
 from streams.worker.observe import Observer
 from streams.worker.policy import LONGEST_PARK_SECONDS, Policy
 from streams.worker.receive import Receiver
@@ -51,7 +53,10 @@ BeforeStart = Callable[[Settings, Callable[[str | None], None]], Awaitable[None]
 
 
 def build_worker(
-    settings: Settings, partners: PartnersFile, before_start: BeforeStart
+    settings: Settings,
+    partners: PartnersFile,
+    before_start: BeforeStart,
+    mapping: EventMapping | None = None,
 ) -> Sequence[NotifierApp]:
     """Return the applications of the role; the first that starts also starts what they share."""
     clock, connection, names = Clock(), connection_of(settings), TopicNames(settings.topic_prefix)
@@ -96,6 +101,10 @@ def build_worker(
         jitter=random.SystemRandom().random,
     )
     observer = Observer(clock, counting, tracing)
+    mapped_events = None
+    if mapping is not None:
+        mapped_events = MappedEvents(mapping, clock.now_ms, observer)
+        metrics.declare(RULE, mapping.rules)
     handler = RecordHandler(
         Receiver(clock, partner_of, settlements, policy, settings.allow_http),
         Delivery(
@@ -109,6 +118,7 @@ def build_worker(
         ),
         Settler(producer, names.attempts, clock.now_seconds),
         observer,
+        mapped_events,
     )
     groups = groups_of(settings, handler, clock, names)
     metrics.declare(GROUP, (group.group_id for group in groups))

@@ -6,7 +6,7 @@ import pytest
 from streams.kafka.connection import Connection
 from streams.kafka.consumer.app import build_app
 from streams.kafka.consumer.group import ConsumerGroup
-from streams.kafka.consumer.lane import LaneLimits, Route
+from streams.kafka.consumer.route import LaneLimits, Route
 from tests.agents.memory_kafka import MemoryKafka, put_in_memory
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import ManualClock

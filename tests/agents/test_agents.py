@@ -11,7 +11,7 @@ from aiokafka.errors import CommitFailedError, KafkaConnectionError
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer import app as app_module
 from streams.kafka.consumer import commits
-from streams.kafka.consumer.lane import LaneLimits
+from streams.kafka.consumer.route import LaneLimits
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import NOW_MS
 

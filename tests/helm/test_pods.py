@@ -226,3 +226,32 @@ def test_the_console_gets_no_key(rendered, named):
     assert len(held["-console"]) == 1
     assert held["-main"][0] == held["-console"][0]
     assert len(held["-main"]) > 1
+
+
+def test_the_event_mapping_stands_in_a_volume_and_its_change_restarts_pods(helm):
+    """It is read at the start; the registry's secrets are files beside it, and the Job that makes topics has neither."""
+    objects = helm.objects("full")
+    (mapping,) = [item for item in objects if "mapping.yaml" in item.get("data", {})]
+    for item in objects:
+        if item["kind"] != "Deployment":
+            continue
+        template = item["spec"]["template"]
+        (volume,) = [v for v in template["spec"]["volumes"] if v["name"] == "events"]
+        sources = volume["projected"]["sources"]
+        assert [next(iter(source)) for source in sources] == ["configMap", "secret", "secret"]
+        assert sources[0]["configMap"]["name"] == mapping["metadata"]["name"]
+        paths = [entry["path"] for source in sources[1:] for entry in source["secret"]["items"]]
+        assert paths == ["password", "registry-ca.pem"]
+        before = template["metadata"]["annotations"]["checksum/events"]
+        changed = helm.objects("full", {"events": {"mapping": "topics: {}"}})
+        (same,) = [
+            i for i in changed if i["metadata"] == item["metadata"] and i["kind"] == item["kind"]
+        ]
+        assert same["spec"]["template"]["metadata"]["annotations"]["checksum/events"] != before
+    minimal = helm.objects(
+        "minimal", {"topics": {"job": {"enabled": True}}, "events": {"existingConfigMap": "events"}}
+    )
+    (job,) = [item for item in minimal if item["kind"] == "Job"]
+    pod = job["spec"]["template"]["spec"]
+    assert "events" not in {volume["name"] for volume in pod["volumes"]}
+    assert not [e for e in pod["containers"][0]["env"] if e["name"] == "NOTIFIER_EVENT_MAPPING"]

@@ -81,6 +81,26 @@ def test_a_wrong_value_is_refused_by_the_schema(helm, values, words):
             },
             "keda.kafka.authentication: not set",
         ),
+        (
+            {"events": {"mapping": "topics: {}", "existingConfigMap": "events"}},
+            "events: mapping and existingConfigMap are both set",
+        ),
+        (
+            {
+                "events": {
+                    "schemaRegistry": {
+                        "url": "https://r",
+                        "user": "u",
+                        "tokenSecret": {"name": "s"},
+                    }
+                }
+            },
+            "expected one of password and token",
+        ),
+        (
+            {"events": {"schemaRegistry": {"url": "https://r"}}},
+            "networkPolicy.schemaRegistry.to: empty, expected where https://r can be reached",
+        ),
         ({"workers": {"retry": {"enabled": False}}}, "read by nobody"),
         (
             {"workers": {"retry": {"autoscaling": {"enabled": True}}}},

@@ -52,7 +52,19 @@ def by_role(helm):
             "workers": {"all": {"enabled": True}},
         },
     )
-    return environment(objects)
+    # A token instead of the password, in a release of its own: both together are refused.
+    registry = {"url": "https://registry.example.com", "tokenSecret": {"name": "registry"}}
+    other = helm.objects(
+        "minimal",
+        {
+            "events": {"existingConfigMap": "events", "schemaRegistry": registry},
+            "networkPolicy": {"schemaRegistry": {"to": [{"ipBlock": {"cidr": "10.1.4.0/24"}}]}},
+        },
+    )
+    found = environment(objects)
+    for role, variables in environment(other).items():
+        found[role] = variables | found.get(role, {})
+    return found
 
 
 def test_chart_sets_every_setting_and_no_other(by_role):

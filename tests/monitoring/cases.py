@@ -237,6 +237,11 @@ CASES = [
         {"notifier_unreadable_partitions{tier='source'}": "0x60"},
     ),
     Case(
+        "NotifierSchemaUnavailable",
+        {"notifier_events_awaiting_schema{reason='unreachable'}": "0x10 3x60"},
+        {"notifier_events_awaiting_schema{reason='unreachable'}": "0x10 3 0x60"},
+    ),
+    Case(
         "NotifierCommitsFail",
         {"notifier_commit_errors_total": "0x10 1+1x60"},
         {"notifier_commit_errors_total": "0x10 1x60"},

@@ -17,9 +17,16 @@ from streams.settings import (
 )
 
 # The contract, section 5.
-DEFAULTS = [
+DEFAULTS: list[tuple[str, str, object]] = [
     ("NOTIFIER_BROKERS", "brokers", "localhost:9092"),
     ("NOTIFIER_SOURCE_TOPICS", "source_topics", ("payment-final-state",)),
+    ("NOTIFIER_EVENT_MAPPING", "event_mapping", None),
+    ("NOTIFIER_SCHEMA_REGISTRY_URL", "schema_registry_url", None),
+    ("NOTIFIER_SCHEMA_REGISTRY_USER", "schema_registry_user", None),
+    ("NOTIFIER_SCHEMA_REGISTRY_PASSWORD_FILE", "schema_registry_password_file", None),
+    ("NOTIFIER_SCHEMA_REGISTRY_TOKEN_FILE", "schema_registry_token_file", None),
+    ("NOTIFIER_SCHEMA_REGISTRY_CA_FILE", "schema_registry_ca_file", None),
+    ("NOTIFIER_SCHEMA_REGISTRY_CACHE", "schema_registry_cache", 1000),
     ("NOTIFIER_TOPIC_PREFIX", "topic_prefix", "payment-notification"),
     ("NOTIFIER_TOPIC_PARTITIONS", "topic_partitions", 12),
     ("NOTIFIER_TOPIC_REPLICATION", "topic_replication", None),  # min(3, brokers)
@@ -478,3 +485,36 @@ def test_a_secret_put_where_its_file_was_meant_is_not_quoted(monkeypatch, tmp_pa
         monkeypatch.setenv(f"NOTIFIER_{name}", path)
         with pytest.raises(SettingsError, match=f"seen '{Path(path)}', expected a file"):
             load_settings()
+
+
+REGISTRY = {"SCHEMA_REGISTRY_URL": "https://registry.example.com/apis/ccompat/v7"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "fault"),
+    [
+        ({"SCHEMA_REGISTRY_URL": "http://registry.example.com"}, "NOTIFIER_SCHEMA_REGISTRY_URL: seen 'http://registry.example.com', expected https"),
+        (REGISTRY | {"SCHEMA_REGISTRY_USER": "me"}, "NOTIFIER_SCHEMA_REGISTRY_USER and NOTIFIER_SCHEMA_REGISTRY_PASSWORD_FILE: expected both or neither"),
+        (REGISTRY | {"SCHEMA_REGISTRY_USER": "me", "SCHEMA_REGISTRY_PASSWORD_FILE": "FILE", "SCHEMA_REGISTRY_TOKEN_FILE": "FILE"}, "NOTIFIER_SCHEMA_REGISTRY_USER: set together with"),
+        ({"EVENT_MAPPING": "no/such"}, "NOTIFIER_EVENT_MAPPING: seen 'no/such', expected a file that can be read"),
+    ],
+)  # fmt: skip
+def test_the_schema_registry_is_asked_as_somebody_and_safely(
+    environment, tmp_path, variables, fault
+):
+    """Who can change a schema on its way changes what partners are told."""
+    (tmp_path / "file").touch(0o600)
+    for name, value in variables.items():
+        environment.setenv(f"NOTIFIER_{name}", value.replace("FILE", str(tmp_path / "file")))
+    (found,) = faults()
+    assert found.startswith(fault)
+
+
+def test_a_schema_registry_without_its_extra(environment, monkeypatch):
+    """The sentence names what to install, and shows no URL."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    environment.setenv("NOTIFIER_SCHEMA_REGISTRY_URL", "https://registry.example.com/a/b")
+    (found,) = faults()
+    assert found == (
+        "NOTIFIER_SCHEMA_REGISTRY_URL: seen set, expected the extra for it: pip install 'payment-notifier[avro]'"
+    )

@@ -99,6 +99,17 @@
 {{- if and $v.podMonitor.enabled $v.serviceMonitor.enabled -}}
 {{- $faults = append $faults "podMonitor and serviceMonitor are both enabled, expected one of them; everything would be counted twice" -}}
 {{- end -}}
+{{- with $v.events -}}
+{{- if and .mapping .existingConfigMap -}}
+{{- $faults = append $faults "events: mapping and existingConfigMap are both set, expected one of them" -}}
+{{- end -}}
+{{- if and .schemaRegistry.tokenSecret.name (or .schemaRegistry.user .schemaRegistry.passwordSecret.name) -}}
+{{- $faults = append $faults "events.schemaRegistry: tokenSecret is set together with user or passwordSecret, expected one of password and token" -}}
+{{- end -}}
+{{- if and $v.networkPolicy.enabled .schemaRegistry.url (not $v.networkPolicy.schemaRegistry.to) -}}
+{{- $faults = append $faults (printf "networkPolicy.schemaRegistry.to: empty, expected where %s can be reached, like [{ipBlock: {cidr: 10.1.3.0/24}}]" .schemaRegistry.url) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.topics.strimzi.enabled $v.topics.job.enabled -}}
 {{- $faults = append $faults "topics: job and strimzi are both enabled, expected one owner of the topics" -}}
 {{- end -}}

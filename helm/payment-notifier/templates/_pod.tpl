@@ -79,6 +79,9 @@ topologySpreadConstraints:
 {{- if include "payment-notifier.kafkaFiles" . }}
 {{ include "payment-notifier.kafkaVolume" . }}
 {{- end }}
+{{- if include "payment-notifier.eventFiles" .root }}
+{{ include "payment-notifier.eventsVolume" .root }}
+{{- end }}
 {{- with .pod.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
@@ -89,6 +92,9 @@ topologySpreadConstraints:
 - {name: partners, mountPath: /etc/payment-notifier, readOnly: true}
 {{- if include "payment-notifier.kafkaFiles" . }}
 - {name: kafka, mountPath: /etc/payment-notifier-kafka, readOnly: true}
+{{- end }}
+{{- if include "payment-notifier.eventFiles" .root }}
+- {name: events, mountPath: /etc/payment-notifier-events, readOnly: true}
 {{- end }}
 {{- with .pod.extraVolumeMounts }}
 {{ toYaml . }}
@@ -115,7 +121,8 @@ labels:
   {{- with .pod.labels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with .pod.annotations }}
+{{- $events := ternary dict (include "payment-notifier.eventAnnotation" .root | fromYaml) (eq .component "topics") }}
+{{- with mergeOverwrite $events (deepCopy (default dict .pod.annotations)) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

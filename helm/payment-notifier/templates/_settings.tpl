@@ -69,6 +69,28 @@
 {{- $_ := set $all "KAFKA_KEY_FILE" "/etc/payment-notifier-kafka/key.pem" -}}
 {{- end -}}
 {{- end -}}
+{{- /* The Job that makes topics runs before there is a ConfigMap, and reads no event. */ -}}
+{{- if ne .component "topics" -}}
+{{- if include "payment-notifier.eventMapping" .root -}}
+{{- $_ := set $all "EVENT_MAPPING" "/etc/payment-notifier-events/mapping.yaml" -}}
+{{- end -}}
+{{- with $v.events.schemaRegistry -}}
+{{- if .url -}}
+{{- $_ := set $all "SCHEMA_REGISTRY_URL" .url -}}
+{{- $_ := set $all "SCHEMA_REGISTRY_USER" .user -}}
+{{- $_ := set $all "SCHEMA_REGISTRY_CACHE" .cache -}}
+{{- if .passwordSecret.name -}}
+{{- $_ := set $all "SCHEMA_REGISTRY_PASSWORD_FILE" "/etc/payment-notifier-events/password" -}}
+{{- end -}}
+{{- if .tokenSecret.name -}}
+{{- $_ := set $all "SCHEMA_REGISTRY_TOKEN_FILE" "/etc/payment-notifier-events/token" -}}
+{{- end -}}
+{{- if .caSecret.name -}}
+{{- $_ := set $all "SCHEMA_REGISTRY_CA_FILE" "/etc/payment-notifier-events/registry-ca.pem" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if hasKey $v.workers .component -}}
 {{- $_ := set $all "ROLE" .component -}}
 {{- $_ := set $all "WEB_PORT" $v.web.port -}}
@@ -164,6 +186,50 @@
           items:
             - {key: {{ .tls.clientSecret.certificateKey | quote }}, path: certificate.pem}
             - {key: {{ .tls.clientSecret.keyKey | quote }}, path: key.pem}
+      {{- end }}
+      {{- end }}
+      {{- end }}
+{{- end -}}
+
+{{/* The ConfigMap with the mapping file, or nothing. */}}
+{{- define "payment-notifier.eventMapping" -}}
+{{- with .Values.events -}}
+{{- if .existingConfigMap -}}{{ .existingConfigMap }}{{- else if .mapping -}}{{ include "payment-notifier.fullname" $ }}-events{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* An annotation, as YAML, that restarts pods when the mapping file of the values changes: it is read at the start. */}}
+{{- define "payment-notifier.eventAnnotation" -}}
+{{- with .Values.events -}}
+{{- if and .mapping (not .existingConfigMap) -}}checksum/events: {{ .mapping | sha256sum }}{{- else -}}{}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether anything of `events` is a file. */}}
+{{- define "payment-notifier.eventFiles" -}}
+{{- with .Values.events.schemaRegistry -}}
+{{- if or (include "payment-notifier.eventMapping" $) (and .url (or .passwordSecret.name .tokenSecret.name .caSecret.name)) -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "payment-notifier.eventsVolume" -}}
+- name: events
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- with include "payment-notifier.eventMapping" . }}
+      - configMap:
+          name: {{ . }}
+          items: [{key: mapping.yaml, path: mapping.yaml}]
+      {{- end }}
+      {{- with .Values.events.schemaRegistry }}
+      {{- if .url }}
+      {{- range $path, $secret := dict "password" .passwordSecret "token" .tokenSecret "registry-ca.pem" .caSecret }}
+      {{- if $secret.name }}
+      - secret:
+          name: {{ $secret.name }}
+          items: [{key: {{ $secret.key | quote }}, path: {{ $path }}}]
+      {{- end }}
       {{- end }}
       {{- end }}
       {{- end }}

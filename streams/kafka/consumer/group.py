@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streams.kafka.connection import Connection
-from streams.kafka.consumer.lane import Route
 from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.route import Route
 from streams.kafka.consumer.standing import StandingReport
 
 

@@ -10,47 +10,15 @@ Pure asyncio; knows neither Faust nor aiokafka.
 
 import asyncio
 import heapq
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit, ConcurrencyPermit
 from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.consumer.route import NotYet, Route
 from streams.kafka.format.records import InRecord, PartitionId
-
-
-@dataclass(frozen=True, slots=True)
-class LaneLimits:
-    """How much of a partition may be taken at once.
-
-    Attributes:
-        max_uncommitted: records read and not yet acknowledged; bounds what a SIGKILL repeats.
-        max_buffered: records held that are not yet due or not yet begun.
-        remembered: settled records whose copies are recognised.
-    """
-
-    max_uncommitted: int
-    max_buffered: int
-    remembered: int
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What happens to the records of one topic.
-
-    Attributes:
-        stage: its name in metrics.
-        handle: settles a record; returns when its next place is acknowledged; never raises.
-        due_at_ms: when a record may be handled, milliseconds since the epoch.
-        limits: how many at once.
-    """
-
-    stage: str
-    handle: Callable[[InRecord, Deduplicator], Awaitable[None]]
-    due_at_ms: Callable[[InRecord], int]
-    limits: LaneLimits
 
 
 class FlowControl(Protocol):
@@ -116,6 +84,7 @@ class Lane:
         self._timed: _Slot | None = None  # the record that the timer is for
         self._finished: set[int] = set()  # settled, behind one that is not
         self._finished_before = finished
+        self._put_aside: dict[int, str] = {}  # offsets that wait for something else, and why
         self._paused = False
         self._draining = False
         self._deduplicator = Deduplicator(now_ms, route.limits.remembered)
@@ -149,6 +118,11 @@ class Lane:
     def overdue(self, before_ms: int) -> int:
         """Return how many records wait although they were due before this moment; none in a lane without due times."""
         return sum(0 < slot.due_at_ms < before_ms for slot in self._buffered)
+
+    @property
+    def put_aside(self) -> Counter[str]:
+        """How many records wait for something that is none of theirs, by why."""
+        return Counter(self._put_aside.values())
 
     @property
     def longest_in_flight_ms(self) -> int:
@@ -253,6 +227,8 @@ class Lane:
             await self._route.handle(slot.record, self._deduplicator)
         except asyncio.CancelledError:
             raise
+        except NotYet as later:
+            self._put_back(slot, later)
         except BaseException as error:  # noqa: BLE001  # an invariant broke: stop the worker, keep the record
             self._draining = True
             self._on_crash(error)
@@ -266,8 +242,19 @@ class Lane:
             self._start_due()
             self._maybe_resume()
 
+    def _put_back(self, slot: _Slot, later: NotYet) -> None:
+        """Let a record wait for its next turn; where the lane gives up what waits, it will be read again."""
+        if later.why is not None:
+            self._put_aside[slot.record.offset] = later.why
+        slot.started_at_ms = None
+        slot.due_at_ms = self._now_ms() + int(later.seconds * 1000)
+        if not self._draining:
+            heapq.heappush(self._buffered, slot)
+
     def _finish(self, slot: _Slot) -> None:
         slot.done = True
+        if self._put_aside:
+            self._put_aside.pop(slot.record.offset, None)
         self._finished.add(slot.record.offset)
         uncommitted = self._uncommitted
         while uncommitted and uncommitted[0].done:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
-from streams.kafka.consumer.lane import FlowControl, Lane, Route
+from streams.kafka.consumer.lane import FlowControl, Lane
+from streams.kafka.consumer.route import Route
 from streams.kafka.format.records import InRecord, PartitionId
 
 

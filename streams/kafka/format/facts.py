@@ -4,7 +4,7 @@ Facts are all that the command line and the console know. They can be kept as JS
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any, Final, Literal
@@ -113,6 +113,10 @@ class Fact:
         )
 
 
+def _own_form(record: RawRecord) -> bytes | None:
+    return record.value
+
+
 def topic_kinds(names: TopicNames, source_topics: Iterable[str] = ()) -> dict[str, Kind]:
     """Return our topics, and payment core's where they are given, each with its kind."""
     kinds: dict[str, Kind] = dict.fromkeys(source_topics, "event")
@@ -125,13 +129,21 @@ def topic_kinds(names: TopicNames, source_topics: Iterable[str] = ()) -> dict[st
     return kinds
 
 
-def read_fact(kind: Kind, record: RawRecord) -> Fact:
-    """Return what a record says. Never raises, whatever the record holds."""
+def read_fact(
+    kind: Kind, record: RawRecord, event_of: Callable[[RawRecord], bytes | None] = _own_form
+) -> Fact:
+    """Return what a record says. Never raises, whatever the record holds.
+
+    Args:
+        kind: of its topic.
+        record: as it was read.
+        event_of: returns the event that a record of a source topic is, in our own form; None where it is none.
+    """
     read = (kind, record.topic, record.partition, record.offset, record.timestamp_ms)
     if kind == "attempts":
         members = _of_attempt(record)
     elif kind == "event":
-        members = _of_event(record.value)
+        members = _of_event(event_of(record)) | {"value_bytes": _length(record.value)}
     else:
         members = _of_notification(kind, record)
     if kind != "event" and (key := _text(record.key)):
@@ -176,7 +188,7 @@ def _of_notification(kind: Kind, record: RawRecord) -> dict[str, Any]:
         **{name.replace("-", "_"): _number(headers.get(name)) for name in _NUMBER_HEADERS},
         "url_origin": known_origin(headers.get("notify-url")),
         "holds_event": holds_event,
-        "value_bytes": None if record.value is None else len(record.value),
+        "value_bytes": _length(record.value),
     }
     if holds_event:
         event = _of_event(record.value)
@@ -199,10 +211,9 @@ def _of_notification(kind: Kind, record: RawRecord) -> dict[str, Any]:
 
 
 def _of_event(value: bytes | None) -> dict[str, Any]:
-    size = None if value is None else len(value)
     members = _object(value)
     if members is None:
-        return {"unreadable": "no JSON object", "value_bytes": size}
+        return {"unreadable": "no JSON object"}
     event = EventMembers(members)
     return {
         "order_id": order_id_in(event.payment, event.profile),
@@ -212,8 +223,11 @@ def _of_event(value: bytes | None) -> dict[str, Any]:
         "url_origin": event.url_origin,
         "result": event.outcome,
         "occurred_at_ms": event.occurred_at_ms,
-        "value_bytes": size,
     }
+
+
+def _length(value: bytes | None) -> int | None:
+    return None if value is None else len(value)
 
 
 def _object(value: bytes | None) -> dict[str, Any] | None:

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from streams.clock import Clock
 from streams.interruptible import run_until_interrupted
+from streams.mapping.file import MappingFileError
+from streams.mapping.mapping import mapping_of
 from streams.notification.profiles import PROFILES
 from streams.operator.commands.common import Json, report
 from streams.partners import PartnersFileError, load_partners
@@ -41,6 +43,10 @@ def check(as_json: Json = False) -> None:
             faults += error.faults
     if settings:
         warnings += settings.warnings()
+        try:
+            mapping_of(settings)
+        except MappingFileError as error:
+            faults += error.faults
 
         async def topics(settings: Settings) -> tuple[list[str], list[str]]:
             async with Brokers(settings) as brokers:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,6 +18,7 @@ from streams.notification.intake import (
     Refused,
     prepare,
     read_event,
+    read_members,
 )
 from streams.operator.commands.common import (
     FAULT,
@@ -27,13 +28,18 @@ from streams.operator.commands.common import (
     print_json,
     say,
     settings_or_fail,
+    used_wrongly,
     warn,
 )
+from streams.operator.commands.map_event import MappingFile, RecordHeaders, Topic, map_event
 from streams.operator.commands.output import shown
 from streams.partners import Partner
 from streams.settings import CONSOLE_FILES, KAFKA_FILES
 from streams.webhook.egress import DestinationBlocked, Guard, guard_of
 from streams.webhook.exact_request import ExactRequest, exact_request
+
+if TYPE_CHECKING:
+    from streams.mapping.mapping import MappedEvent
 
 USER_AGENT: Final = "payment-notifier"
 
@@ -60,25 +66,45 @@ def check_event(
         Path, typer.Argument(help="One event, a record's value; - reads standard input.")
     ],
     as_json: Json = False,
+    mapping: MappingFile = None,
+    topic: Topic = None,
+    header: RecordHeaders = None,
 ) -> None:
     """Say every fault of a payment event, and show the exact request that it becomes.
 
     Nothing is sent and Kafka is not asked. Without NOTIFIER_PARTNERS_FILE the event's own rules are checked alone.
 
+    With --mapping the event is one of payment core's own form, and ours is made of it first (docs/event-mapping.md).
+
     notifier check-event event.json
+
+    notifier check-event --mapping mapping.yaml event.json
     """
-    settings = settings_or_fail("partners_file", *KAFKA_FILES, *CONSOLE_FILES)
+    settings = settings_or_fail("partners_file", "event_mapping", *KAFKA_FILES, *CONSOLE_FILES)
     partners = partners_or_fail(settings) if settings.partners_file.name else None
+    record = read_file(file)
+    mapped = None
+    if mapping is not None:
+        mapped = map_event(settings, mapping, topic, record, header or [])
+    elif topic is not None or header:
+        used_wrongly("--topic and --header go with --mapping")
+    if isinstance(mapped, str):  # the rule by which it is passed over
+        _say_passed_over(mapped, as_json=as_json)
+        return
     examined = examine_event(
-        event_of(read_file(file)),
+        event_of(record) if mapped is None else mapped.canonical,
         partners,
         guard_of(settings),
         allow_http=settings.allow_http,
         now_ms=Clock().now_ms(),
+        mapped=mapped,
     )
     if as_json:
-        print_json(_members(examined))
+        event = {} if mapped is None else {"event": mapped.members}
+        print_json({**_members(examined), **event})
         raise typer.Exit(FAULT if examined.faults else 0)
+    if mapped is not None:
+        say(f"the event that the mapping makes: {shown(mapped.canonical.decode())}")
     warn(map(shown, examined.warnings))
     if examined.faults:
         fail(*map(shown, examined.faults))
@@ -87,6 +113,13 @@ def check_event(
     elif examined.body is not None:
         print(shown(examined.body.decode()))
     say("the event keeps every rule; nothing was sent")
+
+
+def _say_passed_over(rule: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"ok": True, "faults": (), "warnings": (), "passed_over": rule})
+    else:
+        say(f"passed over by the rule {rule}: counted, and nobody is told")
 
 
 def read_file(file: Path) -> bytes:
@@ -102,13 +135,14 @@ def event_of(record: bytes) -> bytes:
     return record
 
 
-def examine_event(
+def examine_event(  # what a worker knows too
     raw: bytes,
     partners: Mapping[str, Partner] | None,
     guard: Guard,
     *,
     allow_http: bool,
     now_ms: int,
+    mapped: "MappedEvent | None" = None,
 ) -> ExaminedEvent:
     """Judge an event as a worker would, without ending at the first step that refuses it.
 
@@ -118,8 +152,12 @@ def examine_event(
         guard: the egress rules.
         allow_http: whether plain http notify URLs will do.
         now_ms: milliseconds since the epoch, for Request-Time.
+        mapped: what an event mapping made of a record, or None where the event is of our own form.
     """
-    read = read_event(raw, allow_http=allow_http)
+    if mapped is None:
+        read = read_event(raw, allow_http=allow_http)
+    else:
+        read = read_members(mapped.members, dict(mapped.faults), allow_http=allow_http)
     if isinstance(read, Refused):
         faults = (*read.faults, *_partner_faults(raw, read, partners))
         return ExaminedEvent(tuple(dict.fromkeys(faults)), ())

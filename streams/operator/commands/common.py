@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from streams.mapping.mapping import EventMapping
     from streams.partners import Partners
     from streams.settings import Settings
 
@@ -85,6 +86,19 @@ def partners_or_fail(settings: "Settings") -> "Partners":
             settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
         )
     except PartnersFileError as error:
+        fail(*error.faults)
+
+
+def mapping_or_fail(settings: "Settings") -> "EventMapping | None":
+    """Return the event mapping, None without one; or say every fault of it and exit with 1."""
+    if settings.event_mapping is None:
+        return None
+    from streams.mapping.file import MappingFileError
+    from streams.mapping.mapping import mapping_of
+
+    try:
+        return mapping_of(settings)
+    except MappingFileError as error:
         fail(*error.faults)
 
 

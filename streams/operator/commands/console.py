@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streams.interruptible import run_until_interrupted
-from streams.operator.commands.common import fail, settings_or_fail
+from streams.operator.commands.common import fail, mapping_or_fail, settings_or_fail
 from streams.telemetry.logs import logging_config
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def console(context: typer.Context) -> None:
     except TokensError as error:
         fail(str(error))
     try:
-        run_until_interrupted(_run(Console(settings, tokens)))
+        run_until_interrupted(_run(Console(settings, tokens, mapping=mapping_or_fail(settings))))
     except OSError as error:
         where = f"{settings.console_bind}:{settings.console_port}"
         fail(f"NOTIFIER_CONSOLE_PORT: can't listen on {where}: {error.strerror}")

@@ -13,6 +13,7 @@ from streams.operator.commands.common import (
     INTERRUPTED,
     Json,
     fail,
+    mapping_or_fail,
     partners_or_fail,
     print_json,
     say,
@@ -152,7 +153,9 @@ async def _run(
     audit: ReplayAudit,
     result: RunResult,
 ) -> None:
-    async with open_replay_clients(settings, partners.get, Clock()) as clients:
+    async with open_replay_clients(
+        settings, partners.get, Clock(), mapping_or_fail(settings)
+    ) as clients:
         with reading("putting back") as on_progress:
             await run(
                 planned,

@@ -9,6 +9,7 @@ from streams.kafka.format.facts import Fact
 from streams.operator.commands.common import (
     Json,
     fail,
+    mapping_or_fail,
     partners_or_fail,
     print_json,
     say,
@@ -62,10 +63,14 @@ def resend(
 
 async def _histories(settings: Settings, order_id: str) -> tuple[NotificationHistory, ...]:
     async with reading_topics(settings, "resend", "reading the attempts") as (reader, on_progress):
-        found = await search_order(settings, reader, order_id, on_progress=on_progress)
+        found = await search_order(
+            settings, reader, order_id, on_progress=on_progress, mapping=mapping_or_fail(settings)
+        )
         return histories_of(found.facts)
 
 
 async def _resend(settings: Settings, partners: Partners, event: Fact, audit: ReplayAudit) -> None:
-    async with open_replay_clients(settings, partners.get, Clock()) as clients:
+    async with open_replay_clients(
+        settings, partners.get, Clock(), mapping_or_fail(settings)
+    ) as clients:
         await send_again(event, clients, audit)

@@ -7,7 +7,14 @@ import typer
 
 from streams.clock import Clock
 from streams.operator.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
-from streams.operator.commands.common import FAULT, Json, print_json, say, settings_or_fail
+from streams.operator.commands.common import (
+    FAULT,
+    Json,
+    mapping_or_fail,
+    print_json,
+    say,
+    settings_or_fail,
+)
 from streams.operator.commands.output import finish, moment, print_table, reading_topics, shown
 from streams.operator.history.assessment import Limits
 from streams.operator.history.notification_history import NotificationHistory, histories_of
@@ -99,7 +106,12 @@ def _ask(address: ConsoleAddress, order_id: str) -> OrderRecords | None:
 async def _search(settings: Settings, order_id: str, since_ms: int | None) -> OrderRecords:
     async with reading_topics(settings, "why", "reading the attempts") as (reader, on_progress):
         return await search_order(
-            settings, reader, order_id, since_ms=since_ms, on_progress=on_progress
+            settings,
+            reader,
+            order_id,
+            since_ms=since_ms,
+            on_progress=on_progress,
+            mapping=mapping_or_fail(settings),
         )
 
 

@@ -5,7 +5,7 @@ import logging.config
 import os
 
 from streams.clock import Clock
-from streams.operator.commands.common import fail, settings_or_fail
+from streams.operator.commands.common import fail, mapping_or_fail, settings_or_fail
 from streams.partners import PartnersFile, PartnersFileError
 from streams.settings import unknown_variables
 from streams.telemetry.logs import logging_config
@@ -30,6 +30,7 @@ def worker() -> None:
         )
     except PartnersFileError as error:
         fail(*error.faults)
+    mapping = mapping_or_fail(settings)
     for warning in (*settings.warnings(), *partners.current.warnings):
         log.warning("%s", warning)
     if settings.ladder_scale != 1:
@@ -37,4 +38,4 @@ def worker() -> None:
             "NOTIFIER_LADDER_SCALE is %g: EVERY WAIT IS SHORTENED, for rehearsals only",
             settings.ladder_scale,
         )
-    run_worker(build_worker(settings, partners, check_brokers), logging_as_set)
+    run_worker(build_worker(settings, partners, check_brokers, mapping), logging_as_set)

@@ -19,6 +19,7 @@ from streams.kafka.connection import connection_of
 from streams.kafka.format.facts import topic_kinds
 from streams.kafka.reader.tail import Tail
 from streams.kafka.topics import TopicNames
+from streams.mapping.mapping import EventMapping
 from streams.operator.console.api import Api
 from streams.operator.console.ingest import Ingest, Source
 from streams.operator.console.metrics import ConsoleMetrics
@@ -34,6 +35,7 @@ from streams.operator.console.store import ReadModelStore
 from streams.operator.console.tokens import AccessTokens
 from streams.operator.dead_letters.clients import ReplayClients, open_replay_clients
 from streams.operator.history.assessment import Limits
+from streams.operator.history.mapped_events import event_reader
 from streams.settings import Settings
 from streams.telemetry.server_header import hide_versions
 
@@ -55,6 +57,7 @@ class Console:
         clock: for everything that has a time.
         source: opens what the records come from; Kafka unless a test says otherwise.
         replay_clients: connects what a replay works with; the same.
+        mapping: of events that are not of our own form.
         port: where it listens, once started.
     """
 
@@ -63,6 +66,7 @@ class Console:
     clock: Clock = field(default_factory=Clock)
     source: Callable[[], AbstractAsyncContextManager[Source]] | None = None
     replay_clients: Callable[[], AbstractAsyncContextManager[ReplayClients]] | None = None
+    mapping: EventMapping | None = None
     port: int = field(default=0, init=False)
     read_model: ReadModel = field(init=False)
     replays: Replays = field(init=False)
@@ -87,6 +91,7 @@ class Console:
             groups=(settings.group_id, settings.retry_group_id),
             attempts_topic=names.attempts,
             now_ms=self.clock.now_ms,
+            event_of=event_reader(self.mapping),
         )
         self.read_model = ReadModel(
             store, ingest, names, settings.source_topics, Limits.of(settings), self.clock.now_ms
@@ -158,7 +163,7 @@ class Console:
 
     def _replay_clients(self) -> AbstractAsyncContextManager[ReplayClients]:
         # Bodies stay as they were: who the partners are and what keys they have is none of the console's business.
-        return open_replay_clients(self.settings, lambda _: None, self.clock)
+        return open_replay_clients(self.settings, lambda _: None, self.clock, self.mapping)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
         await asyncio.to_thread(self.metrics.refresh, self.read_model, self.tokens)

@@ -16,6 +16,7 @@ from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.tail import Edges
 from streams.operator.console.reconcile import Reconciliation, reconcile
 from streams.operator.console.store import ReadModelStore
+from streams.operator.history.mapped_events import EventOf, event_reader
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Ingest:
         groups: the worker's consumer groups.
         attempts_topic: whose oldest record says from when on all is known.
         now_ms: the clock.
+        event_of: reads events that are not of our own form.
         freshness: how fresh the model is.
         edges: what each partition holds, as last looked at.
         reconciliation: the newest sum, or None before the first.
@@ -96,6 +98,7 @@ class Ingest:
     groups: tuple[str, ...]
     attempts_topic: str
     now_ms: Callable[[], int]
+    event_of: EventOf = field(default_factory=lambda: event_reader(None))
     freshness: Freshness = field(default_factory=Freshness)
     edges: dict[PartitionId, Edges] = field(default_factory=dict)
     reconciliation: Reconciliation | None = None
@@ -157,7 +160,8 @@ class Ingest:
 
     def _put(self, records: list[RawRecord], positions: Mapping[PartitionId, int]) -> None:
         self.store.put(
-            [read_fact(self.kinds[record.topic], record) for record in records], positions
+            [read_fact(self.kinds[record.topic], record, self.event_of) for record in records],
+            positions,
         )
 
     async def _catch_up(self, positions: Mapping[PartitionId, int], *, got: int) -> None:

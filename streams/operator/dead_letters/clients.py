@@ -11,7 +11,9 @@ from streams.kafka.connection import connection_of
 from streams.kafka.producer import RecordProducer
 from streams.kafka.reader.reader import RecordReader
 from streams.kafka.topics import TopicNames
+from streams.mapping.mapping import EventMapping
 from streams.operator.dead_letters.rebuild import Rebuild
+from streams.operator.history.mapped_events import event_reader
 from streams.partners import Partner
 from streams.settings import Settings
 
@@ -39,7 +41,10 @@ class ReplayClients:
 
 @asynccontextmanager
 async def open_replay_clients(
-    settings: Settings, partner_of: Callable[[str], Partner | None], clock: Clock
+    settings: Settings,
+    partner_of: Callable[[str], Partner | None],
+    clock: Clock,
+    mapping: EventMapping | None = None,
 ) -> AsyncIterator[ReplayClients]:
     """Give what a run works with, connected; close it afterwards.
 
@@ -60,5 +65,12 @@ async def open_replay_clients(
             names=names,
             clock=clock,
             check_url=partial(check_notify_url, allow_http=settings.allow_http),
-            rebuild=Rebuild(second, names, settings.source_topics, partner_of, settings.allow_http),
+            rebuild=Rebuild(
+                second,
+                names,
+                settings.source_topics,
+                partner_of,
+                settings.allow_http,
+                event_reader(mapping),
+            ),
         )

@@ -4,8 +4,9 @@ For a body that was wrong when it was made (a reason that was mapped to the wron
 one that is not kept any more because it was delivered.
 """
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from streams.kafka.format.event_headers import fresh_event, put_back_event
 from streams.kafka.format.facts import Fact
@@ -16,6 +17,7 @@ from streams.kafka.topics import TopicNames
 from streams.notification.intake import Refused, prepare, read_event
 from streams.notification.notification import Notification
 from streams.operator.dead_letters.replay_record import CannotReplay, ReplayAudit
+from streams.operator.history.mapped_events import EventOf, event_reader
 from streams.partners import Partner
 
 
@@ -29,6 +31,7 @@ class Rebuild:
         source_topics: where events may stand.
         partner_of: the partners file in force.
         allow_http: whether plain http notify URLs will do.
+        event_of: reads events that are not of our own form.
     """
 
     reader: RecordReader
@@ -36,6 +39,7 @@ class Rebuild:
     source_topics: tuple[str, ...]
     partner_of: Callable[[str], Partner | None]
     allow_http: bool
+    event_of: EventOf = field(default_factory=lambda: event_reader(None))
 
     async def record(self, known: Fact, audit: ReplayAudit, now_ms: int) -> OutRecord:
         """Return the record of the replay topic that puts a notification back as its event has it today.
@@ -76,7 +80,9 @@ class Rebuild:
                 " write the event again, with a new eventId"
             )
             raise CannotReplay(message)
-        event = read_event(record.value, allow_http=self.allow_http)
+        event = read_event(
+            await asyncio.to_thread(self.event_of, record), allow_http=self.allow_http
+        )
         if isinstance(event, Refused):
             message = f"the event at {record_id} breaks a rule: {event.detail}"
             raise CannotReplay(message)

@@ -16,7 +16,9 @@ from streams.kafka.reader.key_search import KeySearch
 from streams.kafka.reader.reader import OnProgress, RecordReader, Span
 from streams.kafka.reader.unread import unread_spans
 from streams.kafka.topics import TopicNames
+from streams.mapping.mapping import EventMapping
 from streams.notification.decision import DeadLetterReason
+from streams.operator.history.mapped_events import EventOf, event_reader
 from streams.settings import Settings
 
 _CLOCKS_DIFFER_MS: Final = 3_600_000
@@ -43,13 +45,14 @@ class OrderRecords:
         self.oldest_ms = at_ms if self.oldest_ms is None else min(self.oldest_ms, at_ms)
 
 
-async def search_order(
+async def search_order(  # noqa: PLR0913  # where, what, since when, how it is shown
     settings: Settings,
     reader: RecordReader,
     order_id: str,
     *,
     since_ms: int | None = None,
     on_progress: OnProgress | None = None,
+    mapping: EventMapping | None = None,
 ) -> OrderRecords:
     """Return all that is known of an order.
 
@@ -59,10 +62,12 @@ async def search_order(
         order_id: the order.
         since_ms: only what was written since, milliseconds since the epoch.
         on_progress: told how far the reading is.
+        mapping: of events that are not of our own form.
 
     Raises:
         ReadFailed: the brokers can't be read.
     """
+    event_of = event_reader(mapping)
     names, order = TopicNames(settings.topic_prefix), OrderRecords()
     key = order_id.encode()
     topics = topic_kinds(names)
@@ -73,7 +78,7 @@ async def search_order(
             found = [read_fact(topics[record.topic], record) for record in await search.step()]
             order.facts += found
             if found and search.left:
-                await _add_events(settings, reader, order)
+                await _add_events(settings, reader, order, event_of)
                 final_ms = first_final_ms(order.facts)
                 if final_ms is not None and await search.begin_at(final_ms - _CLOCKS_DIFFER_MS):
                     order.saw(final_ms - _CLOCKS_DIFFER_MS)
@@ -83,14 +88,16 @@ async def search_order(
         if order.facts:
             break
     if order.facts:
-        await _add_events(settings, reader, order)
+        await _add_events(settings, reader, order, event_of)
     else:
         # Without a time: what no worker has settled yet; all the rest has left a record with us.
         if since_ms is None:
             spans = await unread_spans(settings, reader)
         else:
             spans = await reader.spans(*settings.source_topics, since_ms=since_ms)
-        await _look_for_event(reader, spans, order_id, order, on_progress)
+        await _look_for_event(
+            reader, spans, order_id, order, on_progress=on_progress, mapping=mapping
+        )
     return order
 
 
@@ -114,7 +121,9 @@ def first_final_ms(facts: Iterable[Fact]) -> int | None:
     return min((at for known in times.values() for at in known), default=None)
 
 
-async def _add_events(settings: Settings, reader: RecordReader, order: OrderRecords) -> None:
+async def _add_events(
+    settings: Settings, reader: RecordReader, order: OrderRecords, event_of: EventOf
+) -> None:
     """Fetch the events that the facts name, as far as that was not done."""
     there = {fact.record_id.header for fact in order.facts if fact.kind == "event"}
     for origin in sorted({fact.origin for fact in order.facts if fact.origin} - there):
@@ -126,25 +135,29 @@ async def _add_events(settings: Settings, reader: RecordReader, order: OrderReco
             continue
         record = await reader.at(record_id)
         if record is not None:
-            event = read_fact("event", record)
+            event = read_fact("event", record, event_of)
             # A topic that was created anew has other events at the old places.
             if event.order_id in {fact.order_id for fact in order.facts}:
                 order.facts.append(event)
 
 
-async def _look_for_event(
+async def _look_for_event(  # noqa: PLR0913  # as above
     reader: RecordReader,
     spans: list[Span],
     order_id: str,
     order: OrderRecords,
+    *,
     on_progress: OnProgress | None,
+    mapping: EventMapping | None,
 ) -> None:
     order.looked_for_event = True
-    key = order_id.encode()
+    key, event_of = order_id.encode(), event_reader(mapping)
+    mapped = () if mapping is None else mapping.topics
     async for batch in reader.read(spans, on_progress):
         order.read += len(batch)
         for record in batch:
-            if key in (record.value or b""):  # most are not; reading JSON is slow
-                fact = read_fact("event", record)
+            # Most are not; reading JSON is slow. What a mapping makes of an event need not stand in it.
+            if key in (record.value or b"") or record.topic in mapped:
+                fact = read_fact("event", record, event_of)
                 if fact.order_id == order_id:
                     order.facts.append(fact)

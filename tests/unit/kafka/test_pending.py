@@ -3,8 +3,8 @@
 import asyncio
 
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
-from streams.kafka.consumer.lane import LaneLimits, Route
 from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.route import LaneLimits, Route
 from streams.kafka.format.records import InRecord
 from tests.unit.kit import turns
 

@@ -1,0 +1,55 @@
+"""What a lane is told of its topic: who handles the records, when they are due, and how many there may be at once."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.format.records import InRecord
+
+
+class NotYet(Exception):  # noqa: N818  # what it says
+    """Raised by who handles a record: it can't be handled now, through no fault of its own, and is begun again later.
+
+    The record keeps no place meanwhile, and the offset of its partition stays before it.
+
+    Attributes:
+        seconds: until it is begun again.
+        why: in one token; None where it waits only for a moment.
+    """
+
+    def __init__(self, seconds: float, why: str | None) -> None:
+        self.seconds = seconds
+        self.why = why
+        super().__init__(f"not for {seconds:g} s: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimits:
+    """How much of a partition may be taken at once.
+
+    Attributes:
+        max_uncommitted: records read and not yet acknowledged; bounds what a SIGKILL repeats.
+        max_buffered: records held that are not yet due or not yet begun.
+        remembered: settled records whose copies are recognised.
+    """
+
+    max_uncommitted: int
+    max_buffered: int
+    remembered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What happens to the records of one topic.
+
+    Attributes:
+        stage: its name in metrics.
+        handle: settles a record; returns when its next place is acknowledged; raises nothing but `NotYet`.
+        due_at_ms: when a record may be handled, milliseconds since the epoch.
+        limits: how many at once.
+    """
+
+    stage: str
+    handle: Callable[[InRecord, Deduplicator], Awaitable[None]]
+    due_at_ms: Callable[[InRecord], int]
+    limits: LaneLimits

@@ -1,0 +1,221 @@
+"""Schemas by their id, from a registry that speaks Confluent's API: asked once for each, kept for as long as the worker runs.
+
+An id means the same schema for ever, so what was read is never asked for again.
+"""
+
+import json
+import ssl
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, Literal, get_args
+from urllib.parse import quote
+
+import httpx
+
+from streams.partners import use_chain_rules
+from streams.redaction import shown_url
+from streams.settings import Settings
+
+SchemaId = int | str
+"""A number, or a GUID as text."""
+
+RegistryFault = Literal["unreachable", "refuses", "unknown-schema"]
+REGISTRY_FAULTS: Final[tuple[str, ...]] = get_args(RegistryFault)
+
+_PATIENCE_SECONDS: Final = 5.0
+_LARGEST_ANSWER: Final = 4 << 20
+_MOST_REFERENCES: Final = 100
+_PREFIX: Final = "NOTIFIER_SCHEMA_REGISTRY"
+
+
+class SchemaUnavailable(Exception):  # noqa: N818  # what it is
+    """A schema can't be had now.
+
+    Attributes:
+        fault: the registry gives no answer that counts, does not let us in, or does not know the id.
+        schema: the id.
+    """
+
+    def __init__(self, message: str, schema: SchemaId, fault: RegistryFault) -> None:
+        self.fault: RegistryFault = fault
+        self.schema = schema
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredSchema:
+    """A schema as the registry gives it.
+
+    Attributes:
+        kind: `AVRO`, `JSON`, `PROTOBUF`.
+        text: the schema.
+        references: the schemas that it names, each after those that it names itself.
+    """
+
+    kind: str
+    text: str
+    references: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class SchemaRegistry:
+    """A registry's client. Every method may be called from any thread.
+
+    Attributes:
+        url: of the API, below which `/schemas/ids` stands.
+        user: for basic authentication, with the password.
+        password_file: read anew for each schema; a newline at its end is no part of it.
+        token_file: a bearer token instead, read alike.
+        ca_file: PEM bundle for the registry's certificate, else the system's.
+        kept: how many schemas are kept; the one that was asked for the longest time ago goes first.
+    """
+
+    url: str
+    user: str | None = None
+    password_file: Path | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    kept: int = 1000
+    _schemas: OrderedDict[SchemaId, RegisteredSchema] = field(
+        default_factory=OrderedDict, init=False
+    )
+    _lock: Lock = field(default_factory=Lock, init=False)
+
+    def known(self, schema: SchemaId) -> RegisteredSchema | None:
+        """Return a schema that was fetched before, or None."""
+        with self._lock:
+            found = self._schemas.get(schema)
+            if found is not None:
+                self._schemas.move_to_end(schema)
+            return found
+
+    def fetch(self, schema: SchemaId) -> RegisteredSchema:
+        """Return a schema; blocks for some seconds at most for each that it refers to.
+
+        Raises:
+            SchemaUnavailable: why it can't be had.
+        """
+        found = self.known(schema)
+        if found is not None:
+            return found
+        kind = "ids" if isinstance(schema, int) else "guids"
+        try:
+            with httpx.Client(
+                verify=self._trust(), timeout=_PATIENCE_SECONDS, headers=self._headers()
+            ) as client:
+                answer = self._ask(client, f"schemas/{kind}/{schema}", schema)
+                references: dict[str, str] = {}
+                self._follow(client, answer, schema, references, set())
+        except (OSError, UnicodeDecodeError) as error:  # the CA bundle, or a secret's file
+            message = (
+                f"{_PREFIX}_CA_FILE, {_PREFIX}_PASSWORD_FILE, {_PREFIX}_TOKEN_FILE: one can't be used:"
+                f" {getattr(error, 'strerror', None) or error}"
+            )
+            raise SchemaUnavailable(message, schema, "refuses") from error
+        found = RegisteredSchema(
+            str(answer.get("schemaType") or "AVRO"), answer["schema"], tuple(references.values())
+        )
+        with self._lock:
+            self._schemas[schema] = found
+            while len(self._schemas) > self.kept:
+                self._schemas.popitem(last=False)
+        return found
+
+    def _follow(
+        self,
+        client: httpx.Client,
+        answer: dict[str, Any],
+        schema: SchemaId,
+        references: dict[str, str],
+        open_names: set[str],
+    ) -> None:
+        """Fetch what a schema refers to, each before what names it."""
+        for reference in answer.get("references") or ():
+            subject, version = str(reference.get("subject")), str(reference.get("version"))
+            name = f"{subject}/{version}"
+            if name in references or name in open_names:
+                continue
+            if len(open_names) >= _MOST_REFERENCES:
+                message = f"schema {schema} refers to more than {_MOST_REFERENCES} others"
+                raise SchemaUnavailable(message, schema, "unreachable")
+            open_names.add(name)
+            path = f"subjects/{quote(subject, safe='')}/versions/{quote(version, safe='')}"
+            inner = self._ask(client, path, schema)
+            self._follow(client, inner, schema, references, open_names)
+            references[name] = inner["schema"]
+
+    def _trust(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        use_chain_rules(context, strict=False)  # docs/decisions/0017-chain-rules.md
+        return context
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/vnd.schemaregistry.v1+json, application/json"}
+        if self.token_file is not None:
+            token = self.token_file.read_text("ascii").strip()
+            headers["Authorization"] = f"Bearer {token}"
+        elif self.user is not None and self.password_file is not None:
+            password = self.password_file.read_text("utf-8").rstrip("\r\n")
+            request = httpx.Request("GET", self.url)
+            flow = httpx.BasicAuth(self.user, password).auth_flow(request)
+            headers["Authorization"] = next(flow).headers["Authorization"]
+        return headers
+
+    def _ask(self, client: httpx.Client, path: str, schema: SchemaId) -> dict[str, Any]:
+        shown = shown_url(self.url, with_path=True)
+        try:
+            with client.stream("GET", f"{self.url.rstrip('/')}/{path}") as response:
+                body = b""
+                for part in response.iter_bytes():
+                    body += part
+                    if len(body) > _LARGEST_ANSWER:
+                        break
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            why = str(error) or f"no answer within {_PATIENCE_SECONDS:g} s"
+            message = f"{_PREFIX}_URL: the schema registry at {shown} can't be reached: {why}"
+            raise SchemaUnavailable(message, schema, "unreachable") from error
+        status = response.status_code
+        if status == httpx.codes.NOT_FOUND:
+            message = (
+                f"the schema registry at {shown} does not know schema {schema} ({path}); expected the registry that"
+                f" the event's producer uses ({_PREFIX}_URL), and a schema that was not deleted there"
+            )
+            raise SchemaUnavailable(message, schema, "unknown-schema")
+        if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            message = (
+                f"the schema registry at {shown} answers {status}; expected it to let us read schemas"
+                f" ({_PREFIX}_USER and {_PREFIX}_PASSWORD_FILE, or {_PREFIX}_TOKEN_FILE)"
+            )
+            raise SchemaUnavailable(message, schema, "refuses")
+        answer = _object(body) if status == httpx.codes.OK else {}
+        if not isinstance(answer.get("schema"), str):
+            message = (
+                f"{_PREFIX}_URL: the schema registry at {shown} answers {status} without a schema; expected Confluent's"
+                " API below this URL, and a registry that works"
+            )
+            raise SchemaUnavailable(message, schema, "unreachable")
+        return answer
+
+
+def registry_of(settings: Settings) -> SchemaRegistry | None:
+    """Return the client that the settings describe, or None without one."""
+    if settings.schema_registry_url is None:
+        return None
+    return SchemaRegistry(
+        settings.schema_registry_url,
+        settings.schema_registry_user,
+        settings.schema_registry_password_file,
+        settings.schema_registry_token_file,
+        settings.schema_registry_ca_file,
+        settings.schema_registry_cache,
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,116 @@
+"""Reads events of mapped topics, and has their schemas fetched; a record whose schema can't be had is put aside.
+
+Nothing is dead-lettered for a registry that is down or that does not know an id: the record waits, and with it the
+offset of its partition. Records of other topics have their own lanes and go on.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from streams.kafka.consumer.route import NotYet
+from streams.kafka.format.event_headers import CARRIED_PREFIX
+from streams.kafka.format.raw import RecordId
+from streams.kafka.format.records import InRecord, header_text
+from streams.mapping.mapping import (
+    EventMapping,
+    MappedEvent,
+    PassedOver,
+    SchemaNeeded,
+    SourceRecord,
+)
+from streams.mapping.registry import RegistryFault, SchemaId, SchemaUnavailable
+from streams.worker.observe import Observer
+
+_FIRST_SECONDS = 1.0
+_LONGEST_SECONDS = 30.0
+_WHILE_ASKED_SECONDS = 0.1
+"""Until a record looks again whose schema is just being fetched for another one."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A schema that could not be had, or is being asked for."""
+
+    again_ms: int = 0
+    pause_seconds: float = _FIRST_SECONDS
+    under_way: bool = False
+    fault: RegistryFault | None = None
+
+
+@dataclass(slots=True)
+class MappedEvents:
+    """The events of mapped topics.
+
+    Attributes:
+        mapping: the file.
+        now_ms: the clock.
+        observer: is told of what the registry answers.
+    """
+
+    mapping: EventMapping
+    now_ms: Callable[[], int]
+    observer: Observer
+    _waiting: dict[SchemaId, _Asked] = field(default_factory=dict, init=False)
+
+    def maps(self, record: InRecord) -> bool:
+        """Tell whether an event that an operator put back stood on a mapped topic first."""
+        return self._origin_topic(record) in self.mapping.topics
+
+    async def read(self, record: InRecord, *, put_back: bool) -> MappedEvent | PassedOver:
+        """Make our event of a record.
+
+        Args:
+            record: of a mapped topic, or of the replay topic.
+            put_back: whether an operator put it on the replay topic.
+
+        Raises:
+            NotYet: its schema can't be had now.
+        """
+        source = self._put_back(record) if put_back else _fresh(record)
+        while True:
+            try:
+                return self.mapping.read(source)
+            except SchemaNeeded as needed:
+                await self._fetch(needed.schema)
+
+    async def _fetch(self, schema: SchemaId) -> None:
+        """Have a schema fetched: by one record at a time, and after a failure only when it is time again."""
+        registry = self.mapping.registry
+        assert registry is not None  # noqa: S101  # else no schema is needed
+        asked = self._waiting.setdefault(schema, _Asked())
+        left = (asked.again_ms - self.now_ms()) / 1000
+        if asked.under_way or left > 0:
+            raise NotYet(_WHILE_ASKED_SECONDS if asked.under_way else left, asked.fault)
+        asked.under_way = True
+        try:
+            await asyncio.to_thread(registry.fetch, schema)
+        except SchemaUnavailable as error:
+            again = asked.pause_seconds
+            self.observer.schema_unavailable(error, again)
+            asked.fault = error.fault
+            asked.again_ms = self.now_ms() + int(again * 1000)
+            asked.pause_seconds = min(2 * again, _LONGEST_SECONDS)
+            raise NotYet(again, error.fault) from error
+        finally:
+            asked.under_way = False
+        was_missing = self._waiting.pop(schema).fault is not None
+        self.observer.schema_found(schema, was_missing=was_missing)
+
+    def _put_back(self, record: InRecord) -> SourceRecord:
+        """Return a record as it stood on its source topic: its own headers have their own names again."""
+        headers = tuple(
+            (name.removeprefix(CARRIED_PREFIX), value) for name, value in record.headers
+        )
+        return SourceRecord(self._origin_topic(record) or "", record.key, record.value, headers)
+
+    @staticmethod
+    def _origin_topic(record: InRecord) -> str | None:
+        try:
+            return RecordId.parse(header_text(record.headers, "origin") or "").topic
+        except ValueError:
+            return None
+
+
+def _fresh(record: InRecord) -> SourceRecord:
+    return SourceRecord(record.topic, record.key, record.value, record.headers)

@@ -1,0 +1,136 @@
+"""CloudEvents 1.0 in both modes of the Kafka binding."""
+
+import base64
+import hashlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.mapping.cloud_events import CloudEvent, InvalidCloudEvent, read_cloud_event
+
+STRUCTURED = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+ATTRIBUTES = {"specversion": "1.0", "id": "7", "source": "/core", "type": "paid"}
+BINARY = tuple((f"ce_{name}", value.encode()) for name, value in ATTRIBUTES.items())
+JSON = ("content-type", b"application/json")
+
+
+def structured(**members):
+    """Return a structured CloudEvent; None leaves a member out."""
+    text = json.dumps({name: v for name, v in (ATTRIBUTES | members).items() if v is not None})
+    return read_cloud_event(STRUCTURED, text.encode())
+
+
+def test_both_modes_give_the_same_event():
+    """What stands in headers and value, and what stands in one object, is one event."""
+    extension = {"time": "2026-11-22T10:15:29Z", "traceparent": "00-1-2-3"}
+    one = structured(**extension, datacontenttype="application/json", data={"a": "b"})
+    headers = (*BINARY, *((f"ce_{k}", v.encode()) for k, v in extension.items()), JSON)
+    other = read_cloud_event(headers, b'{"a":"b"}')
+    assert one == other
+    assert one.data == {"a": "b"}
+    assert one.attributes["time"] == "2026-11-22T10:15:29Z"
+
+
+def test_header_names_in_capitals():
+    """Some bridges write them so."""
+    headers = (("Content-Type", b"application/json"), *((n.upper(), v) for n, v in BINARY))
+    assert read_cloud_event(headers, b"{}").attributes["id"] == "7"
+
+
+@pytest.mark.parametrize("kind", [b"application/avro", b"avro/binary", b"application/x.y+avro"])
+def test_binary_data_in_avro(kind):
+    """It stays bytes, to be decoded with its schema."""
+    event = read_cloud_event((*BINARY, ("content-type", kind)), b"\x00\x01")
+    assert (event.is_avro, event.data) == (True, b"\x00\x01")
+
+
+def test_packed_data():
+    """`data_base64` is decoded as its content type says."""
+    packed = base64.b64encode(b'{"a":"b"}').decode()
+    assert structured(data_base64=packed).data == {"a": "b"}
+    avro = structured(data_base64=packed, datacontenttype="application/avro")
+    assert (avro.is_avro, avro.data) == (True, b'{"a":"b"}')
+
+
+def test_without_data():
+    """A type may say it all."""
+    assert structured().data is None
+    assert read_cloud_event(BINARY, None).data is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "value", "fault"),
+    [
+        ((), b"{}", "no CloudEvent"),
+        (STRUCTURED, b"[]", "expected one JSON object"),
+        (STRUCTURED, b"{", "no JSON at character"),
+        (STRUCTURED, None, "no JSON at character 0"),
+        ((("content-type", b"application/cloudevents+avro"),), b"", "another format than JSON"),
+        ((("content-type", b"application/cloudevents-batch+json"),), b"[]", "another format"),
+        (BINARY[1:], b"{}", "without specversion"),
+        ((*BINARY, BINARY[0]), b"{}", "twice"),
+        ((*BINARY, ("ce_x", b"\xff")), b"{}", "no UTF-8"),
+        ((*BINARY, ("content-type", b"text/xml")), b"<a/>", "in a format that is not read"),
+        ((*BINARY, JSON), b"{", "data: no JSON at character"),
+    ],
+)
+def test_what_is_none(headers, value, fault):
+    """Each says what was expected."""
+    with pytest.raises(InvalidCloudEvent, match=fault):
+        read_cloud_event(headers, value)
+
+
+@pytest.mark.parametrize(
+    ("members", "fault"),
+    [
+        ({"id": None}, "without id"),
+        ({"id": "", "type": None}, "without id, type"),
+        ({"specversion": "0.3"}, "another specversion"),
+        ({"source": "/a b"}, "no URI reference"),
+        ({"source": "/a|b"}, "no URI reference"),
+        ({"id": 1.5}, "id: an attribute that is no text"),
+        ({"colour": ["red"]}, "an attribute that is no text"),
+        ({"colour": "x" * 4097}, "an attribute that is no text"),
+        ({"data_base64": "?"}, "no Base64"),
+        ({"data_base64": "", "data": {}}, "both data and data_base64"),
+    ],
+)
+def test_members_that_break_a_rule(members, fault):
+    """Of the specification, or of what can be an id of ours."""
+    with pytest.raises(InvalidCloudEvent, match=fault):
+        structured(**members)
+
+
+def test_attributes_of_other_types_are_text():
+    """Extensions may be numbers and booleans."""
+    event = structured(count=3, test=True, live=False)
+    assert {name: event.attributes[name] for name in ("count", "test", "live")} == {
+        "count": "3",
+        "test": "true",
+        "live": "false",
+    }
+
+
+def test_identity():
+    """Source and id; a hash where that is longer than an event id may be."""
+    assert structured().identity == "/core|7"
+    longest = structured(id="x" * (64 - len("/core|")))
+    assert longest.identity == f"/core|{longest.attributes['id']}"
+    longer = structured(id="x" * 59)
+    assert longer.identity == hashlib.sha256(b"/core|" + b"x" * 59).hexdigest()
+    assert len(longer.identity) == 64
+
+
+PART = st.text(
+    st.characters(codec="ascii", exclude_characters="| \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"), min_size=1
+)
+
+
+@given(PART, st.text(min_size=1), PART, st.text(min_size=1))
+def test_no_two_events_have_one_identity(source, number, other_source, other_number):
+    """Wherever the border between source and id lies."""
+    one = CloudEvent({"source": source, "id": number}, None)
+    other = CloudEvent({"source": other_source, "id": other_number}, None)
+    assert (one.identity == other.identity) == (one.attributes == other.attributes)

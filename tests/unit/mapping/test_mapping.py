@@ -1,0 +1,307 @@
+"""A record of a mapped topic becomes our event, is passed over, or has every fault named."""
+
+import json
+from uuid import UUID
+
+import pytest
+
+from streams.mapping.mapping import MappedEvent, PassedOver, SchemaNeeded
+from streams.mapping.registry import RegisteredSchema, SchemaRegistry
+from streams.notification.intake import ReadEvent, Refused, read_members
+from tests.support.mapping import (
+    AVRO_SCHEMA,
+    EVENT,
+    avro_bytes,
+    avro_example,
+    event_of,
+    example,
+    framed,
+    record,
+    written,
+)
+
+TOPICS = {
+    "own-json": "core-payments",
+    "debezium-outbox": "shop.public.outbox",
+    "cloudevents": "payment-events",
+    "avro": "payments-avro",
+}
+STRUCTURED = ("content-type", b"application/cloudevents+json")
+GOOD = {"id": "e-1", "state": "DONE", "at": "2026-11-22T10:15:29Z", "order": "o-1"}
+
+
+def mapped(name, value, *headers):
+    """Return what the mapping of an example makes of this value."""
+    return example(name).read(record(TOPICS[name], value, *headers))
+
+
+def own(directory, value, above="", event=EVENT, **beside):
+    """Return what a mapping written here makes of this value."""
+    mapping = written(directory, f"topics:\n  t:\n{above}    event:{event}")
+    return mapping.read(record("t", value, *beside.get("headers", ()), key=beside.get("key")))
+
+
+def accepted(event):
+    """Return an event as intake reads it; it must keep every rule."""
+    assert isinstance(event, MappedEvent)
+    read = read_members(event.members, dict(event.faults), allow_http=False)
+    assert isinstance(read, ReadEvent), read
+    return read
+
+
+def test_own_json():
+    """Decimals, milliseconds, a table of states and a version: every rule of our event is kept."""
+    read = accepted(mapped("own-json", event_of("own-json")))
+    assert read.event.event_id == "P-2026-0042-3"
+    assert read.event.outcome == "SUCCESS"
+    assert read.event.occurred_at == "2026-11-22T02:15:29.123Z"
+    assert read.order_id == "20261122190741020001001234567"
+    amount = read.body.model_dump()["paymentAmount"]
+    assert amount == {"currency": "USD", "value": "1230"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"decline_code": "51"}, "USER_BALANCE_NOT_ENOUGH"),
+        ({"decline_code": 59}, "RISK_REJECT"),
+        ({"decline_code": "E77"}, "E77"),
+        ({}, None),
+    ],
+)
+def test_reasons_by_a_table(changes, reason):
+    """What the table does not list goes on where the mapping says so."""
+    event = json.loads(event_of("own-json")) | {"state": "DECLINED"} | changes
+    assert accepted(mapped("own-json", event)).event.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [({"state": "PENDING"}, "not-final"), ({"channel": "cash"}, "not-ours")],
+)
+def test_what_the_mapping_lists_is_passed_over(changes, rule):
+    """By the rule's name, which is counted."""
+    event = json.loads(event_of("own-json")) | changes
+    assert mapped("own-json", event) == PassedOver(rule)
+
+
+def test_what_the_mapping_does_not_list_is_a_fault():
+    """A state that nobody knows is dead-lettered, so that somebody looks."""
+    event = json.loads(event_of("own-json")) | {"state": "CAPTURED_LATE"}
+    found = mapped("own-json", event)
+    assert set(found.faults) == {"outcome"}
+    assert "a value that its table does not list" in found.faults["outcome"]
+    assert "CAPTURED_LATE" not in str(found.faults)
+
+
+def test_every_fault_at_once():
+    """Those of the mapping and those of our event, each by its path, none with a value."""
+    event = json.loads(event_of("own-json"))
+    event |= {"amount": 12.345, "final_at": "soon", "merchant_ref": None}
+    found = mapped("own-json", event)
+    refused = read_members(found.members, dict(found.faults), allow_http=False)
+    assert isinstance(refused, Refused)
+    for said in (
+        "payment.paymentAmount.value: more decimals than the 2 of its currency",
+        "occurredAt: expected a whole number of milliseconds since 1970",
+        "payment.paymentTime: expected a whole number",
+        "payment.paymentRequestId: missing or empty",
+    ):
+        assert said in refused.detail
+    assert "12.345" not in refused.detail
+
+
+def test_debezium():
+    """The row's payload is JSON in a column; the envelope adds nothing."""
+    read = accepted(mapped("debezium-outbox", event_of("debezium-outbox")))
+    assert read.event.event_id == "6f1d7a52-9a63-4bd0-8f0e-5f7bb2c4f3f1"
+    assert read.order_id == "20261122190741020001001234568"
+    assert read.body.model_dump()["paymentAmount"] == {"currency": "JPY", "value": "1500"}
+
+
+def test_a_snapshot_of_debezium_is_the_same_event():
+    """Another envelope around the same row: other times, another op, another place in the log."""
+    event = json.loads(event_of("debezium-outbox"))
+    again = event | {"op": "r", "ts_ms": 1, "source": event["source"] | {"snapshot": "true"}}
+    one, other = (mapped("debezium-outbox", value) for value in (event, again))
+    assert one.canonical == other.canonical
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"op": "d"}, "deleted"),
+        ({"after": {"aggregatetype": "refund", "payload": None}}, "not-ours"),
+        ({"after": {"aggregatetype": "payment", "type": "PaymentCreated"}}, "not-final"),
+        (None, "tombstones"),
+    ],
+)
+def test_what_debezium_writes_besides_is_passed_over(change, rule):
+    """Deleted rows with their tombstones, and rows about something else."""
+    event = None if change is None else json.loads(event_of("debezium-outbox")) | change
+    value = None if event is None else json.dumps(event).encode()
+    assert mapped("debezium-outbox", value) == PassedOver(rule)
+
+
+def test_a_broken_payload():
+    """What is unpacked must be JSON."""
+    event = json.loads(event_of("debezium-outbox"))
+    event["after"]["payload"] = "{"
+    assert (
+        "unpack.payload: no JSON at character" in mapped("debezium-outbox", event).faults["event"]
+    )
+
+
+def test_a_cloud_event():
+    """Its id, source, time and trace context are the event's."""
+    event = mapped("cloudevents", event_of("cloudevents"), STRUCTURED)
+    read = accepted(event)
+    assert read.event.event_id == "https://core.example.com/payments|evt-4711"
+    assert read.event.occurred_at == "2026-11-22T10:15:29+08:00"
+    assert event.traceparent == "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_a_cloud_event_in_the_other_mode_is_the_same():
+    """A bridge that republishes it changes the envelope, not the event."""
+    event = json.loads(event_of("cloudevents"))
+    data = json.dumps(event.pop("data"), indent=2).encode()
+    event.pop("datacontenttype")
+    headers = [(f"ce_{name}", value.encode()) for name, value in event.items()]
+    binary = mapped("cloudevents", data, *headers, ("content-type", b"application/json"))
+    structured = mapped("cloudevents", event_of("cloudevents"), STRUCTURED)
+    assert binary.canonical == structured.canonical
+
+
+def test_several_types_of_one_topic():
+    """Each by its rule; a type that none lists is a fault."""
+    event = json.loads(event_of("cloudevents"))
+    event["data"]["reason"] = "RISK_REJECT"
+    declined = event | {"type": "com.example.payment.declined"}
+    assert accepted(mapped("cloudevents", declined, STRUCTURED)).event.outcome == "FAILED"
+    created = event | {"type": "com.example.payment.created"}
+    assert mapped("cloudevents", created, STRUCTURED) == PassedOver("not-final")
+    misspelt = event | {"type": "com.example.payment.Captured"}
+    assert "knows no event for" in mapped("cloudevents", misspelt, STRUCTURED).faults["event"]
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (None, "a tombstone; expected an event"),
+        (b"{", "no JSON at character"),
+        (b"\xff", "no UTF-8"),
+        ({**GOOD, "id": {"a": True}}, "eventId: true or false"),
+        ({**GOOD, "at": 5}, "occurredAt"),
+        ([], "missing or empty"),
+    ],
+)
+def test_values_that_are_no_event(tmp_path, value, fault):
+    """As on any other topic: every reason, never an exception."""
+    found = own(tmp_path, value)
+    refused = read_members(found.members, dict(found.faults), allow_http=False)
+    assert isinstance(refused, Refused)
+    assert fault in refused.detail
+
+
+def test_keys_and_headers_can_be_used(tmp_path):
+    """Members may stand beside the value."""
+    event = EVENT.replace("data.id", "headers.id").replace("data.order", "key")
+    broken = GOOD | {"state": "BROKEN"}
+    found = own(tmp_path, broken, event=event, key=b"o-9", headers=[("id", b"h-7"), ("x", None)])
+    read = accepted(found)
+    assert (read.event.event_id, read.order_id) == ("h-7", "o-9")
+
+
+def test_an_expression_that_cannot_be_applied(tmp_path):
+    """Its fault names the member and not what stands there."""
+    found = own(tmp_path, {**GOOD, "id": 4711}, event=EVENT.replace("data.id", "length(data.id)"))
+    assert "can't be applied to what stands there" in found.faults["eventId"]
+    assert "4711" not in str(found.faults)
+
+
+def test_a_rule_that_cannot_be_applied(tmp_path):
+    """It passes nothing over; the event is refused and says so."""
+    above = "    pass_over: {a: {from: 'length(data.state)', in: ['4']}}\n"
+    assert own(tmp_path, GOOD, above=above) == PassedOver("a")
+    assert (
+        "a rule of the mapping" in own(tmp_path, GOOD | {"state": 4}, above=above).faults["event"]
+    )
+
+
+def test_rules_have_names_for_the_metrics(tmp_path):
+    """With `tombstones` where some are passed over."""
+    assert example("debezium-outbox").rules == ("deleted", "not-final", "not-ours", "tombstones")
+    assert written(tmp_path, f"topics:\n  t:\n    event:{EVENT}").rules == ()
+
+
+def with_schema(kind="AVRO", text=AVRO_SCHEMA, number=7):
+    """Return the Avro example with a registry that has read one schema."""
+    mapping = example("avro")
+    mapping.registry = SchemaRegistry("http://127.0.0.1:9")
+    mapping.registry._schemas[number] = RegisteredSchema(kind, text)
+    return mapping
+
+
+def test_avro_with_decimals():
+    """A decimal of four digits in a currency of three, a moment, a GUID, an enum and a union."""
+    value = framed(7, avro_bytes(avro_example()))
+    read = accepted(with_schema().read(record(TOPICS["avro"], value)))
+    assert read.body.model_dump()["paymentAmount"] == {"currency": "KWD", "value": "1500"}
+    assert read.event.event_id == "0a3f5d1e-7b1f-4c38-9d3e-6c1f0a7b9e11"
+    assert read.event.occurred_at == "2026-11-22T02:15:29.123Z"
+    assert read.event.reason is None
+
+
+def test_avro_with_the_schema_id_in_a_header():
+    """As Confluent's newer clients write it: a number or a GUID, and the value alone."""
+    guid = UUID(int=5)
+    mapping = with_schema()
+    mapping.registry._schemas[str(guid)] = mapping.registry._schemas[7]
+    value = avro_bytes(avro_example())
+    for header in (b"\x00\x00\x00\x00\x07", b"\x01" + guid.bytes):
+        found = mapping.read(record(TOPICS["avro"], value, ("__value_schema_id", header)))
+        assert accepted(found).order_id == "20261122190741020001001234569"
+
+
+def test_a_schema_that_is_not_there_yet():
+    """It is to be fetched first; nothing is decided about the record."""
+    with pytest.raises(SchemaNeeded) as needed:
+        with_schema().read(record(TOPICS["avro"], framed(8, b"")))
+    assert needed.value.schema == 8
+
+
+@pytest.mark.parametrize(
+    ("mapping", "value", "headers", "fault"),
+    [
+        (with_schema(), b"{}", (), "no Avro of a schema registry"),
+        (with_schema(), b"", (), "no Avro of a schema registry"),
+        (with_schema(), b"", (("__value_schema_id", b"\x02"),), "has 1 bytes"),
+        (with_schema(), framed(7, b"\x02"), (), "not of its schema"),
+        (with_schema(), framed(7, avro_bytes(avro_example()) + b"x"), (), "more bytes than its schema"),
+        (with_schema("PROTOBUF"), framed(7, b""), (), "of type PROTOBUF; expected AVRO"),
+        (with_schema(text="{"), framed(7, b""), (), "its schema can't be read"),
+        (example("avro"), framed(7, b""), (), "no NOTIFIER_SCHEMA_REGISTRY_URL"),
+    ],
+)  # fmt: skip
+def test_avro_that_cannot_be_decoded(mapping, value, headers, fault):
+    """The record's own fault: it is dead-lettered, in words."""
+    assert fault in mapping.read(record(TOPICS["avro"], value, *headers)).faults["event"]
+
+
+def test_a_cloud_event_with_avro_inside():
+    """Its data are decoded with their schema, as a value is."""
+    event = json.loads(event_of("cloudevents"))
+    schema = json.dumps({
+        "type": "record", "name": "Data",
+        "fields": [{"name": "payment", "type": {"type": "map", "values": "string"}}],
+    })  # fmt: skip
+    mapping = example("cloudevents")
+    mapping.registry = SchemaRegistry("http://127.0.0.1:9")
+    mapping.registry._schemas[7] = RegisteredSchema("AVRO", schema)
+    encoded = avro_bytes({"payment": {"paymentRequestId": "o-1"}}, schema)
+    headers = [
+        (f"ce_{name}", event[name].encode()) for name in ("specversion", "id", "source", "time")
+    ]
+    headers += [("ce_type", b"com.example.payment.declined"), ("content-type", b"application/avro")]
+    found = mapping.read(record("payment-events", framed(7, encoded), *headers))
+    assert accepted(found).order_id == "o-1"

@@ -1,0 +1,166 @@
+"""The client of a schema registry, against servers that answer as registries do when something is wrong.
+
+What a real registry does when all is well stands in tests/integration/test_schema_registry.py.
+"""
+
+import base64
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from streams.mapping.avro import AvroDecoder
+from streams.mapping.registry import RegisteredSchema, SchemaRegistry, SchemaUnavailable
+
+SCHEMA = '"string"'
+
+
+@contextmanager
+def answering(answers):
+    """Run a server that gives these answers (status, body) by path, and notes each request's path and credentials."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):  # the library's name
+            asked.append((self.path, self.headers.get("Authorization")))
+            status, body = answers.get(self.path, (404, {"error_code": 40403}))
+            text = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_schema_is_asked_for_once():
+    """And is there from then on, by number and by GUID."""
+    answers = {
+        "/x/schemas/ids/7": (200, {"schema": SCHEMA}),
+        "/x/schemas/guids/ab": (200, {"schema": SCHEMA, "schemaType": "AVRO"}),
+    }
+    with answering(answers) as (url, asked):
+        registry = SchemaRegistry(f"{url}/x/")
+        assert registry.known(7) is None
+        for schema in (7, 7, "ab", 7):
+            assert registry.fetch(schema) == RegisteredSchema("AVRO", SCHEMA)
+        assert registry.known(7) == RegisteredSchema("AVRO", SCHEMA)
+        assert asked == [("/x/schemas/ids/7", None), ("/x/schemas/guids/ab", None)]
+
+
+def test_what_was_asked_for_the_longest_time_ago_goes_first():
+    """So many are kept as the setting says."""
+    answers = {f"/schemas/ids/{n}": (200, {"schema": SCHEMA}) for n in range(3)}
+    with answering(answers) as (url, _):
+        registry = SchemaRegistry(url, kept=2)
+        for schema in (0, 1, 0, 2):
+            registry.fetch(schema)
+        assert [n for n in range(3) if registry.known(n) is not None] == [0, 2]
+
+
+def test_who_we_are(tmp_path):
+    """User and password, or a token; their files are read anew for each schema."""
+    secret = tmp_path / "secret"
+    answers = {f"/schemas/ids/{n}": (200, {"schema": SCHEMA}) for n in range(4)}
+    with answering(answers) as (url, asked):
+        for number, text in enumerate(("old", "new")):
+            secret.write_text(f"{text}\n", "utf-8")
+            SchemaRegistry(url, user="me", password_file=secret).fetch(number)
+            SchemaRegistry(url, token_file=secret).fetch(number + 2)
+    expected = []
+    for text in ("old", "new"):
+        pair = base64.b64encode(f"me:{text}".encode()).decode()
+        expected += [f"Basic {pair}", f"Bearer {text}"]
+    assert [credentials for _, credentials in asked] == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault", "words"),
+    [
+        ((404, {}), "unknown-schema", "does not know schema 7"),
+        ((401, {}), "refuses", "answers 401; expected it to let us read schemas"),
+        ((403, {}), "refuses", "answers 403"),
+        ((500, {}), "unreachable", "answers 500 without a schema"),
+        ((503, b"busy"), "unreachable", "answers 503"),
+        ((200, b"<html>"), "unreachable", "answers 200 without a schema"),
+        ((200, []), "unreachable", "answers 200 without a schema"),
+        ((200, {"schema": 7}), "unreachable", "answers 200 without a schema"),
+        ((200, b"x" * ((4 << 20) + 1)), "unreachable", "answers 200 without a schema"),
+        ((302, {}), "unreachable", "answers 302"),
+    ],
+)
+def test_answers_that_hold_the_events(answer, fault, words):
+    """Only a 404 says that the id is not known; everything else may be over in a moment."""
+    with answering({"/schemas/ids/7": answer}) as (url, _):
+        registry = SchemaRegistry(url)
+        with pytest.raises(SchemaUnavailable, match=words) as held:
+            registry.fetch(7)
+        assert (held.value.fault, held.value.schema) == (fault, 7)
+        assert registry.known(7) is None
+
+
+def test_nobody_listens():
+    """The setting is named, and the URL shown."""
+    with answering({}) as (url, _):
+        pass
+    with pytest.raises(SchemaUnavailable, match="NOTIFIER_SCHEMA_REGISTRY_URL") as held:
+        SchemaRegistry(url).fetch(7)
+    assert held.value.fault == "unreachable"
+
+
+def test_a_secret_that_cannot_be_read(tmp_path):
+    """It is the set-up's fault, and is tried again."""
+    with pytest.raises(SchemaUnavailable, match="one can't be used") as held:
+        SchemaRegistry("http://127.0.0.1:9", token_file=tmp_path / "none").fetch(7)
+    assert held.value.fault == "refuses"
+
+
+def reference(name):
+    return {"name": f"a.{name}", "subject": name, "version": 1}
+
+
+def record_of(name, *fields):
+    return json.dumps({"type": "record", "name": name, "namespace": "a", "fields": list(fields)})
+
+
+def test_references_come_before_what_names_them():
+    """Once each, however often they are named; a circle ends."""
+    inner = {"schema": record_of("Inner", {"name": "n", "type": "int"}), "references": [reference("Outer")]}  # fmt: skip
+    outer = {"schema": record_of("Outer", {"name": "i", "type": "a.Inner"}), "references": [reference("Inner")]}  # fmt: skip
+    whole = {
+        "schema": record_of("Whole", {"name": "o", "type": "a.Outer"}, {"name": "i", "type": "a.Inner"}),
+        "references": [reference("Outer"), reference("Inner")],
+    }  # fmt: skip
+    answers = {
+        "/schemas/ids/7": (200, whole),
+        "/subjects/Inner/versions/1": (200, inner),
+        "/subjects/Outer/versions/1": (200, outer),
+    }
+    with answering(answers) as (url, asked):
+        found = SchemaRegistry(url).fetch(7)
+        assert len(asked) == 3
+    assert [json.loads(text)["name"] for text in found.references] == ["Inner", "Outer"]
+    assert AvroDecoder().decode(found, b"\x02\x04") == {"o": {"i": {"n": 1}}, "i": {"n": 2}}
+
+
+def test_a_schema_that_names_the_world():
+    """There is an end to it."""
+    everything = {"schema": SCHEMA, "references": [reference(f"s{n}") for n in range(101)]}
+    answers = {f"/subjects/s{n}/versions/1": (200, {"schema": SCHEMA}) for n in range(101)}
+    with (
+        answering(answers | {"/schemas/ids/7": (200, everything)}) as (url, _),
+        pytest.raises(SchemaUnavailable, match="more than 100 others"),
+    ):
+        SchemaRegistry(url).fetch(7)

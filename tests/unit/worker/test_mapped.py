@@ -1,0 +1,245 @@
+"""Events of mapped topics on their way through a worker: told, passed over, refused, absorbed, or put aside.
+
+Everything is real but the network, the brokers, the clock and the registry, whose faults a test chooses.
+"""
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import replace
+from threading import Event
+
+import pytest
+
+from streams.kafka.consumer.route import NotYet
+from streams.mapping.registry import RegisteredSchema, SchemaRegistry, SchemaUnavailable
+from streams.telemetry.metrics import RULE
+from streams.worker.handle import RecordHandler
+from streams.worker.mapped import MappedEvents
+from tests.support.mapping import AVRO_SCHEMA, avro_bytes, avro_example, event_of, example, framed
+from tests.support.waiting import TIMEOUT_SECONDS, eventually
+from tests.unit.bench import ACKNOWLEDGED, Bench, partner
+from tests.unit.kit import headers_of, read, read_back
+
+JSON_TOPIC, AVRO_TOPIC, CLOUD_TOPIC = "core-payments", "payments-avro", "payment-events"
+STRUCTURED = ("content-type", b"application/cloudevents+json")
+
+
+class ChosenRegistry(SchemaRegistry):
+    """Gives the Avro example's schema, or fails as the test says; counts how often it is asked."""
+
+    def __init__(self):
+        super().__init__("http://127.0.0.1:9")
+        self.fault = None
+        self.asked = 0
+        self.answers = Event()
+        self.answers.set()
+
+    def fetch(self, schema):
+        self.asked += 1
+        assert self.answers.wait(TIMEOUT_SECONDS)
+        if self.fault is not None:
+            message = "not now"
+            raise SchemaUnavailable(message, schema, self.fault)
+        self._schemas[schema] = RegisteredSchema("AVRO", AVRO_SCHEMA)
+        return self._schemas[schema]
+
+
+class MappedBench(Bench):
+    """A bench whose topics are those of the worked examples."""
+
+    def __init__(self):
+        super().__init__(ACKNOWLEDGED)
+        self.partners["alipayplus"] = partner("alipayplus", notify_url="https://partner.example/n")
+        self.registry = ChosenRegistry()
+        mapping = example("own-json")
+        mapping.topics = {
+            **mapping.topics,
+            **example("avro").topics,
+            **example("cloudevents").topics,
+        }
+        mapping.registry = self.registry
+        self.metrics.declare(RULE, mapping.rules)
+        events = MappedEvents(mapping, self.clock.now_ms, self.observer)
+        self.handler = RecordHandler(
+            self.receiver, self.delivery, self.settler, self.observer, events
+        )
+
+    async def mapped(self, topic, value, *headers, offset=0):
+        """Let a record of a mapped topic arrive."""
+        await self.handler.mapped_event(
+            read(topic, value, headers=headers, offset=offset, partition=0), self.memory
+        )
+
+
+@pytest.fixture
+def bench():
+    return MappedBench()
+
+
+def own(**changes):
+    """Return the event of the example with its own JSON, with some members changed."""
+    return json.dumps(json.loads(event_of("own-json")) | changes).encode()
+
+
+async def test_a_mapped_event_is_told(bench):
+    """As any other, with what the mapping made of it."""
+    await bench.mapped(JSON_TOPIC, own())
+    ((partner_id, url, body, _),) = bench.caller.made
+    assert (partner_id, url) == ("alipayplus", "https://partner.example/n")
+    assert json.loads(body)["paymentAmount"] == {"currency": "USD", "value": "1230"}
+    assert [line["notification_id"] for line in bench.journal] == ["P-2026-0042-3"]
+
+
+async def test_an_event_that_is_passed_over(bench):
+    """Nobody is told and nothing dead-lettered; it is counted by its rule, and the reconciliation finds its end."""
+    await bench.mapped(JSON_TOPIC, own(state="PENDING"), offset=7)
+    assert bench.caller.made == bench.letters == []
+    assert bench.count("notifier_passed_over_events_total", rule="not-final") == 1
+    assert bench.count("notifier_repeats_total", tier="source") == 0
+    (line,) = bench.journal
+    assert (line["decision"], line["trigger"], line["why"]) == (
+        "absorbed", "event", "passed over: not-final",
+    )  # fmt: skip
+    assert line["origin"] == f"{JSON_TOPIC}/0/7"
+
+
+async def test_a_refused_event_keeps_its_bytes_and_headers(bench):
+    """And what could be told of it; once the mapping is mended it can be put back."""
+    value = own(state="CAPTURED_LATE")
+    await bench.mapped(JSON_TOPIC, value, ("attempt", b"9"))
+    (letter,) = bench.letters
+    headers = headers_of(letter)
+    assert letter.value == value
+    assert headers["dead-letter-reason"] == "invalid-event"
+    assert "a value that its table does not list" in headers["dead-letter-detail"]
+    assert (headers["kind"], headers["event.attempt"]) == ("event", "9")
+    assert headers["notification-id"] == "P-2026-0042-3"
+
+
+async def test_a_dead_letter_that_is_put_back_is_mapped_again(bench):
+    """By the mapping of the topic that it stood on first, with its own headers under their own names."""
+    event = json.loads(event_of("cloudevents"))
+    binary = [(f"ce_{name}", event[name].encode()) for name in ("id", "source", "time", "type")]
+    bench.partners.pop("alipayplus")
+    data = json.dumps(event["data"]).encode()
+    await bench.mapped(CLOUD_TOPIC, data, ("ce_specversion", b"1.0"), *binary)
+    (letter,) = bench.letters
+    assert headers_of(letter)["dead-letter-reason"] == "unknown-partner"
+    bench.partners["alipayplus"] = partner("alipayplus", notify_url="https://partner.example/n")
+    await bench.replay(read_back(replace(letter, topic="pn-replay")))
+    assert len(bench.caller.made) == 1
+    assert bench.journal[-1]["decision"] == "delivered"
+
+
+async def test_an_event_of_our_own_form_is_put_back_as_before(bench):
+    """Whose origin is no mapped topic, or is not known."""
+    for origin in (b"payment-final-state/0/1", b"?"):
+        record = read("pn-replay", b"{}", headers=[("kind", b"event"), ("origin", origin)])
+        await bench.replay(record)
+    assert [headers_of(letter)["dead-letter-reason"] for letter in bench.letters] == [
+        "invalid-event"
+    ] * 2
+
+
+async def test_second_copies_are_judged_on_the_mapped_event(bench):
+    """What the mapping does not use may differ: other members, another order of them, another envelope."""
+    await bench.mapped(JSON_TOPIC, own())
+    again = dict(reversed(json.loads(own(sent_at="now", branch=7)).items()))
+    await bench.mapped(JSON_TOPIC, json.dumps(again, indent=1).encode())
+    assert [line["decision"] for line in bench.journal] == ["delivered", "absorbed"]
+    assert bench.count("notifier_repeats_total", tier="source") == 1
+
+
+async def test_a_republished_cloud_event_is_absorbed(bench):
+    """In the other mode, with another trace: source and id say that it is the same."""
+    event = json.loads(event_of("cloudevents"))
+    await bench.mapped(CLOUD_TOPIC, json.dumps(event).encode(), STRUCTURED)
+    headers = [(f"ce_{name}", event[name].encode()) for name in ("specversion", "id", "source", "type", "time")]  # fmt: skip
+    await bench.mapped(CLOUD_TOPIC, json.dumps(event["data"]).encode(), *headers)
+    assert [line["decision"] for line in bench.journal] == ["delivered", "absorbed"]
+    assert bench.caller.traceparents == [event["traceparent"]]
+
+
+async def test_a_trace_context_that_cannot_be_read(bench):
+    """A CloudEvent's is left out and counted, as a header's is; a header's own wins."""
+    event = json.loads(event_of("cloudevents")) | {"traceparent": "none"}
+    await bench.mapped(CLOUD_TOPIC, json.dumps(event).encode(), STRUCTURED)
+    assert bench.caller.traceparents == [None]
+    assert bench.count("notifier_unreadable_traceparents_total", fault="malformed") == 1
+
+
+async def test_conflicts_are_judged_on_the_mapped_event(bench):
+    """The same id with another amount, and another outcome for the same order."""
+    await bench.mapped(JSON_TOPIC, own())
+    await bench.mapped(JSON_TOPIC, own(amount=12.31))
+    await bench.mapped(JSON_TOPIC, own(version=4, state="DECLINED"))
+    assert [line["decision"] for line in bench.journal] == [
+        "delivered", "dead-letter", "dead-letter",
+    ]  # fmt: skip
+    details = [headers_of(letter)["dead-letter-detail"] for letter in bench.letters]
+    assert details[0].startswith("eventId: came before with other bytes")
+    assert details[1].startswith("outcome: this order was notified with another one")
+
+
+async def test_a_schema_is_fetched_once(bench):
+    """And counted."""
+    for number in range(3):
+        value = framed(
+            7, avro_bytes(avro_example(order_ref=f"o-{number}", event_id=f"{number:032}"))
+        )
+        await bench.mapped(AVRO_TOPIC, value)
+    assert bench.registry.asked == 1
+    assert bench.count("notifier_schema_registry_requests_total", result="found") == 1
+    assert len(bench.caller.made) == 3
+
+
+@pytest.mark.parametrize("fault", ["unreachable", "refuses", "unknown-schema"])
+async def test_a_registry_that_gives_no_schema_holds_the_record(bench, fault, caplog):
+    """Nothing is dead-lettered; it is asked again more and more seldom, and goes on once it answers."""
+    value = framed(7, avro_bytes(avro_example()))
+    bench.registry.fault = fault
+    pauses = []
+    for _ in range(7):
+        with pytest.raises(NotYet) as held:
+            await bench.mapped(AVRO_TOPIC, value)
+        assert held.value.why == fault
+        pauses.append(held.value.seconds)
+        bench.clock.ms += int(held.value.seconds * 1000)
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+    assert bench.letters == bench.journal == []
+    assert bench.count("notifier_schema_registry_requests_total", result=fault) == 7
+    assert "none is dead-lettered for it; asked again in 30 s: not now" in caplog.text
+    bench.registry.fault = None
+    await bench.mapped(AVRO_TOPIC, value)
+    assert [line["decision"] for line in bench.journal] == ["delivered"]
+
+
+async def test_between_two_questions_the_registry_is_left_alone(bench):
+    """Records of the same schema look again when it is time, however many there are."""
+    bench.registry.fault = "unreachable"
+    value = framed(7, avro_bytes(avro_example()))
+    for _ in range(5):
+        with suppress(NotYet):
+            await bench.mapped(AVRO_TOPIC, value)
+    assert bench.registry.asked == 1
+
+
+async def test_while_one_record_asks_the_others_wait(bench):
+    """They keep no place meanwhile, and look again in a moment."""
+    value = framed(7, avro_bytes(avro_example()))
+    bench.registry.answers.clear()
+    first = asyncio.create_task(bench.mapped(AVRO_TOPIC, value))
+
+    async def is_asked():
+        return bench.registry.asked
+
+    await eventually(is_asked, what="the registry is asked")
+    with pytest.raises(NotYet) as held:
+        await bench.mapped(AVRO_TOPIC, value)
+    assert (held.value.seconds, held.value.why) == (0.1, None)
+    bench.registry.answers.set()
+    await first
+    await bench.mapped(AVRO_TOPIC, value)
+    assert bench.registry.asked == 1
+    assert [line["decision"] for line in bench.journal] == ["delivered", "absorbed"]
