@@ -74,7 +74,7 @@ def dead_letters(read_model: ReadModel, chosen: Filter, limit: int, after: int =
 
 def open_dead_letters(read_model: ReadModel) -> int:
     """Return how many dead letters nobody has dealt with."""
-    return int(read_model.store.row("SELECT count(*) FROM dead_letters WHERE open")[0])
+    return int(read_model.store.row("SELECT count FROM open_counts WHERE what = 'dead letters'")[0])
 
 
 def places(read_model: ReadModel, chosen: Filter, limit: int) -> tuple[RecordId, ...]:

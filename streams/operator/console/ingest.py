@@ -59,6 +59,7 @@ class Freshness:
         caught_up_ms: when it last held everything that stood on the topics; 0 before.
         behind: records that are not read or not told yet.
         read: records read since it began to catch up.
+        began_ms: when it began to; 0 before.
         fault: why nothing can be read now, or None.
     """
 
@@ -66,6 +67,7 @@ class Freshness:
     caught_up_ms: int = 0
     behind: int = 0
     read: int = 0
+    began_ms: int = 0
     fault: str | None = None
 
     @property
@@ -73,6 +75,12 @@ class Freshness:
         """How much of what is to be caught up is read."""
         whole = self.read + self.behind
         return min(99, 100 * self.read // whole) if whole else 0
+
+    def left_ms(self, now_ms: int) -> int | None:
+        """Return how long what is left will take, if it goes on as until now; None while that can't be told."""
+        if not self.rebuilding or not self.read or not self.began_ms:
+            return None
+        return max(0, now_ms - self.began_ms) * self.behind // self.read
 
 
 @dataclass(slots=True)
@@ -167,6 +175,7 @@ class Ingest:
     async def _catch_up(self, positions: Mapping[PartitionId, int], *, got: int) -> None:
         """Fold what was read, and note how far behind the model is."""
         fresh = self.freshness
+        fresh.began_ms = fresh.began_ms or self.now_ms()
         unread = sum(max(0, edge.end - positions.get(tag, 0)) for tag, edge in self.edges.items())
         fresh.read += got
         fresh.behind = unread
@@ -175,7 +184,7 @@ class Ingest:
             return
         if await self._fold(unread) or unread:
             return
-        fresh.rebuilding, fresh.read, fresh.fault = False, 0, None
+        fresh.rebuilding, fresh.read, fresh.began_ms, fresh.fault = False, 0, 0, None
         fresh.caught_up_ms = self._looked_ms
         if self._settled is not None:
             settled, self._settled = self._settled, None

@@ -56,8 +56,8 @@ def like(read_model: ReadModel, text: str) -> tuple[str, ...]:
 def oldest_known_ms(read_model: ReadModel) -> int | None:
     """Return when the first record that was read was written."""
     row = read_model.store.row(
-        "SELECT min(at_ms) FROM (SELECT at_ms FROM facts AS f JOIN positions AS p USING (topic, partition)"
-        " WHERE f.offset = (SELECT min(offset) FROM facts WHERE topic = p.topic AND partition = p.partition))"
+        "SELECT min((SELECT at_ms FROM facts WHERE topic = p.topic AND partition = p.partition ORDER BY offset LIMIT 1))"
+        " FROM positions AS p"
     )
     return None if row is None or row[0] is None else int(row[0])
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from streams.operator.console.dead_letters import open_dead_letters
-from streams.operator.console.partners import HOUR_MS, partners
+from streams.operator.console.partners import HOUR_MS, PartnerStanding, partner, standings
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.tiers import assess_tiers, tiers
-from streams.operator.console.views import Figures, Overview, PartnerView, Sentence, Tier
+from streams.operator.console.views import Figures, Overview, Sentence, Tier
 from streams.operator.history.text import clock_time, distance, duration, plural
 
 _NOT_REACHED = ("no connection", "host name not found", "TLS failed")
@@ -17,8 +17,8 @@ _NAMED = 3
 def overview(read_model: ReadModel) -> Overview:
     """Return what stands on the first page."""
     waits = tiers(read_model)
-    everyone = partners(read_model)
-    unwell = tuple(partner for partner in everyone if partner.state in {"failing", "struggling"})
+    everyone = standings(read_model)
+    unwell = tuple(one for one in everyone if one.state in {"failing", "struggling"})
     since = read_model.now_ms() - HOUR_MS
     delivered = read_model.count(
         "SELECT count(*) FROM notifications WHERE status = 'delivered' AND since_ms > ?", since
@@ -36,7 +36,7 @@ def overview(read_model: ReadModel) -> Overview:
         as_of=read_model.as_of(),
         verdict=_verdict(read_model, figures, waits, everyone, unwell),
         figures=figures,
-        partners=unwell[:_SHOWN],
+        partners=tuple(partner(read_model, one.partner_id) for one in unwell[:_SHOWN]),
         sum=reconciliation,
     )
 
@@ -45,8 +45,8 @@ def _verdict(
     read_model: ReadModel,
     figures: Figures,
     waits: tuple[Tier, ...],
-    everyone: Sequence[PartnerView],
-    unwell: Sequence[PartnerView],
+    everyone: Sequence[PartnerStanding],
+    unwell: Sequence[PartnerStanding],
 ) -> Sentence:
     """Return the first that holds."""
     return (
@@ -63,10 +63,11 @@ def _stale(read_model: ReadModel) -> Sentence | None:
     if not read_model.is_stale():
         return None
     as_of = read_model.as_of()
-    if as_of.rebuilding:
+    if as_of.rebuilding and not as_of.fault:
         text = f"It is being built from Kafka, {as_of.percent} %. Until then numbers are too low."
     else:
-        text = f"It last knew everything {distance(as_of.caught_up_ms, as_of.at_ms)}. {as_of.fault or ''}"
+        known = distance(as_of.caught_up_ms, as_of.at_ms) if as_of.caught_up_ms else "never"
+        text = f"It last knew everything: {known}. {as_of.fault or ''}"
     return Sentence(whose="unknown", title="This console can't say.", text=text.strip())
 
 
@@ -100,14 +101,14 @@ def _missing(read_model: ReadModel) -> Sentence | None:
 def _partners(
     read_model: ReadModel,
     figures: Figures,
-    everyone: Sequence[PartnerView],
-    unwell: Sequence[PartnerView],
+    everyone: Sequence[PartnerStanding],
+    unwell: Sequence[PartnerStanding],
 ) -> Sentence | None:
-    failing = [partner for partner in unwell if partner.state == "failing" and partner.undelivered]
+    failing = [one for one in unwell if one.state == "failing" and one.undelivered]
     if not failing:
         return None
-    active = [partner for partner in everyone if partner.attempts_hour]
-    unreached = [partner for partner in failing if (partner.last_answer or "") in _NOT_REACHED]
+    active = [one for one in everyone if one.last_answer is not None]
+    unreached = [one for one in failing if (one.last_answer or "") in _NOT_REACHED]
     if len(active) > 1 and len(unreached) * 2 > len(active):
         return Sentence(
             whose="us",
@@ -116,11 +117,11 @@ def _partners(
             " Look at the way out: proxy, firewall, name server.",
         )
     parts = []
-    for partner in failing[:_NAMED]:
-        since_ms = partner.since_ms
+    for one in failing[:_NAMED]:
+        since_ms = partner(read_model, one.partner_id).since_ms
         since = f" since {clock_time(since_ms, read_model.now_ms())}" if since_ms else ""
         parts.append(
-            f"{partner.partner_id}: {partner.last_answer}{since}, {partner.undelivered:,} undelivered."
+            f"{one.partner_id}: {one.last_answer}{since}, {one.undelivered:,} undelivered."
         )
     others = len(active) - len(failing)
     contrast = (
@@ -153,8 +154,8 @@ def _all_well(read_model: ReadModel, figures: Figures) -> Sentence:
     return Sentence(whose="nobody", title=title, text=when.strip() or "No payment has come yet.")
 
 
-def _names(views: Sequence[PartnerView]) -> str:
-    names = [partner.partner_id for partner in views[:_NAMED]]
+def _names(views: Sequence[PartnerStanding]) -> str:
+    names = [one.partner_id for one in views[:_NAMED]]
     more = len(views) - len(names)
     if more:
         return f"{', '.join(names)} and {more} more"

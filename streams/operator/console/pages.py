@@ -205,6 +205,7 @@ class FreshnessText:
     as_of: str
     title: str
     warning: str
+    percent: int | None = None
 
 
 def freshness(as_of: AsOf, *, stale: bool) -> FreshnessText:
@@ -212,12 +213,16 @@ def freshness(as_of: AsOf, *, stale: bool) -> FreshnessText:
     now = as_of.at_ms
     behind = f"{duration(now - as_of.caught_up_ms)} behind Kafka"
     text = f"As of {clock_time(as_of.caught_up_ms or now, now)}, {behind}."
+    if as_of.rebuilding and as_of.fault:
+        return FreshnessText("Kafka can't be read.", "Kafka can't be read.", as_of.fault)
     if as_of.rebuilding:
-        text = f"Rebuilding from Kafka: {as_of.percent} %, {as_of.behind:,} records to go."
+        left = "" if as_of.left_ms is None else f", about {duration(as_of.left_ms)} more"
+        text = f"Rebuilding from Kafka: {as_of.percent} %, {as_of.behind:,} records to go{left}."
         return FreshnessText(
             text,
             "Rebuilding from Kafka.",
-            f"{as_of.percent} % read. Answers may be incomplete, and numbers too low.",
+            f"{as_of.percent} % read{left}. Answers may be incomplete, and numbers too low.",
+            as_of.percent,
         )
     if stale:
         why = as_of.fault or f"{as_of.behind:,} records are not read yet."

@@ -1,6 +1,7 @@
 """What partners answer, since when, and what has not reached them: from the attempts of the last hour."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from streams.operator.console.read_model import ReadModel
@@ -19,6 +20,7 @@ _LOOKED_AT = 5_000  # attempts of a partner: enough to judge it by
 _LAST = 10  # attempts of which none was answered: failing
 _WELL = 0.9  # of the last attempts are answered: answering
 _SHOWN = 50
+_ORDER: Sequence[PartnerState] = ("failing", "struggling", "parked", "answering", "idle")
 
 
 def partners(read_model: ReadModel, text: str = "", state: str = "") -> tuple[PartnerView, ...]:
@@ -28,44 +30,98 @@ def partners(read_model: ReadModel, text: str = "", state: str = "") -> tuple[Pa
         (text,),
     )
     views = [partner(read_model, name) for (name,) in names]
-    order: Sequence[PartnerState] = ("failing", "struggling", "parked", "answering", "idle")
-    views.sort(key=lambda view: (order.index(view.state), -view.undelivered, view.partner_id))
+    views.sort(key=_badness)
     return tuple(view for view in views if state in {"", view.state})
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerStanding:
+    """How it stands with a partner, in the least that must be looked at.
+
+    Attributes:
+        last_answer: of the newest call within the hour, or None without one.
+        undelivered: notifications that have not ended.
+        parked: of these, how many are set aside.
+        oldest_accepted_ms: of the undelivered, or None.
+    """
+
+    partner_id: str
+    state: PartnerState
+    last_answer: str | None
+    undelivered: int
+    parked: int
+    oldest_accepted_ms: int | None
+
+
+def standings(read_model: ReadModel) -> tuple[PartnerStanding, ...]:
+    """Return how it stands with every partner, those that don't answer first."""
+    return tuple(sorted(_standings(read_model), key=_badness))
+
+
+def _standings(read_model: ReadModel, partner_id: str | None = None) -> list[PartnerStanding]:
+    """Return how it stands with one partner, or with all of them, in one question."""
+    rows = read_model.store.rows(
+        "SELECT p.partner_id,"
+        " (SELECT avg(answered IN ('S', 'F')) FROM (SELECT answered FROM attempts WHERE partner_id = p.partner_id"
+        " AND ended_ms > :since ORDER BY ended_ms DESC LIMIT :last)) AS answered,"
+        " (SELECT answer FROM attempts WHERE partner_id = p.partner_id AND ended_ms > :since"
+        " ORDER BY ended_ms DESC LIMIT 1) AS last_answer,"
+        " coalesce((SELECT count FROM open_counts WHERE what = 'partner' AND name = p.partner_id), 0) AS undelivered,"
+        " coalesce((SELECT count FROM open_counts WHERE what = 'partner parked' AND name = p.partner_id), 0) AS parked,"
+        " (SELECT min(accepted_at_ms) FROM notifications INDEXED BY notifications_open_by_age"
+        " WHERE partner_id = p.partner_id AND NOT ended) AS oldest"
+        " FROM (SELECT :only AS partner_id WHERE :only NOTNULL UNION ALL SELECT partner_id FROM partners WHERE :only IS NULL) AS p",
+        {"since": read_model.now_ms() - HOUR_MS, "last": _LAST, "only": partner_id},
+    )
+    return [
+        PartnerStanding(
+            row["partner_id"],
+            _state(row["answered"], row["undelivered"], row["parked"]),
+            row["last_answer"],
+            row["undelivered"],
+            row["parked"],
+            row["oldest"],
+        )
+        for row in rows
+    ]
+
+
+def _badness(one: "PartnerStanding | PartnerView") -> tuple[int, int, str]:
+    return _ORDER.index(one.state), -one.undelivered, one.partner_id
+
+
+def _calls(read_model: ReadModel, partner_id: str) -> list[Any]:
+    """Return the newest calls of the last hour, the newest first."""
+    return read_model.store.rows(
+        "SELECT ended_ms, answered, answer, took_ms FROM attempts"
+        " WHERE partner_id = ? AND ended_ms > ? ORDER BY ended_ms DESC LIMIT ?",
+        (partner_id, read_model.now_ms() - HOUR_MS, _LOOKED_AT),
+    )
 
 
 def partner(read_model: ReadModel, partner_id: str) -> PartnerView:
     """Return one partner; of an unknown one nothing but zeros."""
-    now = read_model.now_ms()
-    calls = read_model.store.rows(
-        "SELECT ended_ms, answered, answer, took_ms FROM attempts"
-        " WHERE partner_id = ? AND ended_ms > ? ORDER BY ended_ms DESC LIMIT ?",
-        (partner_id, now - HOUR_MS, _LOOKED_AT),
-    )
-    undelivered, oldest, parked = read_model.store.row(
-        "SELECT count(*), min(accepted_at_ms), coalesce(sum(status = 'parked'), 0) FROM notifications"
-        " WHERE partner_id = ? AND NOT ended",
-        (partner_id,),
-    )
+    calls = _calls(read_model, partner_id)
+    (standing,) = _standings(read_model, partner_id)
     dead_letters = read_model.count(
         "SELECT count(*) FROM dead_letters WHERE partner_id = ? AND open", partner_id
     )
-    state = _state(calls, undelivered, parked)
     took = sorted(call["took_ms"] for call in calls)
     return PartnerView(
         partner_id=partner_id,
-        state=state,
-        since_ms=_since(read_model, partner_id, state, calls),
+        state=standing.state,
+        since_ms=_since(read_model, partner_id, standing.state, calls),
         attempts_hour=len(calls),
         acknowledged_hour=sum(call["answered"] == "S" for call in calls),
         answered_hour=sum(_knows(call) for call in calls),
         took_p50_ms=_quantile(took, 0.5),
         took_p99_ms=_quantile(took, 0.99),
-        last_answer=calls[0]["answer"] if calls else None,
+        last_answer=standing.last_answer,
         last_ms=calls[0]["ended_ms"] if calls else None,
-        undelivered=undelivered,
-        oldest_accepted_ms=oldest,
+        undelivered=standing.undelivered,
+        oldest_accepted_ms=standing.oldest_accepted_ms,
         dead_letters=dead_letters,
-        trend=_trend(calls, now),
+        trend=_trend(calls, read_model.now_ms()),
     )
 
 
@@ -98,11 +154,10 @@ def _knows(call: Any) -> bool:  # noqa: ANN401  # a row of SQLite
     return call["answered"] in {"S", "F"}
 
 
-def _state(calls: Sequence[Any], undelivered: int, parked: int) -> PartnerState:
-    last = calls[:_LAST]
-    if not last:
+def _state(share: float | None, undelivered: int, parked: int) -> PartnerState:
+    """Return the state by the share of the last calls that were answered; None without a call."""
+    if share is None:
         return "parked" if parked else "idle"
-    share = sum(_knows(call) for call in last) / len(last)
     if share == 0:
         return "failing"
     if share < _WELL:

@@ -38,7 +38,10 @@ class ReadModel:
     def as_of(self) -> AsOf:
         """Return how fresh the model is now."""
         fresh = self.ingest.freshness
-        return AsOf(at_ms=self.now_ms(), percent=fresh.percent, **asdict(fresh))
+        now_ms = self.now_ms()
+        return AsOf(
+            at_ms=now_ms, percent=fresh.percent, left_ms=fresh.left_ms(now_ms), **asdict(fresh)
+        )
 
     def is_stale(self) -> bool:
         """Tell whether answers may be wrong: being rebuilt, or more than half a minute behind."""

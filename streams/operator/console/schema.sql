@@ -29,9 +29,28 @@ CREATE TABLE notifications (
   PRIMARY KEY (order_id, notification)
 ) WITHOUT ROWID;
 CREATE INDEX notifications_open ON notifications (rests_on, due_at_ms) WHERE NOT ended;
+CREATE INDEX notifications_open_by_due ON notifications (due_at_ms) WHERE NOT ended;
 CREATE INDEX notifications_open_of_partner ON notifications (partner_id, due_at_ms) WHERE NOT ended;
+CREATE INDEX notifications_open_by_age ON notifications (partner_id, accepted_at_ms) WHERE NOT ended;
 CREATE INDEX notifications_delivered ON notifications (since_ms) WHERE status = 'delivered';
 CREATE INDEX notifications_by_id ON notifications (notification_id);
+
+-- How many notifications have not ended, kept as they come: by tier (the topic where they rest) and by partner, in all
+-- and of these the parked ones. A million orders would take a tenth of a second to count at each look.
+CREATE TABLE open_counts (what TEXT, name TEXT, count INTEGER NOT NULL, PRIMARY KEY (what, name)) WITHOUT ROWID;
+CREATE TRIGGER notification_opened AFTER INSERT ON notifications WHEN NOT NEW.ended BEGIN
+  INSERT INTO open_counts VALUES
+    ('tier', coalesce(NEW.rests_on, ''), 1), ('partner', coalesce(NEW.partner_id, ''), 1),
+    ('tier parked', coalesce(NEW.rests_on, ''), NEW.status = 'parked'),
+    ('partner parked', coalesce(NEW.partner_id, ''), NEW.status = 'parked')
+    ON CONFLICT DO UPDATE SET count = count + excluded.count;
+END;
+CREATE TRIGGER notification_gone AFTER DELETE ON notifications WHEN NOT OLD.ended BEGIN
+  UPDATE open_counts SET count = count - 1 WHERE what = 'tier' AND name = coalesce(OLD.rests_on, '');
+  UPDATE open_counts SET count = count - 1 WHERE what = 'partner' AND name = coalesce(OLD.partner_id, '');
+  UPDATE open_counts SET count = count - (OLD.status = 'parked') WHERE what = 'tier parked' AND name = coalesce(OLD.rests_on, '');
+  UPDATE open_counts SET count = count - (OLD.status = 'parked') WHERE what = 'partner parked' AND name = coalesce(OLD.partner_id, '');
+END;
 
 -- One row for each attempt: what a partner answers, and since when. `answered`: S, F, U, or empty without a result.
 CREATE TABLE attempts (
@@ -54,6 +73,20 @@ CREATE TABLE dead_letters (
   PRIMARY KEY (topic, partition, offset)
 ) WITHOUT ROWID;
 CREATE INDEX dead_letters_open ON dead_letters (at_ms) WHERE open;
+CREATE INDEX dead_letters_open_of_partner ON dead_letters (partner_id) WHERE open;
+-- Changes keep a count of the open ones, as above: its row is there from the start.
+INSERT INTO open_counts VALUES ('dead letters', '', 0);
+CREATE TRIGGER dead_letter_opened AFTER INSERT ON dead_letters WHEN NEW.open BEGIN
+  UPDATE open_counts SET count = count + 1 WHERE what = 'dead letters';
+END;
+CREATE TRIGGER dead_letter_changed AFTER UPDATE OF open ON dead_letters WHEN NEW.open <> OLD.open BEGIN
+  UPDATE open_counts SET count = count + NEW.open - OLD.open WHERE what = 'dead letters';
+END;
+CREATE TRIGGER dead_letter_gone AFTER DELETE ON dead_letters WHEN OLD.open BEGIN
+  UPDATE open_counts SET count = count - 1 WHERE what = 'dead letters';
+END;
+-- Of which kind they are is counted and chosen from this index alone.
+CREATE INDEX dead_letters_kinds ON dead_letters (reason, partner_id, answer, profile, open, at_ms);
 CREATE INDEX dead_letters_of_order ON dead_letters (order_id);
 
 -- What arrived and what ended, for the reconciliation. A unit is an arrival on a source topic or on the replay topic:

@@ -21,7 +21,7 @@ from streams.operator.console.rows import Row, history_row, rows_of
 from streams.operator.dead_letters.selection import SQL_FUNCTION, code_of
 from streams.operator.history.notification_history import histories_of
 
-SCHEMA: Final = "2"
+SCHEMA: Final = "3"
 """Of `schema.sql` and of what is put into it. A file with another one is made anew."""
 
 _FOLDED_AT_ONCE: Final = 500
@@ -188,10 +188,13 @@ class ReadModelStore:
         writer = self._writer
         facts = _facts(writer.execute(_OF_ORDER, (order_id, _MOST_FACTS)))
         writer.execute("DELETE FROM notifications WHERE order_id = ?", (order_id,))
-        rows = [history_row(order_id, history) for history in histories_of(facts)]
-        if rows:
-            marks = ", ".join("?" * len(rows[0]))
-            writer.executemany(f"INSERT OR REPLACE INTO notifications VALUES ({marks})", rows)  # noqa: S608  # marks only
+        # A row for each key, as OR REPLACE would not count what it replaces (see `open_counts`).
+        rows = {
+            row[:2]: row
+            for row in (history_row(order_id, history) for history in histories_of(facts))
+        }
+        for row in rows.values():
+            writer.execute(f"INSERT INTO notifications VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608  # marks only
         closed = _closed_dead_letters(facts)
         writer.executemany("UPDATE dead_letters SET open = 0 WHERE place = ?", closed)
 

@@ -32,6 +32,9 @@ class AsOf(Shown):
         description="whether the read model is being built; counts are too low"
     )
     percent: int = Field(description="how much of it is built")
+    left_ms: int | None = Field(
+        description="how long building it takes yet, as far as that can be told"
+    )
     fault: str | None = Field(description="why Kafka can't be read now")
 
 

@@ -68,6 +68,57 @@ async def test_the_model_does_not_depend_on_the_order_of_reading(tmp_path):
     assert len(seen[0]["notifications"]) == 7
 
 
+def counted(store):
+    """Return what is kept in `open_counts`, and what counting brings."""
+    kept = {
+        (what, name): count
+        for what, name, count in store.rows("SELECT * FROM open_counts WHERE count <> 0")
+    }
+    found = {
+        (what, name): count
+        for what, column, only in (
+            ("tier", "rests_on", "1"),
+            ("tier parked", "rests_on", "status = 'parked'"),
+            ("partner", "partner_id", "1"),
+            ("partner parked", "partner_id", "status = 'parked'"),
+        )
+        for name, count in store.rows(
+            f"SELECT coalesce({column}, ''), count(*) FROM notifications WHERE NOT ended AND {only} GROUP BY 1"  # noqa: S608  # of this file
+        )
+    }
+    ((letters,),) = map(tuple, store.rows("SELECT count(*) FROM dead_letters WHERE open"))
+    return kept, found | ({("dead letters", ""): letters} if letters else {})
+
+
+async def test_what_is_counted_as_it_comes_is_what_there_is(tmp_path):
+    """By tier, by partner, parked ones, dead letters: in one go, record by record, read twice, and what was deleted."""
+    for most in (1, 1000):
+        topics = Topics()
+        stories(topics)
+        Payment(topics, "aside").parked(40)
+        topics.most = most
+        store, ingest = await read(topics, tmp_path / f"{most}.sqlite")
+        kept, found = counted(store)
+        assert kept == found
+        assert {what for what, _ in kept} == {
+            "tier",
+            "tier parked",
+            "partner",
+            "partner parked",
+            "dead letters",
+        }
+        for records in topics.records.values():
+            ingest._put(records, {})
+        while store.fold():
+            pass
+        assert counted(store) == (found, found)
+        store.forget(dict.fromkeys(topics.records, 10**6))
+        while store.fold():
+            pass
+        assert counted(store) == ({}, {})
+        store.close()
+
+
 async def test_records_read_twice_change_nothing(tmp_path):
     """A console that was killed between two batches reads some records again."""
     topics = Topics()
@@ -116,7 +167,7 @@ def test_a_file_that_is_not_ours_is_made_anew(tmp_path):
     connection.commit()
     connection.close()
     old = ReadModelStore(path, "elsewhere")
-    assert old.anew == "it has version 0, expected 2"
+    assert old.anew == "it has version 0, expected 3"
     old.close()
     path.write_bytes(b"rubbish" * 1000)
     broken = ReadModelStore(path, "elsewhere")

@@ -1,10 +1,14 @@
 """The pages, asked over HTTP of a console that reads topics in memory."""
 
 import re
+from dataclasses import asdict
 
 import pytest
 
+from streams.operator.console.ingest import Freshness
+from streams.operator.console.read_model import ReadModel
 from streams.operator.console.render import visible
+from streams.operator.console.views import AsOf
 from tests.support.history import NAMES, SOURCE, T0
 from tests.support.topics import Payment
 from tests.support.waiting import eventually
@@ -225,3 +229,37 @@ async def test_an_empty_console_says_whether_that_is_good(browse, path):
         status, text, _ = await browser.get(path)
     assert status == 200
     assert "<h1>" in text or "<h1" in text
+
+
+async def test_all_that_match_are_all_that_are_shown(topics, browse):
+    """With "also those dealt with" the button takes these too; the check says which of them stay where they are."""
+    Payment(topics, "one").refused(100)
+    Payment(topics, "back").refused(100).put_back(2000).delivered(2100)
+    async with browse() as browser:
+        for query, count in (("", 1), ("?all=1", 2)):
+            _, text, _ = await browser.get(f"/dead-letters{query}")
+            assert f"Check a replay of all {count} that match" in text
+            selects = text.partition('action="/dead-letters/check"')[2]
+            hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', selects))
+            _, text, _ = await browser.post("/dead-letters/check", hidden | {"which": "matching"})
+            assert "Put back 1 dead letter?" in text
+            assert ("put back before" in text) == (count == 2)
+
+
+@pytest.mark.parametrize("fault", [None, "NOTIFIER_BROKERS: the brokers can't be read"])
+async def test_a_console_that_is_built_says_how_long_it_takes(browse, clock, monkeypatch, fault):
+    """On every page: how far it is, as a bar too, and when it will be ready; or that Kafka can't be read."""
+    fresh = Freshness(behind=1000, read=3000, began_ms=clock.ms - 90_000, fault=fault)
+    async with browse() as browser:
+        now = AsOf(
+            at_ms=clock.ms, percent=fresh.percent, left_ms=fresh.left_ms(clock.ms), **asdict(fresh)
+        )
+        monkeypatch.setattr(ReadModel, "as_of", lambda _: now)
+        for path in ("/", "/tiers"):
+            _, text, _ = await browser.get(path)
+            if fault is None:
+                assert '<progress max="100" value="75"' in text
+                assert "75 % read, about 30 s more." in text
+            else:
+                assert "the brokers can&#39;t be read" in text
+                assert "<progress max" not in text

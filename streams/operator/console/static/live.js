@@ -9,6 +9,7 @@ const pause = document.getElementById("pause");
 const EVERY_MS = 5000;
 let failures = 0;
 let paused = false;
+let asking = false;
 
 // Never refresh under a reader's hands: focus or a selection inside, or nobody looking.
 function busy(live) {
@@ -27,7 +28,8 @@ function say(text) {
 
 async function refresh() {
   const live = document.getElementById("live");
-  if (!live || paused || busy(live)) return;
+  if (!live || paused || asking || busy(live)) return;
+  asking = true; // one question at a time, however long the console takes
   try {
     const answer = await fetch(location.href, { redirect: "error", signal: AbortSignal.timeout(4000) });
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
@@ -39,6 +41,8 @@ async function refresh() {
   } catch {
     failures += 1;
     if (failures === 2) say("Not live any more: the console does not answer. Showing what it said before.");
+  } finally {
+    asking = false;
   }
 }
 
