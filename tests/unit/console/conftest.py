@@ -12,7 +12,7 @@ from streams.operator.console.app import SERVER, Console
 from streams.operator.console.tokens import AccessTokens
 from streams.settings import Settings
 from tests.support.history import T0
-from tests.support.topics import Topics
+from tests.support.topics import Payment, Topics
 from tests.support.waiting import eventually
 from tests.unit.kit import ManualClock
 
@@ -125,3 +125,9 @@ async def caught_up(console):
         return fresh.caught_up_ms >= now and console.read_model.ingest.reconciliation is not None
 
     await eventually(look, what="the console to catch up")
+
+
+@pytest.fixture
+def one_dead_letter(topics):
+    """One dead letter, so that every page has something."""
+    Payment(topics, "order-1").unanswered(50, wait="1s").refused(6000)

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,10 @@ def signing_keys():
         assert isinstance(key, RSAPrivateKey)
         keys[who] = SigningKey("1", key, float("-inf"))
     return keys
+
+
+@pytest.fixture
+def threads():
+    """Threads for look-ups."""
+    with ThreadPoolExecutor(2) as pool:
+        yield pool

@@ -1,0 +1,56 @@
+"""Records that are put aside: what they are read with can't be had, and they come again."""
+
+import asyncio
+
+from streams.kafka.committed_state import CommittedState
+from streams.kafka.consumer.route import NotYet
+from tests.support.lanes import TAG, limits, record
+from tests.support.waiting import TIMEOUT_SECONDS
+from tests.unit.kit import turns
+
+
+async def test_a_record_that_is_put_aside_keeps_no_place_and_comes_again(new_desk):
+    """Its offset stays, those behind it go on, and it is begun again when its time has come."""
+    desk = new_desk(window=1)
+    for offset in range(3):
+        desk.lane.admit(record(offset))
+    await turns()
+    await desk.end(0, error=NotYet(0.05, "unreachable"))
+    assert desk.work.started == [0, 1]
+    await desk.end(1)
+    await desk.end(2)
+    assert desk.lane.progress == CommittedState(0, frozenset({1, 2}))
+    assert desk.lane.put_aside == {"unreachable": 1}
+    assert (desk.lane.in_flight, desk.lane.longest_in_flight_ms) == (0, 0)
+    desk.clock.ms += 50
+    async with asyncio.timeout(TIMEOUT_SECONDS), desk.work._changed:
+        await desk.work._changed.wait_for(lambda: desk.work.started.count(0) == 2)
+    await desk.end(0)
+    assert desk.lane.progress == CommittedState(3)
+    assert desk.lane.put_aside == {}
+    assert desk.crashes == []
+
+
+async def test_what_is_put_aside_fills_the_lane_and_pauses_its_partition(new_desk):
+    """A registry that is down must not let a worker read the whole topic."""
+    desk = new_desk(limits(waiting=3))
+    for offset in range(3):
+        desk.lane.admit(record(offset))
+    await turns()
+    for offset in range(3):
+        await desk.end(offset, error=NotYet(60, "unreachable"))
+    desk.lane.admit(record(3, due=desk.clock.ms + 60_000))
+    assert desk.flow.turned == [("pause", TAG)]
+    assert desk.lane.put_aside == {"unreachable": 3}
+
+
+async def test_a_record_put_aside_while_the_lane_drains_is_left_to_the_next_owner(new_desk):
+    """Nothing is begun again; it stays unacknowledged."""
+    desk = new_desk()
+    desk.lane.admit(record(0))
+    await turns()
+    desk.lane.stop_starting()
+    await desk.end(0, error=NotYet(0.01, None))
+    assert desk.lane.next_due_at_ms is None
+    assert desk.lane.put_aside == {}
+    assert desk.lane.progress == CommittedState(0)

@@ -1,0 +1,131 @@
+"""A partners file that changes: what is noticed, what is kept, what stays in force."""
+
+import os
+
+from streams.partners import (
+    PartnersFile,
+    Rejected,
+    Reloaded,
+    Unchanged,
+)
+from tests.support.partners_file import NOW, private_pem
+
+
+def test_polling_an_unchanged_file(entry):
+    """Nothing is read again while nothing changes."""
+    holder = PartnersFile(entry(), NOW)
+    before = holder.current
+    assert holder.poll(NOW) == Unchanged()
+    assert holder.current is before
+
+
+def test_a_reload_keeps_partners_that_did_not_change(write):
+    """Only what changed is a new object, so that connections to the others live on."""
+    text = """
+        partners:
+          {}: {{profiles: [mpp-to-ant], client_id: C, private_key_file: keys/pkcs8.pem,
+                peer_public_key_files: {{1: keys/theirs.pem}}}}
+          b: {{profiles: [mpp-to-ant], client_id: {}, private_key_file: keys/pkcs8.pem,
+               peer_public_key_files: {{1: keys/theirs.pem}}}}
+          c: {{profiles: [mpp-to-ant], client_id: C, private_key_file: keys/pkcs8.pem,
+               peer_public_key_files: {{1: keys/theirs.pem}}}}
+    """
+    holder = PartnersFile(write(text.format("a", "OLD")), NOW)
+    before = holder.current
+    write(text.format("z", "NEWER"))
+    result = holder.poll(NOW)
+    assert isinstance(result, Reloaded)
+    assert result.partners is holder.current
+    assert result.changed == frozenset({"b", "z"})
+    assert result.removed == frozenset({"a"})
+    assert holder.current["c"] is before["c"]
+    assert holder.current["b"].client_id == "NEWER"
+    assert before["b"].client_id == "OLD"
+    assert holder.poll(NOW) == Unchanged()
+
+
+def test_a_new_key_in_the_same_file_is_noticed(entry, folder, other_rsa_key):
+    """The partners file itself may stay as it is."""
+    holder = PartnersFile(entry(), NOW)
+    (folder / "keys/pkcs8.pem").write_bytes(private_pem(other_rsa_key) + b"\n")
+    result = holder.poll(NOW)
+    assert isinstance(result, Reloaded)
+    assert result.changed == frozenset({"one"})
+    private = holder.current["one"].signing_key(NOW).private_key
+    assert private.private_numbers() == other_rsa_key.private_numbers()
+
+
+def test_a_bad_version_keeps_the_old_one_in_force(entry):
+    """It is reported once, and again when it changes; the mended one comes into force."""
+    holder = PartnersFile(entry(), NOW)
+    before = holder.current
+    entry(max_in_flight="0")
+    result = holder.poll(NOW)
+    assert isinstance(result, Rejected)
+    assert "max_in_flight" in result.faults[0]
+    assert holder.current is before
+    assert holder.poll(NOW) == Unchanged()
+    entry(max_in_flight="-10")
+    assert isinstance(holder.poll(NOW), Rejected)
+    entry(max_in_flight="100")
+    assert isinstance(holder.poll(NOW), Reloaded)
+    assert holder.current["one"].max_in_flight == 100
+
+
+def test_a_key_that_comes_late_heals_a_bad_version(entry, folder, rsa_key):
+    """A file that was missing is watched too."""
+    holder = PartnersFile(entry(), NOW)
+    entry(private_key_file="keys/late.pem")
+    assert isinstance(holder.poll(NOW), Rejected)
+    (folder / "keys/late.pem").touch(0o600)
+    (folder / "keys/late.pem").write_bytes(private_pem(rsa_key))
+    assert isinstance(holder.poll(NOW), Reloaded)
+
+
+def test_a_removed_file_is_rejected(entry):
+    """Deleting the file doesn't stop a running worker."""
+    path = entry()
+    holder = PartnersFile(path, NOW)
+    path.unlink()
+    assert isinstance(holder.poll(NOW), Rejected)
+    assert holder.current["one"].client_id == "CLIENT"
+
+
+def test_the_swap_of_kubernetes_data_link_is_noticed(folder, entry):
+    """A mounted ConfigMap changes by swapping the `..data` link; the file's own path stays a link."""
+    text = entry().read_text()
+    mount = folder / "mount"
+    (mount / "..1").mkdir(parents=True)
+    (mount / "..2").mkdir()
+    (mount / "keys").symlink_to(folder / "keys")
+    (mount / "..1/partners.yaml").write_text(text)
+    (mount / "..2/partners.yaml").write_text(text.replace("CLIENT", "TNEILC"))
+    (mount / "..data").symlink_to("..1")
+    (mount / "partners.yaml").symlink_to("..data/partners.yaml")
+    stamp = (mount / "..1/partners.yaml").stat()
+    os.utime(mount / "..2/partners.yaml", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    holder = PartnersFile(mount / "partners.yaml", NOW)
+    (mount / "..data_tmp").symlink_to("..2")
+    (mount / "..data_tmp").replace(mount / "..data")
+    assert isinstance(holder.poll(NOW), Reloaded)
+    assert holder.current["one"].client_id == "TNEILC"
+
+
+def test_the_swap_of_a_mounted_secret_is_noticed(folder, entry, other_rsa_key):
+    """Keys in a Kubernetes secret change by swapping its `..data` link, the partners file stays as it is."""
+    mount = folder / "secret"
+    for number, pem in (
+        ("1", (folder / "keys/pkcs8.pem").read_bytes()),
+        ("2", private_pem(other_rsa_key)),
+    ):
+        (mount / f"..{number}").mkdir(parents=True)
+        (mount / f"..{number}/ours.pem").write_bytes(pem)
+        (mount / f"..{number}/ours.pem").chmod(0o440)
+    (mount / "..data").symlink_to("..1")
+    (mount / "ours.pem").symlink_to("..data/ours.pem")
+    holder = PartnersFile(entry(private_key_file="secret/ours.pem"), NOW)
+    (mount / "..data_tmp").symlink_to("..2")
+    (mount / "..data_tmp").replace(mount / "..data")
+    assert isinstance(holder.poll(NOW), Reloaded)
+    private = holder.current["one"].signing_key(NOW).private_key
+    assert private.private_numbers() == other_rsa_key.private_numbers()

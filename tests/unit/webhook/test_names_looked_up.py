@@ -1,0 +1,61 @@
+"""Names that are looked up: every address is judged, and a lookup that hangs holds up nothing."""
+
+import asyncio
+import socket
+
+import pytest
+
+from streams.webhook.egress import DestinationBlocked, Guard
+from streams.webhook.lookups import Lookups
+from streams.webhook.resolver import CheckedResolver, system_lookup
+
+
+async def test_a_name_with_one_forbidden_address_is_refused(threads):
+    """All addresses of a name are judged: a connection may go to any of them."""
+    answers = {
+        "good.example": ["8.8.8.8", "2606:4700:4700::1111"],
+        "bad.example": ["8.8.8.8", "169.254.169.254"],
+        "bad6.example": ["::ffff:127.0.0.1"],
+        "scoped.example": ["fe80::1%lo"],
+        "none.example": [],
+    }
+    resolver = CheckedResolver(Guard(), Lookups(answers.__getitem__, threads), {})
+    found = await resolver.resolve("good.example", 443)
+    assert {(entry["host"], entry["port"]) for entry in found} == {
+        ("8.8.8.8", 443),
+        ("2606:4700:4700::1111", 443),
+    }
+    assert all(entry["flags"] & socket.AI_NUMERICHOST for entry in found)
+    for name in ("bad.example", "bad6.example", "scoped.example"):
+        with pytest.raises(DestinationBlocked):
+            await resolver.resolve(name, 443)
+    with pytest.raises(OSError, match="no addresses"):
+        await resolver.resolve("none.example", 443)
+    await resolver.close()
+
+
+async def test_the_systems_lookup_knows_localhost(threads):
+    """The default look-up asks the machine, and what it finds is checked."""
+    assert set(system_lookup("localhost")) <= {"127.0.0.1", "::1"}
+    with pytest.raises(DestinationBlocked, match="loopback"):
+        await CheckedResolver(Guard(), Lookups(system_lookup, threads), {}).resolve(
+            "localhost", 443
+        )
+
+
+async def test_a_hanging_lookup_does_not_hold_the_loop(threads):
+    """Look-ups run in the threads that were given."""
+    answer = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(_host):
+        asyncio.run_coroutine_threadsafe(answer.wait(), loop).result(10)
+        return ["8.8.8.8"]
+
+    resolving = asyncio.create_task(
+        CheckedResolver(Guard(), Lookups(slow, threads), {}).resolve("x.example", 443)
+    )
+    await asyncio.sleep(0)
+    assert not resolving.done()
+    answer.set()
+    assert [entry["host"] for entry in await resolving] == ["8.8.8.8"]
