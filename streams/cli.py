@@ -15,6 +15,7 @@ from streams.operator.commands.common import INTERRUPTED, speak_json
 _WITHOUT_KAFKA: Final = {
     "capacity",
     "check-event",
+    "conformance",
     "demo",
     "keys",
     "ladder",
@@ -53,6 +54,7 @@ SUBCOMMANDS: Final = {
     "unreadable": Subcommand("unreadable:unreadable_app", "A batch that can't be read: look at it, keep its bytes, let the workers pass."),
     "send-test": Subcommand("send_test:send_test", "Send one test notification to a partner, over the real way, and say what to mend."),
     "verify": Subcommand("verify:verify", "Say which rule a recorded request or answer breaks: key, algorithm, encoding, signed string, headers, body."),
+    "conformance": Subcommand("conformance:conformance", "Play a receiver's life against it: first call, repeat, F, cancel, odd bytes, hang-up, slow, forged; print a report."),
     "console": Subcommand("console:console_app", "A web page over what stands in Kafka: orders, tiers, partners, dead letters, replays."),
     "sandbox": Subcommand("rehearse:sandbox", "Rehearse: a real Kafka, a partner to test against and a stream of payments, on this machine."),
     "demo": Subcommand("rehearse:demo", "Show the main job: a real Kafka, a partner that breaks in every way, and an account of each payment."),

@@ -91,9 +91,9 @@ def send_test(  # one argument for each option
         fail(
             f"partners.{partner} has no notify_url, expected --url with the address that its events name"
         )
-    spoken = PROFILES[_profile(entry, profile)]
+    spoken = PROFILES[profile_or_fail(entry, profile)]
     clock = Clock()
-    notification = _notification(settings, entry, spoken, clock, outcome, reason, url)
+    notification = rehearsal_notification(settings, entry, spoken, clock, outcome, reason, url)
     if show_request or curl:
         _show(
             exact_request(entry, called, notification.body, clock.now_ms(), USER_AGENT),
@@ -120,7 +120,8 @@ def send_test(  # one argument for each option
         raise typer.Exit(FAULT)
 
 
-def _profile(entry: Partner, wanted: str | None) -> str:
+def profile_or_fail(entry: Partner, wanted: str | None) -> str:
+    """Return the name of one of a partner's profiles, or say which there are and exit with 1."""
     names = sorted(entry.terms.profiles)
     if wanted is None and len(names) == 1:
         return names[0]
@@ -130,15 +131,16 @@ def _profile(entry: Partner, wanted: str | None) -> str:
     return wanted
 
 
-def _notification(  # what an event says
+def rehearsal_notification(  # what an event says
     settings: Settings,
     entry: Partner,
     profile: Profile,
     clock: Clock,
     outcome: Outcome,
-    reason: str | None,
-    url: str | None,
+    reason: str | None = None,
+    url: str | None = None,
 ) -> Notification:
+    """Return a test notification with ids of its own, or say why there can be none and exit with 1."""
     now = datetime.fromtimestamp(clock.now_seconds(), UTC)
     raw = rehearsal_event(
         profile,
