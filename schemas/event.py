@@ -88,7 +88,7 @@ class Event(WireObject):
 class EventMembers:
     """What can be told of an event that may break every rule: each member, or None where it can't be read.
 
-    Whoever needs something of an event that is perhaps invalid asks here: the worker for its dead letter, the history.
+    For readers of an event that may be invalid: the worker for its dead letter, the history.
 
     Attributes:
         members: the event's, as JSON has them.

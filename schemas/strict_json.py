@@ -1,7 +1,7 @@
 """JSON as this project reads it: one meaning for one sequence of bytes, or a refusal.
 
 Events, the bodies on tiers and partners' answers all come through here. Of an answer only `result` is needed; where
-something else in it is odd, `loads_marking` reads it all the same and marks what nobody may rely on.
+something else in it is odd, `loads_marking` reads it all the same and marks what must not be relied on.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""The one scheduler of calls: who waits is given a permit as soon as every limit allows it.
+"""The one scheduler of calls: a record that waits is granted a permit as soon as every limit allows it.
 
 A destination is a partner and the origin (scheme, host, port, in their one spelling) of a notify URL: a platform has
-one entry in the partners file and a thousand merchants' URLs. A record whose destination will have no room soon is
-denied and gets parked, so that a broken partner holds neither calls nor lanes that others need.
+one entry in the partners file and a thousand merchants' URLs. A record whose destination is not expected to have room
+soon is denied and parked, so that a broken partner holds neither calls nor lanes that others need.
 
 Limits, checked in `Admission.admit` for a record that comes, and again in `Admission._grant_next` for one that waited:
 the destination's (cooling down, unresponsive, calls at once, half of them for retries) and the worker's (all calls,
@@ -69,10 +69,10 @@ class Admission:
         return sum(queue.state.is_unresponsive(now) for queue in self._destinations.values())
 
     async def admit(self, partner: Partner, url: str, *, retry: bool) -> Permit | Denied:
-        """Wait shortly for a permit; return it, or when there may be room.
+        """Return a permit, waiting for it shortly, or why there is none and when there may be room.
 
         Args:
-            partner: whom to call.
+            partner: the partner to call.
             url: the notify URL, whose form was checked.
             retry: whether it comes from a tier.
         """
@@ -98,7 +98,7 @@ class Admission:
         return await self._wait(queue, now, retry=retry, probe=probe)
 
     def give_back(self, permit: Permit, result: AttemptResult | None) -> None:
-        """Take a permit back and give it to who waits. The result tells the destination's state; None: no call was made."""
+        """Take a permit back and grant what has become free. The result updates the destination; None: no call was made."""
         queue, state, now = permit.queue, permit.queue.state, self._now()
         self.in_flight -= 1
         self._retries -= permit.retry
@@ -106,8 +106,8 @@ class Admission:
         if result is None or isinstance(result.outcome, Blocked):
             state.cancel()
         else:
-            # Less what is ours: signing, and as much again for the way back. A worker out of breath is told by the time
-            # it takes to sign, and must not take its own slowness for the partner's.
+            # Less our own part: signing, and as much again for the way back. In an overloaded worker signing takes long,
+            # and it must not take its own slowness for the partner's.
             seconds = (
                 result.ended_at_ms - result.started_at_ms
             ) / 1000 - 2 * result.signing_seconds
@@ -131,7 +131,7 @@ class Admission:
         if state.is_unresponsive(now):
             probe = state.next_probe(now)
             if probe is not None or self._share_is_full(state, now):
-                # What has been unresponsive for long will be so for some time: a record that looked again every second
+                # What has been unresponsive for long will stay so for some time: a record that came back every second
                 # would cost as much as a call.
                 later = now + state.unresponsive_for(now) / 2
                 expected_at = max(probe or now + PATIENCE_SECONDS, later)
@@ -162,13 +162,15 @@ class Admission:
     async def _wait(
         self, queue: DestinationQueue, now: float, *, retry: bool, probe: bool
     ) -> Permit | Denied:
-        """Wait in the destination's queue, until there is a permit, patience runs out or there are none any more."""
+        """Wait in the destination's queue until a permit is granted, patience runs out or the queue is sent away."""
         state = queue.state
         if probe:
             state.reserve_probe(now)
         elif not queue.has_room(retry=retry):
             needed = state.seconds_for(queue.ahead(retry=retry) + 1)
-            if needed > PATIENCE_SECONDS:  # a place in a queue too long is a place that others need
+            if (
+                needed > PATIENCE_SECONDS
+            ):  # in a queue too long it would only take concurrency from others
                 return Denied("in-flight", now + needed, escalate=True)
         loop = asyncio.get_running_loop()
         waiter = Waiter(loop.create_future(), probe, now)
@@ -198,7 +200,7 @@ class Admission:
         return self._denied(state, now) or in_flight
 
     def _gives_up(self, queue: DestinationQueue, waiter: Waiter, *, retry: bool) -> bool:
-        """Tell whether its patience is over; not while the worker is what is slow, and not the destination."""
+        """Tell whether its patience is over; it is not while the worker, and not the destination, is what is slow."""
         state, now = queue.state, self._now()
         moves, waiter.since = state.answered_since(waiter.since), now
         waiter.rounds -= 1
@@ -212,7 +214,7 @@ class Admission:
         return waiter.rounds <= 0 or not moves or not short
 
     def _grant(self, queue: DestinationQueue, now: float, *, retry: bool) -> Permit:
-        """Count a call as made. At once, so that nobody can slip in between."""
+        """Count a call as made; at once, so that no other record is admitted in between."""
         state = queue.state
         self._called.add(queue)
         if state.is_unresponsive(now):
@@ -226,7 +228,7 @@ class Admission:
         return Permit(queue, retry)
 
     def _grant_next(self, now: float) -> None:
-        """Give permits to those who wait, as far as every limit allows; destinations and both kinds have their turns."""
+        """Grant permits as far as every limit allows, by turns: between destinations, and between first attempts and retries."""
         while (queue := self._next_blocked()) is not None:
             self._send_away(queue, now)
             turn = queue.next_waiter(now, retries_allowed=self._retries < self._max_retries)
@@ -237,7 +239,7 @@ class Admission:
             self._list(queue, now)
 
     def _next_blocked(self) -> DestinationQueue | None:
-        """Take out the destination whose turn it is, of those whom the worker's limits allow a call."""
+        """Take out the destination whose turn it is, of those that the worker's limits allow a call."""
         for retry in (self._retry_is_next, not self._retry_is_next):
             if self._blocked[retry] and self._has_room(retry=retry):
                 self._retry_is_next = not retry
@@ -265,7 +267,7 @@ class Admission:
         ceiling = max(1, int(partner.max_in_flight * share))
         rate = partner.rate_limit_per_second and partner.rate_limit_per_second * share
         self._sweep(now)
-        # Of a URL that the egress rules will refuse nothing is learned.
+        # A URL that can't be read shares the empty origin: the egress rules will refuse it.
         key = (partner.partner_id, known_origin(url) or "")
         queue = self._destinations.get(key)
         if queue is None:
@@ -287,7 +289,7 @@ class Admission:
                 self._untried += state.in_flight
 
     def _sweep(self, now: float) -> None:
-        """Forget destinations that nobody asked for lately: ten thousand seen once leave nothing behind."""
+        """Forget destinations that were not asked for lately: ten thousand seen once leave nothing behind."""
         if now - self._swept_at < IDLE_SECONDS / 4:
             return
         self._swept_at = now

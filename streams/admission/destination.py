@@ -1,4 +1,4 @@
-"""What is known of one destination, and how many calls it gets. Pure: the present comes in as an argument.
+"""The state of one destination, and how many calls it gets. Pure: the time comes in as an argument.
 
 Three rules, all in seconds of the worker's clock:
 
@@ -6,7 +6,7 @@ Three rules, all in seconds of the worker's clock:
   limit, a call that ends without one, or takes much longer than usual, halves it.
 - Unresponsive: calls are under way or have failed, and nothing was answered lately. Then one probe a second goes out,
   within `max_in_flight`, and nothing else, until an answer comes.
-- Rate: slots are handed out ahead (GCRA without burst). Who would wait long is told when there will be a slot.
+- Rate: slots are handed out ahead (GCRA without burst). A record that would wait long is told when there will be one.
 """
 
 from dataclasses import dataclass
@@ -54,11 +54,11 @@ class Destination:
 
     @property
     def has_answered(self) -> bool:
-        """Whether anything ever came back from it."""
+        """Whether an answer ever came from it."""
         return self._answered_at is not None
 
     def answered_since(self, then: float) -> bool:
-        """Tell whether anything came back from it after this moment."""
+        """Tell whether an answer came from it after this moment."""
         return self._answered_at is not None and self._answered_at > then
 
     def is_unresponsive(self, now: float) -> bool:
@@ -69,16 +69,16 @@ class Destination:
         return self._failed or (self.in_flight > 0 and now - self._busy_since > patience)
 
     def is_untried(self, now: float) -> bool:
-        """Tell whether nothing ever came back from it, and too little time has passed to call it unresponsive."""
+        """Tell whether no answer ever came from it, and too little time has passed to call it unresponsive."""
         return self._answered_at is None and not self.is_unresponsive(now)
 
     def unresponsive_for(self, now: float) -> float:
-        """Return how long nothing has come back, seconds; 0 for one that was never called."""
+        """Return for how many seconds no answer has come; 0 for one that was never called."""
         since = self._first_called_at if self._answered_at is None else self._answered_at
         return 0.0 if since is None else now - since
 
     def cooling_down_until(self, now: float) -> float | None:
-        """Return until when it asked not to be called (Retry-After), or None."""
+        """Return until when it is cooling down (Retry-After), or None."""
         return self._cooling_down_until if now < self._cooling_down_until else None
 
     def may_be_probed(self, now: float) -> bool:
@@ -105,7 +105,7 @@ class Destination:
         return ceil(self._allowed / RETRY_SHARE)
 
     def seconds_for(self, waiting: int) -> float:
-        """Return how long a line of so many will take, as far as that can be told.
+        """Return how long a queue of so many will take, as far as that can be told.
 
         0 while the limit still doubles with each answer time, when it is shorter than any estimate.
         """
@@ -119,7 +119,7 @@ class Destination:
 
         Returns:
             When the slot is, and whether it is taken. One further away than `patience` is promised, not taken: later
-            askers are told of later slots, and whoever comes back for it asks again.
+            records are promised later slots, and a record that comes back for its slot asks again.
         """
         if self.rate_per_second is None:
             return now, True
@@ -133,7 +133,7 @@ class Destination:
         return promised, False
 
     def reserve_probe(self, now: float) -> None:
-        """Note that a probe is on its way out: nobody else is to send one in this time."""
+        """Reserve the next probe: no other is sent within `PROBE_SECONDS`."""
         self._next_probe = now + PROBE_SECONDS
 
     def start(self, now: float) -> None:
@@ -147,7 +147,7 @@ class Destination:
         self.in_flight += 1
 
     def cancel(self) -> None:
-        """Note that a call was not made after all. It tells nothing about the destination."""
+        """Note that a call was not made after all, which says nothing about the destination."""
         self.in_flight -= 1
 
     def end(

@@ -1,4 +1,4 @@
-"""Who waits to call one destination. No rule of the worker stands here: `streams.admission.admission` asks."""
+"""The records that wait to call one destination. The worker's limits are those of `streams.admission.admission`."""
 
 import asyncio
 from collections import deque
@@ -36,7 +36,7 @@ class Waiter:
     """A record that waits for its permit.
 
     Attributes:
-        permit: what it waits for; None where it waits in vain.
+        permit: what it waits for; None where it gets none.
         probe: whether it is the one call that an unresponsive destination gets.
         since: when its patience began.
         rounds: how often its patience may begin anew.
@@ -50,19 +50,19 @@ class Waiter:
     timer: asyncio.TimerHandle = field(init=False)
 
     def end(self) -> None:
-        """Let it wait no longer."""
+        """End its waiting without a permit."""
         if not self.permit.done():
             self.permit.set_result(None)
 
     def granted(self) -> Permit | None:
-        """Return the permit that it was given, of which it may not have heard."""
+        """Return the permit that it was granted, also where it has not run since."""
         done = self.permit.done() and not self.permit.cancelled()
         return self.permit.result() if done else None
 
 
 @dataclass(eq=False, slots=True)
 class DestinationQueue:
-    """A destination and who waits for it: first attempts and retries, in a queue each, served by turns.
+    """A destination and the records that wait for it: first attempts and retries, in a queue each, served by turns.
 
     Attributes:
         state: what is known of the destination.
@@ -85,14 +85,14 @@ class DestinationQueue:
         return self.state.has_room() and not full
 
     def waits(self, *, retry: bool) -> bool:
-        """Tell whether anybody waits."""
+        """Tell whether a first attempt, or a retry, waits."""
         queue = self.queues[retry]
         while queue and queue[0].permit.done():
             queue.popleft()
         return bool(queue)
 
     def ahead(self, *, retry: bool) -> int:
-        """Return how many would be called before one more."""
+        """Return how many waiters would be called before a new one."""
         own, other = len(self.queues[retry]), len(self.queues[not retry])
         return own + min(own + 1, other)
 
@@ -103,7 +103,7 @@ class DestinationQueue:
         )
 
     def next_waiter(self, now: float, *, retries_allowed: bool) -> tuple[Waiter, bool] | None:
-        """Take out whose turn it is, and whether it is a retry; None where nobody waits who may go."""
+        """Take out the waiter whose turn it is, and whether it is a retry; None where none is ready."""
         for retry in (self._retry_is_next, not self._retry_is_next):
             if (retries_allowed or not retry) and self.is_ready(now, retry=retry):
                 self._retry_is_next = not retry
@@ -121,7 +121,7 @@ class DestinationQueue:
         )
 
     def send_away(self, *, probes: bool) -> None:
-        """End the waiting of all, or of all but the probes."""
+        """End the waiting of all of them, or of all but the probes."""
         for queue in self.queues:
             waiters = [waiter for waiter in queue if not waiter.permit.done()]
             queue.clear()

@@ -155,7 +155,7 @@ class Connection:
         return _renewed_tokens(self.tokens, self.extensions)
 
 
-@cache  # one for the process, whoever asks for it
+@cache  # one for the process
 def _renewed_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> Renewed[Tls]:
     files = [path for path in (ca, certificate, key) if path is not None]
     return Renewed(

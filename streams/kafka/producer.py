@@ -1,4 +1,4 @@
-"""Writes records and says when the broker has them: acks=all, in batches, again and again until it does.
+"""Writes records and returns when the broker has acknowledged them: acks=all, in batches, retried until it has.
 
 aiokafka's own producer, not Faust's: a delivery future per record without Faust's topic objects, and it can
 be replaced when it dies (an idempotent producer does, when the broker forgets or mixes up its sequence).
@@ -148,7 +148,7 @@ class RecordProducer:
         return failed
 
     def _retire(self, producer: AIOKafkaProducer) -> None:
-        """Let a producer whose batches are refused end what it has; the next record gets another."""
+        """Stop a producer whose batches are refused, once its batches have ended; the next record gets another producer."""
         stop = producer.stop
         if self._producer is producer:
             self._producer = None

@@ -37,12 +37,12 @@ class TopicNames:
 
     @property
     def replay(self) -> str:
-        """What an operator puts back."""
+        """The topic of what an operator puts back."""
         return f"{self.prefix}-replay"
 
     @property
     def dead_letter(self) -> str:
-        """What ended without being delivered."""
+        """The topic of what ended without being delivered."""
         return f"{self.prefix}-dead-letter"
 
     @property

@@ -1,4 +1,4 @@
-"""What to do after an attempt: delivered, retry after a wait, or dead letter. Decides; does not act."""
+"""What follows an attempt: delivered, retry after a wait, or dead letter. Decides; does not act."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -77,7 +77,7 @@ def decide(outcome: Outcome, attempt: int, profile: Profile) -> Decision:
 
 
 def out_of_attempts(attempts: int, profile: Profile) -> DeadLetter | None:
-    """Return the end of a notification that has no attempt left although it waits for one: its ladder became shorter.
+    """Return the dead letter of a notification that waits for an attempt which its ladder, become shorter, no longer has.
 
     Args:
         attempts: made so far.

@@ -27,7 +27,7 @@ _PROVISIONAL: Final = {code: result_of(code, None) for code in (SUCCESS_CODE, FA
 
 @dataclass(frozen=True, slots=True)
 class PartnerTerms:
-    """What the partners file says that matters to intake.
+    """The members of a partner's entry that intake needs.
 
     Attributes:
         profiles: names of the profiles that the partner takes.
@@ -132,7 +132,7 @@ def read_event(raw: bytes | None, *, allow_http: bool) -> ReadEvent | Refused:
 
     Args:
         raw: the record's value; None for a tombstone.
-        allow_http: whether plain http notify URLs will do.
+        allow_http: whether plain http notify URLs are accepted.
     """
     if raw is None:
         return _invalid({"event": "a tombstone; expected one JSON object"}, {})

@@ -40,7 +40,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The waits of a profile, first to last. One more rung is one more entry."""
+    """The waits of a profile, first to last. A ladder with one more entry has one more attempt."""
 
     waits: tuple[Wait, ...]
 

@@ -1,4 +1,4 @@
-"""The ladders that several profiles climb, each once."""
+"""The ladders that several profiles share."""
 
 from typing import Final
 

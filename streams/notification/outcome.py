@@ -57,7 +57,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NoResult:
-    """Nothing that counts came back. Goes up the ladder like U.
+    """No answer that counts came back. Retried like U.
 
     Attributes:
         failure: what happened instead.

@@ -1,4 +1,4 @@
-"""How a notification stands, and which record says so: one table for whoever writes records and whoever reads them."""
+"""How a notification stands, and which record says so: one table for the code that writes records and the code that reads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

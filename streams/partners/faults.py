@@ -1,4 +1,4 @@
-"""The faults of an entry, in words for whoever wrote it."""
+"""The faults of an entry, in words for its author."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -22,7 +22,7 @@ def fault_of(where: str, entry: object, error: Any) -> str:  # noqa: ANN401  # p
 
 
 def _line(entry: object, place: Iterable[Any]) -> int | None:
-    """Return the line of a place in an entry, or of the nearest thing around it that is there."""
+    """Return the line of a path in an entry, or of the nearest member around it that exists."""
     here, line = entry, getattr(entry, "line", None)
     for part in place:
         if not (isinstance(here, list) or (isinstance(here, dict) and part in here)):

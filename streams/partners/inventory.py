@@ -1,4 +1,4 @@
-"""What keys and certificates there are, for whoever has to renew them: names, sizes, times and fingerprints."""
+"""The keys and certificates in use, for their renewal: names, sizes, times and fingerprints."""
 
 import hashlib
 import math

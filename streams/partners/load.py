@@ -124,7 +124,7 @@ def load_partners(
 def _entries(path: Path, watched: Mapping[Path, Signature]) -> dict[str, Any]:
     try:
         exposed = why_others_write(path)
-        if exposed is not None:  # whoever writes it decides who is called, and whose answers count
+        if exposed is not None:  # its author decides who is called, and whose answers count
             raise PartnersFileError([f"{path}: {exposed}"], watched)
         content = read_yaml(path.read_bytes())
     except OSError as exc:
@@ -154,7 +154,7 @@ def _fingerprint(raw: object, files: Files) -> str:
 
 
 def _unreachable(partner: Partner) -> Iterator[str]:
-    """Yield why no call to its own notify_url will be made. Its host's addresses are not known here."""
+    """Yield why its own notify_url can never be called, as far as is known without a look-up."""
     url, hosts = partner.terms.notify_url, partner.allowed_hosts
     if url is not None and hosts is not None and not NotifyUrl.of(url).is_among(hosts):
         yield (

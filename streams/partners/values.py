@@ -21,7 +21,7 @@ _DECIMAL: Final = re.compile(
 
 
 class Context:
-    """What checking an entry needs from outside, and where the files' content goes.
+    """What the check of an entry needs besides the entry, and where the files' content goes.
 
     Attributes:
         files: reads the entry's files.
@@ -47,7 +47,7 @@ def is_null(value: object) -> bool:
 
 
 def text(value: object) -> object:
-    """Let text through as it was typed: `010`, `NO` and `1:30` are what they look like."""
+    """Return text as it was typed: `010`, `NO` and `1:30` stay as they are."""
     if is_null(value):
         message = "expected text; leave the key out, or quote it where this is meant"
         raise ValueError(message)
@@ -55,7 +55,7 @@ def text(value: object) -> object:
 
 
 def flag(value: object) -> object:
-    """Return a boolean. YAML 1.1's other words for one say plainly what is meant."""
+    """Return a boolean; YAML 1.1's other words for one (`yes`, `off`) are accepted."""
     kind = value.kind if isinstance(value, TypedText) else ""
     value_of_flag = _FLAGS.get(str(value).lower()) if kind == "bool" else None
     if value_of_flag is None:
@@ -65,7 +65,7 @@ def flag(value: object) -> object:
 
 
 def whole_number(value: object) -> int:
-    """Return an integer that is written in a way that no two readers of YAML take for two numbers."""
+    """Return an integer in a notation that every YAML reader takes for the same number."""
     if not isinstance(value, TypedText) or not value.plain or not _WHOLE.fullmatch(value):
         message = f"expected a valid integer, decimal and without quotes, like 64{_hint(value)}"
         raise ValueError(message)
@@ -73,7 +73,7 @@ def whole_number(value: object) -> int:
 
 
 def number(value: object) -> float:
-    """Return a number that is written in a way that no two readers of YAML take for two numbers."""
+    """Return a number in a notation that every YAML reader takes for the same number."""
     if not isinstance(value, TypedText) or not value.plain or not _DECIMAL.fullmatch(value):
         message = f"expected a finite number, decimal and without quotes, like 2.5{_hint(value)}"
         raise ValueError(message)

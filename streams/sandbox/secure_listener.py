@@ -1,6 +1,6 @@
 """A second listener for the rehearsal broker, as a bank has it: TLS, SASL (tokens too) and access rules.
 
-Whoever comes by it may do only what an access rule allows. The plain listener stays for the rehearsal itself, and
+Its clients may do only what an access rule allows. The plain listener stays for the rehearsal itself, and
 its nameless user may do everything.
 """
 

@@ -1,4 +1,4 @@
-"""Shows how it stands with what lets us into Kafka."""
+"""Metrics of the credentials for Kafka."""
 
 from collections.abc import Callable
 from contextlib import suppress

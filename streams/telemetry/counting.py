@@ -1,4 +1,4 @@
-"""What is counted when: the one place where facts become metrics, and lines of the log where that is asked for."""
+"""Counts what happened: the one place where it becomes metrics, and log lines where they are wanted."""
 
 import logging
 from collections.abc import Iterable

@@ -54,7 +54,7 @@ class Family(Generic[Kind]):
         return self._meet(values) if bound is None else bound
 
     def clear(self) -> None:
-        """Forget every series: what they speak of is gone."""
+        """Remove every series: their subjects no longer exist."""
         self._bound.clear()
         self._metric.clear()
 
@@ -148,7 +148,7 @@ class Catalogue:
         return {name: line for name, line in vars(cls).items() if isinstance(line, Spec)}
 
     def declare(self, label: Label, values: Iterable[str]) -> None:
-        """Let a label say these from now on; what is above the bound goes to `other`."""
+        """Give a label these values from now on; those above the bound go to `other`."""
         known = self._known.setdefault(label.name, set())
         for value in values:
             if value in known or len(known) >= MOST_DECLARED:

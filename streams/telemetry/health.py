@@ -1,4 +1,4 @@
-"""Whether the worker lives, and whether it is ready.
+"""Whether the worker is live, and whether it is ready.
 
 Live is about this process alone: a broker outage must not restart the fleet. Ready paces rollouts: the groups were
 joined, nothing is stopping, the clock agrees with the broker's.
@@ -14,14 +14,14 @@ REBALANCE_PATIENCE_SECONDS = (
 
 @dataclass(slots=True)
 class Health:
-    """What was seen so far.
+    """What is known of the worker's health.
 
     Attributes:
         groups: consumer groups that this worker must join.
         joined: those that gave it partitions, or said that there are none for it.
         rebalancing_since: when partitions were taken away, by group, in seconds of the worker's clock.
-        waiting_for_kafka: what keeps us from Kafka at the start, in a sentence, or None.
-        stopping: whether the worker is on its way out.
+        waiting_for_kafka: why the start waits for Kafka, in a sentence, or None.
+        stopping: whether the worker is stopping.
         crashed: why it must be restarted, or None.
         zombie: what has looked dead for too long while the broker answers.
         clock_offset_seconds: the broker's clock minus ours.

@@ -39,7 +39,7 @@ def facts(notification: Notification, **more: object) -> dict[str, object]:
 
 
 def id_or_none(text: str | None) -> str | None:
-    """Return what may be said as an id: short and printable, as every id of ours is; anything else is none."""
+    """Return an id that may be logged: short and printable, as ours are; None for anything else."""
     return text if text and len(text) <= _LONGEST_ID and text.isprintable() else None
 
 
@@ -63,7 +63,7 @@ class LogSample:
         self._below = round(share * 2**32)
 
     def takes(self, notification_id: str) -> bool:
-        """Tell whether this one is logged."""
+        """Tell whether this notification is logged."""
         digest = hashlib.blake2s(notification_id.encode(), digest_size=4).digest()
         return int.from_bytes(digest, "big") < self._below
 
@@ -75,7 +75,7 @@ class EveryMinute:
         self._last: dict[str, float] = {}
 
     def is_due(self, key: str, now_seconds: float) -> bool:
-        """Tell whether a minute has passed since it last said yes of this key; the keys shall be few."""
+        """Tell whether a minute has passed since it was last True for this key. Keys are kept for ever: they must be few."""
         if now_seconds - self._last.get(key, float("-inf")) < _MINUTE:
             return False
         self._last[key] = now_seconds
@@ -83,7 +83,7 @@ class EveryMinute:
 
 
 def describe_error(error: BaseException) -> str:
-    """Name an exception, with its message only where that cannot quote what it was given."""
+    """Describe an exception, with its message only where that can't quote values."""
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     speaks = isinstance(error, _SPEAKING) or kind.startswith(("aiokafka.errors.", "streams."))
     return (

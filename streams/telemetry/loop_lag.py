@@ -1,4 +1,4 @@
-"""How late the worker's event loop runs: what holds it up delays every due time, probe and heartbeat alike."""
+"""The lag of the worker's event loop, which delays due times, probes and heartbeats alike."""
 
 import asyncio
 from collections.abc import Callable

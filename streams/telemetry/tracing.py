@@ -91,7 +91,7 @@ class TracedAttempt:
         span.end(call.ended_at_ms * _NS)
 
     def abort(self, now_ms: int) -> None:
-        """End the span of an attempt that was broken off: nobody knows what came back."""
+        """End the span of an attempt that was broken off, with an unknown outcome."""
         self._span.set_status(StatusCode.ERROR, "broken off")
         self._span.end(now_ms * _NS)
 

@@ -13,7 +13,7 @@ _LOOK_SECONDS = 60.0
 
 
 async def watch_unknown_tiers(settings: Settings, metrics: Metrics) -> None:
-    """Look once a minute, for ever; count what is there, and say of each such topic once that it is."""
+    """Look once a minute until cancelled; count such topics and their records, and log each topic once."""
     known: set[str] = set()
     while True:
         try:

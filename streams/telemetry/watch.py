@@ -1,4 +1,4 @@
-"""Finds the worker that runs and does nothing, which Faust and aiokafka can both become.
+"""Finds a worker that runs but does no work, as faults of Faust or aiokafka can leave it.
 
 A broker that is down restarts nothing: what looks dead counts only while the broker answers a separate request.
 """

@@ -34,10 +34,10 @@ class WebPort:
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen. Returns the port, which is of the system's choice where 0 was asked for.
+        """Listen. Returns the port, chosen by the system where 0 was asked for.
 
         Raises:
-            OSError: the address can't be had.
+            OSError: the address can't be used.
         """
         hide_versions()
         app = web.Application()

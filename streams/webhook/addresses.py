@@ -51,7 +51,7 @@ _ALLOW_HINT: Final = "; NOTIFIER_EGRESS_ALLOW lists exceptions"
 
 @dataclass(frozen=True, slots=True)
 class EgressNetworks:
-    """What the settings say of addresses.
+    """The address rules of the settings.
 
     Attributes:
         allow: may be called although they aren't public (`NOTIFIER_EGRESS_ALLOW`).

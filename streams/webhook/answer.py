@@ -28,7 +28,7 @@ _CODINGS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What an answer is held against.
+    """What an answer is checked against.
 
     Attributes:
         path: path and query of the request.

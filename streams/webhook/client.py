@@ -29,7 +29,7 @@ _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # one time-out over all,
 
 @dataclass(slots=True)
 class Exchange:
-    """How far one HTTP exchange has come; written while it runs, so that it can be told when it is cut short.
+    """The state of one HTTP exchange; kept while it runs, so that it is known when the exchange is cut short.
 
     Attributes:
         target: where it goes.
@@ -102,7 +102,7 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
         return httpx.Response(reader.status or 0, stream=httpx.ByteStream(reader.body))
 
     def _origin(self, origin: str) -> aiohttp.ClientRequest:
-        """Return what the connector wants to know of an origin."""
+        """Return the request that aiohttp's connector takes an origin from."""
         found = self._origins.get(origin)
         if found is None:
             if len(self._origins) >= _KNOWN_ORIGINS:

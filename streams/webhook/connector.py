@@ -41,12 +41,12 @@ Sources = Mapping[socket.AddressFamily, str]
 
 
 def sources_of(addresses: tuple[str, ...]) -> Sources:
-    """Return fixed source addresses by family."""
+    """Return the fixed source addresses by family."""
     return {socket.AF_INET6 if ":" in address else socket.AF_INET: address for address in addresses}
 
 
 def bound_socket(sources: Sources, family: int, kind: int, protocol: int) -> socket.socket:
-    """Make a socket that speaks from our fixed address.
+    """Make a socket that is bound to our fixed source address.
 
     Raises:
         OSError: there is none of this family, or this machine doesn't have it.
@@ -227,7 +227,7 @@ class _Reply(asyncio.Protocol):
         self._head = b""
 
     def data_received(self, data: bytes) -> None:
-        """Take a piece of it."""
+        """Take a part of it."""
         if self.status.done():
             return
         self._head += data
@@ -243,6 +243,6 @@ class _Reply(asyncio.Protocol):
             self.status.set_result("a head without end")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that no more comes."""
+        """Note that the connection has ended."""
         if not self.status.done():
             self.status.set_exception(exc or ConnectionResetError("the proxy ended the connection"))

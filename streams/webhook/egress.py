@@ -1,4 +1,4 @@
-"""What may be called: the form of a URL, a partner's hosts, addresses and ports. Refuses; never connects.
+"""Which destinations may be called: by the form of a URL, a partner's hosts, addresses and ports. Never connects.
 
 A name is judged by all the addresses that it resolves to, and the connection goes to exactly these
 (`streams.webhook.resolver`), so that a name can't be public when checked and private when called.
@@ -112,6 +112,6 @@ class Guard:
 
 
 def guard_of(settings: Settings) -> Guard:
-    """Return the egress rules that the settings say."""
+    """Return the egress rules of the settings."""
     networks = EgressNetworks(settings.egress_allow, settings.egress_deny, settings.egress_nat64)
     return Guard(networks, allow_http=settings.allow_http)

@@ -1,4 +1,4 @@
-"""The exact request that an attempt makes: for whoever wants to see it before it is sent, or to send it by hand."""
+"""The exact request that an attempt makes, to be looked at before it is sent or to be sent by hand."""
 
 import shlex
 from dataclasses import dataclass

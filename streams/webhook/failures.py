@@ -1,4 +1,4 @@
-"""From what was raised on the way to why an attempt brought no result.
+"""From an exception to the failure of an attempt.
 
 The exceptions come here as they were raised: httpx's names for them would lose the differences.
 """
@@ -14,11 +14,11 @@ from streams.webhook.response import OversizedBody
 from streams.webhook.tls_failures import ProxyNotTrusted, is_tls_error, tls_no_result
 
 NETWORK_ERRORS: Final = (aiohttp.ClientError, OSError, UnreadableResponse, OversizedBody)
-"""All that a partner or the network can make an exchange raise; anything else is a fault of ours."""
+"""All that an exchange raises because of a partner or the network; anything else is a fault of this program."""
 
 
 def no_result_of(error: Exception) -> NoResult:
-    """Say what came of an exchange that ended with one of `NETWORK_ERRORS`."""
+    """Return the outcome of an exchange that ended with one of `NETWORK_ERRORS`."""
     match error:
         case UnreadableResponse():
             return NoResult(Failure.UNREADABLE_ANSWER, detail=str(error))

@@ -1,4 +1,4 @@
-"""One attempt over HTTPS, from a body to a `Call`.
+"""One attempt over HTTPS, from a body to an `AttemptResult`.
 
 Whatever the partner or the network does is a value here; an exception is a fault of this program.
 """
@@ -227,7 +227,7 @@ class WebhookClient:
         if client is not None and known is partner:
             return client
         if self._closed:
-            message = "this Caller is closed"
+            message = "this client is closed"
             raise RuntimeError(message)
         self.discard([partner.partner_id])
         client = PartnerClient(

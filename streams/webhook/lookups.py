@@ -66,7 +66,7 @@ class Lookups:
         return addresses if fresh else None
 
     async def _look_up(self, host: str) -> Sequence[str]:
-        """Return what a look-up finds; one that is under way for this host serves all who ask."""
+        """Return the addresses of a look-up; one that is under way for this host serves all callers."""
         if host not in self._under_way:
             try:
                 async with asyncio.timeout(_TURN_SECONDS):
@@ -78,7 +78,7 @@ class Lookups:
                 self._room.release()
             else:
                 self._begin(host)
-        # Whoever stops waiting leaves the look-up to the others.
+        # A call that stops waiting leaves the look-up to the others.
         return await asyncio.shield(self._under_way[host])
 
     def _begin(self, host: str) -> None:

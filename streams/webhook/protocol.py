@@ -63,7 +63,7 @@ class PartnerProtocol(ResponseHandler):
         return self._done
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come."""
+        """Take received bytes."""
         reader, done = self._reader, self._done
         if reader is None or done is None or done.done():
             # Nobody asked: it must not be taken for the answer to what is asked next.
@@ -84,7 +84,7 @@ class PartnerProtocol(ResponseHandler):
         done.set_result(None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Note that no more comes."""
+        """Note that the connection has ended."""
         super().connection_lost(exc)
         reader, done = self._reader, self._done
         if reader is None or done is None or done.done():

@@ -92,4 +92,4 @@ class CheckedResolver(AbstractResolver):
         return await self._lookups.addresses(host)
 
     async def close(self) -> None:
-        """Do nothing: the threads belong to whoever gave them."""
+        """Do nothing: the threads are not its own."""

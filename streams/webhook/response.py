@@ -72,7 +72,7 @@ class ResponseReader:
         self._parts: list[bytes] = []
 
     def feed(self, data: bytes) -> bool:
-        """Take what has come; return whether the response is whole. Not to be called again then.
+        """Take received bytes; return whether the response is complete, after which it must not be called again.
 
         Raises:
             UnreadableResponse: it is none.
@@ -93,7 +93,7 @@ class ResponseReader:
         return True
 
     def end(self) -> bool:
-        """Note that no more comes; return whether the response is whole by that."""
+        """Note that the connection has ended; return whether that completes the response."""
         if self._step != self._until_the_end:
             return False
         self.body = b"".join(self._parts)

@@ -1,4 +1,4 @@
-"""What went wrong with TLS, told from the error alone: whose certificate, why, or which alert the other side sent."""
+"""Why TLS failed, from the error alone: whose certificate and why, or which alert the other side sent."""
 
 import ssl
 from typing import Final
@@ -52,11 +52,11 @@ _REASONS: Final = {
 
 
 class ProxyNotTrusted(ConnectionError):  # noqa: N818  # named after what happened
-    """TLS failed with the proxy, before it was asked for anything. The cause says how."""
+    """TLS with the proxy failed, before any request to it. The cause says how."""
 
 
 def is_tls_error(error: BaseException) -> bool:
-    """Tell whether an error is of TLS; aiohttp's own are, too."""
+    """Tell whether an error is one of TLS, aiohttp's own included."""
     return isinstance(error, _TlsError)
 
 
@@ -80,7 +80,7 @@ def tls_no_result(error: BaseException, *, of_proxy: bool) -> NoResult:
 
 
 def _said(reason: str) -> str:
-    """Say what OpenSSL names: `TLSV13_ALERT_CERTIFICATE_REQUIRED`, `WRONG_VERSION_NUMBER`."""
+    """Say in words what OpenSSL names: `TLSV13_ALERT_CERTIFICATE_REQUIRED`, `WRONG_VERSION_NUMBER`."""
     if not reason:
         return ""
     _, _, alert = reason.replace("TLSV1_UNRECOGNIZED", "TLSV1_ALERT_UNRECOGNIZED").partition(

@@ -1,6 +1,6 @@
 """Deliver: a due notification is admitted and attempted once; what follows is returned as a settlement.
 
-Waits for its destination's room and for the partner's answer, for nothing else. Knows the partners file in force, the
+Waits for a permit to call its destination and for the partner's answer, and for nothing else. Knows the partners file in force, the
 admission of calls and the HTTP client; no producer, no metric.
 """
 
@@ -68,12 +68,12 @@ class Delivery:
         """
         partner = self.partner_of(notification.partner_id)
         if partner is None:
-            return self._without_attempt(notification, trigger, _UNKNOWN_PARTNER)
+            return self.settlements.of_notification(notification, trigger, _UNKNOWN_PARTNER)
         url = notification.notify_url or partner.terms.notify_url
         if url is None:
-            return self._without_attempt(notification, trigger, _NO_URL)
-        if end := self._end(notification, partner):
-            return self._without_attempt(notification, trigger, end)
+            return self.settlements.of_notification(notification, trigger, _NO_URL)
+        if dead_letter := self._not_attempted(notification, partner):
+            return self.settlements.of_notification(notification, trigger, dead_letter)
         if partner.paused:
             return self._park(notification, trigger, Denied("paused", 0.0, escalate=True))
         permit = await self.admission.admit(partner, url, retry=notification.attempt > 0)
@@ -82,7 +82,8 @@ class Delivery:
         call = await self._attempt(notification, partner, url, permit)
         return self._conclude(notification, trigger, call)
 
-    def _end(self, notification: Notification, partner: Partner) -> DeadLetter | None:
+    def _not_attempted(self, notification: Notification, partner: Partner) -> DeadLetter | None:
+        """Return why no attempt may be made any more, or None where one may."""
         if notification.profile.name not in partner.terms.profiles:
             return _NOT_LISTED
         if exhausted := out_of_attempts(notification.attempt, notification.profile):
@@ -91,19 +92,12 @@ class Delivery:
             return _TOO_LARGE
         return self.policy.expired(notification.accepted_at_ms, self.clock.now_ms())
 
-    def _without_attempt(
-        self, notification: Notification, trigger: Trigger, decision: DeadLetter
-    ) -> Settlement:
-        return self.settlements.of_notification(
-            notification, trigger, decision, notification.due_at_ms
-        )
-
     def _park(self, notification: Notification, trigger: Trigger, denied: Denied) -> Settlement:
-        """Move it aside without an attempt, until its destination expects room.
+        """Park it: no attempt is made before its destination is expected to have room.
 
-        Where that is known, it is due exactly then, on the next longer tier: rounded up, whole bursts would come back
-        together and miss their slots. Where nobody knows, it waits for the tier's whole wait, and longer at each
-        further park.
+        Where that time is known it becomes the due time, on the next longer tier: rounded up to the tier's wait, whole
+        bursts would come back at once and miss their slots. Where it is not known the notification waits for all of the
+        tier's wait, and longer with each further park.
         """
         parking, scale = self.policy.parking, self.policy.scale
         needed = denied.expected_at - self.clock.now_seconds()
@@ -118,7 +112,7 @@ class Delivery:
         seconds = max(wait.seconds * scale, needed) if denied.escalate else needed
         due = due_at_ms(self.clock.now_ms(), min(max(seconds, 0.0), wait.seconds))
         if expired := self.policy.expired(notification.accepted_at_ms, due):
-            return self._without_attempt(notification, trigger, expired)
+            return self.settlements.of_notification(notification, trigger, expired)
         return self.settlements.of_notification(
             notification, trigger, Park(wait, denied.reason), due
         )

@@ -1,4 +1,4 @@
-"""Brings the gauges up to date that nothing else moves; asked before each scrape."""
+"""Sets the gauges that no event sets; called before each scrape."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from streams.worker.topology import STAGES
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What a scrape shows of this moment.
+    """The gauges that are set at each scrape.
 
     Attributes:
         apps: the applications, whose lanes are looked at.

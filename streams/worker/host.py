@@ -49,13 +49,13 @@ class WorkerHost:
             await self.services.stop()
 
     def stop_starting(self) -> None:
-        """Begin no new attempt anywhere: with two applications one stops after the other, but their calls end together."""
+        """Begin no new attempt in any application: they stop one after the other, but their calls end together."""
         self.health.stopping = True
         for app in self.apps:
             app.lanes.retire()
 
     def waits_for_kafka(self, why: str | None) -> None:
-        """Note for what of Kafka the start waits, or that it waits no longer."""
+        """Note what keeps the start waiting for Kafka, or, with None, that it waits no longer."""
         self.health.waiting_for_kafka = why
 
     def on_commit_error(self) -> None:

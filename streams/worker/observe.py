@@ -78,7 +78,7 @@ class Observer:
             span.end(call)
 
     def decided(self, settlement: Settlement, stage: str) -> None:
-        """It is decided what becomes of a record that stood on a topic of this stage; nothing is written yet."""
+        """What becomes of a record of this stage is decided; nothing is written yet."""
         report, received = settlement.report, settlement.received
         if settlement.kind == "duplicate":
             self.counting.absorbed(stage)
@@ -96,7 +96,7 @@ class Observer:
             self.counting.parked(received, why, due)
 
     def settled(self, settled: Settled) -> None:
-        """The broker has what was decided."""
+        """The broker has acknowledged what was decided."""
         if settled.clock_offset_seconds is not None:
             self.counting.clock_offset(settled.clock_offset_seconds)
         settlement = settled.settlement
@@ -113,7 +113,7 @@ class Observer:
             _log_dead_letter(settlement, reason, settlement.dead_letter.detail)
 
     def handled(self, stage: str) -> None:
-        """A record of this stage is done with."""
+        """A record of this stage is settled; its offset may be committed."""
         self.counting.settled(stage, self.clock.now_seconds())
 
 
@@ -145,7 +145,7 @@ def _log_dead_letter(settlement: Settlement, reason: str, detail: str) -> None:
             "partner": id_or_none(fact.partner_id),
             "attempt": fact.attempt,
         }
-    else:  # an operator's own: whoever asked for it was told
+    else:  # a replay by an operator, who was told by the command
         return
     where = f" at {record.origin}" if record is not None else ""
     log.warning(

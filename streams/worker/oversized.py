@@ -1,4 +1,4 @@
-"""What is too large to be written again: told before it is tried, and cut to what can be kept.
+"""Notifications too large to be written again: recognised before an attempt, and cut to what can be kept.
 
 Pure: knows the form of our records.
 """

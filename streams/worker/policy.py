@@ -1,4 +1,4 @@
-"""The settings that bound how long a notification waits and lives. Pure: knows the rules only."""
+"""The settings that bound how long a notification waits, and when it expires. Pure: knows the rules only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ LONGEST_PARK_SECONDS = 900
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the settings say of waits and lives.
+    """The settings about waits and expiry.
 
     Attributes:
         parking: the waits of parks, first to last; the last is used again and again.
         scale: multiplies every wait.
-        give_up_after_ms: the longest life of a notification, from when it was accepted.
+        give_up_after_ms: how long after it was accepted a notification expires.
         jitter: draws from 0 to 1, for profiles that spread their due times.
     """
 
@@ -26,7 +26,7 @@ class Policy:
     jitter: Callable[[], float]
 
     def expired(self, accepted_at_ms: int, at_ms: int) -> DeadLetter | None:
-        """Return the end of a notification that is too old at a moment, or None where it may live then."""
+        """Return the dead letter of a notification that has expired by `at_ms`, or None where it has not."""
         if at_ms < accepted_at_ms + self.give_up_after_ms:
             return None
         hours = self.give_up_after_ms / 3_600_000

@@ -178,7 +178,7 @@ class Receiver:
                 record, latest_due_ms=latest_due_ms, check_url=self._check_url
             )
         except NewerRecord as newer:
-            # Whatever it means: two records that differ in nothing but when they are due are copies of one.
+            # Whatever it means, two records that differ only in their due time are copies of one.
             headers = repr([header for header in record.headers if header[0] != "due-at-ms"])
             copy = digest("newer", record.key or b"", record.value or b"", headers)
             return ReceivedRecord(record, trigger, newer, ((copy, b""),))
@@ -196,7 +196,7 @@ class Receiver:
     def receive_record(
         self, received: ReceivedRecord, deduplicator: Deduplicator
     ) -> Notification | Settlement:
-        """Return the notification of a record, while its identity is held in the deduplicator; or what is done without one."""
+        """Return the notification of a record, while its identity is held in the deduplicator; or its settlement."""
         record, content, trigger = received.record, received.content, received.trigger
         if isinstance(content, MalformedRecord):
             broken = DeadLetter(DeadLetterReason.INVALID_EVENT, str(content))

@@ -27,10 +27,10 @@ class SharedServices:
         web_address: host and port that it listens on.
         before_start: waits for the brokers and checks them, before anything is consumed.
         producer: of every record that is written.
-        caller: of the partners.
+        caller: the client that calls partners.
         loops: what runs beside the records, see `background.py`.
         tracing: spans, where they are made.
-        threads: that work for the caller.
+        threads: pools that the caller signs and looks up names with.
     """
 
     web: WebPort
@@ -44,14 +44,14 @@ class SharedServices:
     _tasks: list[asyncio.Task[None]] = field(init=False, default_factory=list)
 
     async def start(self) -> None:
-        """Start it, the web port first: it says for what of Kafka the worker waits."""
+        """Start it, the web port first: `/health/ready` says why the worker waits for Kafka."""
         host, port = self.web_address
         log.info(
             "listening on %s:%s for /metrics and /health", host, await self.web.start(host, port)
         )
         await self.before_start()
         await self.producer.start()
-        # What is there now stays: a full collection that looked through all of it would hold the loop up for 0.1 s.
+        # What exists now stays: a full collection that traversed it would block the event loop for 0.1 s.
         gc.collect()
         gc.freeze()
         self._tasks = [asyncio.create_task(loop()) for loop in self.loops]

@@ -1,7 +1,7 @@
 """A settlement: what is decided about a record, as a value, before any of it is done.
 
-Knows the rules, the form of our records and the names of our topics. Writes nothing and counts nothing; of the clock
-it asks only when a report is made.
+Knows the rules, the form of our records and the names of our topics. Writes nothing and counts nothing; the clock is
+read for the time of a report only.
 """
 
 from collections.abc import Callable
@@ -98,7 +98,7 @@ class Settlements:
         received: Notification,
         trigger: Trigger,
         decision: Delivered | RetryAfter | Park | DeadLetter,
-        due_at_ms: int,
+        due_at_ms: int | None = None,
         attempt: AttemptResult | None = None,
     ) -> Settlement:
         """Return the settlement of a notification.
@@ -107,9 +107,11 @@ class Settlements:
             received: as it was read.
             trigger: what made it due.
             decision: what follows.
-            due_at_ms: when it is due next; where nothing follows, its due time stays what this says.
+            due_at_ms: when it is due next; None leaves its due time as it is.
             attempt: the attempt that was made, if one was.
         """
+        if due_at_ms is None:
+            due_at_ms = received.due_at_ms
         if attempt is None:
             notification = received
         else:

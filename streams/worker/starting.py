@@ -1,4 +1,4 @@
-"""What both ways to run a worker do before it consumes, and how they refuse to."""
+"""The check before a worker consumes, for both ways to run one, and how a start is refused."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ async def check_brokers(settings: Settings, waiting: Callable[[str | None], None
 
     Args:
         settings: the worker's.
-        waiting: called with what keeps us waiting, in a sentence, and with None when that is over.
+        waiting: called with the reason to wait, in a sentence, and with None when it is over.
     """
     try:
         await reach_kafka(settings, waiting)

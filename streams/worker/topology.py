@@ -15,14 +15,18 @@ from streams.worker.receive import DUE_TOLERANCE_MS, REPLAY, SOURCE
 STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
 """Names of all stages, as metrics have them."""
 
-_AT_ONCE = 2  # records handled for each call at once: the others wait for room, or for the broker
-_SOURCE_SPAN = 2048  # a head that hangs for an attempt's time-out, at some hundred events a second and partition
-_SOURCE_WAITING = 256  # some seconds' work of a partition; the rest of a backlog stays in Kafka
-_SOURCE_MEMORY = 8192
+_RECORDS_PER_CALL = (
+    2  # in flight for each call at once: the others wait for a permit, or for the broker
+)
+_SOURCE_MAX_UNCOMMITTED = 2048  # a head that hangs for an attempt's time-out, at some hundred events a second and partition
+_SOURCE_MAX_BUFFERED = (
+    256  # some seconds' work of a partition; the rest of a backlog stays in Kafka
+)
+_SOURCE_REMEMBERED = 8192
 _SOURCE_FETCH_BYTES = 1024 * 1024
-_TIER_SPAN = 1024
-_TIER_WAITING = 64  # the millions that are not due stay in Kafka
-_TIER_MEMORY = 2048
+_TIER_MAX_UNCOMMITTED = 1024
+_TIER_MAX_BUFFERED = 64  # the millions that are not due stay in Kafka
+_TIER_REMEMBERED = 2048
 _TIER_FETCH_BYTES = 64 * 1024
 _TIER_PAUSE_SECONDS = 0.1  # between fetches: no wait is shorter than 1 s, times the scale
 
@@ -33,23 +37,23 @@ def groups_of(
     """Return the consumer groups of the role, with the routes of their topics."""
     mapped = handler.mapped_events.mapping.topics if handler.mapped_events else {}
     groups = []
-    max_concurrency = _AT_ONCE * settings.max_in_flight
+    max_concurrency = _RECORDS_PER_CALL * settings.max_in_flight
     if settings.role in {"main", "all"}:
         limits = LaneLimits(
-            max_uncommitted=_SOURCE_SPAN,
-            max_buffered=_SOURCE_WAITING,
-            remembered=_SOURCE_MEMORY,
+            max_uncommitted=_SOURCE_MAX_UNCOMMITTED,
+            max_buffered=_SOURCE_MAX_BUFFERED,
+            remembered=_SOURCE_REMEMBERED,
         )
         routes = {
             topic: Route(
                 SOURCE,
                 handler.mapped_event if topic in mapped else handler.event,
-                _at_once,
+                _due_at_once,
                 limits,
             )
             for topic in settings.source_topics
         }
-        routes[names.replay] = Route(REPLAY, handler.replay, _at_once, limits)
+        routes[names.replay] = Route(REPLAY, handler.replay, _due_at_once, limits)
         sources = frozenset(settings.source_topics)
         groups.append(
             ConsumerGroup(
@@ -58,9 +62,9 @@ def groups_of(
         )
     if settings.role in {"retry", "all"}:
         limits = LaneLimits(
-            max_uncommitted=_TIER_SPAN,
-            max_buffered=_TIER_WAITING,
-            remembered=_TIER_MEMORY,
+            max_uncommitted=_TIER_MAX_UNCOMMITTED,
+            max_buffered=_TIER_MAX_BUFFERED,
+            remembered=_TIER_REMEMBERED,
         )
         routes = {
             names.tier(wait): Route(
@@ -85,15 +89,15 @@ def groups_of(
     return groups
 
 
-def _at_once(_record: InRecord) -> int:
+def _due_at_once(_record: InRecord) -> int:
     return 0
 
 
 def _tier_due(clock: Clock, wait_seconds: int, record: InRecord) -> int:
-    """Return when a tier's record may be handled: its due time, or at once where that can't be honest.
+    """Return when a tier's record may be handled: its due time, or 0, at once, where that can't be right.
 
-    What can't be read, or lies beyond the tier's wait, is handled at once and dead-lettered; else one record
-    would hold up its partition for as long as it likes.
+    A due time that can't be read, or is further away than the tier's wait, is handled at once and dead-lettered: one
+    record could hold up its partition for years.
     """
     due = due_at_ms(record.headers)
     if due is None or due > clock.now_ms() + wait_seconds * 1000 + DUE_TOLERANCE_MS:

@@ -1,6 +1,6 @@
 """Settlements of our own records that can't be read here: as they are, headers and all.
 
-A newer version wrote them, or they are broken. What can be read of them all the same, `streams.kafka.format.facts` says.
+A newer version wrote them, or they are broken. `streams.kafka.format.facts` reads what can be read of them.
 Decides and returns values; knows the policy, the form of our records and the names of our topics.
 """
 
@@ -23,8 +23,8 @@ def of_newer_record(
 ) -> Settlement:
     """Move a record of a newer version aside as it is, for a worker that knows it; each further time for longer.
 
-    Nobody here can tell what it wants, so no attempt is made and none is counted. It lives as long as any other, and
-    only what a park changes is changed.
+    This version can't tell what it means, so no attempt is made and none is counted. It expires as any other does, and
+    only the headers that a park sets are changed.
     """
     wait = policy.parking[min(newer.parks, len(policy.parking) - 1)]
     due = due_at_ms(settlements.now_ms(), wait.seconds * policy.scale)

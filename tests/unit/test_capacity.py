@@ -121,8 +121,8 @@ def test_an_impossible_load_is_refused(wrong):
 
 def test_constants_are_the_programs():
     """The spans, the longest park and the shorter tiers are those that the worker has."""
-    assert capacity.SOURCE_SPAN == topology._SOURCE_SPAN
-    assert capacity.TIER_SPAN == topology._TIER_SPAN
+    assert capacity.SOURCE_SPAN == topology._SOURCE_MAX_UNCOMMITTED
+    assert capacity.TIER_SPAN == topology._TIER_MAX_UNCOMMITTED
     assert capacity.LONGEST_PARK_SECONDS == LONGEST_PARK_SECONDS
     assert sum(wait.seconds < LONGEST_PARK_SECONDS for wait in TIERS) == capacity.SHORTER_PARKS
 

@@ -1,4 +1,4 @@
-"""What files hold, in its present version: read again when they change on disk, for whoever connects next."""
+"""The newest usable content of files: read again when they change on disk, for the next connection."""
 
 import logging
 import threading

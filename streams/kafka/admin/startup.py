@@ -1,7 +1,7 @@
 """A worker that starts while Kafka can't be reached waits for it, and says so at a falling rate.
 
-Nodes come up in any order. To end instead would leave the waiting to whoever starts processes: with pauses that grow to
-minutes after Kafka is back, and alerts about crashes where nothing is wrong with us.
+Nodes come up in any order. A worker that ended instead would be started again by its supervisor, with back-off that
+grows to minutes after Kafka is back, and with alerts about crashes where nothing is wrong with the worker.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _LONGEST_SILENCE_SECONDS: Final = 600.0
 
 
 class FallingRate:
-    """Decides when to say again what was said before: after 10 s, then 20 s, 40 s, up to ten minutes."""
+    """Decides when to log a sentence again: after 10 s, then 20 s, 40 s, up to ten minutes."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
@@ -32,7 +32,7 @@ class FallingRate:
         self._silence = _FIRST_SILENCE_SECONDS
 
     def is_time(self, sentence: str, now_seconds: float) -> bool:
-        """Tell whether to say it now; a sentence that was never said is said at once, and begins anew."""
+        """Tell whether to log it now; a new sentence is logged at once and begins the pauses anew."""
         if sentence not in self._said:
             self._said.add(sentence)
             self._silence = _FIRST_SILENCE_SECONDS
@@ -48,7 +48,7 @@ async def reach_kafka(settings: Settings, waiting: Callable[[str | None], None])
 
     Args:
         settings: the worker's.
-        waiting: called with what keeps us waiting, in a sentence, and with None when that is over.
+        waiting: called with the reason to wait, in a sentence, and with None when it is over.
 
     Raises:
         Unusable: nothing to wait for: the brokers refuse us, or the topics or rights are not what they must be.

@@ -1,6 +1,6 @@
 """Retry topics that this version does not know: made for a wait of a newer version, and read by its workers only.
 
-They are what a rollback leaves behind. Nobody may pass over them without a word: what stands there waits for ever.
+They are what a rollback leaves behind. They must not be ignored in silence: what stands there would wait for ever.
 """
 
 import asyncio

@@ -6,34 +6,34 @@ from collections.abc import Callable
 from typing import Protocol
 
 _BUSY_SECONDS = 0.003
-"""A turn of the event loop that takes longer on average, and everybody waits for processor time: a new payment's first
+"""Where a turn of the event loop takes longer on average, the process is short of processor time: a new payment's first
 attempt takes about ten turns."""
 
 _FRESH_SECONDS = 0.05
-"""A record that is handled for longer than this waits for its partner, and not for the processor."""
+"""A record that is handled for longer than this waits for its partner, and not for the processor: it is fresh no more."""
 
 _SMOOTHING = 0.1
 _SHRINK = 0.97
 _GROW = 0.25
 
 
-class InLine(Protocol):
-    """A lane that finds no place."""
+class WaitingLane(Protocol):
+    """A lane that waits for a permit."""
 
     def take_turn(self) -> None:
-        """Take places for as long as there are any, and stand in line again for the next."""
+        """Take permits for as long as there are any, and queue again for the next."""
 
 
 class ConcurrencyLimit:
-    """Places for records that are being handled; who finds none waits in line.
+    """Permits for records to be handled; lanes that get none wait in a queue and are served by turns.
 
-    For the group and not for each lane: a backlog on every partition would begin more than the worker can do, and
-    what is begun grows old, whereas what is not yet begun costs nothing.
+    One limit for the group and not one for each lane: with a backlog on every partition more would be begun than the
+    worker can finish in time, and what is not yet begun costs nothing.
 
     Args:
         most: records at once.
-        least: so many fresh ones at once where the group gives way to others in a busy process; None where it never
-            does. Those that wait for their partners use no processor, and are not held against it.
+        least: the least number of fresh ones at once, where the group gives way to another in a busy process; None
+            where it never does. Records that wait for their partners use no processor and are not counted as fresh.
     """
 
     def __init__(self, most: int, least: int | None = None) -> None:
@@ -42,27 +42,27 @@ class ConcurrencyLimit:
         self._fresh_least = None if least is None else float(min(least, most))
         self._taken = self._fresh = 0
         self._turn_seconds = 0.0
-        self._line: deque[InLine] = deque()
-        self._standing: set[InLine] = set()
+        self._queue: deque[WaitingLane] = deque()
+        self._queued: set[WaitingLane] = set()
 
     @property
     def size(self) -> int:
         """Fresh records at once, as busy as the process is now."""
         return int(self._fresh_most)
 
-    def take(self, lane: InLine) -> "ConcurrencyPermit | None":
-        """Return a place. A lane that gets none is called when its turn has come."""
+    def take(self, lane: WaitingLane) -> "ConcurrencyPermit | None":
+        """Return a permit, or None: then the lane's `take_turn` is called when its turn has come."""
         if self._has_room():
             self._count(1, 1)
             gives_way = self._fresh_least is not None
             return ConcurrencyPermit(self._count, _FRESH_SECONDS if gives_way else None)
-        if lane not in self._standing:
-            self._standing.add(lane)
-            self._line.append(lane)
+        if lane not in self._queued:
+            self._queued.add(lane)
+            self._queue.append(lane)
         return None
 
     def note(self, turn_seconds: float) -> None:
-        """Take in how long a record waited for the event loop after it was begun: shrink when that is long, else grow."""
+        """Adapt to how long a begun record waited for the event loop: shrink when that is long, else grow."""
         if self._fresh_least is None:
             return
         self._turn_seconds += (turn_seconds - self._turn_seconds) * _SMOOTHING
@@ -77,9 +77,9 @@ class ConcurrencyLimit:
     def _count(self, taken: int, fresh: int) -> None:
         self._taken += taken
         self._fresh += fresh
-        while self._line and self._has_room():
-            lane = self._line.popleft()
-            self._standing.discard(lane)
+        while self._queue and self._has_room():
+            lane = self._queue.popleft()
+            self._queued.discard(lane)
             lane.take_turn()
 
 
@@ -87,7 +87,7 @@ class ConcurrencyPermit:
     """One record's share of a limit.
 
     Args:
-        count: takes how many places, and how many fresh ones, are taken from now on.
+        count: adds to the permits in use, and to the fresh ones among them.
         fresh_seconds: how long it is a fresh one; None for always.
     """
 
@@ -101,7 +101,7 @@ class ConcurrencyPermit:
             self._ages = asyncio.get_running_loop().call_later(fresh_seconds, self._age)
 
     def give_back(self) -> None:
-        """Give the place back; the lanes in line get it by turns."""
+        """Give it back; the lanes in the queue get it by turns."""
         if self._ages is not None:
             self._ages.cancel()
         self._count(-1, -self._fresh)

@@ -57,14 +57,14 @@ _POLL_PATIENCE_SECONDS: Final = 10.0
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types for it
-    """Hears from aiokafka when partitions go and come."""
+    """Is told by aiokafka when partitions are revoked and assigned."""
 
     def __init__(self, consumer: "Consumer", app: ConsumerApp) -> None:
         self._consumer = consumer
         self._app = app
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> Awaitable[None]:
-        """Return what finishes and commits. Faust hears of it at once, also where the coroutine is never awaited."""
+        """Return the coroutine that finishes and commits. Faust is told at once, also where it is never awaited."""
         self._app.on_rebalance_start()
         return self._consumer.on_partitions_revoked(base.ensure_TPset(revoked))
 
@@ -132,9 +132,9 @@ class Consumer(WithoutTables):
         if not active:
             await self.sleep(_NOTICE_SECONDS)
             return {}
-        # A partition that is held back may flow again any moment.
+        # A paused partition may be resumed at any moment.
         timeout = _NOTICE_SECONDS if self._buffered_partitions else _POLL_SECONDS
-        # What is buffered comes at once, and agents and lanes must get their turn.
+        # Buffered records come without a wait, and agents and lanes must get their turn of the event loop.
         await asyncio.sleep(0)
         return await self._getmany(active, timeout)
 
@@ -175,11 +175,11 @@ class Consumer(WithoutTables):
         except (KafkaError, TimeoutError) as error:
             log.warning("going back to the committed offsets failed: %s", error)
 
-    def _to_message(self, tp: TP, record: list[Any]) -> ConsumerMessage:
+    def _to_message(self, tp: TP, fetched: list[Any]) -> ConsumerMessage:
         """Return what Faust hands to an agent: records of one partition as the value of one message."""
         records = [
-            InRecord(one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers))
-            for one in record
+            InRecord(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers))
+            for r in fetched
         ]
         return ConsumerMessage(
             *tp,
@@ -219,7 +219,7 @@ class Consumer(WithoutTables):
         self.kafka().subscribe(topics=set(topics), listener=_Listener(self, self._ours))
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Finish and commit before the partitions go to somebody else."""
+        """Finish what is in flight and commit it before the partitions go to another member."""
         await self._ours.before_revoke()
         await self.commit()
         self._ours.lanes.close()

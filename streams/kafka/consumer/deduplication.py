@@ -34,7 +34,7 @@ class Deduplicator:
         return len(self._settled)
 
     def lock(self, *keys: bytes) -> "Lock":
-        """Hold these keys in an `async with`; whoever comes later with one of them waits until then."""
+        """Hold these keys in an `async with`; a later record with one of them waits until it ends."""
         return Lock(self._in_flight, keys)
 
     def get(self, key: bytes) -> bytes | None:

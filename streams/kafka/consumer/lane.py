@@ -53,7 +53,7 @@ class Lane:
         concurrency: how many records the group may handle at once.
         flow: the partition's flow.
         now_ms: the clock.
-        on_crash: called once if `handle` raises all the same: the record stays unacknowledged.
+        on_crash: called once if `handle` raises although it must not: the record stays unacknowledged.
         finished: offsets that the partition's former owner has settled; they may lie far ahead of what was read.
     """
 
@@ -170,9 +170,9 @@ class Lane:
             self._flow.pause(self.partition)
 
     def pass_to(self, position: int, last_read: int | None) -> None:
-        """Take note that no record lies before this position that was not admitted: only what no reader is given.
+        """Note that all records before this position were admitted: what else lies there is given to no reader.
 
-        Markers of transactions take an offset each, records of aborted ones too. Left behind they would look like
+        Markers of transactions take an offset each, and so do records of aborted ones. Not passed, they would count as
         records that wait.
 
         Args:
@@ -189,7 +189,7 @@ class Lane:
         self._next_offset = position if after is None else max(after, position)
 
     def take_turn(self) -> None:
-        """Begin what is due for as long as there are places, and stand in line again for the next."""
+        """Begin what is due for as long as there are permits, and queue again for the next."""
         self._start_due()
         self._maybe_resume()
 

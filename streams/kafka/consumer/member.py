@@ -33,7 +33,7 @@ def make_consumer(connection: Connection, conf: Any) -> AIOKafkaConsumer:  # noq
         client_rack=connection.rack,
         partition_assignment_strategy=[RoundRobinPartitionAssignor],
         enable_auto_commit=False,
-        auto_offset_reset="none",  # nothing is passed over without a word, see `streams.kafka.consumer.reading`
+        auto_offset_reset="none",  # no offset is skipped unseen, see `streams.kafka.consumer.reading`
         max_poll_records=conf.broker_max_poll_records,
         max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
         max_partition_fetch_bytes=conf.consumer_max_fetch_size,

@@ -1,8 +1,8 @@
-"""Where a member of a group stands: of which topics its partitions are, and where each begins.
+"""Of which topics a member's partitions are, and where each of them begins.
 
 Kafka keeps what a group has settled under the topic's name, and a position is a number. Neither says that the topic
 was deleted and made again, that retention has passed what was not read, or that the log is shorter than it was. Left
-to the clients' reset policy each of these passes records over without a word; here each is noticed, said and counted.
+to the clients' reset policy each of these skips records in silence; here each is noticed, logged and counted.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ Commit = Callable[[dict[PartitionId, CommittedState]], Awaitable[object]]
 
 
 class StandingReport(Protocol):
-    """Who is told what was lost."""
+    """What the application is told of topics that were lost, reset or deleted."""
 
     def on_lost(self, topic: str, offsets: int) -> None:
         """Note that so many offsets of a topic are gone that nobody had settled."""

@@ -58,7 +58,7 @@ class OutRecord:
 
 
 def too_large(record: OutRecord) -> str:
-    """Say that the broker will not take a record for its size."""
+    """Return the message about a record that is too large for the broker."""
     return (
         f"a record of about {record.size_bytes} bytes for {record.topic} is over the broker's limit"
         " (max.message.bytes of the topic)"
@@ -134,7 +134,7 @@ def dead_letter_headers(reason: DeadLetterReason, detail: str) -> Headers:
 
 
 def unknown_headers(headers: Headers) -> Headers:
-    """Return the headers that mean nothing to us and are kept."""
+    """Return the headers that are not ours and are kept."""
     return tuple(header for header in headers if header[0] not in RESERVED_HEADERS)
 
 
@@ -168,7 +168,7 @@ def replace_headers(headers: Headers, changed: Mapping[str, str]) -> Headers:
 
 
 def number_in(value: bytes | None) -> int | None:
-    """Return the whole number in a header's value, or None where there is none that can be meant."""
+    """Return the whole number in a header's value, or None where it is not one of at most `MAX_DIGITS` digits."""
     if value is None or not value.isdigit() or len(value) > MAX_DIGITS:
         return None
     return int(value)

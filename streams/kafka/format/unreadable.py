@@ -1,4 +1,4 @@
-"""Holds a partition at a batch that can't be read: nothing is passed over, nothing else is stopped, and it is said.
+"""Holds a partition at a batch that can't be read: no record is skipped, no other partition stops, and it is logged.
 
 aiokafka raises such a batch's error from whichever poll comes to it. That ends a worker, again after each start, and
 takes with it the records of other partitions that the same poll had read already. Here the partition stands still, and
@@ -121,7 +121,7 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aioka
 
 
 def _each(records: RecordSet, batch: Any) -> Iterator[Any]:  # noqa: ANN401  # aiokafka ships no types
-    """Yield a batch's records, each behind the last and within the batch: any other would be passed over, or pass others over."""
+    """Yield a batch's records, whose offsets must rise and lie within the batch: otherwise records would be skipped."""
     last, end = -1, batch.next_offset
     try:
         for record in batch:
@@ -142,7 +142,7 @@ def _between(last: int, offset: int, end: int) -> int:
 
 
 class FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka ships no types
-    """What a fetch brought of one partition. It stays where it is while its partition is held, and so keeps it held."""
+    """The records of one partition in a fetch's answer. It is kept while its partition is held, and so keeps it held."""
 
     _next_look: float | None = None
     _partition_records: PartitionRecords | None
@@ -196,7 +196,7 @@ def unreadable_of(consumer: AIOKafkaConsumer) -> list[Unreadable]:
 
 
 def leave_out(consumer: AIOKafkaConsumer) -> list[Unreadable]:
-    """Go on behind what can't be read, where its end can be told, and say so. For those who look and settle nothing.
+    """Skip batches that can't be read, where their end is known, with a warning. For readers that settle nothing.
 
     Returns:
         Where the consumer still stands.

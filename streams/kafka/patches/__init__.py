@@ -1,8 +1,8 @@
 """All patches of libraries, one a file: what each replaces, and why, stands in its docstring.
 
 A docstring has three paragraphs that begin with "Upstream:", "Why:" and "Remove when:". What a patch replaces is named in
-its `REPLACES`. Importing changes nothing: whoever runs a program calls `patch_clients` or `patch_workers` once, before it
-makes a client of aiokafka. Patches of one object are applied by whoever makes the object.
+its `REPLACES`. Importing changes nothing: a program's entry point calls `patch_clients` or `patch_workers` once, before it
+makes a client of aiokafka. Patches of one object are applied where the object is made.
 
 `docs/library-patches.md` lists them all beside the members of library classes that we override.
 `tests/unit/kafka/test_patches.py` fails when a library's version, or what is patched or overridden of it, has changed.
@@ -22,13 +22,13 @@ _WORKERS = (closed_connections, answer_times)
 
 
 def patch_clients() -> None:
-    """Patch aiokafka for a program that reads and writes. Once is enough; more does no harm."""
+    """Patch aiokafka for a program that reads and writes. Calling it again does no harm."""
     for patch in _EVERY_PROGRAM:
         patch.apply()
 
 
 def patch_workers() -> None:
-    """Patch aiokafka for a worker: it also outlives connections, brokers and leaders. Once is enough; more does no harm."""
+    """Patch aiokafka for a worker: it also outlives connections, brokers and leaders. Calling it again does no harm."""
     patch_clients()
     for patch in _WORKERS:
         patch.apply()

@@ -3,7 +3,7 @@
 Upstream: aiokafka's issues 576 (closed; the first connection only) and 876.
 
 Why: aiokafka has a single time-out, for connecting as well, and joining a group needs a long one: the answer comes when
-the slowest member has let go of its partitions. A broker whose machine is gone without a word (no power, cut off) would
+the slowest member has let go of its partitions. A broker whose machine is suddenly gone (no power, cut off) would
 hold up everything for as long: aiokafka makes one connection after the other, also those to brokers that are well, and
 asks any broker who leads what. The controller lets others lead after `broker.session.timeout.ms`, 9 s by default; not
 much longer may a client wait for the old leader.
@@ -90,7 +90,7 @@ def _by_request(send: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _soon(connect: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Return aiokafka's `connect` with its own time-out; whoever shares it knows which brokers did not answer."""
+    """Return aiokafka's `connect` with its own time-out; all its users share which brokers did not answer."""
     shunned: dict[tuple[str, int], float] = {}
 
     @wraps(connect)
@@ -117,7 +117,7 @@ def _soon(connect: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
 
 
 def apply() -> None:
-    """Put the limits in force, for every aiokafka client of this process. Once is enough; more does no harm."""
+    """Put the limits in force, for every aiokafka client of this process. Calling it again does no harm."""
     if not hasattr(AIOKafkaConnection.send, "limits_waits"):
         AIOKafkaConnection.send = _by_request(AIOKafkaConnection.send)
         AIOKafkaConnection.connect = _soon(AIOKafkaConnection.connect)

@@ -24,7 +24,7 @@ REPLACES: Final = tuple(
 
 
 def apply() -> None:
-    """Make every consumer of this process read so. Once is enough; more does no harm."""
+    """Make every consumer of this process read so. Calling it again does no harm."""
     fetcher.MemoryRecords = RecordSet
     fetcher.PartitionRecords = PartitionRecords
     fetcher.FetchResult = FetchResult

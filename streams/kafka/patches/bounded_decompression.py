@@ -31,7 +31,7 @@ REPLACES: Final = tuple(f"{reader.__name__}.{name}" for reader in _READERS for n
 
 
 def apply() -> None:
-    """Make every consumer of this process decompress so. Once is enough; more does no harm."""
+    """Make every consumer of this process decompress so. Calling it again does no harm."""
     for reader in _READERS:
         for name, decode in _DECODERS.items():
             setattr(reader, name, decode)

@@ -1,4 +1,4 @@
-"""Makes aiokafka see a connection that uvloop has closed for what it is.
+"""Makes aiokafka recognise a connection that uvloop has closed.
 
 Upstream: aiokafka's issue 1038; uvloop's issue 506.
 
@@ -41,7 +41,7 @@ def translated(write: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def apply() -> None:
-    """Put the translation in force, for every aiokafka client of this process. Once is enough; more does no harm."""
+    """Put the translation in force, for every aiokafka client of this process. Calling it again does no harm."""
     for name in ("send", "_send_sasl_token"):
         method = getattr(AIOKafkaConnection, name)
         if not hasattr(method, "closed_is_told"):

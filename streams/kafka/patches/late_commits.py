@@ -2,7 +2,7 @@
 
 Upstream: none filed known.
 
-Why: a commit is bounded in time by whoever asks for it. aiokafka shields the commit itself, which goes on; when it fails
+Why: the caller of a commit bounds its time. aiokafka shields the commit itself, which goes on; when it fails
 later, asyncio logs an error that nobody fetched, about offsets that were committed again meanwhile.
 
 Remove when: aiokafka's `commit` takes a time-out, or retrieves the error of a commit that it has shielded.
@@ -29,6 +29,6 @@ def _heard(commit: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> asyn
 
 
 def hear_late_commits(consumer: AIOKafkaConsumer) -> None:
-    """Take note of every commit's end, in a consumer of a group that was started."""
+    """Retrieve the result of every commit, in a consumer of a group that was started."""
     coordinator = consumer._coordinator  # noqa: SLF001  # aiokafka has no public word for it
     coordinator._do_commit_offsets = partial(_heard, coordinator._do_commit_offsets)  # noqa: SLF001

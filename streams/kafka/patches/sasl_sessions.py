@@ -117,5 +117,5 @@ def is_applied() -> bool:
 
 
 def apply() -> None:
-    """Make every new connection of this process one of ours. Once is enough; more does no harm."""
+    """Make every new connection of this process one of ours. Calling it again does no harm."""
     aiokafka.conn.AIOKafkaConnection = OurConnection

@@ -1,4 +1,4 @@
-"""Follows topics for ever, as a consumer without a group: nothing is committed, and where it stands the caller keeps.
+"""Follows topics continuously, as a consumer without a group: nothing is committed, the caller keeps the positions.
 
 For a read model that is built from Kafka and kept up to date. Records of aborted transactions are left out.
 """
@@ -33,7 +33,7 @@ class Edges:
 
 
 class Tail:
-    """Reads every partition of some topics on and on. A batch that can't be read is left out, which a warning says.
+    """Reads every partition of some topics continuously. A batch that can't be read is left out, which a warning says.
 
     Use as an async context manager.
 
