@@ -35,7 +35,7 @@ export PIP_NO_INPUT := 1
 # Some images set it; each of the some hundred processes that the tests start would compile everything it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-unit test-faults simulate test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke measure-operator docs-pictures audit
+.PHONY: help setup demo test test-unit test-faults simulate model test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke measure-operator docs-pictures audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -124,6 +124,9 @@ CHECKS := check-format check-lint check-types check-imports check-dependencies c
 
 fuzz: $(STAMP) ## feed 100,000 broken events, records, answers and partners files; FUZZ_SEED=2 makes others
 	@FUZZ_CASES=$(or $(FUZZ_CASES),100000) $(PY) -m pytest -q $(TEST_ARGS) tests/fuzz
+
+model: $(STAMP) ## look at every interleaving of small worlds, the larger ones too; minutes. MODEL_ARGS=--ways shows broken ones
+	@$(PY) -m tests.model $(MODEL_ARGS)
 
 check: $(STAMP) ## run every check, all of them even when one fails
 	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
