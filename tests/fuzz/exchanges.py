@@ -28,7 +28,7 @@ from streams.webhook.response import (
 )
 from streams.webhook.signing import sign, string_to_sign
 from tests.fuzz.answers import HANG_UP, NEXT, PAUSE, REQUESTS, AnswerScripts
-from tests.fuzz.targets import CLIENT, MOMENT, PATH, signed_answer, vector_keys
+from tests.fuzz.signed_answers import CLIENT, MOMENT, PATH, signed_answer, vector_keys
 from tests.unit.bench import partner
 
 _PATIENCE_SECONDS = 0.03

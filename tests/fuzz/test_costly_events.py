@@ -10,7 +10,8 @@ import pytest
 
 from schemas.strict_json import MAX_DIGITS, MESSAGE
 from streams.notification.intake import ReadEvent, Refused, read_event
-from tests.fuzz.costly_events import ELEMENTS, MOST_BYTES, UNITS, Search, plain_seconds, seconds_of
+from tests.fuzz.costly_events import Search, plain_seconds, seconds_of
+from tests.fuzz.event_recipes import ELEMENTS, MOST_BYTES, UNITS
 from tests.support.events import EVENTS
 from tests.unit.bench import Bench
 

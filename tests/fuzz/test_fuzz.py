@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 
 from tests.fuzz.exchanges import Exchanges
 from tests.fuzz.forms import Forms
-from tests.fuzz.targets import Answers, Events, PartnersFiles, Replays, Target, TierRecords
+from tests.fuzz.kafka_records import Events, Replays, TierRecords
+from tests.fuzz.partners_files import PartnersFiles
+from tests.fuzz.signed_answers import Answers
+from tests.fuzz.targets import Target
 from tests.support.events import EVENTS
 
 SEEDS = Path(__file__).parent / "seeds"
