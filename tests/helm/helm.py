@@ -141,6 +141,23 @@ class Helm:
         command = ["install", "demo", str(CHART), "--namespace", "payments", "--dry-run=client"]
         return self._run([*command, *self._files(values)]).rpartition("\nNOTES:\n")[2]
 
+    def upgrade(self, kubeconfig: Path, *values: str | Mapping[str, Any], **options: str) -> str:
+        """Install or upgrade release `demo` at a real API server, without hooks, and return what Helm says.
+
+        Args:
+            kubeconfig: of the server.
+            values: as those of `text`.
+            options: of `helm upgrade`, by their names with underscores; an empty one is a switch.
+
+        Raises:
+            subprocess.CalledProcessError: Helm or the server refused; `stderr` says why.
+        """
+        command = ["upgrade", "--install", "demo", str(CHART), "--no-hooks"]
+        command += ["--kubeconfig", str(kubeconfig)]
+        for name, value in options.items():
+            command += [f"--{name.replace('_', '-')}", *filter(None, [value])]
+        return self._run([*command, *self._files(values)])
+
     def lint(self, *values: str | Mapping[str, Any]) -> str:
         """Lint the chart strictly."""
         return self._run(["lint", "--strict", str(CHART), *self._files(values)])

@@ -160,3 +160,16 @@ def test_no_two_objects_are_the_same(rendered, case):
         (o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in rendered(case)
     ]
     assert [key for key, times in Counter(keys).items() if times > 1] == []
+
+
+def test_without_hooks_everything_but_the_topics_job_is_there(helm, rendered):
+    """`--no-hooks`, the way to upgrade while Kafka is away, leaves out the Job with its account and policy, and the check."""
+    left = helm.objects("minimal", arguments=["--no-hooks"])
+    hooks = [o for o in rendered("minimal") if "helm.sh/hook" in str(o["metadata"])]
+    assert {(o["kind"], o["metadata"]["name"].rpartition("-")[2]) for o in hooks} == {
+        ("Job", "topics"),
+        ("NetworkPolicy", "topics"),
+        ("ServiceAccount", "topics"),
+        ("Pod", "check"),
+    }
+    assert left == [o for o in rendered("minimal") if o not in hooks]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.container import Container, Image, lacking
+from tests.image.container import Container, Image, Start, lacking
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +30,10 @@ def start(image, tmp_path_factory):
     """Start containers, which end with the test."""
     with ExitStack() as stack:
 
-        def run(arguments=None, settings=None, mounts=()):
+        def run(arguments=None, **options):
             directory = tmp_path_factory.mktemp("container")
             return stack.enter_context(
-                closing(Container(image, directory, arguments, settings, mounts))
+                closing(Container(image, directory, Start(arguments, **options)))
             )
 
         yield run

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,19 +80,44 @@ class Image:
         self._buildah("commit", "--quiet", "--rm", base, _BASE)
         # The machine's way to a package index. It stays in this image's environment; a real build needs none of it.
         pip = [f"--env={name}" for name in sorted(os.environ) if name.startswith("PIP_")]
-        self._buildah(
-            *("bud", "--isolation", "chroot", "--network", "host", "--quiet", *pip),
+        self._recipe = (
+            *("bud", "--isolation", "chroot", "--network", "host", "--quiet", "--no-cache", *pip),
             *("--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro"),
             *("--build-arg", f"PYTHON_IMAGE={_BASE}", "--build-arg", "VERSION=9.9.9"),
-            *("--tag", _IMAGE, root),
+            *("--build-arg", "SOURCE_DATE_EPOCH=1767225600", "--timestamp", "1767225600"),
         )
+        self._root = root
+        self.rootfs = self.build(_IMAGE)
         self.config: dict[str, Any] = json.loads(self._buildah("inspect", _IMAGE))["OCIv1"]
-        self._container = self._buildah("from", _IMAGE).strip()
-        self.rootfs = Path(self._buildah("mount", self._container).strip())
+
+    def build(self, tag: str, *arguments: str) -> Path:
+        """Build the recipe, nothing taken from an earlier build, and return the root of what it holds."""
+        self._buildah(*self._recipe, *arguments, "--tag", tag, self._root)
+        container = self._buildah("from", tag).strip()
+        return Path(self._buildah("mount", container).strip())
 
     def _buildah(self, *arguments: str | Path) -> str:
         command, *rest = arguments
         return _run("buildah", *self._store, command, *rest)
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a process of the image is started.
+
+    Attributes:
+        arguments: of the entry point; the image's own unless given.
+        settings: more environment.
+        mounts: folders of this machine that it sees, read-only, at the same path.
+        user: uid and gid instead of the image's own, as OpenShift chooses them.
+        rootfs: another build's root instead of the image's.
+    """
+
+    arguments: Sequence[str] | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    mounts: Sequence[Path] = ()
+    user: str = ""
+    rootfs: Path | None = None
 
 
 class Container:
@@ -100,19 +126,10 @@ class Container:
     Args:
         image: what runs.
         directory: a folder for the bundle.
-        arguments: of the entry point; the image's own unless given.
-        settings: more environment.
-        mounts: folders of this machine that it sees, read-only, at the same path.
+        start: how.
     """
 
-    def __init__(
-        self,
-        image: Image,
-        directory: Path,
-        arguments: Sequence[str] | None = None,
-        settings: Mapping[str, str] | None = None,
-        mounts: Sequence[Path] = (),
-    ) -> None:
+    def __init__(self, image: Image, directory: Path, start: Start) -> None:
         self._name = f"payment-notifier-{directory.name}-{os.getpid()}"
         self._log = (directory / "log").open("w+", encoding="utf-8")
         bundle = directory / "bundle"
@@ -120,18 +137,21 @@ class Container:
         config = image.config["config"]
         _run("runc", "spec", "--bundle", bundle)
         spec = json.loads((bundle / "config.json").read_text("utf-8"))
-        uid, gid = map(int, config["User"].split(":"))
+        uid, gid = map(int, (start.user or config["User"]).split(":"))
         nothing: list[str] = []
         spec["process"] |= {
             "terminal": False,
             "user": {"uid": uid, "gid": gid},
-            "args": [*config["Entrypoint"], *(config["Cmd"] if arguments is None else arguments)],
-            "env": config["Env"] + [f"{name}={text}" for name, text in (settings or {}).items()],
+            "args": [
+                *config["Entrypoint"],
+                *(config["Cmd"] if start.arguments is None else start.arguments),
+            ],
+            "env": config["Env"] + [f"{name}={text}" for name, text in start.settings.items()],
             "cwd": config["WorkingDir"],
             "noNewPrivileges": True,
             "capabilities": dict.fromkeys(spec["process"]["capabilities"], nothing),
         }
-        spec["root"] = {"path": str(image.rootfs), "readonly": True}
+        spec["root"] = {"path": str(start.rootfs or image.rootfs), "readonly": True}
         spec["linux"]["namespaces"] = [
             space for space in spec["linux"]["namespaces"] if space["type"] != "network"
         ]
@@ -146,7 +166,7 @@ class Container:
                 "source": str(path),
                 "options": ["bind", "ro"],
             }
-            for path in mounts
+            for path in start.mounts
         ]
         (bundle / "config.json").write_text(json.dumps(spec), "utf-8")
         self._process = subprocess.Popen(  # noqa: S603  # runc

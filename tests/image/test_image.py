@@ -1,5 +1,6 @@
 """The image as it runs in a pod: uid 10001, a read-only root, no capabilities, SIGTERM."""
 
+import hashlib
 import shutil
 
 import pytest
@@ -54,6 +55,52 @@ def test_the_command_runs_without_any_setting(start):
     assert "mpp-to-alipay-plus" in container.log
 
 
+def test_any_user_may_run_it(start):
+    """A uid that nobody gave it, in group 0, as OpenShift chooses them, is enough for everything that it reads and writes."""
+    container = start(["ladder", "--json"], user="1000650000:0")
+    assert container.wait() == 0, container.log
+    assert "mpp-to-alipay-plus" in container.log
+
+
+async def test_the_rehearsals_partner_is_in_it(start):
+    """A first install needs no other image: the scripted partner makes its keys and listens, without the rehearsal's broker."""
+    container = start(
+        ["sandbox", "partner", "--directory", "rehearsal"]
+    )  # below the image's folder
+    await eventually(lambda: _said(container, "the partner listens on"), 60, what="the partner")
+    container.terminate()
+    assert container.wait(30) == 0, container.log
+
+
+def test_two_builds_differ_in_nothing(image):
+    """The same source gives the same files: names, owners, modes, times and bytes, twice fetched and twice installed."""
+    first, second = (
+        contents(image.rootfs),
+        contents(image.build("localhost/payment-notifier:again")),
+    )
+    differing = sorted(
+        path for path in first.keys() | second.keys() if first.get(path) != second.get(path)
+    )
+    assert differing == []
+    assert len(first) > 3000
+
+
+def test_what_has_no_wheel_is_built_from_its_locked_source(image, start):
+    """Elsewhere than on x86-64 faust-streaming has no wheel: it is built without a compiler, and the command runs with it."""
+    tag = "localhost/payment-notifier:from-source"
+    rootfs = image.build(tag, "--build-arg", "FROM_SOURCE=faust-streaming")
+
+    def wheel(root):
+        (path,) = root.glob("opt/notifier/lib/python3.*/site-packages/faust_streaming-*/WHEEL")
+        return path.read_text("utf-8")
+
+    assert "Root-Is-Purelib: true" in wheel(rootfs)
+    assert "Root-Is-Purelib: false" in wheel(image.rootfs)
+    assert not list(rootfs.glob("opt/notifier/lib/python3.*/site-packages/faust/**/*.so"))
+    container = start(["ladder", "--json"], rootfs=rootfs)
+    assert container.wait() == 0, container.log
+
+
 def test_a_missing_setting_ends_it_with_words(start):
     """Without settings the worker ends with 1 and names the setting."""
     container = start()
@@ -90,6 +137,26 @@ async def test_worker_delivers_and_drains_on_sigterm(start, make_deployment, tmp
         assert all(len(deployment.requests(order)) == 1 for order in first + slow)
         await deployment.all_committed()
         assert "Traceback" not in container.log
+
+
+def contents(root):
+    """Return what a root holds: of each path its kind and mode, owners, time, and bytes or target."""
+    found = {}
+    for path in root.rglob("*"):
+        status = path.lstat()
+        if path.is_symlink():
+            what = str(path.readlink())
+        else:
+            what = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        when = "" if path.is_dir() and not path.is_symlink() else int(status.st_mtime)
+        found[str(path.relative_to(root))] = (
+            status.st_mode,
+            status.st_uid,
+            status.st_gid,
+            when,
+            what,
+        )
+    return found
 
 
 def _event(deployment, script=""):

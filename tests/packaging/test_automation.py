@@ -1,6 +1,8 @@
 """What runs elsewhere (continuous integration, Dependabot, pre-commit) says the same as what runs here."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -57,11 +59,60 @@ def test_the_workflow_may_read_only(workflow):
                 assert step["with"]["persist-credentials"] is False
 
 
-def test_actions_are_pinned(workflow):
+@pytest.mark.parametrize("name", ["ci.yml", "release.yml"])
+def test_actions_are_pinned(root: Path, name):
     """By commit, with the version beside it, so that a moved tag changes nothing."""
-    uses = re.findall(r"uses: (.+)", workflow[0])
+    text = (root / ".github/workflows" / name).read_text(encoding="utf-8")
+    uses = re.findall(r"uses: (.+)", text)
     assert uses
     assert [use for use in uses if not SHA.fullmatch(use)] == []
+
+
+def test_actionlint_finds_nothing(root: Path):
+    """Every workflow is one that GitHub takes, expressions, contexts and runners included."""
+    actionlint = shutil.which("actionlint")
+    if actionlint is None:
+        pytest.skip(
+            "no actionlint: go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12, and shellcheck for the steps"
+        )
+    workflows = sorted((root / ".github/workflows").glob("*.yml"))
+    done = subprocess.run(  # noqa: S603  # a constant
+        [actionlint, *workflows], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_release_is_for_both_machines_with_its_papers(root: Path):
+    """Both architectures on machines of their own, list of parts and provenance attached, one signature over all of it."""
+    text = (root / ".github/workflows/release.yml").read_text(encoding="utf-8")
+    said = yaml.safe_load(text)
+    build, publish = said["jobs"]["build"], said["jobs"]["publish"]
+    runners = {leg["architecture"]: leg["runner"] for leg in build["strategy"]["matrix"]["include"]}
+    assert set(runners) == set(build["outputs"]) == {"amd64", "arm64"}
+    assert runners["arm64"].endswith("-arm")
+    (made,) = (s["with"] for s in build["steps"] if "build-push-action" in s.get("uses", ""))
+    assert (made["sbom"], made["provenance"]) == (True, "mode=max")
+    dockerfile = (root / "Dockerfile").read_text(encoding="utf-8")
+    for argument in re.findall(r"^(\w+)=", made["build-args"], re.MULTILINE):
+        assert f"ARG {argument}=" in dockerfile
+    assert publish["needs"] == "build"
+    assert "cosign sign --yes --recursive" in text
+    assert text.index("cosign sign") < text.index("cosign verify")
+
+
+def test_a_release_may_sign_and_nothing_else(root: Path):
+    """It reads the source, and only the job that signs gets an identity; what steps run takes no expression from a tag."""
+    text = (root / ".github/workflows/release.yml").read_text(encoding="utf-8")
+    said = yaml.safe_load(text)
+    assert said["permissions"] == {"contents": "read"}
+    assert "permissions" not in said["jobs"]["build"]
+    assert said["jobs"]["publish"]["permissions"] == {"contents": "read", "id-token": "write"}
+    for job in said["jobs"].values():
+        assert job["timeout-minutes"] <= 30
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
 
 
 def test_dependabot_looks_where_versions_stand(root: Path, project):
