@@ -25,6 +25,14 @@ def pods(rendered):
     return found
 
 
+def labels_of(node):
+    """Return the labels of a composed document, as the text has them."""
+    place = node
+    for step in ("metadata", "labels"):
+        (place,) = (value for key, value in place.value if key.value == step)
+    return place
+
+
 def environment(pod):
     """Return the variables of our container; fails where a name is there twice."""
     entries = pod["spec"]["containers"][0]["env"]
@@ -41,6 +49,22 @@ def test_labels_and_annotations_reach_every_pod(pods):
         assert pod["metadata"]["annotations"]["sidecar.istio.io/inject"] == injected
     assert pods["check"]["metadata"]["labels"]["tier"] == "test"
     assert pods["check"]["metadata"]["annotations"]["helm.sh/hook"] == "test"
+
+
+def test_a_label_that_is_named_twice_is_there_once(helm):
+    """A pod's own label wins over the common one, that over the chart's, and what selectors look for can't be changed."""
+    values = {
+        "commonLabels": {"team": "common", "app.kubernetes.io/part-of": "shop"},
+        "pod": {"labels": {"team": "own", "app.kubernetes.io/name": "another"}},
+    }
+    for item in yaml.compose_all(helm.text("minimal", values)):
+        names = [key.value for key, _ in labels_of(item).value]
+        assert len(names) == len(set(names))
+    for item in helm.objects("minimal", values):
+        if item["kind"] == "Deployment":
+            labels = item["spec"]["template"]["metadata"]["labels"]
+            assert (labels["team"], labels["app.kubernetes.io/part-of"]) == ("own", "shop")
+            assert item["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
 def test_extra_environment_reaches_every_pod_with_its_files(pods):

@@ -71,14 +71,13 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* Takes (dict "root" $ "component" NAME); the component may be left out. */}}
+{{/* Takes (dict "root" $ "component" NAME "own" MAP); component and own labels may be left out. Own ones win over the
+     common, common over the chart's, and what selectors look for stays. */}}
 {{- define "payment-notifier.labels" -}}
-{{ include "payment-notifier.selector" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: payment-notifier
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $chart := dict
+      "app.kubernetes.io/version" .root.Chart.AppVersion
+      "app.kubernetes.io/part-of" "payment-notifier"
+      "app.kubernetes.io/managed-by" .root.Release.Service
+      "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- toYaml (merge (include "payment-notifier.selector" . | fromYaml) (default dict .own) .root.Values.commonLabels $chart) -}}
 {{- end -}}

@@ -117,10 +117,7 @@ readinessProbe:
 {{/* Takes (dict "root" $ "pod" MAP "component" NAME): labels and annotations of a pod. */}}
 {{- define "payment-notifier.podMetadata" -}}
 labels:
-  {{- include "payment-notifier.labels" . | nindent 2 }}
-  {{- with .pod.labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "payment-notifier.labels" (dict "root" .root "component" .component "own" .pod.labels) | nindent 2 }}
 {{- $events := ternary dict (include "payment-notifier.eventAnnotation" .root | fromYaml) (eq .component "topics") }}
 {{- with mergeOverwrite $events (deepCopy (default dict .pod.annotations)) }}
 annotations:
