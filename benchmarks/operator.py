@@ -5,6 +5,7 @@ CPU is that of the command's process, so that a busy machine changes little of i
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import subprocess
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -24,6 +25,7 @@ from streams.kafka.patches import patch_clients
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
 from streams.sandbox.broker import Broker
+from streams.sandbox.keys import make_keys
 
 _PREFIX: Final = "pn"
 _SOURCE: Final = "payment-final-state"
@@ -75,6 +77,23 @@ def measure(what: str, arguments: Sequence[str], environment: dict[str, str]) ->
         used.ru_maxrss / 1024,
         process.returncode,
     )
+
+
+def _write_partners(folder: Path) -> Path:
+    """Write a partners file with the partner whose dead letters are asked for."""
+    key = make_keys(folder).sender.private
+    entry: dict[str, Any] = {
+        "profiles": ["mpp-to-alipay-plus"],
+        "client_id": "C",
+        "private_key_file": str(key),
+    }
+    entry |= {
+        "notify_url": "https://partner-7.example.com/notify",
+        "require_signed_response": False,
+    }
+    path = folder / "partners.yaml"
+    path.write_text(json.dumps({"partners": {"partner-7": entry}}), "utf-8")
+    return path
 
 
 async def _make_topics(bootstrap: str, names: TopicNames) -> None:
@@ -142,8 +161,7 @@ def main() -> None:
             f" written in {time.monotonic() - began:.0f} s\n",
             flush=True,
         )
-        partners = Path(folder) / "partners.yaml"
-        partners.write_text("partners: {}\n", "utf-8")
+        partners = _write_partners(Path(folder))
         environment = os.environ | {
             "NOTIFIER_BROKERS": broker.bootstrap,
             "NOTIFIER_TOPIC_PREFIX": _PREFIX,

@@ -1,13 +1,14 @@
 """Searching topics for a key: from the end, in steps, over all that may stand on a topic."""
 
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import NewTopic
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewTopic, RecordsToDelete
 
 from streams.kafka.connection import Connection
 from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.key_search import KeySearch
-from streams.kafka.reader.reader import ReadProgress, RecordReader
+from streams.kafka.reader.raw_fetch import scan
+from streams.kafka.reader.reader import ReadProgress, RecordReader, Span
 from streams.sandbox.broker import Broker
 from tests.support.kafka import administration, producer
 
@@ -63,8 +64,43 @@ async def test_a_search_leaves_out_what_was_aborted(make_deployment):
         finally:
             await client.stop()
         async with RecordReader(Connection(deployment.bootstrap), "test") as reader:
-            search = KeySearch(reader, await reader.spans(deployment.source), b"wanted")
+            spans = await reader.spans(deployment.source)
+            search = KeySearch(reader, spans, b"wanted")
             assert [record.value for record in await search.step()] == [b"commit_transaction"]
+            scanned = [
+                r.value async for batch in scan(reader, spans, lambda _: True) for r in batch
+            ]
+            assert scanned == [b"commit_transaction"]
+
+
+async def test_a_scan_gives_what_is_wanted_within_its_spans(make_deployment):
+    """As a read would, by what is asked of key and value; an old offset that retention deleted is passed over."""
+    async with make_deployment() as deployment:
+        async with producer(deployment.bootstrap, "zstd") as client:
+            for number in range(400):
+                await client.send(
+                    deployment.source, b"v%d" % number, b"k%d" % (number % 3), partition=number % 2
+                )
+        tp = TopicPartition(deployment.source, 0)
+        async with administration(deployment.bootstrap) as admin:
+            await admin.delete_records({tp: RecordsToDelete(50)})
+        async with RecordReader(Connection(deployment.bootstrap), "test") as reader:
+            spans = [Span(deployment.source, 0, 60, 150), Span(deployment.source, 1, 0, 200)]
+            seen: list[ReadProgress] = []
+            found = [
+                record.value
+                async for batch in scan(reader, spans, lambda r: r.key == b"k1", seen.append)
+                for record in batch
+            ]
+            wanted = [n for n in range(120, 300, 2) if n % 3 == 1]
+            wanted += [n for n in range(1, 400, 2) if n % 3 == 1]
+            assert found == [b"v%d" % number for number in wanted]
+            assert (seen[-1].passed, seen[-1].of) == (290, 290)
+            gone = [Span(deployment.source, 0, 0, 200)]
+            kept = [r.offset async for batch in scan(reader, gone, lambda _: True) for r in batch]
+            assert kept == list(range(50, 200))
+            gone = [Span(deployment.source, 0, 0, 50)]
+            assert [batch async for batch in scan(reader, gone, lambda _: True)] == []
 
 
 async def test_a_search_ends_in_one_sentence_where_the_broker_is_gone(tmp_path):

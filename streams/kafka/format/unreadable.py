@@ -12,7 +12,7 @@ import logging
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,9 +76,11 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aioka
     Attributes:
         fault: what is wrong with the batch at `next_fetch_offset`; empty before it was come to, or where there is none.
         behind: the offset behind that batch, as its head says, or None.
+        is_wanted: tells of a record, before anything is made of it, whether it is given; None where all are.
     """
 
     fault = ""
+    is_wanted: Callable[[Any], bool] | None = None
     behind: int | None = None
     next_fetch_offset: int
 
@@ -93,6 +95,8 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aioka
                         if offset < self.next_fetch_offset:
                             continue  # a batch comes whole, also where only its end was asked for
                         self.next_fetch_offset = offset + 1
+                        if self.is_wanted is not None and not self.is_wanted(record):
+                            continue
                         yield self._consumer_record(self._tp, record)
                 # Compaction takes records away and leaves the batch's last offset; what follows begins behind it.
                 self.next_fetch_offset = max(self.next_fetch_offset, batch.next_offset)

@@ -5,21 +5,16 @@ key as a record has it (its length, then its bytes), and only a batch that holds
 """
 
 import asyncio
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import READ_COMMITTED
-from aiokafka.errors import OffsetOutOfRangeError, for_code
 
-from streams.kafka.format.batches import NotGiven, RecordSet
 from streams.kafka.format.key_filter import KeyFilter
-from streams.kafka.format.raw import RawRecord, raw_record
-from streams.kafka.format.unreadable import PartitionRecords
-from streams.kafka.reader.failures import ReadFailed, brokers_asked
-from streams.kafka.reader.raw_fetch import RawAnswer, fetch_raw
+from streams.kafka.format.raw import RawRecord
+from streams.kafka.reader.failures import ReadFailed
+from streams.kafka.reader.raw_fetch import RawAnswer, answer_at, decode
 from streams.kafka.reader.reader import (
     OnProgress,
     ReadProgress,
@@ -27,14 +22,9 @@ from streams.kafka.reader.reader import (
     Span,
 )
 
-log = logging.getLogger(__name__)
-
 _FIRST_STEP: Final = 4_096  # offsets
 _NEXT_STEP: Final = 8  # times the last
 _AT_ONCE: Final = 4  # partitions; each holds an answer of up to 4 MiB
-_STALLED_SECONDS: Final = 20.0
-_PAUSE_SECONDS: Final = 0.2
-_CHECKED: Final = True
 
 
 class KeySearch:
@@ -124,7 +114,10 @@ class KeySearch:
         tp, at = TopicPartition(part.topic, part.partition), part.start
         found: list[RawRecord] = []
         async with self._slots:
-            while at < part.end and (answer := await self._answer(tp, at)) is not None:
+            while (
+                at < part.end
+                and (answer := await answer_at(self._reader, tp, at, part.end)) is not None
+            ):
                 records, behind = self._matching(tp, at, answer)
                 found += [record for record in records if at <= record.offset < part.end]
                 behind = min(behind, part.end)
@@ -133,56 +126,18 @@ class KeySearch:
         self._pass(part.end - at)
         return found
 
-    async def _answer(self, tp: TopicPartition, offset: int) -> RawAnswer | None:
-        """Return an answer with records; None where they are no longer there."""
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        while True:
-            answer = await fetch_raw(self._reader, tp, offset, READ_COMMITTED)
-            if answer.code == OffsetOutOfRangeError.errno:
-                return None
-            if not answer.code and (answer.records or isinstance(answer.records, NotGiven)):
-                return answer
-            error = for_code(answer.code)
-            if answer.code and not error.retriable:
-                with brokers_asked(self._reader._connection):  # noqa: SLF001  # the same package
-                    raise error
-            if clock() - began > _STALLED_SECONDS:
-                message = f"the brokers gave nothing of {tp.topic} {tp.partition} for {_STALLED_SECONDS:g} s"
-                raise ReadFailed(message)
-            await asyncio.sleep(_PAUSE_SECONDS)
-            await self._reader._consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
-
     def _matching(
         self, tp: TopicPartition, offset: int, answer: RawAnswer
     ) -> tuple[list[RawRecord], int]:
         """Return the records with the key, and the offset behind the last batch that came whole."""
         kept, behind = self._filter.batches(tp.topic, answer.records)
         behind = max(behind, offset)
-        if not kept:
-            if behind == offset:
-                message = f"{tp.topic} {tp.partition}: at offset {offset} comes no whole batch"
-                raise ReadFailed(message)
-            return [], behind
-        records = PartitionRecords(
-            tp,
-            RecordSet(kept),
-            answer.aborted,
-            offset,
-            None,
-            None,
-            _CHECKED,
-            READ_COMMITTED,
-        )
-        found = [raw_record(record) for record in records if record.key == self._key]
-        if records.fault:
-            place = f"{tp.topic}:{tp.partition}:{records.next_fetch_offset}"
-            if records.behind is None or records.behind <= offset:
-                message = f"{place} can't be read, and where its batch ends can't be told: {records.fault}"
-                raise ReadFailed(message)
-            log.warning(
-                "offsets %s to %s of topic %s, partition %s are left out of what follows: %s",
-                *(records.next_fetch_offset, records.behind - 1, *tp, records.fault),
+        if kept:
+            decoded = decode(
+                tp, offset, replace(answer, records=kept), lambda r: r.key == self._key
             )
-            behind = records.behind
-        return found, behind
+            return decoded.records, decoded.behind if decoded.left_out else behind
+        if behind == offset:
+            message = f"{tp.topic} {tp.partition}: at offset {offset} comes no whole batch"
+            raise ReadFailed(message)
+        return [], behind

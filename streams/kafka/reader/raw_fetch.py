@@ -1,18 +1,30 @@
-"""Asks a broker for the batches of a partition and returns their bytes, undecoded."""
+"""Asks a broker for the batches of a partition: their bytes, and those records in them that are wanted."""
 
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import NotLeaderForPartitionError
+from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.errors import NotLeaderForPartitionError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 
-from streams.kafka.reader.failures import brokers_asked
-from streams.kafka.reader.reader import RecordReader
+from streams.kafka.format.batches import NotGiven, RecordSet
+from streams.kafka.format.raw import RawRecord, raw_record
+from streams.kafka.format.unreadable import PartitionRecords
+from streams.kafka.reader.failures import ReadFailed, brokers_asked
+from streams.kafka.reader.reader import OnProgress, ReadProgress, RecordReader, Span
+
+log = logging.getLogger(__name__)
 
 _PARTITION_BYTES: Final = 4 * 1024 * 1024
 _ANSWER_BYTES: Final = 50 * 1024 * 1024
 _WAIT_MS: Final = 500
+_STALLED_SECONDS: Final = 20.0
+_PAUSE_SECONDS: Final = 0.2
+_CHECKED: Final = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +68,116 @@ async def fetch_raw(
         answer = await client.send(leader, request)
     ((_, ((_, code, end, *_, aborted, _, records),)),) = answer.topics
     return RawAnswer(code, end, aborted or [], records or b"")
+
+
+async def answer_at(
+    reader: RecordReader, tp: TopicPartition, offset: int, end: int
+) -> RawAnswer | None:
+    """Return an answer with committed records from an offset, or from where retention begins meanwhile.
+
+    None where nothing before `end` is there any more.
+
+    Raises:
+        ReadFailed: the brokers can't be asked, or give nothing for some time.
+    """
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    while True:
+        answer = await fetch_raw(reader, tp, offset, READ_COMMITTED)
+        if answer.code == OffsetOutOfRangeError.errno:
+            with brokers_asked(reader._connection):  # noqa: SLF001  # the same package
+                begin = (await reader._consumer.beginning_offsets([tp]))[tp]  # noqa: SLF001  # the same package
+            if not offset < begin < end:
+                return None
+            offset = begin
+            continue
+        if not answer.code and (answer.records or isinstance(answer.records, NotGiven)):
+            return answer
+        error = for_code(answer.code)
+        if answer.code and not error.retriable:
+            with brokers_asked(reader._connection):  # noqa: SLF001  # the same package
+                raise error
+        if clock() - began > _STALLED_SECONDS:
+            message = (
+                f"the brokers gave nothing of {tp.topic} {tp.partition} for {_STALLED_SECONDS:g} s"
+            )
+            raise ReadFailed(message)
+        await asyncio.sleep(_PAUSE_SECONDS)
+        await reader._consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What was wanted of an answer.
+
+    Attributes:
+        records: those.
+        behind: the offset to go on at.
+        left_out: whether a batch before it can't be read and was left out, which a warning says.
+    """
+
+    records: list[RawRecord]
+    behind: int
+    left_out: bool
+
+
+def decode(
+    tp: TopicPartition, offset: int, answer: RawAnswer, is_wanted: Callable[[Any], bool]
+) -> Decoded:
+    """Return the records from an offset that are wanted; no object is made of any other.
+
+    Args:
+        tp: the partition.
+        offset: the first one.
+        answer: the broker's.
+        is_wanted: given aiokafka's record, with `key` and `value`.
+
+    Raises:
+        ReadFailed: where a batch that can't be read ends can't be told.
+    """
+    batches = PartitionRecords(
+        tp, RecordSet(answer.records), answer.aborted, offset, None, None, _CHECKED, READ_COMMITTED
+    )
+    batches.is_wanted = is_wanted
+    records = [raw_record(record) for record in batches]
+    at = batches.next_fetch_offset
+    if not batches.fault:
+        return Decoded(records, at, left_out=False)
+    if batches.behind is None or batches.behind <= offset:
+        message = f"{tp.topic}:{tp.partition}:{at} can't be read, and where its batch ends can't be told: {batches.fault}"
+        raise ReadFailed(message)
+    log.warning(
+        "offsets %s to %s of topic %s, partition %s are left out of what follows: %s",
+        *(at, batches.behind - 1, *tp, batches.fault),
+    )
+    return Decoded(records, batches.behind, left_out=True)
+
+
+async def scan(
+    reader: RecordReader,
+    spans: Iterable[Span],
+    is_wanted: Callable[[Any], bool],
+    on_progress: OnProgress | None = None,
+) -> AsyncIterator[list[RawRecord]]:
+    """Yield the records of spans that are wanted, one partition after the other, each in its order.
+
+    Some ten times faster than `RecordReader.read` where few are, and in the memory of one answer.
+
+    Raises:
+        ReadFailed: as `answer_at` and `decode` do.
+    """
+    spans = [span for span in spans if span.length]
+    of, before = sum(span.length for span in spans), 0
+    await reader.partitions(*{span.topic for span in spans})  # learns of their leaders
+    for span in spans:
+        tp, at = TopicPartition(span.topic, span.partition), span.start
+        while at < span.end and (answer := await answer_at(reader, tp, at, span.end)) is not None:
+            decoded = decode(tp, at, answer, is_wanted)
+            if decoded.behind <= at:
+                message = f"{tp.topic} {tp.partition}: at offset {at} comes no whole batch"
+                raise ReadFailed(message)
+            yield [record for record in decoded.records if record.offset < span.end]
+            at = decoded.behind
+            if on_progress is not None:
+                on_progress(ReadProgress(before + min(at, span.end) - span.start, of))
+        before += span.length

@@ -31,7 +31,7 @@ from streams.operator.commands.dead_letter_options import (
 )
 from streams.operator.commands.output import finish, print_table, reading_topics, shown
 from streams.operator.commands.replay import replay
-from streams.operator.dead_letters.find import age_order, find_dead_letters, groups_of
+from streams.operator.dead_letters.find import Survey, age_order, each_dead_letter
 from streams.operator.dead_letters.selection import Selection, code_of
 from streams.operator.history.text import duration, rfc3339
 from streams.settings import Settings
@@ -65,9 +65,10 @@ def list_dead_letters(
     """
     settings = settings_or_fail()
     selection = selection_of(None, reason, partner, profile, code, since, until)
-    dead_letters = finish(_find(settings, selection))
-    youngest = list(reversed(dead_letters))[:limit]
-    groups = [asdict(group) for group in groups_of(dead_letters)]
+    survey = Survey(limit)
+    finish(_find(settings, selection, lambda dead_letter, _: survey.add(dead_letter)))
+    youngest = survey.youngest
+    groups = [asdict(group) for group in survey.groups]
     now_ms = Clock().now_ms()
     if as_json:
         for group in groups:
@@ -76,7 +77,7 @@ def list_dead_letters(
         print_json(
             {
                 "as_of": rfc3339(now_ms),
-                "count": len(dead_letters),
+                "count": survey.count,
                 "groups": groups,
                 "letters": [_as_json(dead_letter) for dead_letter in youngest],
             }
@@ -108,8 +109,8 @@ def list_dead_letters(
             ],
         )
     say(
-        f"Showing {len(youngest):,} of {len(dead_letters):,} dead letters."
-        if dead_letters
+        f"Showing {len(youngest):,} of {survey.count:,} dead letters."
+        if survey.count
         else "No dead letters match."
     )
 
@@ -187,7 +188,7 @@ def export(
         file.write(_exported(dead_letter, record, with_bodies=with_bodies))
 
     with file if output is not None else nullcontext():
-        count = len(finish(_find(settings, selection, write)))
+        count = finish(_find(settings, selection, write))
     say(f"Exported {count:,} dead letters{', with bodies' if with_bodies else ''}.")
 
 
@@ -242,14 +243,14 @@ def _server(url: bytes) -> bytes:
         return "…".encode()
 
 
-async def _find(
-    settings: Settings, selection: Selection, on_record: OnRecord | None = None
-) -> list[Fact]:
-    names, what = TopicNames(settings.topic_prefix), "reading the dead letters"
+async def _find(settings: Settings, selection: Selection, on_record: OnRecord) -> int:
+    """Give every dead letter that is meant with its record as it is read; return how many there are."""
+    names, what, count = TopicNames(settings.topic_prefix), "reading the dead letters", 0
     async with reading_topics(settings, "letters", what) as (reader, on_progress):
-        return await find_dead_letters(
-            reader, names, selection, on_progress=on_progress, on_record=on_record
-        )
+        async for dead_letter, record in each_dead_letter(reader, names, selection, on_progress):
+            on_record(dead_letter, record)
+            count += 1
+    return count
 
 
 def _age(at_ms: int, now_ms: int) -> str:

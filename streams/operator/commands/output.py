@@ -23,6 +23,7 @@ from streams.setting_values import parse_duration
 from streams.settings import Settings
 
 T = TypeVar("T")
+_FIRST_SECONDS = 1.0
 _EVERY_SECONDS = 10.0
 _TYPE_OVER = 100
 
@@ -55,14 +56,14 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
 
 @contextmanager
 def reading(what: str) -> Iterator[OnProgress]:
-    """Show how far a reading is: a bar on a terminal, else a line every ten seconds."""
+    """Show how far a reading is: a bar on a terminal, else a line after a second and then every ten seconds."""
     if sys.stderr.isatty():
         columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed:,.0f} of {task.total:,.0f}"), TimeElapsedColumn())  # fmt: skip
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=0)
             yield lambda seen: bar.update(task, completed=seen.passed, total=seen.of)
         return
-    clock, last = Clock(), Clock().now_seconds()
+    clock, last = Clock(), Clock().now_seconds() - _EVERY_SECONDS + _FIRST_SECONDS
 
     def line(seen: ReadProgress) -> None:
         nonlocal last

@@ -1,10 +1,12 @@
 """Reading the dead letters that are meant from their topic, and counting them."""
 
-from collections.abc import Callable, Iterable, Sequence
+import heapq
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 from streams.kafka.format.facts import Fact, read_fact
 from streams.kafka.format.raw import RawRecord, RecordId
+from streams.kafka.reader.raw_fetch import scan
 from streams.kafka.reader.reader import OnProgress, RecordReader, Span
 from streams.kafka.topics import TopicNames
 from streams.operator.dead_letters.selection import Selection, code_of
@@ -22,14 +24,66 @@ class DeadLetterGroup:
     youngest_ms: int
 
 
-def groups_of(dead_letters: Iterable[Fact]) -> list[DeadLetterGroup]:
-    """Return dead letters counted by reason, partner and code, the most numerous first."""
-    times: dict[tuple[str, str | None, str | None], list[int]] = {}
-    for d in dead_letters:
-        group = (d.reason or "unknown", d.partner_id, code_of(d.last_outcome))
-        times.setdefault(group, []).append(d.at_ms)
-    groups = [DeadLetterGroup(*group, len(at), min(at), max(at)) for group, at in times.items()]
-    return sorted(groups, key=lambda group: -group.count)
+class Survey:
+    """Dead letters counted, and the youngest of them, in the memory of those.
+
+    Args:
+        limit: so many of the youngest are kept.
+
+    Attributes:
+        count: of all.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.count = 0
+        self._limit = limit
+        self._times: dict[tuple[str, str | None, str | None], tuple[int, int, int]] = {}
+        self._youngest: list[tuple[tuple[int, RecordId], Fact]] = []
+
+    def add(self, dead: Fact) -> None:
+        """Count one."""
+        self.count += 1
+        group = (dead.reason or "unknown", dead.partner_id, code_of(dead.last_outcome))
+        count, oldest, youngest = self._times.get(group, (0, dead.at_ms, dead.at_ms))
+        self._times[group] = count + 1, min(oldest, dead.at_ms), max(youngest, dead.at_ms)
+        if len(self._youngest) < self._limit:
+            heapq.heappush(self._youngest, (age_order(dead), dead))
+        elif self._limit:
+            heapq.heappushpop(self._youngest, (age_order(dead), dead))
+
+    @property
+    def groups(self) -> list[DeadLetterGroup]:
+        """By reason, partner and code, the most numerous first."""
+        groups = [DeadLetterGroup(*group, *times) for group, times in self._times.items()]
+        return sorted(groups, key=lambda group: -group.count)
+
+    @property
+    def youngest(self) -> list[Fact]:
+        """The youngest, these first."""
+        return [dead for _, dead in sorted(self._youngest, reverse=True)]
+
+
+async def each_dead_letter(
+    reader: RecordReader,
+    names: TopicNames,
+    selection: Selection,
+    on_progress: OnProgress | None = None,
+) -> AsyncIterator[tuple[Fact, RawRecord]]:
+    """Yield the dead letters that are meant, each with its record, body and all, as they are read.
+
+    Raises:
+        ReadFailed: the brokers can't be read.
+    """
+    is_meant, found = selection.predicate(), False
+    for spans in await _spans(reader, names, selection):
+        async for batch in scan(reader, spans, lambda _: True, on_progress):
+            for record in batch:
+                dead_letter = read_fact("dead-letter", record)
+                if is_meant(dead_letter):
+                    found = True
+                    yield dead_letter, record
+        if found:
+            break
 
 
 async def find_dead_letters(
@@ -38,33 +92,14 @@ async def find_dead_letters(
     selection: Selection,
     *,
     on_progress: OnProgress | None = None,
-    on_record: Callable[[Fact, RawRecord], None] | None = None,
 ) -> list[Fact]:
     """Return the dead letters that are meant, oldest first, without their bodies.
-
-    Args:
-        reader: of the brokers.
-        names: our topics.
-        selection: which.
-        on_progress: told how far the reading is.
-        on_record: given each with its record, body and all, while it is at hand.
 
     Raises:
         ReadFailed: the brokers can't be read.
     """
-    dead_letters: list[Fact] = []
-    is_meant = selection.predicate()
-    for spans in await _spans(reader, names, selection):
-        async for batch in reader.read(spans, on_progress):
-            for record in batch:
-                dead_letter = read_fact("dead-letter", record)
-                if is_meant(dead_letter):
-                    dead_letters.append(dead_letter)
-                    if on_record is not None:
-                        on_record(dead_letter, record)
-        if dead_letters:
-            break
-    return sorted(dead_letters, key=age_order)
+    found = [dead async for dead, _ in each_dead_letter(reader, names, selection, on_progress)]
+    return sorted(found, key=age_order)
 
 
 def age_order(dead_letter: Fact) -> tuple[int, RecordId]:

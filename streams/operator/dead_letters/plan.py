@@ -12,6 +12,7 @@ from typing import Final
 
 from streams.kafka.format.facts import Fact, Kind, read_fact
 from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.raw_fetch import scan
 from streams.kafka.reader.reader import OnProgress, RecordReader
 from streams.kafka.topics import TopicNames
 from streams.notification.decision import DeadLetterReason
@@ -124,12 +125,13 @@ async def facts_since(
     else:
         spans = await reader.spans(*kinds, since_ms=since)
     facts = []
-    async for batch in reader.read(spans, on_progress):
+    async for batch in scan(
+        reader, spans, lambda record: keyless or record.key in keys, on_progress
+    ):
         for record in batch:
-            if record.key in keys or keyless:
-                fact = read_fact(kinds[record.topic], record)
-                if fact.order_id in orders or _replay_of(fact) in record_ids:
-                    facts.append(fact)
+            fact = read_fact(kinds[record.topic], record)
+            if fact.order_id in orders or _replay_of(fact) in record_ids:
+                facts.append(fact)
     return facts
 
 

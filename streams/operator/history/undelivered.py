@@ -3,8 +3,10 @@
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 from streams.kafka.format.facts import Fact, read_fact, topic_kinds
+from streams.kafka.reader.raw_fetch import scan
 from streams.kafka.reader.reader import OnProgress, RecordReader, Span
 from streams.kafka.topics import TopicNames
 from streams.operator.history.notification_history import NotificationHistory, histories_of
@@ -39,13 +41,13 @@ async def find_undelivered(
     kinds = topic_kinds(names)
     del kinds[names.attempts]
     keys = {(group[0].order_id or "").encode() for group in facts.values()}
-    async for batch in reader.read(await reader.spans(*kinds, since_ms=since_ms), on_progress):
-        read += len(batch)
+    others = await reader.spans(*kinds, since_ms=since_ms)
+    read += sum(span.length for span in others)
+    async for batch in scan(reader, others, lambda record: record.key in keys, on_progress):
         for record in batch:
-            if record.key in keys:
-                fact = read_fact(kinds[record.topic], record)
-                if (notification := _notification_of(fact)) in facts:
-                    facts[notification].append(fact)
+            fact = read_fact(kinds[record.topic], record)
+            if (notification := _notification_of(fact)) in facts:
+                facts[notification].append(fact)
     histories = [history for group in facts.values() for history in histories_of(group)]
     undelivered = [history for history in histories if history.status != "delivered"]
     undelivered.sort(key=lambda history: history.entries[0].at_ms)
@@ -57,12 +59,13 @@ async def _open_notifications(
 ) -> tuple[dict[str, list[Fact]], int]:
     """Return the attempts records of what is open, by notification, and how many records were read."""
     facts: dict[str, list[Fact]] = defaultdict(list)
-    read, needle = 0, json.dumps(partner_id, ensure_ascii=False).encode()
-    async for batch in reader.read(spans, on_progress):
-        read += len(batch)
+    needle = json.dumps(partner_id, ensure_ascii=False).encode()
+
+    def names_partner(record: Any) -> bool:  # noqa: ANN401  # aiokafka ships no types
+        return needle in (record.value or b"")  # reading every record's JSON is slow
+
+    async for batch in scan(reader, spans, names_partner, on_progress):
         for record in batch:
-            if needle not in (record.value or b""):  # reading every record's JSON is slow
-                continue
             fact = read_fact("attempts", record)
             if fact.record is None or fact.partner_id != partner_id or fact.order_id is None:
                 continue
@@ -70,7 +73,7 @@ async def _open_notifications(
                 facts.pop(_notification_of(fact), None)  # or memory would grow with the traffic
             elif fact.record.decision != "absorbed":
                 facts[_notification_of(fact)].append(fact)
-    return facts, read
+    return facts, sum(span.length for span in spans)
 
 
 def _notification_of(fact: Fact) -> str:

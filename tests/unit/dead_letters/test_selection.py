@@ -1,5 +1,6 @@
 """Which dead letters are meant: the test of a record and the SQL of the read model agree."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from streams.kafka.format.facts import read_fact
 from streams.kafka.format.raw import RawRecord, RecordId
 from streams.operator.console.store import ReadModelStore
-from streams.operator.dead_letters.find import groups_of
+from streams.operator.dead_letters.find import Survey
 from streams.operator.dead_letters.selection import Selection, code_of
 from tests.support.history import ORDER, T0, HistoryBuilder
 
@@ -111,10 +112,37 @@ def test_a_selection_takes_what_fits_all_of_it():
         assert not Selection(**options).predicate()(dead_letter), options
     assert code_of(dead_letter.last_outcome) == "RISK_REJECT"
     assert code_of("") is None
-    (group,) = groups_of([dead_letter, dead_letter])
+    survey = Survey(0)
+    survey.add(dead_letter)
+    survey.add(dead_letter)
+    (group,) = survey.groups
     assert (group.reason, group.partner_id, group.code, group.count) == (
         "attempts-exhausted",
         "acme",
         "RISK_REJECT",
         2,
     )
+
+
+def test_a_survey_counts_all_and_keeps_the_youngest():
+    """By reason, partner and code, the most first, whatever the order of reading; no more rows than asked for."""
+    letters = [
+        replace(
+            HistoryBuilder().dead_letter(at, reason).facts[0],
+            offset=at,
+            last_outcome="read_timeout",
+        )
+        for at, reason in ((30, "expired"), (10, "rejected"), (40, "expired"), (20, "expired"))
+    ]
+    for limit, kept in ((0, []), (2, [40, 30]), (9, [40, 30, 20, 10])):
+        survey = Survey(limit)
+        for letter in letters:
+            survey.add(letter)
+        assert survey.count == 4
+        assert [letter.at_ms - T0 for letter in survey.youngest] == kept
+        assert [
+            (g.reason, g.count, g.oldest_ms - T0, g.youngest_ms - T0) for g in survey.groups
+        ] == [
+            ("expired", 3, 20, 40),
+            ("rejected", 1, 10, 10),
+        ]
