@@ -169,6 +169,12 @@ class Settings(KafkaSettings, EventSettings):
         description="the console's read model, a file that it makes and may make anew;"
         " unless set, a temporary one, read from Kafka at every start",
     )
+    console_keep: Duration = Field(
+        14 * 86_400.0,
+        ge=86_400,
+        description="how far back the console knows attempts, events and replays, at least 1d; it knows everything that"
+        " waits and every dead letter, however old",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least that the worker's own messages must be to be logged"
     )

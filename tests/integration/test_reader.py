@@ -9,6 +9,7 @@ from streams.kafka.format.raw import RecordId
 from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.partitioning import partition_of
 from streams.kafka.reader.reader import ReadProgress, RecordReader, Span
+from streams.kafka.reader.tail import Tail
 from tests.support.kafka import administration, producer, write_header_name
 
 pytestmark = pytest.mark.kafka
@@ -113,3 +114,19 @@ async def test_no_broker_is_one_sentence():
     with pytest.raises(ReadFailed, match=r"NOTIFIER_BROKERS: .* expected a reachable Kafka"):
         async with RecordReader(Connection("127.0.0.1:1"), "test-reader"):
             pass
+
+
+async def test_a_tail_begins_at_what_is_young_enough(topic):
+    """Of the topics that are named for it; whatever comes later is read, also where all there was is too old."""
+    connection = Connection(topic.bootstrap)
+
+    async def edges(since_ms, kept):
+        names = [topic.source]
+        async with Tail(connection, "test-tail", names, kept, lambda: since_ms) as tail:
+            return (await tail.look()).values()
+
+    for since_ms, kept in ((1400, 100), (0, 500), (10**12, 0)):
+        found = await edges(since_ms, [topic.source])
+        assert sum(edge.end - edge.begin for edge in found) == kept
+        assert sum(edge.end for edge in found) == 500
+    assert sum(edge.begin for edge in await edges(10**12, [])) == 0

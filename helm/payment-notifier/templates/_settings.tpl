@@ -101,6 +101,7 @@
 {{- $_ := set $all "CONSOLE_BIND" $v.console.bind -}}
 {{- $_ := set $all "CONSOLE_URL" $v.console.url -}}
 {{- $_ := set $all "CONSOLE_TOKENS_FILE" "/etc/payment-notifier-console/tokens.yaml" -}}
+{{- $_ := set $all "CONSOLE_KEEP" $v.console.keep -}}
 {{- $_ := set $all "CONSOLE_DATABASE" "/var/lib/payment-notifier/console.sqlite" -}}
 {{- end -}}
 {{- $variables := dict -}}

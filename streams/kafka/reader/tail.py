@@ -4,7 +4,7 @@ For a read model that is built from Kafka and kept up to date. Records of aborte
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -22,6 +22,7 @@ from streams.kafka.reader.failures import brokers_asked
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _MOST_RECORDS: Final = 2000
 _FETCH_MS: Final = 500
+_FIRSTS_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,28 @@ class Tail:
         connection: the brokers.
         client_id: as the brokers' logs shall show it.
         topics: which ones; those that do not exist yet are looked for again by `look`.
+        kept: of which of them only the younger records are read.
+        since_ms: how young they are, milliseconds since the epoch; asked again every ten minutes.
 
     Raises:
         ReadFailed: from any method, when no broker answers or none gives the records.
     """
 
-    def __init__(self, connection: Connection, client_id: str, topics: Iterable[str]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        client_id: str,
+        topics: Iterable[str],
+        kept: Iterable[str] = (),
+        since_ms: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._connection = connection
         self._client_id = client_id
         self._topics = tuple(topics)
+        self._kept = frozenset(kept)
+        self._since_ms = since_ms
+        self._firsts: dict[TopicPartition, int] = {}
+        self._firsts_until = 0.0
         self._consumer: AIOKafkaConsumer = None
         self._admin: AIOKafkaAdminClient = None
 
@@ -80,7 +94,7 @@ class Tail:
             await self._admin.close()
 
     async def look(self) -> dict[PartitionId, Edges]:
-        """Return every partition of the topics that exist, and what it holds."""
+        """Return every partition of the topics that exist, and what it holds of records that are young enough."""
         with brokers_asked(self._connection):
             existing = await self._consumer.topics()
             topics = [topic for topic in self._topics if topic in existing]
@@ -95,7 +109,25 @@ class Tail:
             begins, ends = await asyncio.gather(
                 self._consumer.beginning_offsets(tps), self._consumer.end_offsets(tps)
             )
-        return {(tp.topic, tp.partition): Edges(int(begins[tp]), int(ends[tp])) for tp in tps}
+            await self._find_firsts(tps)
+        return {
+            (tp.topic, tp.partition): Edges(
+                min(max(int(begins[tp]), self._firsts.get(tp, 0)), int(ends[tp])), int(ends[tp])
+            )
+            for tp in tps
+        }
+
+    async def _find_firsts(self, tps: Iterable[TopicPartition]) -> None:
+        """Find the first record of each partition that is young enough, unless that was done lately."""
+        wanted = [tp for tp in tps if tp.topic in self._kept]
+        now = asyncio.get_running_loop().time()
+        if not wanted or (now < self._firsts_until and self._firsts.keys() >= set(wanted)):
+            return
+        found = await self._consumer.offsets_for_times(dict.fromkeys(wanted, self._since_ms()))
+        # A partition without a younger record: what it holds now is too old, what comes is not.
+        ends = await self._consumer.end_offsets(wanted)
+        self._firsts = {tp: int(ends[tp] if at is None else at.offset) for tp, at in found.items()}
+        self._firsts_until = now + _FIRSTS_SECONDS
 
     def follow(self, starts: Mapping[PartitionId, int]) -> None:
         """Read these partitions from now on, each from its offset."""

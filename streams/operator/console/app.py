@@ -154,11 +154,14 @@ class Console:
         await self._stack.aclose()
 
     def _tail(self) -> Tail:
-        settings = self.settings
+        settings, kinds = self.settings, self.read_model.ingest.kinds
         return Tail(
             connection_of(settings),
             f"{settings.group_id}-console",
-            list(self.read_model.ingest.kinds),
+            kinds,
+            # Tiers and dead letters are read whole: what waits, and what nobody has dealt with, is never too old.
+            [topic for topic, kind in kinds.items() if kind in {"attempts", "event", "replay"}],
+            lambda: self.clock.now_ms() - int(settings.console_keep * 1000),
         )
 
     def _replay_clients(self) -> AbstractAsyncContextManager[ReplayClients]:
