@@ -1,5 +1,6 @@
 """The assessment in sentences: what is known and why, and what happens next."""
 
+from collections.abc import Iterator
 from itertools import takewhile
 from typing import Final
 
@@ -43,7 +44,28 @@ def _delivered(history: NotificationHistory, partner: str, now_ms: int) -> str:
         if history.occurred_at_ms is not None
         else ""
     )
-    return f"Told. {partner} acknowledged it at {clock_time(at, now_ms)}{number}{after}."
+    more = "".join(f" {sentence}" for sentence in _since_delivered(history, at, now_ms))
+    return f"Told. {partner} acknowledged it at {clock_time(at, now_ms)}{number}{after}.{more}"
+
+
+def _since_delivered(history: NotificationHistory, at_ms: int, now_ms: int) -> Iterator[str]:
+    """Yield what happened after the first acknowledgement: sent again, acknowledged again, contradicted."""
+    resent = [entry for entry in history.entries if entry.kind == "replay" and entry.at_ms > at_ms]
+    again = [a for a in history.attempt_records if a.decision == "delivered"][1:]
+    if resent:
+        by = f" by {resent[-1].by}" if resent[-1].by else ""
+        answered = (
+            "acknowledged again"
+            if any(a.at_ms >= resent[-1].at_ms for a in again)
+            else "not acknowledged again"
+        )
+        yield f"Sent again at {clock_time(resent[-1].at_ms, now_ms)}{by}, {answered}."
+    elif again:
+        yield f"Acknowledged again at {clock_time(again[-1].at_ms, now_ms)}: it was told more than once."
+    for entry in history.entries:
+        if entry.reason == DeadLetterReason.CONFLICTING_RESULT:
+            yield f"A result that contradicts it came at {clock_time(entry.at_ms, now_ms)} and was not sent."
+            break
 
 
 def _why(history: NotificationHistory, assessment: Assessment, partner: str, now_ms: int) -> str:

@@ -49,19 +49,21 @@ def time_breakdown(history: NotificationHistory, now_ms: int) -> TimeBreakdown:
     """Return where the time went, from the payment's end to the notification's end, or to now."""
     changes = _changes(history)
     end = history.since_ms if history.has_ended else now_ms
-    parts: dict[Part, int] = dict.fromkeys(_TEXTS, 0)
+    parts: dict[Part | None, int] = dict.fromkeys(_TEXTS, 0)
+    parts[None] = 0
     # Clocks of several machines: a moment that would lie before the last one counts as the same.
     latest = changes[0][0]
     for (_, part), (until, _) in pairwise([*changes, (end, "us")]):
         until_then = max(latest, min(until, end))
         parts[part] += until_then - latest
         latest = until_then
-    return TimeBreakdown(total=sum(parts.values()), **parts)
+    counted = {part: parts[part] for part in _TEXTS}
+    return TimeBreakdown(total=sum(counted.values()), **counted)
 
 
-def _changes(history: NotificationHistory) -> list[tuple[int, Part]]:
-    """Return from when on the time was whose, in the order of the timeline; never empty."""
-    changes: list[tuple[int, Part]] = []
+def _changes(history: NotificationHistory) -> list[tuple[int, Part | None]]:
+    """Return from when on the time was whose, in the order of the timeline; never empty. None: nobody waited."""
+    changes: list[tuple[int, Part | None]] = []
     for entry in history.entries:
         record = entry.record
         match entry.kind:
@@ -82,14 +84,15 @@ def _changes(history: NotificationHistory) -> list[tuple[int, Part]]:
     return changes or [(history.since_ms, "us")]
 
 
-def _changes_of_attempt(began_ms: int, record: AttemptRecord) -> list[tuple[int, Part]]:
-    changes: list[tuple[int, Part]] = [(began_ms, "partner")]
+def _changes_of_attempt(began_ms: int, record: AttemptRecord) -> list[tuple[int, Part | None]]:
+    changes: list[tuple[int, Part | None]] = [(began_ms, "partner")]
     if record.trigger == "event" and record.due_at_ms is not None:
         # When we had read it, where the event itself is not known.
         changes.insert(0, (record.due_at_ms, "us"))
     ended = began_ms if record.ended_at_ms is None else record.ended_at_ms
     if record.decision != "retry":
-        return [*changes, (ended, "set_aside")]
+        # Between an acknowledgement and an operator's resend nobody waits for anything.
+        return [*changes, (ended, None if record.decision == "delivered" else "set_aside")]
     changes.append((ended, "agreed"))
     if record.next_due_at_ms is not None:
         changes.append((record.next_due_at_ms, "us"))

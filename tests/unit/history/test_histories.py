@@ -111,6 +111,30 @@ def test_each_part_of_the_time_is_given_to_its_owner():
     assert spent.us == 100 + 100 + 100 + 100
 
 
+def test_the_first_sentence_says_what_came_after_an_acknowledgement():
+    """Sent again by an operator, acknowledged again or not, a second acknowledgement without one, a contradiction."""
+    told = "Told. acme acknowledged it at 10:15:30 UTC, attempt 1, 1.1 s after the payment became final."
+    records = HistoryBuilder().event().attempt(100, 50, **DELIVERED)
+    assert report(records, 1_000_000).sentence == told
+    records.replayed(60_000, ORIGIN)
+    resent = " Sent again at 10:16:30 UTC by alice, not acknowledged again."
+    assert report(records, 61_000).sentence == told + resent
+    records.attempt(60_100, 50, **DELIVERED)
+    said = report(records, 1_000_000)
+    assert said.sentence == told + resent.replace("not acknowledged", "acknowledged")
+    # An hour between acknowledgement and resend is nobody's: it was no dead letter.
+    assert (said.spent.set_aside, said.spent.total) == (0, 1000 + 100 + 50 + 100 + 50)
+    twice = HistoryBuilder().event().attempt(100, 50, **DELIVERED).attempt(5000, 50, **DELIVERED)
+    assert report(twice, 9000).sentence == (
+        f"{told} Acknowledged again at 10:15:35 UTC: it was told more than once."
+    )
+    contradicted = HistoryBuilder().event().attempt(100, 50, **DELIVERED)
+    contradicted.dead_letter(9000, reason="conflicting-result", kind="event", attempt=None)
+    assert report(contradicted, 9999).sentence.endswith(
+        " A result that contradicts it came at 10:15:39 UTC and was not sent."
+    )
+
+
 def test_sentences():
     """The partner is the subject, times are UTC, numbers have units."""
     waiting, _, _ = HISTORIES["waiting"]
