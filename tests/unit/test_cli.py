@@ -8,12 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from streams import cli
 from streams.notification.profiles import PROFILES
 from streams.operator.commands import check
+from streams.operator.commands.common import known_or_fail
+from streams.settings import load_settings
 from tests.support.waiting import TIMEOUT_SECONDS
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -360,3 +363,18 @@ def test_without_the_rehearsal_kit(monkeypatch, command, module):
     result = run(command)
     assert result.exit_code == 1
     assert "pip install 'payment-notifier[sandbox]'" in result.stderr
+
+
+def test_a_mistyped_partner_is_guessed(capsys):
+    """Exit code 1 and the nearest entry; an entry of the file is none, nor is anything where there is no usable file."""
+    for partner, guess in (("onne", "; did you mean one?"), ("zzz", "")):
+        with pytest.raises(typer.Exit) as ended:
+            known_or_fail(load_settings(), [partner])
+        assert ended.value.exit_code == 1
+        assert capsys.readouterr().err == (
+            f"fault: --partner: seen {partner}, and neither the topics nor the partners file know it{guess}\n"
+        )
+    known_or_fail(load_settings(), ["one"])
+    settings = load_settings()
+    settings.partners_file.write_text("[")
+    known_or_fail(settings, ["zzz"])

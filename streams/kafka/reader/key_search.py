@@ -118,7 +118,7 @@ class KeySearch:
                 at < part.end
                 and (answer := await answer_at(self._reader, tp, at, part.end)) is not None
             ):
-                records, behind = self._matching(tp, at, answer)
+                records, behind = self._matching(tp, answer)
                 found += [record for record in records if at <= record.offset < part.end]
                 behind = min(behind, part.end)
                 self._pass(behind - at)
@@ -126,18 +126,14 @@ class KeySearch:
         self._pass(part.end - at)
         return found
 
-    def _matching(
-        self, tp: TopicPartition, offset: int, answer: RawAnswer
-    ) -> tuple[list[RawRecord], int]:
+    def _matching(self, tp: TopicPartition, answer: RawAnswer) -> tuple[list[RawRecord], int]:
         """Return the records with the key, and the offset behind the last batch that came whole."""
         kept, behind = self._filter.batches(tp.topic, answer.records)
-        behind = max(behind, offset)
+        behind = max(behind, answer.offset)
         if kept:
-            decoded = decode(
-                tp, offset, replace(answer, records=kept), lambda r: r.key == self._key
-            )
+            decoded = decode(tp, replace(answer, records=kept), lambda r: r.key == self._key)
             return decoded.records, decoded.behind if decoded.left_out else behind
-        if behind == offset:
-            message = f"{tp.topic} {tp.partition}: at offset {offset} comes no whole batch"
+        if behind == answer.offset:
+            message = f"{tp.topic} {tp.partition}: at offset {behind} comes no whole batch"
             raise ReadFailed(message)
         return [], behind

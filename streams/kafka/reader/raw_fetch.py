@@ -32,12 +32,14 @@ class RawAnswer:
     """What a broker gives of one partition.
 
     Attributes:
+        offset: the first one that was asked for.
         code: Kafka's error code; 0 where there is none.
         end: the offset behind the last record that there is.
         aborted: producer and first offset of each transaction that was aborted in what is given.
         records: the batches, from the one that holds the offset asked for; the last may be cut off.
     """
 
+    offset: int
     code: int
     end: int
     aborted: list[tuple[int, int]]
@@ -61,13 +63,13 @@ async def fetch_raw(
     client: Any = reader._consumer._client  # noqa: SLF001  # aiokafka has no public word for it
     leader = client.cluster.leader_for_partition(tp)
     if leader is None or leader < 0:
-        return RawAnswer(NotLeaderForPartitionError.errno, 0, [], b"")
+        return RawAnswer(offset, NotLeaderForPartitionError.errno, 0, [], b"")
     wanted = [(tp.topic, [(tp.partition, offset, _PARTITION_BYTES)])]
     request = FetchRequest(_WAIT_MS, 1, _ANSWER_BYTES, isolation, wanted, rack_id="")
     with brokers_asked(reader._connection):  # noqa: SLF001  # the same package
         answer = await client.send(leader, request)
     ((_, ((_, code, end, *_, aborted, _, records),)),) = answer.topics
-    return RawAnswer(code, end, aborted or [], records or b"")
+    return RawAnswer(offset, code, end, aborted or [], records or b"")
 
 
 async def answer_at(
@@ -121,14 +123,11 @@ class Decoded:
     left_out: bool
 
 
-def decode(
-    tp: TopicPartition, offset: int, answer: RawAnswer, is_wanted: Callable[[Any], bool]
-) -> Decoded:
-    """Return the records from an offset that are wanted; no object is made of any other.
+def decode(tp: TopicPartition, answer: RawAnswer, is_wanted: Callable[[Any], bool]) -> Decoded:
+    """Return the records that are wanted, from the offset that was asked for; no object is made of any other.
 
     Args:
         tp: the partition.
-        offset: the first one.
         answer: the broker's.
         is_wanted: given aiokafka's record, with `key` and `value`.
 
@@ -136,14 +135,21 @@ def decode(
         ReadFailed: where a batch that can't be read ends can't be told.
     """
     batches = PartitionRecords(
-        tp, RecordSet(answer.records), answer.aborted, offset, None, None, _CHECKED, READ_COMMITTED
+        tp,
+        RecordSet(answer.records),
+        answer.aborted,
+        answer.offset,
+        None,
+        None,
+        _CHECKED,
+        READ_COMMITTED,
     )
     batches.is_wanted = is_wanted
     records = [raw_record(record) for record in batches]
     at = batches.next_fetch_offset
     if not batches.fault:
         return Decoded(records, at, left_out=False)
-    if batches.behind is None or batches.behind <= offset:
+    if batches.behind is None or batches.behind <= answer.offset:
         message = f"{tp.topic}:{tp.partition}:{at} can't be read, and where its batch ends can't be told: {batches.fault}"
         raise ReadFailed(message)
     log.warning(
@@ -172,7 +178,7 @@ async def scan(
     for span in spans:
         tp, at = TopicPartition(span.topic, span.partition), span.start
         while at < span.end and (answer := await answer_at(reader, tp, at, span.end)) is not None:
-            decoded = decode(tp, at, answer, is_wanted)
+            decoded = decode(tp, answer, is_wanted)
             if decoded.behind <= at:
                 message = f"{tp.topic} {tp.partition}: at offset {at} comes no whole batch"
                 raise ReadFailed(message)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from streams.printable import printable
+
 if TYPE_CHECKING:
     from streams.mapping.mapping import EventMapping
     from streams.partners import Partners
@@ -87,6 +89,30 @@ def partners_or_fail(settings: "Settings") -> "Partners":
         )
     except PartnersFileError as error:
         fail(*error.faults)
+
+
+def known_or_fail(settings: "Settings", partners: Iterable[str]) -> None:
+    """Exit with 1 where the partners file has no entry for a partner of which nothing was found: it is mistyped.
+
+    Nothing where the file can't be used: an operator's machine may have none.
+    """
+    from difflib import get_close_matches
+
+    from streams.clock import Clock
+    from streams.partners import PartnersFileError, load_partners
+
+    try:
+        entries = load_partners(
+            settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
+        )
+    except PartnersFileError:
+        return
+    for partner in partners:
+        if partner not in entries:
+            close = get_close_matches(partner, entries, n=1)
+            guess = f"; did you mean {close[0]}?" if close else ""
+            message = f"--partner: seen {printable(partner)}, and neither the topics nor the partners file know it{guess}"
+            fail(message)
 
 
 def mapping_or_fail(settings: "Settings") -> "EventMapping | None":

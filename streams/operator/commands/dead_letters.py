@@ -18,7 +18,14 @@ from streams.clock import Clock
 from streams.kafka.format.facts import Fact
 from streams.kafka.format.raw import RawRecord
 from streams.kafka.topics import TopicNames
-from streams.operator.commands.common import Json, fail, print_json, say, settings_or_fail
+from streams.operator.commands.common import (
+    Json,
+    fail,
+    known_or_fail,
+    print_json,
+    say,
+    settings_or_fail,
+)
 from streams.operator.commands.dead_letter_options import (
     Codes,
     PartnerIds,
@@ -67,6 +74,8 @@ def list_dead_letters(
     selection = selection_of(None, reason, partner, profile, code, since, until)
     survey = Survey(limit)
     finish(_find(settings, selection, lambda dead_letter, _: survey.add(dead_letter)))
+    if not survey.count:
+        known_or_fail(settings, partner or ())
     youngest = survey.youngest
     groups = [asdict(group) for group in survey.groups]
     now_ms = Clock().now_ms()

@@ -8,7 +8,7 @@ import typer
 
 from streams.clock import Clock
 from streams.kafka.topics import TopicNames
-from streams.operator.commands.common import Json, print_json, say, settings_or_fail
+from streams.operator.commands.common import Json, known_or_fail, print_json, say, settings_or_fail
 from streams.operator.commands.output import finish, moment, print_table, reading_topics, shown
 from streams.operator.history.assessment import Limits, assess
 from streams.operator.history.notification_history import NotificationHistory
@@ -51,6 +51,8 @@ def undelivered(
     now_ms = Clock().now_ms()
     since_ms = moment(since, now_ms, "--since") or 0
     result = finish(_find(settings, partner, since_ms))
+    if not result.histories:
+        known_or_fail(settings, [partner])
     limits = Limits.of(settings)
     rows = [_row(history, now_ms, limits) for history in result.histories]
     if as_json:
