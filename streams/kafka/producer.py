@@ -14,9 +14,11 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidProducerEpoch,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
+    ProducerClosed,
     ProducerFenced,
     UnknownProducerId,
 )
@@ -149,11 +151,10 @@ class RecordProducer:
 
     def _retire(self, producer: AIOKafkaProducer) -> None:
         """Stop a producer whose batches are refused, once its batches have ended; the next record gets another producer."""
-        stop = producer.stop
         if self._producer is producer:
             self._producer = None
             log.error("the broker takes nothing more from this producer; starting another")
-            task = asyncio.create_task(stop())
+            task = asyncio.create_task(_stop(producer))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 
@@ -173,6 +174,7 @@ class RecordProducer:
                 dead, self._producer = self._producer, None
                 log.error("the producer died; starting another")
                 await dead.client.close()
+                _end_waiting(dead)
             if self._producer is None:
                 loop = asyncio.get_running_loop()
                 await asyncio.sleep(
@@ -203,7 +205,23 @@ class RecordProducer:
         return producer
 
 
+async def _stop(producer: AIOKafkaProducer) -> None:
+    await producer.stop()
+    _end_waiting(producer)
+
+
+def _end_waiting(producer: AIOKafkaProducer) -> None:
+    """Fail the sends that wait for metadata of a producer whose client is closed: aiokafka lets them wait for ever."""
+    update = producer.client._md_update_fut  # noqa: SLF001  # aiokafka has no public word for it
+    if update is not None and not update.done():
+        message = "the producer was replaced while it asked who leads"
+        update.set_exception(KafkaConnectionError(message))
+        update.exception()  # asyncio would report one that nobody waits for
+
+
 async def _send(producer: AIOKafkaProducer, record: OutRecord) -> asyncio.Future[Any]:
+    if producer._closed or _is_dead(producer):  # noqa: SLF001  # since the record before this one was sent
+        raise ProducerClosed
     if has_raw_name(record.headers):
         return await send_with_raw_names(producer, record)
     sending: asyncio.Future[Any] = await producer.send(

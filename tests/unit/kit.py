@@ -72,7 +72,8 @@ class MemoryProducer:
 
     def __init__(self, broker: MemoryBroker) -> None:
         self.broker = broker
-        self.stopped = False
+        self.stopped = self._closed = False
+        self._md_update_fut: asyncio.Future[bool] | None = None
         self._running = asyncio.ensure_future(asyncio.Event().wait())
         self._sender = SimpleNamespace(sender_task=self._running)
         self.client = self
@@ -117,7 +118,7 @@ class MemoryProducer:
         self._running.cancel()
 
     async def stop(self):
-        self.stopped = True
+        self.stopped = self._closed = True
         self._running.cancel()
 
     async def close(self):

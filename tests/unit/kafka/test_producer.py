@@ -13,6 +13,7 @@ from aiokafka.errors import (
 from streams.kafka.connection import Connection
 from streams.kafka.format.records import MAX_RECORD_BYTES, OutRecord
 from streams.kafka.producer import RecordProducer, RecordTooLarge, Written
+from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import MemoryBroker, MemoryRecordProducer, turns
 
 A, B, C = (OutRecord(topic, b"k", topic.encode(), (("h", b"1"),)) for topic in "abc")
@@ -83,6 +84,27 @@ async def test_a_producer_whose_sequence_is_lost_is_replaced(producer):
     assert producer.errors == ["a"]
     await producer.stop()
     assert [made.stopped for made in producer.made] == [True, True]
+
+
+async def test_a_write_that_waits_for_a_retired_producers_metadata_goes_on_with_the_next(producer):
+    """aiokafka's closed client answers nobody: the write waited for ever, until the watch ended the worker."""
+    await producer.start()
+    old = producer.made[0]
+    old._md_update_fut = asyncio.get_running_loop().create_future()
+    send = old.send
+
+    async def wait_for_metadata(topic, value, key, headers):
+        if topic == B.topic:
+            await asyncio.shield(old._md_update_fut)
+        return await send(topic, value, key, headers)
+
+    async def refuse(_record, _size):
+        raise OutOfOrderSequenceNumber
+
+    old.send, old._store = wait_for_metadata, refuse
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await asyncio.gather(producer.write(B, C), producer.write(A))
+    assert sorted(record.topic for record in producer.broker.written) == ["a", "b", "c"]
 
 
 async def test_a_broker_that_cannot_be_reached_is_tried_again():
