@@ -101,8 +101,8 @@ simulate: $(STAMP) ## run worlds in virtual time, each with faults of its own: t
 measure: $(STAMP) ## measure isolation, waits and takeovers; twenty minutes of a machine that does nothing else
 	@$(PY) -m tests.faults.measure $(MEASURE_ARGS)
 
-reliability: $(STAMP) ## write the figures of the last test-faults and measure into docs/reliability.md
-	@$(PY) -m tests.faults.report
+reliability: $(STAMP) ## write the figures of the last test-faults, measure and simulate into docs/reliability.md
+	@status=1; for report in tests.faults.report tests.simulation.report; do $(PY) -m $$report && status=0; done; exit $$status
 
 bench: $(STAMP) ## measure the notifier beside its peers into docs/performance.md; 15 minutes of a machine that does nothing else
 	@$(PY) -m benchmarks all $(BENCH_ARGS)

@@ -41,3 +41,10 @@ def note_measure(directory: Path, name: str, row: dict[str, Any]) -> None:
     """Note what a measurement came to, and where; each stands alone, since they need not be made in one go."""
     text = json.dumps(row | {"machine": machine()}, indent=1)
     (directory / f"{name}.measure.json").write_text(text, "utf-8")
+
+
+def replaced(page: str, begin: str, section: str, end: str) -> str:
+    """Return a page with another section between two marks."""
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{section}\n{end}{after}"

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.faults.figures import MACHINE
+from tests.faults.figures import MACHINE, replaced
 from tests.faults.judge import COMMIT_MS
 
 ROOT = Path(__file__).parents[2]
@@ -78,21 +78,15 @@ def main() -> int:
     if scenarios:
         rows = [json.loads(file.read_text("utf-8")) for file in scenarios]
         machine = json.loads((FIGURES / MACHINE).read_text("utf-8"))
-        page = _replaced(page, BEGIN, table(rows, machine), END)
+        page = replaced(page, BEGIN, table(rows, machine), END)
     if measures:
         rows = [
             json.loads(file.read_text("utf-8")) | {"name": file.name.removesuffix(".measure.json")}
             for file in measures
         ]
-        page = _replaced(page, BEGIN_MEASURES, measures_table(rows), END_MEASURES)
+        page = replaced(page, BEGIN_MEASURES, measures_table(rows), END_MEASURES)
     PAGE.write_text(page, "utf-8")
     return 0
-
-
-def _replaced(page: str, begin: str, section: str, end: str) -> str:
-    before, _, rest = page.partition(begin)
-    _, _, after = rest.partition(end)
-    return f"{before}{begin}\n{section}\n{end}{after}"
 
 
 if __name__ == "__main__":

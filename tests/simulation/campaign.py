@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from tests.simulation.plan import KINDS, PLACES, Plan, draw
+from tests.simulation.plan import KINDS, PLACES, Plan, directed, draw
 from tests.simulation.verdict import Judgement, total, verdict
 from tests.simulation.world import MOST_CALLBACKS, World
 
@@ -59,7 +59,7 @@ class Campaign:
 
 def plan_of(seed: int) -> Plan:
     """Return the plan of a seed."""
-    return draw(seed, unscaled=seed % UNSCALED_EVERY == 0)
+    return directed(draw(seed, unscaled=seed % UNSCALED_EVERY == 0))
 
 
 def run(

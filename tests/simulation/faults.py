@@ -132,7 +132,9 @@ _KINDS: Final[dict[str, Do]] = {
     ),
     "commit late": _order(wire.COMMIT, "late"),
     "produce refused": _order(
-        wire.PRODUCE, "refuse", (NOT_LEADER, TOO_FEW_COPIES, TIMED_OUT, OUT_OF_ORDER)
+        wire.PRODUCE,
+        "refuse",
+        (NOT_LEADER, OUT_OF_ORDER, TOO_FEW_COPIES, OUT_OF_ORDER, TIMED_OUT, OUT_OF_ORDER),
     ),
     "produce lost after the write": _order(wire.PRODUCE, "lose"),
     "produce acknowledged late": _order(wire.PRODUCE, "late"),

@@ -1,6 +1,6 @@
 """What happens in a world, as a value: drawn from a seed, cut smaller by whoever looks for the cause of a fault."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random  # noqa: TID251  # seeded
 from typing import Final
 
@@ -173,6 +173,12 @@ def draw(seed: int, *, unscaled: bool = False) -> Plan:
         )
         for _ in range(rng.choice([0, 1, 1, 2, 2, 3, 4, 5]))
     )
+    # What was not written or not committed shows when the worker ends before it is mended.
+    faults += tuple(
+        Fault("crash", "before the commit", rng.choice([2, 3, 5]), rng.choice([0, 3, 8]), 1.0, 0.5)
+        for fault in faults
+        if fault.kind.startswith(("produce", "commit")) and rng.random() < 0.4
+    )
     return Plan(
         seed=seed,
         brokers=rng.choice([1, 3]),
@@ -192,3 +198,27 @@ def draw(seed: int, *, unscaled: bool = False) -> Plan:
         payments=tuple(payments),
         faults=faults,
     )
+
+
+def directed(plan: Plan) -> Plan:
+    """Return the plan with one more fault, whose kind and place follow from its seed: so many worlds leave none untried.
+
+    What takes records to that place is put in as well.
+    """
+    rng = Random(f"directed {plan.seed}")  # noqa: S311  # no secret
+    kind = KINDS[plan.seed % len(KINDS)]
+    place = PLACES[plan.seed // len(KINDS) % len(PLACES)]
+    fault = Fault(
+        kind, place, rng.choice([1, 1, 2]), rng.choice([0, 1, 2, 3, 5, 8]),
+        round(rng.choice([0.5, 3.0, 12.0]) * (0.5 + rng.random()), 2), round(rng.random(), 6),
+    )  # fmt: skip
+    faults = (fault, *plan.faults[:3])
+    first, *others = plan.payments
+    first = replace(first, script="U,S")
+    if place == "waiting for room":
+        more = tuple(replace(first, at=0.1 * number) for number in range(6))
+        return replace(plan, faults=faults, payments=(*more, *others), limits=(1, 0.0))
+    if place == "during the drain":
+        revocation = Fault("revocation", "call under way", 1, 0, 0.0, round(rng.random(), 6))
+        faults = (revocation, *faults)
+    return replace(plan, faults=faults, payments=(first, *others))

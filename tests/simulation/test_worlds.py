@@ -9,7 +9,7 @@ from tests.simulation.worker import in_the_world
 UNSCALED = 20
 
 
-@pytest.mark.parametrize("seed", [1, 9, 12, 14, 19, UNSCALED, 22])
+@pytest.mark.parametrize("seed", [1, 14, 19, UNSCALED])
 def test_a_world_comes_to_its_end_and_nothing_is_lost(seed):
     """A few of the worlds that `make simulate` runs by the hundred: whatever breaks, the ledger holds."""
     with in_the_world():
@@ -43,7 +43,7 @@ def test_a_fault_of_the_worker_is_found_and_its_world_made_smaller(monkeypatch):
     monkeypatch.setattr(Lane, "_run", too_early)
     with in_the_world():
         found = next(plan for seed in range(1, 40) if run(plan := plan_of(seed))[0].faults)
-        smaller = shrink(found, most=12)
+        smaller = shrink(found, most=6)
         judgement, _ = run(smaller)
     assert judgement.faults
     assert len(smaller.payments) + len(smaller.faults) <= len(found.payments) + len(found.faults)

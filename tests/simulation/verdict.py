@@ -73,6 +73,7 @@ def verdict(outcome: Outcome) -> Judgement:
             out_of_group += 1
         else:
             faults.append(f"{fault.kind.value}: {fault.origin}: {fault.detail}")
+    faults += _unheard(outcome)
     if not any(kind in HARMFUL for kind, _ in outcome.fired) and repeats:
         faults.append(f"{repeats} repeats, and nothing broke")
     return Judgement(
@@ -86,6 +87,23 @@ def verdict(outcome: Outcome) -> Judgement:
         out_of_group,
         sum(record.topic == NAMES.dead_letter for record in outcome.ledger.kept),
     )
+
+
+def _unheard(outcome: Outcome) -> list[str]:
+    """Return deliveries that were written down although the partner did not say S: the partner knows what it said."""
+    said = {
+        (request.order_id, request.headers.get("request-time", "")): request.answer
+        for request in outcome.ledger.requests
+    }
+    found = []
+    for record in outcome.ledger.kept:
+        if record.topic == NAMES.attempts:
+            entry = AttemptRecord.model_validate_json(record.value or b"")
+            if entry.decision == "delivered":
+                answer = said.get((entry.order_id or "", str(entry.started_at_ms)), "nothing")
+                if answer != "S" and not answer.startswith(("slow:", "unsigned", "drip")):
+                    found.append(f"delivered, although the partner said {answer}: {entry.origin}")
+    return found
 
 
 def _copies(outcome: Outcome) -> dict[str, bool]:

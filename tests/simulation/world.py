@@ -7,8 +7,10 @@ import random  # noqa: TID251  # aiokafka draws from it
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from random import Random  # noqa: TID251  # seeded
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ from streams.sandbox.ledger import Kept, Ledger, Produced
 from streams.sandbox.payments import order_id, payment_event
 from streams.sandbox.script import Script
 from streams.settings import Settings
+from streams.webhook import protocol
 from tests.faults.judge import Break
 from tests.simulation.faults import fire
 from tests.simulation.kafka.cluster import EPOCH_MS, Cluster
@@ -131,7 +134,8 @@ class World:
         def of_the_plan() -> None:
             do(*args)
 
-        self.loop.exactly_at(self.loop.now + seconds, of_the_plan)
+        # Of nobody: whoever asks for it may have ended by then.
+        self.loop.exactly_at(self.loop.now + seconds, of_the_plan, context=Context())
 
     def worker_of(self, process: Process | None) -> Worker | None:
         """Return the worker that a process is, where it runs."""
@@ -246,6 +250,7 @@ class World:
         """Run the plan to its end."""
         random.seed(self.plan.seed)
         forget_brokers()
+        protocol._turns = count()  # type: ignore[misc]  # of lives of connections, in the whole process
         for spec in topic_specs(NAMES, TIERS, self.plan.partitions, 1):
             self.cluster.create(spec.name, self.plan.partitions, append_time=spec.append_time)
         self.cluster.create(SOURCE, self.plan.partitions)

@@ -322,7 +322,7 @@ class Cluster:
                         error = NO_ERROR
                     if error == NO_ERROR:
                         stamp = self.now_ms() if log.append_time else -1
-                        pending.append((topic, partition, log, log.end))
+                        pending.append((topic, log, log.epoch, log.end))
                         self.on_write(session.link.client, topic, partition)
                 part = (partition, error, first, stamp)
                 parts.append((*part, log.start if log else -1) if request.version >= 5 else part)
@@ -336,16 +336,18 @@ class Cluster:
             )
 
     def _copied(self, pending: list[Any], answer: bytes, session: "_Session") -> None:
-        for topic, _, log, _ in pending:
+        for topic, log, _, _ in pending:
             log.replicate()
             self.wake(topic)
-        if all(log.replicated >= end for _, _, log, end in pending):
+        if any(log.epoch != epoch for _, log, epoch, _ in pending):
+            session.hang_up()  # another leads since: whether it has the records, this one can't say
+        elif all(log.replicated >= end for _, log, _, end in pending):
             session.reply(answer)
         else:  # a copy lags: the answer waits for it
             self.later(0.2, self._copied, pending, answer, session)
 
     def _cut_off(self, pending: list[Any], session: "_Session") -> None:
-        for topic, _, log, _ in pending:
+        for topic, log, _, _ in pending:
             self.move_leader(topic, log, truncate=True)
         session.hang_up()
 
