@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What a ledger comes to.
+    """The result of a ledger.
 
     Attributes:
         accounts: one for each event, in the order of production.
@@ -53,12 +53,12 @@ class Reconciliation:
 
 
 class Ledger(Evidence):
-    """The evidence, and what it comes to."""
+    """The evidence and its reconciliation."""
 
     __slots__ = ()
 
     def reconcile(self) -> Reconciliation:
-        """Bring everything together."""
+        """Judge every event by the evidence about it, and what is of no event."""
         faults: list[Fault] = []
         by_event = _ByEvent(self, faults)
         accounts: list[Account] = []
