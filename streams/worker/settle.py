@@ -1,7 +1,7 @@
 """Settle: write what a settlement says, and return when the broker has it.
 
-The only file of a worker's way that writes. Every settlement has its record on the attempts topic; a park's is written
-before its effect.
+The only file of a worker's way that writes, and what an operator's replays are written by. Every settlement has its record
+on the attempts topic; that of a park or a replay is written before its effect.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class Settler:
         report, record = self._record_of(settlement.report), settlement.next
         if record is None:
             return Settled(settlement, await self._write(report))
-        if settlement.kind == "parked":
+        if settlement.kind in {"parked", "replayed"}:
             offset = await self._write(
                 report
             )  # before its effect, so that `why` never has to guess

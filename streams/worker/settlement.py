@@ -42,7 +42,7 @@ class Settlement:
     Attributes:
         kind: what becomes of it.
         report: what the attempts record says.
-        next: the record that is written next, on a retry topic or the dead-letter topic; None for nowhere.
+        next: the record that is written next, on a retry, replay or dead-letter topic; None for nowhere.
         record: what was read; None where it was a notification.
         received: the notification as it was read; None where the record became none.
         notification: the same as it goes on: with the attempt or the park that this settlement stands for.
@@ -53,7 +53,9 @@ class Settlement:
         if_too_large: what is decided where the broker refuses `next` for its size; None where that can't be.
     """
 
-    kind: Literal["delivered", "retry", "parked", "dead-letter", "duplicate", "passed-over"]
+    kind: Literal[
+        "delivered", "retry", "parked", "dead-letter", "duplicate", "passed-over", "replayed"
+    ]
     report: AttemptReport
     next: OutRecord | None = None
     record: InRecord | None = None

@@ -8,11 +8,11 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from schemas.attempt_record import AttemptRecord
+from schemas.attempt_record import AttemptRecord, render
 from streams.kafka.format.facts import read_fact
 from streams.kafka.format.raw import RawRecord
 from streams.kafka.format.records import OutRecord
-from streams.operator.dead_letters.replay_record import ReplayAudit, decision_record
+from streams.operator.dead_letters.replay_record import ReplayAudit, replay_settlement
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.kafka import administration, ends_of, header_texts
@@ -96,8 +96,7 @@ async def test_an_interrupted_run_is_gone_on_with(given_up):
         first.topic, first.partition, first.offset, first.key, first.value, first.headers, 0
     )
     begun = OutRecord(deployment.names.replay, first.key, first.value, (("replays", b"1"),))
-    decision = decision_record(
-        deployment.names,
+    settlement = replay_settlement(
         begun,
         read_fact("dead-letter", raw),
         ReplayAudit("r-broken", "alice", "acme is back"),
@@ -105,7 +104,7 @@ async def test_an_interrupted_run_is_gone_on_with(given_up):
             (await deployment.records(deployment.names.attempts))[-1].value
         ).at_ms,
     )
-    await deployment.write(decision.topic, decision.value, decision.key)
+    await deployment.write(deployment.names.attempts, render(settlement.report), first.key)
     done = await _replay(
         deployment, "--partner", "acme", "--execute", "--why", "on", "--yes", "--run", "r-broken"
     )

@@ -16,6 +16,7 @@ from streams.operator.dead_letters.rebuild import Rebuild
 from streams.operator.history.mapped_events import event_reader
 from streams.partners import Partner
 from streams.settings import Settings
+from streams.worker.settle import Settler
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class ReplayClients:
 
     Attributes:
         reader: of the brokers; used by the run alone while it lasts.
-        producer: writes and waits for acks=all.
+        settler: writes what puts something back.
         names: our topics.
         clock: for the times in the records.
         check_url: raises ValueError for a notify URL that may not be called.
@@ -32,7 +33,7 @@ class ReplayClients:
     """
 
     reader: RecordReader
-    producer: RecordProducer
+    settler: Settler
     names: TopicNames
     clock: Clock
     check_url: Callable[[str], None]
@@ -61,7 +62,7 @@ async def open_replay_clients(
         stack.push_async_callback(producer.stop)
         yield ReplayClients(
             reader=reader,
-            producer=producer,
+            settler=Settler(producer, names.attempts, clock.now_seconds),
             names=names,
             clock=clock,
             check_url=partial(check_notify_url, allow_http=settings.allow_http),

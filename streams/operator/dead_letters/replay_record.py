@@ -1,4 +1,4 @@
-"""What is written to put a record back: to the replay topic, and before that to the attempts topic.
+"""What is written to put a record back: the record of the replay topic, and the settlement that it is part of.
 
 The body stays as it was, to the byte. The ladder begins anew: no attempts made, one replay more, a new life of
 `NOTIFIER_GIVE_UP_AFTER`.
@@ -7,13 +7,14 @@ The body stays as it was, to the byte. The ladder begins anew: no attempts made,
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from schemas.attempt_record import AttemptRecord
+from schemas.attempt_record import AttemptReport
 from streams.kafka.format.decoding import MalformedRecord, NewerRecord, decode_notification
 from streams.kafka.format.facts import Fact
 from streams.kafka.format.raw import RawRecord
 from streams.kafka.format.records import OutRecord, header_text, replace_headers
 from streams.kafka.topics import TopicNames
 from streams.notification.body import status_of
+from streams.worker.settlement import Settlement
 
 LONGEST_WHY = 500
 _DROPPED_HEADERS = frozenset(
@@ -78,41 +79,40 @@ def replay_record(
     return OutRecord(names.replay, record.key, record.value, replace_headers(kept, changed))
 
 
-def decision_record(
-    names: TopicNames, replayed: OutRecord, source: Fact, audit: ReplayAudit, now_ms: int
-) -> OutRecord:
-    """Return the attempts record that says who puts what back and why; written before its effect.
+def replay_settlement(
+    replayed: OutRecord, source: Fact, audit: ReplayAudit, now_ms: int
+) -> Settlement:
+    """Return the settlement that puts something back; its report says who does it and why, and is written first.
 
     Args:
-        names: our topics.
         replayed: what will be written to the replay topic.
         source: what is put back: a dead letter, or the event of a notification that is sent again.
         audit: who and why.
         now_ms: the present.
     """
     _, _, code = (source.result or "").partition(":")  # of an event only its outcome is known
-    decision = AttemptRecord(
-        kind="replay",
-        at_ms=now_ms,
-        notification_id=source.notification_id,
-        order_id=source.order_id,
-        profile=source.profile,
-        partner_id=source.partner_id,
-        attempt=0,
-        parks=0,
-        replays=int(header_text(replayed.headers, "replays") or 0),
-        replay_run=audit.run,
-        replay_of=source.record_id.header,
-        sent_result_status=status_of(code) if code else None,
-        sent_result_code=code or None,
-        decision="replayed",
-        next_due_at_ms=now_ms,
-        next_topic=names.replay,
-        origin=source.origin or source.record_id.header,
-        by=audit.by,
-        why=audit.why,
-    )
-    return OutRecord(names.attempts, replayed.key, decision.to_bytes())
+    report: AttemptReport = {
+        "kind": "replay",
+        "at_ms": now_ms,
+        "notification_id": source.notification_id,
+        "order_id": source.order_id,
+        "profile": source.profile,
+        "partner_id": source.partner_id,
+        "attempt": 0,
+        "parks": 0,
+        "replays": int(header_text(replayed.headers, "replays") or 0),
+        "replay_run": audit.run,
+        "replay_of": source.record_id.header,
+        "sent_result_status": status_of(code) if code else None,
+        "sent_result_code": code or None,
+        "decision": "replayed",
+        "next_due_at_ms": now_ms,
+        "next_topic": replayed.topic,
+        "origin": source.origin or source.record_id.header,
+        "by": audit.by,
+        "why": audit.why,
+    }
+    return Settlement("replayed", report, replayed)
 
 
 def fault_of(replayed: OutRecord, check_url: Callable[[str], None]) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from streams.kafka.format.facts import Fact
 from streams.operator.dead_letters.clients import ReplayClients
-from streams.operator.dead_letters.replay_record import CannotReplay, ReplayAudit, decision_record
+from streams.operator.dead_letters.replay_record import CannotReplay, ReplayAudit, replay_settlement
 from streams.operator.history.notification_history import NotificationHistory
 
 
@@ -56,5 +56,4 @@ async def resend(event: Fact, clients: ReplayClients, audit: ReplayAudit) -> Non
     """
     now_ms = clients.clock.now_ms()
     effect = await clients.rebuild.record(event, audit, now_ms)
-    await clients.producer.write(decision_record(clients.names, effect, event, audit, now_ms))
-    await clients.producer.write(effect)
+    await clients.settler.settle(replay_settlement(effect, event, audit, now_ms))

@@ -18,10 +18,11 @@ from streams.operator.dead_letters.plan import ReplayPlan
 from streams.operator.dead_letters.replay_record import (
     CannotReplay,
     ReplayAudit,
-    decision_record,
     fault_of,
     replay_record,
+    replay_settlement,
 )
+from streams.worker.settlement import Settlement
 
 _AT_ONCE = 32
 """So many go in one round trip to the brokers; more would let Ctrl-C wait."""
@@ -123,29 +124,27 @@ async def _replay(
     *,
     rebuild: bool,
 ) -> None:
-    """Write the decisions, then their effects; note in the result what came of each."""
-    decisions: list[OutRecord] = []
-    effects: list[tuple[OutRecord, RecordId]] = []
+    """Put these back; note in the result what came of each."""
+    settlements: list[tuple[RecordId, Settlement]] = []
     for record, dead_letter in some:
         try:
             effect = await _effect(record, dead_letter, clients, audit, rebuild=rebuild)
         except CannotReplay as refusal:
             result.refused.append((dead_letter.record_id, str(refusal)))
             continue
-        now_ms = clients.clock.now_ms()
-        decisions.append(decision_record(clients.names, effect, dead_letter, audit, now_ms))
-        effects.append((effect, dead_letter.record_id))
-    await clients.producer.write(*decisions)  # before their effect
-    try:
-        await clients.producer.write(*(effect for effect, _ in effects))
-        result.replayed += len(effects)
-    except RecordTooLarge:  # one of them; what was written already comes twice, and is absorbed
-        for effect, record_id in effects:
-            try:
-                await clients.producer.write(effect)
-                result.replayed += 1
-            except RecordTooLarge as error:
-                result.refused.append((record_id, str(error)))
+        settlement = replay_settlement(effect, dead_letter, audit, clients.clock.now_ms())
+        settlements.append((dead_letter.record_id, settlement))
+    ended = await asyncio.gather(
+        *(clients.settler.settle(settlement) for _, settlement in settlements),
+        return_exceptions=True,
+    )
+    for (record_id, _), outcome in zip(settlements, ended, strict=True):
+        if isinstance(outcome, RecordTooLarge):
+            result.refused.append((record_id, str(outcome)))
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            result.replayed += 1
 
 
 async def _effect(

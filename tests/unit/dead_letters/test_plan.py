@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.attempt_record import AttemptRecord
+from schemas.attempt_record import AttemptRecord, render
 from schemas.notify_url import check_notify_url
 from streams.kafka.format.decoding import decode_notification
 from streams.kafka.format.facts import read_fact
@@ -19,9 +19,9 @@ from streams.operator.dead_letters.find import spans_around
 from streams.operator.dead_letters.plan import Options, plan
 from streams.operator.dead_letters.replay_record import (
     ReplayAudit,
-    decision_record,
     fault_of,
     replay_record,
+    replay_settlement,
 )
 from tests.support.history import ORDER, T0, HistoryBuilder
 
@@ -151,9 +151,9 @@ def test_a_notification_is_put_back_with_the_same_bytes_on_a_new_ladder():
     assert (read.origin, read.first_attempt_at_ms, read.last_outcome) == ("final/3/42", None, "")
     assert read.extra_headers == (("x-tenant", b"one"),)
     assert header_text(made.headers, "replay-of") == letter.record_id.header
-    decision = decision_record(NAMES, made, letter, AUDIT, now)
-    said = AttemptRecord.model_validate_json(decision.value or b"")
-    assert (decision.topic, decision.key) == ("pn-attempts", record.key)
+    settlement = replay_settlement(made, letter, AUDIT, now)
+    said = AttemptRecord.model_validate_json(render(settlement.report))
+    assert (settlement.next, said.order_id) == (made, (record.key or b"").decode())
     assert (said.by, said.why, said.replay_run) == ("alice", "acme is back", "r-7")
     assert (said.replay_of, said.replays, said.decision) == (letter.record_id.header, 1, "replayed")
 

@@ -15,6 +15,7 @@ from streams.operator.dead_letters.plan import Options, plan
 from streams.operator.dead_letters.rebuild import Rebuild
 from streams.operator.dead_letters.replay_record import ReplayAudit
 from streams.operator.dead_letters.run import RunResult, run
+from streams.worker.settle import Settler
 from tests.unit.dead_letters.records import ORIGIN, body_of, dead_letter_of
 from tests.unit.kit import (
     NOW_MS,
@@ -45,7 +46,12 @@ class Bench:
         partner = type("Entry", (), {"terms": terms})()
         rebuild = Rebuild(MemoryReader(*source), NAMES, ("final",), lambda _: partner, False)  # noqa: FBT003
         self.clients = ReplayClients(
-            MemoryReader(*records), self.producer, NAMES, clock, lambda _: None, rebuild
+            MemoryReader(*records),
+            Settler(self.producer, NAMES.attempts, clock.now_seconds),
+            NAMES,
+            clock,
+            lambda _: None,
+            rebuild,
         )
         self.result = RunResult(0)
 
