@@ -1,5 +1,6 @@
 """One order: what became of each of its notifications."""
 
+from streams.kafka.format.raw import RecordId
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.views import Facts, Order
 from streams.operator.history.notification_history import NotificationHistory, histories_of
@@ -36,6 +37,15 @@ def order_of_notification(read_model: ReadModel, notification_id: str) -> str | 
         "SELECT order_id FROM notifications WHERE notification_id = ?", (notification_id,)
     )
     return None if row is None else str(row[0])
+
+
+def order_of_record(read_model: ReadModel, text: str) -> str | None:
+    """Return the order of the record at `TOPIC:PARTITION:OFFSET`, or with slashes as an origin is spelled; None where there is none."""
+    try:
+        fact = read_model.store.fact_at(*RecordId.parse(text))
+    except ValueError:
+        return None
+    return None if fact is None else fact.order_id
 
 
 def like(read_model: ReadModel, text: str) -> tuple[str, ...]:

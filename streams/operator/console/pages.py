@@ -83,7 +83,7 @@ class Pages:
         return self.show(request, "overview.html", page=await self.ask(overview.overview))
 
     async def search(self, request: web.Request) -> web.Response:
-        """Go to the order that was asked for; a notification id will do."""
+        """Go to the order that was asked for; a notification id or a record's place will do."""
         if "id" in request.query:
             return await self.order(request)
         asked = request.query.get("q", "").strip()[:_LONGEST]
@@ -91,8 +91,11 @@ class Pages:
             home = "/"
             raise web.HTTPSeeOther(home)
         if not await self.ask(orders.is_known, asked):
-            order_id: str | None = await self.ask(orders.order_of_notification, asked)
-            asked = order_id or asked
+            for question in (orders.order_of_notification, orders.order_of_record):
+                order_id: str | None = await self.ask(question, asked)
+                if order_id is not None:
+                    asked = order_id
+                    break
         raise web.HTTPSeeOther(page_path("orders", asked))
 
     async def order(self, request: web.Request) -> web.Response:

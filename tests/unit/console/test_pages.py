@@ -58,12 +58,14 @@ async def test_an_order_that_waits_says_for_whom_and_until_when(topics, browse, 
 
 
 async def test_search_finds_orders_and_notification_ids(topics, browse):
-    """The search leads to the order's page, also by the event's id, and says where nothing is known."""
+    """The search leads to the order's page, also by the event's id or place, and says where nothing is known."""
     Payment(topics, "order-1").delivered(100)
     async with browse() as browser:
-        for asked in ("order-1", " order-1 ", "evt-order-1"):
+        for asked in ("order-1", " order-1 ", "evt-order-1", f"{SOURCE}/0/0", f"{SOURCE}:0:0"):
             status, _, headers = await browser.get("/orders", params={"q": asked})
             assert (status, headers["Location"]) == (303, "/orders/order-1")
+        _, _, headers = await browser.get("/orders", params={"q": f"{SOURCE}/0/99"})
+        assert "order-1" not in headers["Location"]
         status, text, _ = await browser.get("/orders/order-9")
         assert status == 404
         assert "Nothing is known of order" in text
