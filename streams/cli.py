@@ -50,6 +50,7 @@ SUBCOMMANDS: Final = {
     "why": Subcommand("why:why", "Say whether a partner was told, and if not, why, whose turn it is and when it goes on."),
     "dead-letters": Subcommand("dead_letters:dead_letters_app", "What ended without being delivered: list it, look at it, put it back."),
     "resend": Subcommand("resend:resend", "Send a delivered notification again, for a partner that lost it."),
+    "tail": Subcommand("tail:tail", "Follow attempts and decisions as they are recorded, until Ctrl-C."),
     "undelivered": Subcommand("undelivered:undelivered", "List what a partner has not acknowledged, for reconciliation."),
     "unreadable": Subcommand("unreadable:unreadable_app", "A batch that can't be read: look at it, keep its bytes, let the workers pass."),
     "send-test": Subcommand("send_test:send_test", "Send one test notification to a partner, over the real way, and say what to mend."),
