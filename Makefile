@@ -35,7 +35,7 @@ export PIP_NO_INPUT := 1
 # Some images set it; each of the some hundred processes that the tests start would compile everything it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-unit test-faults simulate model test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke measure-operator docs-pictures audit
+.PHONY: help setup demo test test-unit test-faults simulate model mutants test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke measure-operator docs-pictures audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -128,6 +128,11 @@ fuzz: $(STAMP) ## feed 100,000 broken events, records, answers and partners file
 model: $(STAMP) ## look at every interleaving of small worlds, the larger ones too; minutes. MODEL_ARGS=--ways shows broken ones
 	@$(PY) -m tests.model $(MODEL_ARGS)
 
+# Beside the other packages: mutmut wants a newer click than Faust takes.
+mutants: $(STAMP) ## change the rules a little, again and again, and see whether the tests notice; three minutes
+	@$(PY) -m uv pip install --quiet --no-config --require-hashes --target .venv/mutants -r requirements/mutants.txt
+	@PYTHONPATH=$$PWD/.venv/mutants $(PY) -m tests.mutants
+
 check: $(STAMP) ## run every check, all of them even when one fails
 	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
 	@echo "[check] all is well"
@@ -165,6 +170,7 @@ lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml; LOCK_ARGS=-
 	@$(COMPILE) $(LOCK_ARGS) --extra console --extra tracing --extra msk-iam --extra avro --constraint requirements/runtime.txt --output-file requirements/image.txt
 	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --extra tracing --extra console --extra msk-iam --extra avro --group dev --constraint requirements/image.txt --output-file requirements/dev.txt
 	@$(subst pyproject.toml,--group build,$(COMPILE)) $(LOCK_ARGS) --constraint requirements/dev.txt --output-file requirements/build.txt
+	@$(subst pyproject.toml,--group mutants,$(COMPILE)) $(LOCK_ARGS) --output-file requirements/mutants.txt
 	@$(PY) docs/dependencies.py
 
 audit: $(STAMP) ## compare the locks with advisories, without a network: ADVISORIES=folder, a checkout of pypa/advisory-database
@@ -186,7 +192,7 @@ sbom: $(STAMP) ## write into dist what the wheel runs on, as CycloneDX, from the
 	  --output-reproducible --of JSON -o dist/payment-notifier.cdx.json
 
 clean: ## remove everything that make made, .venv too
-	@rm -rf .venv dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv dist htmlcov mutants .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find streams schemas tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ci: ## do what the continuous integration does

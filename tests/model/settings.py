@@ -78,7 +78,6 @@ def _of(setting: Setting, name: str, least: int, **changes: object) -> Setting:
     return replace(setting, name=f"{setting.name}; {name}", least=least, **changes)  # type: ignore[arg-type]  # a table
 
 
-_NONE: Final = {"faults": 0, "hitches": 0}
 _REBALANCE: Final = {"kinds": frozenset({"rebalance"}), "hitches": 0}
 _CRASH: Final = {"kinds": frozenset({"crash"}), "hitches": 0}
 _SESSION: Final = {"kinds": frozenset({"session ends"}), "hitches": 0}
@@ -86,7 +85,7 @@ _SESSION: Final = {"kinds": frozenset({"session ends"}), "hitches": 0}
 SMALL: Final = (
     _of(EVENTS, "one crash, rebalance or ended session", 40_000, hitches=0),
     _of(EVENTS, "a late commit, a write repeated, a write in parts", 1_500, faults=0, splits=True),
-    _of(RETRIES, "nothing goes wrong", 3_000, **_NONE),
+    _of(RETRIES, "nothing goes wrong", 3_000, faults=0, hitches=0),
 )
 """Looked at in seconds, by the tests."""
 
@@ -99,19 +98,24 @@ LARGE: Final = (
     ),
     _of(RETRIES, "one smaller fault", 40_000, faults=0),
     _of(RETRIES, "a rebalance", 35_000, **_REBALANCE),
-    _of(EVENTS, "every answer, and a rebalance", 1, **_REBALANCE, answers={1: "SUF"}),
+    _of(EVENTS, "every answer, and a rebalance", 15_000, **_REBALANCE, answers={1: "SUF"}),
     _of(
         EVENTS,
         "records linger before the lanes, and a rebalance",
-        1,
+        3_000,
         **_REBALANCE,
         lingers=True,
         queue=2,
     ),
-    _of(EVENTS, "an ended session, whose worker comes back", 1, **_SESSION, returns=True),
-    _of(EVENTS, "a crash, and writes in parts", 1, **_CRASH, splits=True),
-    _of(EVENTS, "two rebalances", 1, **_REBALANCE, faults=2),
-    _of(RETRIES, "partners that are paused at times", 1, **_NONE, pauses=True),
-    _of(RETRIES, "a crash", 100_000, **_CRASH),
+    _of(EVENTS, "an ended session, whose worker comes back", 30_000, **_SESSION, returns=True),
+    _of(EVENTS, "a crash, and writes in parts", 45_000, **_CRASH, splits=True),
+    _of(EVENTS, "two rebalances", 6_000, **_REBALANCE, faults=2),
+    _of(
+        EVENTS,
+        "partners that are paused at times, and a rebalance",
+        15_000,
+        **_REBALANCE,
+        pauses=True,
+    ),
 )
 """Looked at by `make model`, in minutes."""

@@ -30,6 +30,8 @@ def locked(path: Path) -> dict[str, str]:
 def asked(root: Path, lock: str) -> list[Requirement]:
     """Return what a lock has to hold according to pyproject.toml."""
     pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    if lock == "mutants.txt":  # beside dev.txt, by itself
+        return [Requirement(text) for text in pyproject["dependency-groups"]["mutants"]]
     texts = list(pyproject["project"]["dependencies"])
     if lock == "dev.txt":
         texts += pyproject["project"]["optional-dependencies"]["sandbox"]
@@ -37,7 +39,7 @@ def asked(root: Path, lock: str) -> list[Requirement]:
     return [Requirement(text) for text in texts]
 
 
-@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt", "mutants.txt"])
 def test_lock_satisfies_pyproject(root: Path, lock: str):
     """Every dependency is locked, with hashes, at a version that pyproject.toml accepts."""
     pins = locked(root / "requirements" / lock)
@@ -55,7 +57,7 @@ def test_the_two_locks_agree(root: Path):
     assert {name: dev.get(name) for name in runtime} == runtime
 
 
-@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt", "mutants.txt"])
 def test_lock_names_no_place_to_fetch_from(root: Path, lock: str):
     """A lock holds no address and no option but hashes: each machine uses the index it is set up with."""
     text = (root / "requirements" / lock).read_text(encoding="utf-8")

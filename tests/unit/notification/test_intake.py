@@ -164,6 +164,7 @@ def test_a_partner_without_this_profile_and_without_a_url():
         "profile: the partner does not list mpp-to-ant in the partners file; "
         "notifyUrl: missing or empty, and the partner has no notify_url"
     )
+    assert "; ".join(refusal.faults) == refusal.detail
 
 
 def test_a_partners_own_url_is_not_written_into_the_notification():
@@ -262,6 +263,12 @@ def test_a_detail_is_at_most_4_kib():
     detail = refused(raw(payment=numbers)).detail
     assert 4000 < len(detail.encode()) <= 4096
     assert "�" not in detail
+
+
+def test_a_refused_event_names_its_partner():
+    """As far as it can be read: an operator looks for it by that."""
+    refusal = refused(raw(outcome="NO_OUTCOME"))
+    assert refusal.partner_id == EVENTS["mpp-to-ant"]["partnerId"]
 
 
 def test_plain_http_where_it_is_allowed():

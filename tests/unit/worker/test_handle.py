@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from schemas.attempt_record import AttemptRecord
 from streams.kafka.consumer.deduplication import KEEP_MS
 from streams.kafka.format.records import dead_letter_headers
 from streams.notification.decision import DeadLetterReason
+from streams.notification.notification import Notification
 from streams.notification.profiles import PROFILES
 from tests.unit.bench import ACKNOWLEDGED, UNKNOWN, Bench, partner
 from tests.unit.kit import NOW_MS, event, headers_of, read, read_back, turns
@@ -245,6 +247,45 @@ async def test_a_due_time_beyond_the_tiers_wait_is_refused(bench):
         assert len(bench.letters) == letters
 
 
+@pytest.mark.parametrize(("late", "letters"), [(5_000, 0), (5_001, 1)])
+async def test_a_due_time_is_honest_up_to_five_seconds_beyond_the_wait(bench, late, letters):
+    """The longest jitter, or the difference of two clocks; not a millisecond more."""
+    bench.caller.script[0] = UNKNOWN
+    await bench.event(read(SOURCE, event()))
+    (moved,) = bench.moved
+    due = str(bench.clock.ms + 1000 + late).encode()
+    headers = [(n, due if n == "due-at-ms" else v) for n, v in moved.headers]
+    await bench.tier(read("pn-retry-1s", moved.value, key=moved.key, headers=headers))
+    assert len(bench.letters) == letters
+
+
+async def test_a_copy_that_was_absorbed_is_not_remembered_anew(bench):
+    """Ten minutes run from when the first was settled, however often copies come."""
+    bench.caller.script[0] = UNKNOWN
+    await bench.event(read(SOURCE, event()))
+    (moved,) = bench.moved
+    for later, calls in ((0, 2), (KEEP_MS - 1000, 2), (2000, 3)):
+        bench.clock.ms += later
+        await bench.tier(read_back(moved))
+        assert len(bench.caller.made) == calls
+
+
+async def test_a_plain_http_url_on_a_tier_is_read_where_it_is_allowed(bench):
+    """The setting holds for records as it does for events."""
+    bench.caller.script[0] = UNKNOWN
+    await bench.event(read(SOURCE, event()))
+    (moved,) = bench.moved
+    headers = [
+        (name, b"http://localhost:1/n" if name == "notify-url" else value)
+        for name, value in moved.headers
+    ]
+    record = read(moved.topic, moved.value, key=moved.key, headers=headers)
+    for allow_http in (True, False):
+        receiver = replace(bench.receiver, allow_http=allow_http)
+        received = receiver.read_record(record, put_back=False, latest_due_ms=None)
+        assert isinstance(received.content, Notification) == allow_http
+
+
 async def test_the_same_event_again_is_absorbed(bench):
     """Payment core may write twice; the partner is told once."""
     for offset in (1, 2, 3):
@@ -270,6 +311,11 @@ async def test_a_result_that_contradicts_the_one_sent_is_never_sent(bench, secon
     assert (headers["kind"], letter.value) == ("event", event(**second))
     assert len(bench.caller.made) == 1
     assert bench.count("notifier_dlq_total", reason="conflicting-result") == 1
+    report, sent = bench.journal[-1], json.loads(event(**second))
+    assert report["notification_id"] == sent["eventId"]
+    assert (report["profile"], report["partner_id"]) == (sent["profile"], sent["partnerId"])
+    assert report["order_id"] == sent["payment"]["paymentRequestId"]
+    assert report["why"].endswith("an order has one final result, and this one was not sent")
 
 
 async def test_another_event_about_the_same_outcome_is_sent(bench):
@@ -325,7 +371,9 @@ async def test_a_second_copy_of_a_tier_record_climbs_no_ladder(name):
     await bench.tier(read_back(moved, offset=2))
     assert len(bench.moved) == 2
     assert bench.journal[-1]["decision"] == "absorbed"
-    assert bench.count("notifier_repeats_total", tier=moved.topic.rsplit("-", 1)[1]) == 1
+    tier = moved.topic.rsplit("-", 1)[1]
+    assert bench.count("notifier_repeats_total", tier=tier) == 1
+    assert bench.count("notifier_settled_records_total", tier=tier) == 2
 
 
 @pytest.mark.parametrize("name", ["replays", "attempt", "parks", "notification-id"])

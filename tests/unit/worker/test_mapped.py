@@ -12,16 +12,20 @@ from threading import Event
 import pytest
 
 from streams.kafka.consumer.route import NotYet
+from streams.mapping.mapping import MappedEvent
 from streams.mapping.registry import RegisteredSchema, SchemaRegistry, SchemaUnavailable
+from streams.notification.intake import ReadEvent
 from streams.telemetry.metrics import RULE
 from streams.worker.handle import RecordHandler
 from streams.worker.mapped import MappedEvents
+from tests.support.events import EVENTS
 from tests.support.mapping import AVRO_SCHEMA, avro_bytes, avro_example, event_of, example, framed
 from tests.support.waiting import TIMEOUT_SECONDS, eventually
 from tests.unit.bench import ACKNOWLEDGED, Bench, partner
 from tests.unit.kit import headers_of, read, read_back
 
 JSON_TOPIC, AVRO_TOPIC, CLOUD_TOPIC = "core-payments", "payments-avro", "payment-events"
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 STRUCTURED = ("content-type", b"application/cloudevents+json")
 
 
@@ -91,6 +95,26 @@ async def test_a_mapped_event_is_told(bench):
     assert [line["notification_id"] for line in bench.journal] == ["P-2026-0042-3"]
 
 
+def test_plain_http_of_a_mapped_event_where_it_is_allowed(bench):
+    """As of any other event."""
+    members = EVENTS["mpp-to-ant"] | {"notifyUrl": "http://localhost:1/n"}
+    for allow_http in (True, False):
+        receiver = replace(bench.receiver, allow_http=allow_http)
+        received = receiver.read_mapped_event(
+            read(JSON_TOPIC, b"{}"), MappedEvent(members, {}), put_back=False
+        )
+        assert isinstance(received.event, ReadEvent) == allow_http
+
+
+@pytest.mark.parametrize(("traceparent", "fault"), [(TRACEPARENT, None), ("?", "malformed")])
+def test_a_trace_context_of_the_event_itself(bench, traceparent, fault):
+    """Taken where it can be read; else it is left out, and that is counted."""
+    event = MappedEvent(EVENTS["mpp-to-ant"], {}, traceparent=traceparent)
+    received = bench.receiver.read_mapped_event(read(JSON_TOPIC, b"{}"), event, put_back=False)
+    assert received.source.traceparent == (None if fault else traceparent)
+    assert received.source.traceparent_fault == fault
+
+
 async def test_an_event_that_is_passed_over(bench):
     """Nobody is told and nothing dead-lettered; it is counted by its rule, and the reconciliation finds its end."""
     await bench.mapped(JSON_TOPIC, own(state="PENDING"), offset=7)
@@ -102,6 +126,7 @@ async def test_an_event_that_is_passed_over(bench):
         "absorbed", "event", "passed over: not-final",
     )  # fmt: skip
     assert line["origin"] == f"{JSON_TOPIC}/0/7"
+    assert bench.count("notifier_settled_records_total", tier="source") == 1
 
 
 async def test_a_refused_event_keeps_its_bytes_and_headers(bench):

@@ -101,6 +101,7 @@ async def test_a_second_copy_of_it_is_absorbed(bench):
     await bench.tier(copy)
     assert len(bench.moved) == 2
     assert bench.journal[-1]["decision"] == "absorbed"
+    assert bench.journal[-1]["trigger"] == "ladder"
     assert bench.count("notifier_repeats_total", tier="1s") == 1
     bench.memory = Deduplicator(bench.clock.now_ms, 1000)  # as after a restart
     await bench.tier(record)
@@ -110,9 +111,9 @@ async def test_a_second_copy_of_it_is_absorbed(bench):
 async def test_two_of_which_nothing_is_known_are_two(bench):
     """In a later format no id need stand where this version looks for one."""
     headers = (("format", b"2"), ("accepted-at-ms", str(bench.clock.ms).encode()))
-    for value in (b"one", b"two"):
-        await bench.tier(read("pn-retry-1s", value, key=None, headers=headers))
-    assert [record.value for record in bench.moved[1:]] == [b"one", b"two"]
+    for key, value in ((None, b"one"), (None, b"two"), (b"order-2", b"two")):
+        await bench.tier(read("pn-retry-1s", value, key=key, headers=headers))
+    assert [record.value for record in bench.moved[1:]] == [b"one", b"two", b"two"]
     assert headers_of(bench.moved[1])["parks"] == "1"
 
 
