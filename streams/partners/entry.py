@@ -81,7 +81,7 @@ class ProxyEntry(_Strict):
     url: Text = Field(max_length=512)
     ca_file: Text | None = Field(None, min_length=1)
     strict: Flag = True
-    user: Text | None = Field(None, pattern=r"^[^:\x00-\x1f\x7f]{1,256}$")
+    user: Annotated[Text, AfterValidator(values.user_name)] | None = None
     password_file: Text | None = Field(None, min_length=1)
 
     def proxy(self, files: Files) -> Proxy:
@@ -166,7 +166,7 @@ class Entry(_Strict):
     """One entry, under its key names."""
 
     profiles: Annotated[list[Annotated[Text, AfterValidator(values.profile)]], Field(min_length=1)]
-    client_id: Annotated[Text, Field(pattern=r"^[\x21-\x7e]{1,128}$")]  # what a header can hold
+    client_id: Annotated[Text, AfterValidator(values.header_text)]
     private_key_file: Annotated[RSAPrivateKey, PlainValidator(values.private_key)] | None = None
     key_version: Version | None = None
     signing_keys: Annotated[

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from schemas.notify_url import NotifyUrl
 from streams.notification.intake import PartnerTerms
 from streams.partners.certificates import expiry_warnings
-from streams.partners.entry import Entry
+from streams.partners.entry import Entry, ProxyEntry, SigningKeyEntry, TlsEntry
 from streams.partners.faults import fault_of
 from streams.partners.files import Files, Signature, shown, signature_of
 from streams.partners.partner import Partner, SigningKey
@@ -21,6 +21,11 @@ from streams.redaction import shown_path
 from streams.secret_files import why_others_write
 
 _LONGEST_ID: Final = 64
+_KEYS: Final = tuple(
+    key.alias or name
+    for model in (Entry, SigningKeyEntry, TlsEntry, ProxyEntry)
+    for name, key in model.model_fields.items()
+)
 
 
 class PartnersFileError(ValueError):
@@ -100,7 +105,8 @@ def load_partners(
                 raw, context=Context(files, now_seconds, allow_http=allow_http)
             )
         except ValidationError as exc:
-            faults += [fault_of(where, raw, error) for error in exc.errors(include_url=False)]
+            errors = sorted(exc.errors(include_url=False), key=_is_missing)
+            faults += [fault_of(where, raw, error, _KEYS) for error in errors]
         else:
             partner = _partner(partner_id, entry, files, _fingerprint(raw, files))
             before = (known or {}).get(partner_id)
@@ -146,6 +152,11 @@ def _entries(path: Path, watched: Mapping[Path, Signature]) -> dict[str, Any]:
     if faults or not isinstance(entries, dict):
         raise PartnersFileError(faults, watched)
     return entries
+
+
+def _is_missing(error: Any) -> bool:  # noqa: ANN401  # pydantic's error details
+    """Put a key that is missing behind the other faults: often it is there, misspelt."""
+    return bool(error["type"] == "missing")
 
 
 def _fingerprint(raw: object, files: Files) -> str:

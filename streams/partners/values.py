@@ -13,6 +13,8 @@ from streams.partners.files import Files
 from streams.partners.yaml_text import TypedText
 
 _VERSION: Final = re.compile(r"[0-9A-Za-z._-]{1,32}")
+_HEADER_TEXT: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_USER_NAME: Final = re.compile(r"[^:\x00-\x1f\x7f]{1,256}")
 _FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _WHOLE: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _DECIMAL: Final = re.compile(
@@ -50,6 +52,24 @@ def text(value: object) -> object:
     """Return text as it was typed: `010`, `NO` and `1:30` stay as they are."""
     if is_null(value):
         message = "expected text; leave the key out, or quote it where this is meant"
+        raise ValueError(message)
+    return value
+
+
+def header_text(value: str) -> str:
+    """Check what is sent as a header."""
+    if not _HEADER_TEXT.fullmatch(value):
+        message = (
+            "expected 1 to 128 visible ASCII characters without blanks, as they stand in a header"
+        )
+        raise ValueError(message)
+    return value
+
+
+def user_name(value: str) -> str:
+    """Check a proxy's user: its password stands in a file of its own."""
+    if not _USER_NAME.fullmatch(value):
+        message = "expected 1 to 256 characters without a colon and control characters; the password goes into password_file"
         raise ValueError(message)
     return value
 

@@ -19,9 +19,16 @@ _QUOTING: Final = ("found undefined alias", "found undefined tag handle", "found
 _SENTENCES: Final = {
     "found character '\\t' that cannot start any token": "a tab; expected spaces",
     "but found another document": "a second document; expected one alone",
+    "mapping values are not allowed here": "a second colon in one line, or a wrong indentation; expected the value in quotes, or the key under its entry",
+    "could not find expected ':'": "a key without a colon behind it; expected key: value",
+    "found unexpected end of stream": "a quote that is not closed; expected it before the end of the file",
     "found unhashable key": "a key that is a list or a mapping; expected text",
 }
 """What PyYAML says of common slips, and what we say."""
+_OTHER_PROBLEM: Final = (
+    "the text can't be taken apart here; look for a quote or a bracket that is not closed, a colon without a blank behind"
+    " it, or an indentation that differs from the lines around it (docs/partners-file.md has whole examples)"
+)
 
 
 class InvalidYaml(ValueError):  # noqa: N818  # named after what it says about the text
@@ -153,10 +160,10 @@ def read_yaml(text: bytes) -> Any:  # noqa: ANN401  # whatever YAML holds; the c
 
 
 def _sentence(problem: str) -> str:
-    """Return a problem of PyYAML's in our words, or in its own where these quote nothing of the file."""
+    """Return a problem of PyYAML's in our words."""
     if problem.startswith(_QUOTING):
         return "a value that begins with * or ! and is no alias and no tag; expected it in quotes"
-    return _SENTENCES.get(problem, problem)
+    return problem if "; expected" in problem else _SENTENCES.get(problem, _OTHER_PROBLEM)
 
 
 def _unreadable(text: bytes, error: yaml.reader.ReaderError) -> tuple[int, str]:

@@ -26,6 +26,7 @@ class Received:
         answer: what the script says to it.
         connection: the sender's address and port; the same for every request of a connection.
         in_flight: requests without an answer at this moment, this one included.
+        method: as it was on the wire.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Received:
     answer: str
     connection: str
     in_flight: int
+    method: str = "POST"
 
     def to_json(self) -> str:
         """Return it as one line; bytes that are no UTF-8 become lone surrogates."""

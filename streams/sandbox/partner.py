@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random  # noqa: TID251  # the type only; the generator is passed in
 from typing import Self, TextIO
@@ -54,6 +54,7 @@ class ScriptedPartner(Inbox):
         client_certificate: whether the sender must show a certificate of the sandbox's authority.
         port: 0 picks a free one.
         record: an open file that takes one line of JSON for each request.
+        show: is given each request before it is answered, in the partner's thread.
     """
 
     def __init__(  # noqa: PLR0913  # options, each with its default
@@ -67,6 +68,7 @@ class ScriptedPartner(Inbox):
         client_certificate: bool = False,
         port: int = 0,
         record: TextIO | None = None,
+        show: Callable[[Received], None] | None = None,
     ) -> None:
         super().__init__()
         if shares and rng is None:
@@ -81,6 +83,7 @@ class ScriptedPartner(Inbox):
         self._tls = _tls(keys, client_certificate=client_certificate) if tls else None
         self._port = port
         self._record = record
+        self._show = show
         self._clock = Clock()
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._number = 0
@@ -182,6 +185,8 @@ class ScriptedPartner(Inbox):
             if self._record is not None:
                 self._record.write(received.to_json() + "\n")
                 self._record.flush()
+            if self._show is not None:
+                self._show(received)
             return await self._responder.respond(request, answer)
 
     @contextmanager
@@ -219,6 +224,7 @@ class ScriptedPartner(Inbox):
             at_seconds=time.monotonic(),
             at_ms=self._clock.now_ms(),
             path=request.raw_path,
+            method=request.method,
             headers=headers,
             body=body,
             sha256=hashlib.sha256(body).hexdigest(),

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random  # noqa: TID251  # seeded by the caller
 from typing import NoReturn
@@ -15,8 +16,9 @@ from streams.clock import Clock
 from streams.interruptible import run_until_interrupted
 from streams.sandbox.broker import Broker
 from streams.sandbox.client import create_topic, produce
+from streams.sandbox.inbox import Received
 from streams.sandbox.interrupts import no_interrupt_is_lost
-from streams.sandbox.keys import keys_in, make_keys, write_partners_file
+from streams.sandbox.keys import Keys, keys_in, make_keys, write_partners_file
 from streams.sandbox.partner import PATHS, ScriptedPartner, notify_url
 from streams.sandbox.payments import Event
 from streams.sandbox.payments import events as payments
@@ -40,6 +42,7 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
     port: int = 0,
     record: Path | None = None,
     seed: int = 0,
+    show: Callable[[Received, Keys], None] | None = None,
     say: Callable[[str], None] = lambda line: print(line, flush=True),  # noqa: T201  # a command's output
 ) -> int:
     """Run the parts that are asked for until Ctrl-C.
@@ -57,6 +60,7 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
         port: the partner's; 0 picks a free one.
         record: a file that takes one line of JSON for each request that the partner gets.
         seed: of everything that is drawn at random.
+        show: is given each request that the partner gets, with the rehearsal's keys, before it is answered.
         say: takes each line for the user.
 
     Returns:
@@ -89,7 +93,15 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
                 if not keys.ca.exists():
                     keys = make_keys(home / "keys")
                 server = stack.enter_context(
-                    ScriptedPartner(keys, shares=shares, rng=rng, tls=tls, port=port, record=file)
+                    ScriptedPartner(
+                        keys,
+                        shares=shares,
+                        rng=rng,
+                        tls=tls,
+                        port=port,
+                        record=file,
+                        show=None if show is None else partial(_show, show, keys),
+                    )
                 )
                 urls = {profile: notify_url(server.url, profile) for profile in PATHS}
                 environment["NOTIFIER_PARTNERS_FILE"] = str(
@@ -135,6 +147,10 @@ def _explain(environment: Mapping[str, str], say: Callable[[str], None]) -> None
         for name, value in environment.items():
             say(f"export {name}={shlex.quote(value)}")
         say("\nthen: notifier topics create && notifier worker\nCtrl-C here stops everything.\n")
+
+
+def _show(show: Callable[[Received, Keys], None], keys: Keys, received: Received) -> None:
+    show(received, keys)
 
 
 def _now() -> datetime:

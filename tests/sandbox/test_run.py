@@ -15,8 +15,11 @@ from aiokafka import AIOKafkaConsumer
 
 from streams.clock import Clock
 from streams.notification.profiles import PROFILES
+from streams.operator.commands.rehearse import print_received
 from streams.partners.load import load_partners
-from streams.sandbox.keys import PARTNERS
+from streams.sandbox.keys import PARTNERS, make_keys
+from streams.sandbox.partner import ScriptedPartner
+from streams.sandbox.signatures import load_private_key, sign
 from tests.support.waiting import TIMEOUT_SECONDS
 
 
@@ -128,3 +131,33 @@ def test_keeps_keys_in_a_given_directory(tmp_path, temporary):
     assert seen[0] == seen[1]
     assert (tmp_path / "keys" / "sender-private.pem").stat().st_mode & 0o077 == 0
     assert (tmp_path / "partners.yaml").exists()
+
+
+def test_each_request_is_shown_with_its_verdict(tmp_path, capsys):
+    """`sandbox partner --show`: the request as it was on the wire, and which rule it breaks."""
+    keys = make_keys(tmp_path)
+    with ScriptedPartner(
+        keys, tls=False, show=lambda received: print_received(received, keys)
+    ) as partner:
+        body = b'{"paymentRequestId":"o-1"}'
+        headers = {
+            "Client-Id": "C",
+            "Request-Time": "2026-11-22T10:15:30+08:00",
+            "Content-Type": "application/json; charset=UTF-8",
+        }
+        private = load_private_key(keys.sender.private)
+        for signed_path in ("/notify?shop=7", "/notify"):
+            signature = sign(private, signed_path, "C", headers["Request-Time"], body)
+            httpx.post(
+                f"{partner.url}/notify?shop=7",
+                content=body,
+                headers=headers | {"Signature": signature},
+            )
+    first, second = capsys.readouterr().out.split(
+        "request 1 is good; order o-1, attempt 1; answered S\n"
+    )
+    assert "POST /notify?shop=7 HTTP/1.1\n" in first
+    assert "client-id: C\n" in first
+    assert '{"paymentRequestId":"o-1"}' in first
+    assert "broken: path-without-query: " in second
+    assert "request 2 is not as it should be" in second

@@ -13,7 +13,9 @@ from streams.mapping.file import MappingFileError
 from streams.mapping.mapping import mapping_of
 from streams.notification.profiles import PROFILES
 from streams.operator.commands.common import Json, report
+from streams.operator.commands.ports import port_fault
 from streams.partners import PartnersFileError, load_partners
+from streams.partners.judgement import own_key_faults, shared_key_warnings
 from streams.settings import Settings, SettingsError, load_settings, unknown_variables
 
 
@@ -36,13 +38,17 @@ def check(as_json: Json = False) -> None:
     )
     if path.name:
         try:
-            warnings += load_partners(
+            partners = load_partners(
                 path, Clock().now_seconds(), allow_http=settings is None or settings.allow_http
-            ).warnings
+            )
+            warnings += (*partners.warnings, *shared_key_warnings(partners))
+            faults += own_key_faults(partners)
         except PartnersFileError as error:
             faults += error.faults
     if settings:
         warnings += settings.warnings()
+        taken = port_fault("NOTIFIER_WEB_PORT", settings.web_bind, settings.web_port)
+        warnings += [taken] if taken is not None else []
         try:
             mapping_of(settings)
         except MappingFileError as error:

@@ -6,6 +6,7 @@ import typer
 
 from streams.interruptible import run_until_interrupted
 from streams.operator.commands.common import FAULT, Json, fail, report, settings_or_fail, warn
+from streams.settings import CONSOLE_FILES
 
 topics_app = typer.Typer(help="The topics the notifier owns.", no_args_is_help=True)
 
@@ -21,7 +22,7 @@ def topics_create(as_json: Json = False) -> None:
             faults = await brokers.faults("topics")
             return created, faults, await brokers.unknown_tier_faults()
 
-    settings = settings_or_fail()
+    settings = settings_or_fail("partners_file", *CONSOLE_FILES)
     try:
         created, faults, unknown = run_until_interrupted(create())
     except Unusable as error:
@@ -52,7 +53,7 @@ def topics_check(as_json: Json = False) -> None:
             faults = await brokers.faults("topics") or await brokers.unknown_tier_faults()
             return faults, [] if faults else await brokers.warnings()
 
-    settings = settings_or_fail()
+    settings = settings_or_fail("partners_file", *CONSOLE_FILES)
     try:
         faults, warnings = run_until_interrupted(check())
     except Unusable as error:

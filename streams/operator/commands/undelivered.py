@@ -14,7 +14,7 @@ from streams.operator.history.assessment import Limits, assess
 from streams.operator.history.notification_history import NotificationHistory
 from streams.operator.history.text import rfc3339, short_answer
 from streams.operator.history.undelivered import Undelivered, find_undelivered
-from streams.settings import Settings
+from streams.settings import CONSOLE_FILES, Settings
 
 _COLUMNS = (
     "order_id",
@@ -47,7 +47,7 @@ def undelivered(
     if as_csv and as_json:
         message = "--csv and --json: expected one of them"
         raise typer.BadParameter(message)
-    settings = settings_or_fail()
+    settings = settings_or_fail("partners_file", *CONSOLE_FILES)
     now_ms = Clock().now_ms()
     since_ms = moment(since, now_ms, "--since") or 0
     result = finish(_find(settings, partner, since_ms))

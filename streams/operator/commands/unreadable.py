@@ -22,7 +22,7 @@ from streams.operator.commands.dead_letter_options import Who, Why, Yes, audit_o
 from streams.operator.commands.output import confirm, finish, print_table, shown
 from streams.operator.dead_letters.replay_record import ReplayAudit
 from streams.operator.history.text import rfc3339
-from streams.settings import Settings
+from streams.settings import CONSOLE_FILES, Settings
 from streams.worker.settle import Settler
 from streams.worker.settlement import Settlements
 
@@ -50,7 +50,7 @@ def show(
 
     notifier unreadable show payment-final-state:3:1182 --export batch.bin
     """
-    settings = settings_or_fail()
+    settings = settings_or_fail("partners_file", *CONSOLE_FILES)
     batch = _batch(settings, at)
     facts = _facts(batch)
     if export is not None:
@@ -87,7 +87,7 @@ def pass_(
     notifier unreadable pass payment-final-state:3:1182 --why "INC-77: payment core sent its 12 results again"
     """
     audit = audit_of(why, who)
-    settings = settings_or_fail()
+    settings = settings_or_fail("partners_file", *CONSOLE_FILES)
     batch = _batch(settings, at)
     if not batch.fault:
         fail(f"{batch.record_id}: it can be read, and no worker stands still at it")

@@ -23,7 +23,7 @@ from streams.operator.history.report import as_json as report_as_json
 from streams.operator.history.search import OrderRecords, search_order
 from streams.operator.history.text import rfc3339
 from streams.partners import PartnersFileError, load_partners
-from streams.settings import Settings
+from streams.settings import CONSOLE_FILES, Settings
 
 
 def why(
@@ -59,7 +59,7 @@ def why(
 
     notifier why 2026112219074102000100 --since 2h --json
     """
-    settings = settings_or_fail()
+    settings = settings_or_fail("partners_file", *CONSOLE_FILES)
     clock = Clock()
     since_ms = moment(since, clock.now_ms(), "--since")
     address = None if console is None else _address(console, token_file, allow_http=allow_http)

@@ -6,8 +6,9 @@ import os
 
 from streams.clock import Clock
 from streams.operator.commands.common import fail, mapping_or_fail, settings_or_fail
+from streams.operator.commands.ports import port_fault
 from streams.partners import PartnersFile, PartnersFileError
-from streams.settings import unknown_variables
+from streams.settings import CONSOLE_FILES, unknown_variables
 from streams.telemetry.logs import logging_config
 
 log = logging.getLogger(__name__)
@@ -15,11 +16,14 @@ log = logging.getLogger(__name__)
 
 def worker() -> None:
     """Consume, notify, retry. Runs until SIGTERM or Ctrl-C."""
+    settings = settings_or_fail(*CONSOLE_FILES)
+    taken = port_fault("NOTIFIER_WEB_PORT", settings.web_bind, settings.web_port)
+    if taken is not None:
+        fail(taken)
     from streams.kafka.consumer.worker import run_worker
     from streams.worker.starting import check_brokers
     from streams.worker.wiring import build_worker
 
-    settings = settings_or_fail()
     logging_as_set = logging_config(settings.log_level, settings.log_format)
     logging.config.dictConfig(logging_as_set)
     for name in unknown_variables(os.environ):
