@@ -8,7 +8,9 @@ import argparse
 import gc
 import json
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.simulation.campaign import Campaign, plan_of, run, run_all, shrink
@@ -39,9 +41,20 @@ def main() -> int:
             return _try_seeded(asked.seed, asked.seeded)
         if asked.replay is not None or asked.shrink is not None:
             return _show(asked.replay, asked.shrink)
-        campaign = run_all(range(asked.seed, asked.seed + asked.worlds), _hear)
+        campaign = run_all(_until_ctrl_c(asked.seed, asked.worlds), _hear)
         _report(campaign, asked.seed)
         return 1 if campaign.failed else 0
+
+
+def _until_ctrl_c(first: int, count: int) -> Iterator[int]:
+    """Yield the seeds; none any more after Ctrl-C or SIGTERM, so that what was run until then is told."""
+    told: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: told.append(number))
+    for seed in range(first, first + count):
+        if told:
+            return
+        yield seed
 
 
 def _show(replay: int | None, shrunk: int | None) -> int:
@@ -65,7 +78,9 @@ def _try_seeded(first: int, most: int) -> int:
         after = f"after {one.worlds} worlds" if one.worlds else f"NOT in {most} worlds"
         _say(f"[simulate] {one.name}: found {after}: {one.said}")
         gc.collect()
-        figures = [{"name": one.name, "worlds": one.worlds, "said": one.said} for one in tried]
+        figures = [
+            {"name": one.name, "worlds": one.worlds, "of": most, "said": one.said} for one in tried
+        ]
         (FIGURES / "seeded.json").write_text(json.dumps(figures, indent=1), "utf-8")
     return 0 if all(one.worlds for one in tried) else 1
 

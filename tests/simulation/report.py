@@ -55,7 +55,8 @@ def seeded_section(figures: list[dict[str, Any]]) -> str:
     lines = ["| Mistake | Worlds until found | What was said |", "|---|---|---|"]
     for one in figures:
         said = one["said"].split(": ")[0].replace("|", "/")
-        lines.append(f"| {one['name']} | {one['worlds'] or 'not found'} | {said} |")
+        worlds = one["worlds"] or f"not in {one['of']}"
+        lines.append(f"| {one['name']} | {worlds} | {said} |")
     return "\n".join(lines)
 
 
