@@ -15,6 +15,7 @@ import mode.services
 import mode.timers
 import pytest
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaError
 
 from streams.clock import Clock
 from streams.kafka.consumer.app import NotifierApp
@@ -228,8 +229,11 @@ class Worker:
         on_end(self)
 
     async def _start_apps(self) -> None:
-        for app in self.apps:
-            await app.start()
+        try:
+            for app in self.apps:
+                await app.start()
+        except KafkaError:  # no broker is there; production waits for one before it begins, here it is started again
+            self._stop.set()
 
     def stop(self) -> None:
         """Ask it to end, as SIGTERM does."""
