@@ -5,7 +5,7 @@ Whatever the partner or the network does is a value here; an exception is a faul
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +31,10 @@ _MOST_BITS_ON_THE_LOOP: Final = 2048
 
 _SLOW_DOWN_STATUSES: Final = frozenset({429, 503})
 _SLOW_DOWN_CODE: Final = "REQUEST_TRAFFIC_EXCEED_LIMIT"
+
+
+async def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class WebhookClient:
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def call(
+    async def call(  # noqa: PLR0913  # one attempt's circumstances, each given by name
         self,
         partner: Partner,
         url: str,
@@ -112,6 +116,7 @@ class WebhookClient:
         *,
         signed_answer: bool,
         traceparent: str | None = None,
+        still_ours: Callable[[], Awaitable[bool]] = _always,
     ) -> AttemptResult:
         """Make one attempt: one HTTP request at most.
 
@@ -123,6 +128,8 @@ class WebhookClient:
             body: the request body.
             signed_answer: whether an answer without a signature counts for nothing.
             traceparent: trace context to hand on; left out where it is none.
+            still_ours: asked just before anything is sent; returns when it may be sent, and False after a wait: then
+                the signature is made anew.
         """
         started_at_ms = self._clock.now_ms()
         try:
@@ -134,12 +141,16 @@ class WebhookClient:
             )
         except DestinationBlocked as exc:
             return self._blocked(exc, started_at_ms, url_origin="", signing_seconds=0.0)
-        now = request_time(started_at_ms, partner.request_time_format)
-        before = time.perf_counter()
-        key = partner.signing_key(started_at_ms / 1000)
-        signed = string_to_sign(target.path, partner.client_id, now, body)
-        signature = await self._sign(key, signed)
-        signing_seconds = time.perf_counter() - before
+        while True:
+            now = request_time(started_at_ms, partner.request_time_format)
+            before = time.perf_counter()
+            key = partner.signing_key(started_at_ms / 1000)
+            signed = string_to_sign(target.path, partner.client_id, now, body)
+            signature = await self._sign(key, signed)
+            signing_seconds = time.perf_counter() - before
+            if await still_ours():
+                break
+            started_at_ms = self._clock.now_ms()
         headers = signed_headers(partner, now, signature)
         if traceparent is not None and TRACEPARENT.fullmatch(traceparent):
             headers["traceparent"] = traceparent

@@ -11,6 +11,7 @@ from schemas.attempt_record import Trigger
 from streams.admission.admission import Admission
 from streams.admission.queue import Denied, Permit
 from streams.clock import Clock, due_at_ms
+from streams.kafka.consumer.membership import Lease
 from streams.notification.decision import (
     DeadLetter,
     DeadLetterReason,
@@ -59,12 +60,15 @@ class Delivery:
     policy: Policy
     observer: Observer
 
-    async def deliver(self, notification: Notification, trigger: Trigger) -> Settlement:
+    async def deliver(
+        self, notification: Notification, trigger: Trigger, lease: Lease
+    ) -> Settlement:
         """Make one attempt to deliver a due notification, or decide what becomes of it without one.
 
         Args:
             notification: as it was received.
             trigger: what made it due.
+            lease: on the record's partition; nothing is sent without it.
         """
         partner = self.partner_of(notification.partner_id)
         if partner is None:
@@ -79,7 +83,7 @@ class Delivery:
         permit = await self.admission.admit(partner, url, retry=notification.attempt > 0)
         if isinstance(permit, Denied):
             return self._park(notification, trigger, permit)
-        call = await self._attempt(notification, partner, url, permit)
+        call = await self._attempt(notification, partner, url, permit, lease)
         return self._conclude(notification, trigger, call)
 
     def _not_attempted(self, notification: Notification, partner: Partner) -> DeadLetter | None:
@@ -118,7 +122,7 @@ class Delivery:
         )
 
     async def _attempt(
-        self, notification: Notification, partner: Partner, url: str, permit: Permit
+        self, notification: Notification, partner: Partner, url: str, permit: Permit, lease: Lease
     ) -> AttemptResult:
         call = None
         span = self.observer.attempt_begins(notification)
@@ -129,6 +133,7 @@ class Delivery:
                 notification.body,
                 signed_answer=partner.signed_answer(notification.profile),
                 traceparent=span.traceparent if span else notification.traceparent,
+                still_ours=lease.hold,
             )
         finally:
             self.admission.give_back(permit, call)

@@ -8,7 +8,8 @@ is to put it in its next place and to return when the broker has it.
 from dataclasses import dataclass
 
 from schemas.attempt_record import Trigger
-from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.consumer.membership import Lease
+from streams.kafka.consumer.route import LaneContext
 from streams.kafka.format.records import InRecord
 from streams.mapping.mapping import PassedOver
 from streams.notification.intake import Prepared
@@ -42,7 +43,7 @@ class RecordHandler:
     async def event(
         self,
         record: InRecord,
-        deduplicator: Deduplicator,
+        lane: LaneContext,
         stage: str = SOURCE,
         received: ReceivedEvent | None = None,
     ) -> None:
@@ -50,29 +51,28 @@ class RecordHandler:
 
         Args:
             record: that holds it.
-            deduplicator: of its lane.
+            lane: of its partition.
             stage: of its topic.
             received: the event where it was read already, of a mapped topic.
         """
         if received is None:
             received = self.receiver.read_event(record, put_back=stage == REPLAY)
         self.observer.event_read(received.source)
+        deduplicator = lane.deduplicator
         async with deduplicator.lock(*(key for key, _ in received.identities)):
             decided = self.receiver.receive_event(received, deduplicator)
             if isinstance(decided, Prepared):
                 self.observer.accepted(decided)
                 trigger: Trigger = "replay" if received.source.replays else "event"
-                decided = await self.delivery.deliver(decided.notification, trigger)
-            await self._settle(decided, stage)
+                decided = await self.delivery.deliver(decided.notification, trigger, lane.lease)
+            await self._settle(decided, stage, lane.lease)
             # What was refused must go through once it is mended, whichever copy it is.
             if decided.kind != "duplicate" and decided.refused is None:
                 for key, value in received.identities:
                     deduplicator.remember(key, value)
         self.observer.handled(stage)
 
-    async def mapped_event(
-        self, record: InRecord, deduplicator: Deduplicator, stage: str = SOURCE
-    ) -> None:
+    async def mapped_event(self, record: InRecord, lane: LaneContext, stage: str = SOURCE) -> None:
         """Handle an event of a mapped topic, or one that an operator put back and that stood on one first.
 
         Raises:
@@ -83,42 +83,46 @@ class RecordHandler:
         mapped = await self.mapped_events.read(record, put_back=put_back)
         if isinstance(mapped, PassedOver):
             settlements = self.receiver.settlements
-            await self._settle(settlements.of_passed_over(record, mapped.rule), stage)
+            await self._settle(settlements.of_passed_over(record, mapped.rule), stage, lane.lease)
             self.observer.handled(stage)
             return
         received = self.receiver.read_mapped_event(record, mapped, put_back=put_back)
-        await self.event(record, deduplicator, stage, received)
+        await self.event(record, lane, stage, received)
 
-    async def retry(self, record: InRecord, deduplicator: Deduplicator, *, wait: Wait) -> None:
+    async def retry(self, record: InRecord, lane: LaneContext, *, wait: Wait) -> None:
         """Handle a record of a retry topic whose due time has come."""
         latest = self.receiver.clock.now_ms() + wait.seconds * 1000 + DUE_TOLERANCE_MS
-        await self._notification(record, deduplicator, wait.label, latest)
+        await self._notification(record, lane, wait.label, latest)
 
-    async def replay(self, record: InRecord, deduplicator: Deduplicator) -> None:
+    async def replay(self, record: InRecord, lane: LaneContext) -> None:
         """Handle what an operator put back: a notification, or an event where the header `kind` says so."""
         if ("kind", b"event") in record.headers:
             is_mapped = self.mapped_events is not None and self.mapped_events.maps(record)
             handle = self.mapped_event if is_mapped else self.event
-            await handle(record, deduplicator, REPLAY)
+            await handle(record, lane, REPLAY)
         else:
-            await self._notification(record, deduplicator, REPLAY, None)
+            await self._notification(record, lane, REPLAY, None)
 
     async def _notification(
-        self, record: InRecord, deduplicator: Deduplicator, stage: str, latest_due_ms: int | None
+        self, record: InRecord, lane: LaneContext, stage: str, latest_due_ms: int | None
     ) -> None:
         received = self.receiver.read_record(
             record, put_back=stage == REPLAY, latest_due_ms=latest_due_ms
         )
+        deduplicator = lane.deduplicator
         async with deduplicator.lock(*(key for key, _ in received.identities)):
             decided = self.receiver.receive_record(received, deduplicator)
             if not isinstance(decided, Settlement):
-                decided = await self.delivery.deliver(decided, received.trigger)
-            await self._settle(decided, stage)
+                decided = await self.delivery.deliver(decided, received.trigger, lane.lease)
+            await self._settle(decided, stage, lane.lease)
             if decided.kind != "duplicate":
                 for key, value in received.identities:
                     deduplicator.remember(key, value)
         self.observer.handled(stage)
 
-    async def _settle(self, settlement: Settlement, stage: str) -> None:
+    async def _settle(self, settlement: Settlement, stage: str, lease: Lease) -> None:
+        await (
+            lease.hold()
+        )  # or it would be settled twice, by us and by whoever has the partition now
         self.observer.decided(settlement, stage)
         self.observer.settled(await self.settler.settle(settlement))

@@ -61,6 +61,7 @@ class Verdict:
         absorbed: second copies of records that were recognised.
         parks: moves aside without an attempt.
         calls: requests that the partner got.
+        forks: attempts that two copies of a record led to, a sentence each: two ladders were climbed.
         faults: the ledger's, and repeats without an explanation.
     """
 
@@ -70,6 +71,7 @@ class Verdict:
     absorbed: int
     parks: int
     calls: int
+    forks: tuple[str, ...]
     faults: tuple[Fault, ...]
 
     @property
@@ -96,6 +98,11 @@ class _Explained:
     uncommitted_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Fork:
+    detail: str
+
+
 @dataclass(slots=True)
 class _Evidence:
     journal: list[tuple[AttemptRecord, int]] = field(default_factory=list)
@@ -113,6 +120,7 @@ def judge(ledger: Ledger, breaks: Sequence[Break], commits: Commits) -> Verdict:
         commits: every one that the groups made.
     """
     report, repeats = ledger.reconcile(), Counter[Why]()
+    forks: list[str] = []
     faults = list(report.faults)
     evidence = _by_origin(ledger)
     latest = 0
@@ -122,6 +130,8 @@ def judge(ledger: Ledger, breaks: Sequence[Break], commits: Commits) -> Verdict:
             if isinstance(found, _Explained):
                 repeats[found.why] += 1
                 latest = max(latest, found.uncommitted_ms)
+            elif isinstance(found, _Fork):
+                forks.append(f"{produced.origin}: {found.detail}")
             else:
                 faults.append(Fault(FaultKind.REPEATED, produced.origin, found))
     entries = [entry for case in evidence.values() for entry, _ in case.journal]
@@ -132,6 +142,7 @@ def judge(ledger: Ledger, breaks: Sequence[Break], commits: Commits) -> Verdict:
         absorbed=sum(entry.decision == "absorbed" for entry in entries),
         parks=sum(entry.kind == "park" for entry in entries),
         calls=len(ledger.requests),
+        forks=tuple(forks),
         faults=tuple(faults),
     )
 
@@ -152,8 +163,8 @@ def _by_origin(ledger: Ledger) -> defaultdict[str, _Evidence]:
 
 def _repeats(
     produced: Produced, case: _Evidence, breaks: Sequence[Break], commits: Commits
-) -> Iterator[_Explained | str]:
-    """Yield an explanation, or a sentence where there is none, for each request that repeats another."""
+) -> Iterator[_Explained | _Fork | str]:
+    """Yield an explanation, a fork, or a sentence where there is none, for each request that repeats another."""
     written_down = Counter(
         str(entry.started_at_ms) for entry, _ in case.journal if entry.kind == "attempt"
     )
@@ -178,7 +189,7 @@ def _repeats(
 
 def _numbers(
     visits: Mapping[str, Sequence[_Visit]], again: Mapping[int, _Explained]
-) -> Iterator[_Explained | str]:
+) -> Iterator[_Explained | _Fork]:
     """Yield what explains each attempt under a number that was made before."""
     places: defaultdict[int, list[str]] = defaultdict(list)
     for place, entries in visits.items():
@@ -190,7 +201,7 @@ def _numbers(
             if (explained := again.get(number - 1)) is not None:
                 yield explained
             elif len(set(made_from)) > 1:
-                yield f"attempt {number} was made from {' and from '.join(made_from)}: a second ladder"
+                yield _Fork(f"attempt {number} was made from {' and from '.join(made_from)}")
 
 
 def _visits(produced: Produced, case: _Evidence) -> dict[str, list[_Visit]]:

@@ -161,12 +161,15 @@ class Rehearsal:
     def _groups(self) -> tuple[str, str]:
         return self.deployment.group, f"{self.deployment.group}-retry"
 
-    async def end(self, *workers: WorkerProcess, patience_seconds: float = 420) -> Verdict:
+    async def end(
+        self, *workers: WorkerProcess, patience_seconds: float = 420, forks_allowed: bool = False
+    ) -> Verdict:
         """End the load, wait until all is settled, end the workers, and judge.
 
         Args:
             workers: that still run; each must end with 0.
             patience_seconds: how long settling may take; a time-out, not a measurement.
+            forks_allowed: whether second ladders are only counted.
         """
         assert self._load is not None
         written = await self._load.end()
@@ -183,6 +186,7 @@ class Rehearsal:
             f"{fault.kind}: {fault.origin}: {fault.detail}" for fault in verdict.faults[:20]
         )
         assert not verdict.faults, f"{len(verdict.faults)} faults, first of all:\n{faults}"
+        assert forks_allowed or not verdict.forks, "second ladders:\n" + "\n".join(verdict.forks)
         assert stuck is None, stuck
         assert set(codes) <= {0}
         return verdict
@@ -244,6 +248,7 @@ class Rehearsal:
             "repeats": {why.value: count for why, count in verdict.repeats.items()},
             "latest_commit_ms": verdict.latest_commit_ms,
             "absorbed": verdict.absorbed,
+            "forks": len(verdict.forks),
             "parks": verdict.parks,
             "retries": len(verdict.report.lateness_ms),
             "lateness_p99_ms": verdict.report.lateness_at(0.99),

@@ -64,7 +64,8 @@ def _repeats(row: dict[str, Any]) -> str:
     words = ", ".join(f"{count} {why}" for why, count in explained.items())
     late = row.get("latest_commit_ms", 0)
     slowest = f" (after {late} ms at most)" if late > COMMIT_MS else ""
-    return f"{sum(explained.values())}: {words}{slowest}"
+    forks = f"; {row['forks']} more by a second ladder" if row.get("forks") else ""
+    return f"{sum(explained.values())}: {words}{slowest}{forks}"
 
 
 def main() -> int:

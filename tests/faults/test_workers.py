@@ -17,6 +17,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.e2e, pytest.mar
 
 KILLS, ROUNDS = 20, 4
 CLIMBERS = 20
+FROZEN_SECONDS = 15.0
+"""More than a session of 10 s, so that the others take over."""
+
 IDLE_SECONDS = 15.0
 """More than the 10 s after which a worker that polls nothing counts as dead."""
 
@@ -95,6 +98,27 @@ async def test_a_kill_between_a_retry_and_its_commit(make_deployment, partner, t
         (2, "retry"),
         (3, "delivered"),
     ]
+
+
+async def test_workers_freeze(rehearse, broker):
+    """SIGSTOP of one worker after another, longer than a session: what it had not sent, it leaves to the others.
+
+    A retry that it was writing at that moment stands beside the one that another worker has written since. The partition
+    has changed hands twice by then, and with it went the memory that recognises copies: such forks are counted.
+    """
+    async with rehearse("worker frozen", broker) as rehearsal:
+        workers = await rehearsal.begin({}, {}, {})
+        for number, worker in enumerate(workers):
+            since = rehearsal.clock.now_ms()
+            worker.freeze()
+            await asyncio.sleep(FROZEN_SECONDS)
+            worker.thaw()
+            rehearsal.broke(since, f"worker-{number}")
+            await worker.said("the group's coordinator answers again", 60)
+            await rehearsal.delivering()
+            rehearsal.say(f"{number + 1} of {len(workers)} froze for {FROZEN_SECONDS:g} s")
+        rehearsal.counts["seconds frozen, each"] = FROZEN_SECONDS
+        await rehearsal.end(*workers, forks_allowed=True)
 
 
 async def test_workers_are_ended(rehearse, broker):

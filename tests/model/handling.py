@@ -7,13 +7,14 @@ copied, so a handling is known by what it was told so far, and is run again from
 
 import json
 import logging
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
 from streams.kafka.connection import Connection
 from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.consumer.route import LaneContext
 from streams.kafka.format.records import InRecord, OutRecord, header_text
 from streams.kafka.producer import RecordProducer, Written
 from streams.notification.ladder import Wait
@@ -21,6 +22,7 @@ from streams.notification.outcome import Answered, Status
 from streams.partners import Partner
 from streams.webhook.https import AttemptResult, WebhookClient
 from tests.unit.bench import Bench, ScriptedCaller
+from tests.unit.kit import endless_lease
 
 Memory = frozenset[tuple[bytes, bytes]]
 """What a deduplicator remembers: each key with what was settled under it."""
@@ -61,6 +63,7 @@ class Done:
 
 
 Effect = Call | Write | Done
+_LEASE: Final = endless_lease()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class _StoppingCaller(WebhookClient):
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
 
-    async def call(
+    async def call(  # noqa: PLR0913  # as in the real one
         self,
         partner: Partner,
         url: str,
@@ -85,7 +88,9 @@ class _StoppingCaller(WebhookClient):
         *,
         signed_answer: bool,
         traceparent: str | None = None,
+        still_ours: Callable[[], Awaitable[bool]] = _LEASE.hold,
     ) -> AttemptResult:
+        assert await still_ours()
         outcome = ANSWERS[await _Stop(Call())]
         caller = ScriptedCaller(self._bench.clock, outcome)
         return await caller.call(
@@ -125,12 +130,13 @@ def next_effect(record: InRecord, memory: Memory, told: tuple[str, ...]) -> Effe
     deduplicator = Deduplicator(bench.clock.now_ms, 1000)
     for key, value in sorted(memory):
         deduplicator.remember(key, value)
+    lane = LaneContext(deduplicator, endless_lease())
     handling: Coroutine[Any, Any, None]
     if record.topic == SOURCE:
-        handling = handler.event(record, deduplicator)
+        handling = handler.event(record, lane)
     else:
         wait = Wait.parse(record.topic.rsplit("-", 1)[1])
-        handling = handler.retry(record, deduplicator, wait=wait)
+        handling = handler.retry(record, lane, wait=wait)
     try:
         stop = handling.send(None)
         for word in told:

@@ -11,6 +11,7 @@ from streams.kafka.consumer.lane import Lane
 from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.consumer.route import LaneLimits, Route
 from streams.kafka.format.records import InRecord, PartitionId
+from tests.unit.kit import endless_lease
 
 _TAG: Final = ("topic", 0)
 _LIMITS: Final = LaneLimits(max_uncommitted=1000, max_buffered=1000, remembered=1000)
@@ -39,7 +40,8 @@ def _record(offset: int) -> InRecord:
 def _lanes() -> Lanes:
     # A limit of no record at once: lanes begin nothing themselves, so that they need no event loop.
     route = Route("stage", _never, lambda _record: 0, _LIMITS)
-    return Lanes({_TAG[0]: route}, ConcurrencyLimit(0), _Flow(), lambda: 0, lambda _error: None)
+    limit = ConcurrencyLimit(0)
+    return Lanes({_TAG[0]: route}, limit, _Flow(), lambda: 0, lambda _error: None, endless_lease())
 
 
 def _lane(

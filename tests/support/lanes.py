@@ -5,6 +5,7 @@ import asyncio
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
 from streams.kafka.consumer.lane import Lane
 from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.membership import Membership
 from streams.kafka.consumer.route import LaneLimits, Route
 from streams.kafka.format.records import InRecord
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -35,8 +36,8 @@ class Work:
         self._ends = {}
         self._changed = asyncio.Condition()
 
-    async def handle(self, read, memory):
-        self.memories.add(memory)
+    async def handle(self, read, lane):
+        self.memories.add(lane.deduplicator)
         name = (read.topic, read.partition, read.offset)
         end = self._ends[name] = asyncio.get_running_loop().create_future()
         self.started.append(read.offset)
@@ -76,6 +77,8 @@ class Desk:
     def __init__(self, at_most=None, clock=None, window=1000):
         self.work, self.flow, self.clock = Work(), RecordingFlow(), clock or ManualClock(1000)
         self.crashes: list[BaseException] = []
+        self.silent_seconds = 0.0
+        self.lease = Membership(10.0, lambda: self.silent_seconds, self._regained)
         self.route = Route(
             stage="1s", handle=self.work.handle, due_at_ms=due_at_ms, limits=at_most or limits()
         )
@@ -86,6 +89,7 @@ class Desk:
             self.flow,
             self.clock.now_ms,
             self.crashes.append,
+            self.lease,
         )
         self.lanes = Lanes(
             {"topic": self.route, "other": self.route},
@@ -93,7 +97,11 @@ class Desk:
             self.flow,
             self.clock.now_ms,
             self.crashes.append,
+            self.lease,
         )
+
+    def _regained(self):
+        self.lanes.take_turns()
 
     async def end(self, *offsets, **where):
         for offset in offsets:

@@ -110,6 +110,14 @@ class WorkerProcess:
         """Whether the process runs."""
         return self._process.poll() is None
 
+    def freeze(self) -> None:
+        """SIGSTOP: it runs no more, and its connections stay open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: it goes on where it was."""
+        self._process.send_signal(signal.SIGCONT)
+
     async def said(self, pattern: str, timeout_seconds: float = TIMEOUT_SECONDS) -> re.Match[str]:
         """Wait until it says something, and return the match."""
         return await asyncio.to_thread(self._said, re.compile(pattern), timeout_seconds)

@@ -2,10 +2,12 @@
 
 import json
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from streams.admission.admission import Admission
 from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.consumer.route import LaneContext
 from streams.kafka.format.records import InRecord, OutRecord
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import PartnerTerms
@@ -32,7 +34,7 @@ from streams.worker.policy import LONGEST_PARK_SECONDS, Policy
 from streams.worker.receive import Receiver
 from streams.worker.settle import Settler
 from streams.worker.settlement import Settlements
-from tests.unit.kit import ManualClock, MemoryBroker, MemoryRecordProducer
+from tests.unit.kit import ManualClock, MemoryBroker, MemoryRecordProducer, endless_lease
 
 if TYPE_CHECKING:
     from streams.telemetry.tracing import Tracing
@@ -42,6 +44,10 @@ UNKNOWN = Answered(Status.UNKNOWN, "UNKNOWN_EXCEPTION")
 _NOT_SENT = frozenset(
     {Failure.DNS_ERROR, Failure.CONNECT_ERROR, Failure.CONNECT_TIMEOUT, Failure.TLS_ERROR}
 )
+
+
+async def _always() -> bool:
+    return True
 
 
 class ScriptedCaller(WebhookClient):
@@ -57,7 +63,7 @@ class ScriptedCaller(WebhookClient):
         self.slow_down = False
         self.retry_after_seconds: float | None = None
 
-    async def call(
+    async def call(  # noqa: PLR0913  # as in the real one
         self,
         partner: Partner,
         url: str,
@@ -65,9 +71,11 @@ class ScriptedCaller(WebhookClient):
         *,
         signed_answer: bool,
         traceparent: str | None = None,
+        still_ours: Callable[[], Awaitable[bool]] = _always,
     ) -> AttemptResult:
         if self.raises is not None:
             raise self.raises
+        await still_ours()
         self.made.append((partner.partner_id, url, body, signed_answer))
         self.traceparents.append(traceparent)
         outcome = self.script.popleft() if len(self.script) > 1 else self.script[0]
@@ -172,20 +180,26 @@ class Bench:
             self.clock, self.partners.get, self.settlements, self.policy, allow_http=False
         )
         self.memory = Deduplicator(self.clock.now_ms, 1000)
+        self.lease = endless_lease()
         self.handler = RecordHandler(self.receiver, self.delivery, self.settler, self.observer)
+
+    @property
+    def lane(self) -> LaneContext:
+        """What a lane gives with its records."""
+        return LaneContext(self.memory, self.lease)
 
     async def event(self, record: InRecord) -> None:
         """Let a record of a source topic arrive."""
-        await self.handler.event(record, self.memory)
+        await self.handler.event(record, self.lane)
 
     async def replay(self, record: InRecord) -> None:
         """Let a record of the replay topic arrive."""
-        await self.handler.replay(record, self.memory)
+        await self.handler.replay(record, self.lane)
 
     async def tier(self, record: InRecord) -> None:
         """Let a due record of a tier arrive."""
         wait = Wait.parse(record.topic.rsplit("-", 1)[1])
-        await self.handler.retry(record, self.memory, wait=wait)
+        await self.handler.retry(record, self.lane, wait=wait)
 
     @property
     def journal(self) -> list[dict[str, Any]]:

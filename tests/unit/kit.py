@@ -14,6 +14,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.clock import Clock
 from streams.kafka.connection import Connection
+from streams.kafka.consumer.membership import Membership
 from streams.kafka.format.batches import AnyNames
 from streams.kafka.format.raw import RawRecord
 from streams.kafka.format.records import InRecord, OutRecord
@@ -28,6 +29,11 @@ async def turns(count=20):
     """Let everything run that can run without time passing."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+def endless_lease() -> Membership:
+    """Return a lease that never runs out."""
+    return Membership(1.0, lambda: 0.0, lambda: None)
 
 
 class ManualClock(Clock):

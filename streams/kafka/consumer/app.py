@@ -5,6 +5,7 @@ agent never waits (one full queue stops every topic of the worker).
 """
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -20,6 +21,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
 from streams.kafka.consumer.group import ConsumerGroup, Host
 from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.membership import Membership
 from streams.kafka.consumer.transport import ConsumerFlow, Transport
 from streams.kafka.format.records import PartitionId
 
@@ -63,6 +65,7 @@ class NotifierApp(faust.App):
     gives_way: bool
     host: Host
     lanes: Lanes
+    membership: Membership
     sources: frozenset[str]
     _pending: Mapping[PartitionId, int] = {}
 
@@ -237,8 +240,18 @@ def build_app(
     concurrency = ConcurrencyLimit(
         group.max_concurrency, LEAST_CONCURRENCY if group.gives_way else None
     )
+
+    def regained() -> None:
+        app.lanes.take_turns()  # which are made of the membership
+
+    app.membership = Membership(app.conf.broker_session_timeout, time.monotonic, regained)
     app.lanes = Lanes(
-        group.routes, concurrency, ConsumerFlow(lambda: app.consumer), clock.now_ms, crash
+        group.routes,
+        concurrency,
+        ConsumerFlow(lambda: app.consumer),
+        clock.now_ms,
+        crash,
+        app.membership,
     )
     for topic in group.routes:
         _add_agent(app, topic)

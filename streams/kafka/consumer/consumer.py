@@ -15,6 +15,7 @@ on each record. Here:
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, cast
@@ -71,6 +72,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Begin the generation."""
         generation = member.generation_of(self._consumer.kafka())
+        self._app.membership.confirm(time.monotonic())  # the coordinator has just answered
         self._app.consumer_generation_id = generation
         await self._consumer.on_partitions_assigned(base.ensure_TPset(assigned), generation)
 
@@ -107,7 +109,9 @@ class Consumer(WithoutTables):
     async def on_start(self) -> None:
         """Start aiokafka's consumer."""
         self._kafka = self.make()
-        await member.start(self._kafka, self._ours.between_fetches_seconds)
+        await member.start(
+            self._kafka, self._ours.between_fetches_seconds, self._ours.membership.confirm
+        )
 
     async def on_stop(self) -> None:
         """Commit a last time and leave the group."""
@@ -220,6 +224,7 @@ class Consumer(WithoutTables):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is in flight and commit it before the partitions go to another member."""
+        self._ours.membership.lose()
         await self._ours.before_revoke()
         await self.commit()
         self._ours.lanes.close()

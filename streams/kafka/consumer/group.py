@@ -6,6 +6,7 @@ from typing import Protocol
 
 from streams.kafka.connection import Connection
 from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.membership import Membership
 from streams.kafka.consumer.route import Route
 from streams.kafka.consumer.standing import StandingReport
 
@@ -77,6 +78,7 @@ class ConsumerApp(StandingReport, Protocol):
     between_fetches_seconds: float
     gives_way: bool
     lanes: Lanes
+    membership: Membership
     sources: frozenset[str]
     consumer_generation_id: int
 

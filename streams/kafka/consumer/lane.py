@@ -17,7 +17,8 @@ from typing import Protocol
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit, ConcurrencyPermit
 from streams.kafka.consumer.deduplication import Deduplicator
-from streams.kafka.consumer.route import NotYet, Route
+from streams.kafka.consumer.membership import Lease
+from streams.kafka.consumer.route import LaneContext, NotYet, Route
 from streams.kafka.format.records import InRecord, PartitionId
 
 
@@ -54,6 +55,7 @@ class Lane:
         flow: the partition's flow.
         now_ms: the clock.
         on_crash: called once if `handle` raises although it must not: the record stays unacknowledged.
+        lease: on the partition; no record is begun without it.
         finished: offsets that the partition's former owner has settled; they may lie far ahead of what was read.
     """
 
@@ -65,6 +67,7 @@ class Lane:
         flow: FlowControl,
         now_ms: Callable[[], int],
         on_crash: Callable[[BaseException], None],
+        lease: Lease,
         finished: frozenset[int] = frozenset(),
     ) -> None:
         self.partition = partition
@@ -87,7 +90,8 @@ class Lane:
         self._put_aside: dict[int, str] = {}  # offsets that wait for something else, and why
         self._paused = False
         self._draining = False
-        self._deduplicator = Deduplicator(now_ms, route.limits.remembered)
+        self._lease = lease
+        self._context = LaneContext(Deduplicator(now_ms, route.limits.remembered), lease)
         self._next_offset: int | None = None
 
     @property
@@ -208,6 +212,8 @@ class Lane:
                 self._timed = self._buffered[0]
                 self._timer = asyncio.get_running_loop().call_later(early_ms / 1000, self._on_timer)
                 return
+            if not self._lease.is_held():
+                return
             permit = self._concurrency.take(self)
             if permit is None:
                 return
@@ -224,7 +230,7 @@ class Lane:
     async def _run(self, slot: _Slot, permit: ConcurrencyPermit, begun: float) -> None:
         self._concurrency.note(asyncio.get_running_loop().time() - begun)
         try:
-            await self._route.handle(slot.record, self._deduplicator)
+            await self._route.handle(slot.record, self._context)
         except asyncio.CancelledError:
             raise
         except NotYet as later:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
 from streams.kafka.consumer.lane import FlowControl, Lane
+from streams.kafka.consumer.membership import Lease
 from streams.kafka.consumer.route import Route
 from streams.kafka.format.records import InRecord, PartitionId
 
@@ -19,21 +20,24 @@ class Lanes:
         flow: the flow of the partitions.
         now_ms: the clock.
         on_crash: see `Lane`.
+        lease: of the member on its partitions.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what each lane is made of
         self,
         routes: Mapping[str, Route],
         concurrency: ConcurrencyLimit,
         flow: FlowControl,
         now_ms: Callable[[], int],
         on_crash: Callable[[BaseException], None],
+        lease: Lease,
     ) -> None:
         self._routes = routes
         self._concurrency = concurrency
         self._flow = flow
         self._now_ms = now_ms
         self._on_crash = on_crash
+        self._lease = lease
         self._lanes: dict[PartitionId, Lane] = {}
         self._generation: int | None = None
         self._finished_before: Mapping[PartitionId, frozenset[int]] = {}
@@ -74,6 +78,7 @@ class Lanes:
                 self._flow,
                 self._now_ms,
                 self._on_crash,
+                self._lease,
                 finished,
             )
             self._lanes[partition] = lane
@@ -144,6 +149,11 @@ class Lanes:
         """Start nothing new any more, whatever the group assigns: the worker is about to stop."""
         self._retired = True
         self.stop_starting()
+
+    def take_turns(self) -> None:
+        """Begin what is due in every lane: the lease that kept them from it is held again."""
+        for lane in self:
+            lane.take_turn()
 
     def stop_starting(self) -> None:
         """Start nothing new in this generation; what is in flight goes on."""

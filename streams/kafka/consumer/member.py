@@ -1,7 +1,8 @@
 """The member of a consumer group that aiokafka makes: configured, started, polled, looked at and stopped by us."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
@@ -9,6 +10,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import ConsumerStoppedError
 
 from streams.kafka.connection import Connection
+from streams.kafka.patches.answered_heartbeats import hear_answered_heartbeats
 from streams.kafka.patches.late_commits import hear_late_commits
 from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
 from streams.kafka.patches.nearby_copies import learn_of_nearby_copies
@@ -46,17 +48,23 @@ def make_consumer(connection: Connection, conf: Any) -> AIOKafkaConsumer:  # noq
     )
 
 
-async def start(consumer: AIOKafkaConsumer, between_fetches_seconds: float) -> None:
+async def start(
+    consumer: AIOKafkaConsumer,
+    between_fetches_seconds: float,
+    on_heartbeat: Callable[[float], None],
+) -> None:
     """Start it, with the patches that a member of a group needs.
 
     Args:
         consumer: as `make_consumer` returned it.
         between_fetches_seconds: from one fetch to the next, at least.
+        on_heartbeat: called for each heartbeat that was answered, with when it was sent, by the monotonic clock.
 
     Raises:
         KafkaError: no broker could be reached, or they refused.
     """
     await consumer.start()
+    hear_answered_heartbeats(consumer, time.monotonic, on_heartbeat)
     hear_late_commits(consumer)
     learn_of_moved_leaders(consumer)
     learn_of_nearby_copies(consumer)

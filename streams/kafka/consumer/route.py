@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.consumer.membership import Lease
 from streams.kafka.format.records import InRecord
 
 
@@ -39,6 +40,19 @@ class LaneLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneContext:
+    """What a lane gives to whoever handles its records.
+
+    Attributes:
+        deduplicator: of the lane's settled records.
+        lease: on the lane's partition.
+    """
+
+    deduplicator: Deduplicator
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """What happens to the records of one topic.
 
@@ -50,6 +64,6 @@ class Route:
     """
 
     stage: str
-    handle: Callable[[InRecord, Deduplicator], Awaitable[None]]
+    handle: Callable[[InRecord, LaneContext], Awaitable[None]]
     due_at_ms: Callable[[InRecord], int]
     limits: LaneLimits

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import ip_network
@@ -80,6 +81,28 @@ async def test_the_head_of_a_request(raw_server, caller, partner):
         "user-agent": "payment-notifier/test",
     }
     assert second.headers["request-time"].isdigit()
+
+
+async def test_what_had_to_wait_before_it_was_sent_is_signed_anew(raw_server, caller, partner):
+    """A worker that was paused may send nothing for a while; its signature must then be no older than the wait."""
+    asked: list[int] = []
+
+    async def paused_once():
+        asked.append(time.time_ns() // 1_000_000)
+        if len(asked) == 1:
+            await asyncio.sleep(0.05)
+        return len(asked) > 1
+
+    millis = replace(partner, request_time_format="epoch-ms")
+    async with raw_server() as server:
+        call = await caller.call(
+            millis, server.url(), BODY, signed_answer=True, still_ours=paused_once
+        )
+    (request,) = server.requests
+    assert len(asked) == 2
+    assert int(request.headers["request-time"]) == call.started_at_ms
+    assert call.started_at_ms >= asked[0] + 45  # two clocks, each rounded
+    assert verify(request.headers["signature"], request.signed, {"1": partner_key(partner)})
 
 
 async def test_every_spelling_of_a_server_reaches_it_alike(raw_server, caller, partner, ca):

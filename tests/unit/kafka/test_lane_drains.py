@@ -35,6 +35,20 @@ async def test_a_drain_with_nothing_in_flight_returns_at_once(new_desk):
     assert lane.next_due_at_ms is None
 
 
+async def test_nothing_is_begun_while_the_lease_has_run_out(new_desk):
+    """Neither what comes nor what becomes due; all of it as soon as the coordinator answers."""
+    desk = new_desk()
+    desk.lanes.open(1, {})
+    desk.silent_seconds = 10.0
+    desk.lanes.admit(record(0), 1)
+    desk.lanes.admit(record(0, partition=1), 1)
+    await turns()
+    assert desk.work.started == []
+    desk.lease.confirm(10.0)
+    await turns()
+    assert desk.work.started == [0, 0]
+
+
 async def test_what_outlasts_a_drain_is_cancelled_and_stays_unacknowledged(new_desk):
     """It will be repeated; better than to hang a rebalance."""
     desk = new_desk()

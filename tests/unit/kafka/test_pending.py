@@ -6,7 +6,7 @@ from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
 from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.consumer.route import LaneLimits, Route
 from streams.kafka.format.records import InRecord
-from tests.unit.kit import turns
+from tests.unit.kit import endless_lease, turns
 
 
 class Open:
@@ -32,7 +32,9 @@ async def test_pending_is_what_no_lane_has_settled():
         "source": Route("source", handle, lambda _record: 0, limits),
         "tier": Route("6h", handle, lambda _record: 10**15, limits),
     }
-    lanes = Lanes(routes, ConcurrencyLimit(100), Open(), lambda: 0, lambda _error: None)
+    lanes = Lanes(
+        routes, ConcurrencyLimit(100), Open(), lambda: 0, lambda _error: None, endless_lease()
+    )
     lanes.open(1, {})
     for offset in (10, 11, 12):
         lanes.admit(InRecord("source", 0, offset, None, b"", ()), 1)

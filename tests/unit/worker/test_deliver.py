@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from streams.kafka.consumer.membership import Membership
 from streams.notification.decision import DeadLetterReason
 from streams.notification.ladder import Wait
 from streams.notification.outcome import Answered, Blocked, Failure, NoResult, Status
@@ -355,3 +356,36 @@ def test_every_reason_of_the_contract_has_a_series(reason):
     assert (
         bench.metrics.registry.get_sample_value("notifier_dlq_total", {"reason": reason.value}) == 0
     )
+
+
+@pytest.mark.parametrize("while_", ["sending", "settling"])
+async def test_a_lost_lease_ends_it_without_a_record(new_bench, while_):
+    """Whoever has the partition now delivers it: nothing is sent, or at least nothing is written."""
+    bench = new_bench(ACKNOWLEDGED)
+    bench.lease = lease = Membership(10.0, bench.clock.now_seconds, lambda: None)
+    if while_ == "sending":
+        bench.clock.ms += 10_000
+    else:
+        bench.caller.took_ms = 10_000
+    handled = asyncio.ensure_future(bench.event(read("payment-final-state", event())))
+    await turns()
+    assert not handled.done()
+    lease.lose()
+    with pytest.raises(asyncio.CancelledError):
+        await handled
+    assert len(bench.caller.made) == (while_ == "settling")
+    assert bench.broker.written == []
+    assert bench.admission.in_flight == 0
+
+
+async def test_a_lease_that_is_regained_loses_nothing(new_bench):
+    """The attempt is made, or settled, once the coordinator has answered."""
+    bench = new_bench(ACKNOWLEDGED)
+    bench.lease = lease = Membership(10.0, bench.clock.now_seconds, lambda: None)
+    bench.clock.ms += 10_000
+    handled = asyncio.ensure_future(bench.event(read("payment-final-state", event())))
+    await turns()
+    assert bench.caller.made == []
+    lease.confirm(bench.clock.now_seconds())
+    await handled
+    assert [entry["decision"] for entry in bench.journal] == ["delivered"]

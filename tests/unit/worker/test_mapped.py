@@ -72,7 +72,7 @@ class MappedBench(Bench):
     async def mapped(self, topic, value, *headers, offset=0):
         """Let a record of a mapped topic arrive."""
         await self.handler.mapped_event(
-            read(topic, value, headers=headers, offset=offset, partition=0), self.memory
+            read(topic, value, headers=headers, offset=offset, partition=0), self.lane
         )
 
 

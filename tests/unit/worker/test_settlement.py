@@ -33,7 +33,7 @@ def received(bench, value=None):
 
 async def delivered(bench):
     """Receive and deliver an event; return the settlement."""
-    settlement = await bench.delivery.deliver(received(bench), "event")
+    settlement = await bench.delivery.deliver(received(bench), "event", bench.lease)
     assert bench.broker.asked == []
     return settlement
 

@@ -70,12 +70,12 @@ async def test_the_routes_lead_to_their_stages():
     bench = Bench(UNKNOWN)
     main, retry = groups(bench)
     await main.routes["payment-final-state"].handle(
-        read("payment-final-state", event()), bench.memory
+        read("payment-final-state", event()), bench.lane
     )
     (first,) = bench.moved
     bench.clock.ms = int(headers_of(first)["due-at-ms"])
-    await retry.routes["pn-retry-1s"].handle(read_back(first), bench.memory)
+    await retry.routes["pn-retry-1s"].handle(read_back(first), bench.lane)
     second = bench.moved[1]
     assert second.topic == "pn-retry-3s"
-    await main.routes["pn-replay"].handle(read_back(second), bench.memory)
+    await main.routes["pn-replay"].handle(read_back(second), bench.lane)
     assert [line["trigger"] for line in bench.journal] == ["event", "ladder", "replay"]
