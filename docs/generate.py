@@ -15,7 +15,8 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # this checkout's packages, whatever is installed
 
-from docs.dashboards import DASHBOARDS  # noqa: E402  # after the path is set
+from docs.asyncapi import asyncapi_text  # noqa: E402  # after the path is set
+from docs.dashboards import DASHBOARDS  # noqa: E402
 from docs.dependencies import dependencies_page  # noqa: E402
 from docs.tables import PAGES  # noqa: E402
 from schemas.acknowledgement import Acknowledgement  # noqa: E402
@@ -488,6 +489,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "schemas/json/attempt-record.json": lambda: as_json(
         json_schema(AttemptRecord, "Record of the attempts topic")
     ),
+    "schemas/asyncapi.yaml": asyncapi_text,
     **{f"schemas/json/{p.name}.json": partial(body_schema, p) for p in PROFILES.values()},
     **{f"docs/protocol/{p.name}.md": partial(protocol_page, p) for p in PROFILES.values()},
     "docs/protocol/README.md": protocol_index,
