@@ -9,12 +9,14 @@ from aiokafka.errors import KafkaTimeoutError, NotLeaderForPartitionError
 
 from schemas.attempt_record import AttemptRecord
 from streams.kafka.format.records import MAX_RECORD_BYTES, notification_record
+from streams.kafka.producer import Written
 from streams.notification.decision import DeadLetter, DeadLetterReason, RetryAfter
 from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Status
 from streams.notification.profiles import PROFILES
 from streams.worker.oversized import fits
+from streams.worker.settle import _clock_offset
 from streams.worker.settlement import Park
 from tests.unit.bench import UNKNOWN, Bench
 from tests.unit.kit import NOW_MS, event, headers_of, read, read_back
@@ -196,6 +198,16 @@ async def test_the_brokers_clock_is_compared_with_ours(bench, stamp, offset):
     await bench.event(read(SOURCE, event()))
     assert bench.health.clock_offset_seconds == pytest.approx(offset, abs=0.0011)
     assert bench.count("notifier_clock_offset_seconds") == bench.health.clock_offset_seconds
+
+
+@pytest.mark.parametrize(
+    ("stamp_ms", "offset"),
+    [(-1, None), (0, -0.999), (999, 0.0), (1000, 0.0), (1100, 0.0), (1200, 0.0), (1500, 0.3)],
+)
+def test_a_stamp_between_sending_and_hearing_shows_no_difference(stamp_ms, offset):
+    """Sent at 1 s, heard of at 1.2 s; a stamp is rounded down to its millisecond, and -1 is none."""
+    found = _clock_offset(1.0, 1.2, Written(stamp_ms))
+    assert found == (None if offset is None else pytest.approx(offset))
 
 
 async def test_a_dead_letter_is_logged_once_and_by_id(bench, caplog):
