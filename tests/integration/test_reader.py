@@ -1,5 +1,7 @@
 """Reading parts of topics: exactly the records between two offsets, and always to an end."""
 
+import time
+
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
@@ -14,6 +16,9 @@ from tests.support.kafka import administration, producer, write_header_name
 
 pytestmark = pytest.mark.kafka
 
+FIRST_MS = time.time_ns() // 1_000_000 - 60_000
+"""The first record's time. Of long ago, and the broker's retention would delete it in the middle of a test."""
+
 
 @pytest.fixture
 async def topic(make_deployment):
@@ -22,7 +27,10 @@ async def topic(make_deployment):
         async with producer(deployment.bootstrap) as client:
             for number in range(500):
                 await client.send(
-                    deployment.source, b"v%d" % number, b"k%d" % number, timestamp_ms=1000 + number
+                    deployment.source,
+                    b"v%d" % number,
+                    b"k%d" % number,
+                    timestamp_ms=FIRST_MS + number,
                 )
         yield deployment
 
@@ -47,7 +55,7 @@ async def test_all_records_of_a_topic_are_read_once(topic, reader):
     for partition in (0, 1):
         offsets = [record.offset for record in records if record.partition == partition]
         assert offsets == list(range(len(offsets)))
-    assert {record.timestamp_ms - int(record.value[1:]) for record in records} == {1000}
+    assert {record.timestamp_ms - int(record.value[1:]) for record in records} == {FIRST_MS}
     assert (seen[-1].passed, seen[-1].of) == (500, 500)
     assert [step.passed for step in seen] == sorted(step.passed for step in seen)
 
@@ -76,10 +84,13 @@ async def test_a_key_has_one_partition_and_a_time_a_beginning(topic, reader):
     both = [*found.likely, *found.rest]
     assert sum(span.length for span in both) == 500
     assert len(await everything(reader, found.likely) + await everything(reader, found.rest)) == 500
-    late = await everything(reader, await reader.spans(topic.source, since_ms=1400))
+    late = await everything(reader, await reader.spans(topic.source, since_ms=FIRST_MS + 400))
     assert len(late) == 100
-    assert min(record.timestamp_ms for record in late) == 1400
-    assert await everything(reader, await reader.spans(topic.source, since_ms=10**12)) == []
+    assert min(record.timestamp_ms for record in late) == FIRST_MS + 400
+    assert (
+        await everything(reader, await reader.spans(topic.source, since_ms=FIRST_MS + 86_400_000))
+        == []
+    )
     nothing = await reader.key_spans("no-such-topic", topic.names.replay, key=b"k")
     assert (nothing.likely, nothing.rest) == ([], [])
     assert await everything(reader, await reader.spans("no-such-topic", topic.names.replay)) == []
@@ -125,8 +136,8 @@ async def test_a_tail_begins_at_what_is_young_enough(topic):
         async with Tail(connection, "test-tail", names, kept, lambda: since_ms) as tail:
             return (await tail.look()).values()
 
-    for since_ms, kept in ((1400, 100), (0, 500), (10**12, 0)):
+    for since_ms, kept in ((FIRST_MS + 400, 100), (0, 500), (FIRST_MS + 86_400_000, 0)):
         found = await edges(since_ms, [topic.source])
         assert sum(edge.end - edge.begin for edge in found) == kept
         assert sum(edge.end for edge in found) == 500
-    assert sum(edge.begin for edge in await edges(10**12, [])) == 0
+    assert sum(edge.begin for edge in await edges(FIRST_MS + 86_400_000, [])) == 0
