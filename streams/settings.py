@@ -29,8 +29,7 @@ from streams.setting_values import (
     one_a_family,
 )
 
-# Kafka's limit for a topic's name, less our longest suffix.
-_LONGEST_PREFIX = 249 - len("-dead-letter")
+_LONGEST_PREFIX = 249 - len("-dead-letter")  # Kafka's limit for names, less our longest suffix
 # What Kubernetes puts into every pod for a Service called "notifier"; none of ours.
 _SERVICE_LINK = re.compile(
     r"NOTIFIER(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP)(_[A-Z]+)?)?)"
