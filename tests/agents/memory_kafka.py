@@ -132,6 +132,7 @@ class MemoryConsumer:
             _coordination_task=self._coordination_task,
             fetch_committed_offsets=self._fetch_committed,
             _do_commit_offsets=self._commit,
+            _do_heartbeat=self._heartbeat,
             close=self.close,
         )
 
@@ -159,9 +160,19 @@ class MemoryConsumer:
 
     async def start(self) -> None:
         self.kafka.changed()
+        self._heartbeats = self.loop.create_task(self._send_heartbeats())
+
+    async def _send_heartbeats(self) -> None:
+        while True:
+            await self._coordinator._do_heartbeat()
+            await asyncio.sleep(1)
+
+    async def _heartbeat(self) -> bool:
+        return True
 
     async def stop(self) -> None:
         self._closed = True
+        self._heartbeats.cancel()
         self._coordination_task.cancel()
 
     async def close(self) -> None:
