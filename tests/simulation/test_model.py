@@ -171,7 +171,14 @@ def test_a_commit_is_kept_with_its_text_and_strangers_are_refused(play):
         beat = HeartbeatRequest("g-commit", coordinator.generation - 1, coordinator.member_id)
         assert (await coordinator._send_req(beat)).error_code == ILLEGAL_GENERATION
         assert await commit_as(coordinator.generation, coordinator.member_id) == 0
+        assert await commit_as(-1, "") == UNKNOWN_MEMBER
+        other = _consumer(kafka, "c-commit", "g-other")
+        await other.start()
         await consumer.stop()
+        coordinator = other._coordinator
+        await eventually(lambda: _assigned(other, 2), what="partitions")
+        assert await commit_as(-1, "") == 0  # the group is empty: whoever it is may commit
+        await other.stop()
 
     play(contract)
 

@@ -11,7 +11,7 @@ from aiokafka.errors import ConsumerStoppedError
 
 from streams.kafka.connection import Connection
 from streams.kafka.patches.answered_heartbeats import hear_answered_heartbeats
-from streams.kafka.patches.late_commits import hear_late_commits
+from streams.kafka.patches.member_commits import guard_commits
 from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
 from streams.kafka.patches.nearby_copies import learn_of_nearby_copies
 from streams.kafka.patches.paced_fetches import pace_fetches
@@ -65,7 +65,7 @@ async def start(
     """
     await consumer.start()
     hear_answered_heartbeats(consumer, time.monotonic, on_heartbeat)
-    hear_late_commits(consumer)
+    guard_commits(consumer)
     learn_of_moved_leaders(consumer)
     learn_of_nearby_copies(consumer)
     if between_fetches_seconds:
