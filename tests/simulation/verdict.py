@@ -33,7 +33,7 @@ class Judgement:
         copies: second copies of a record that were written.
         absorbed: of these, how many a lane recognised.
         forked: notifications that were attempted from both copies.
-        zombies: attempts that a worker went on with after it was out of its group.
+        zombies: attempts that a worker made, or whose outcome it wrote, after it was out of its group.
         dead_letters: how many.
     """
 
@@ -143,19 +143,17 @@ def _journal(outcome: Outcome, origin: str) -> Sequence[AttemptRecord]:
 
 
 def _zombies(outcome: Outcome) -> set[str]:
-    """Return the events about which a worker made an attempt while it was in none of the groups."""
+    """Return the events about which a worker made an attempt, or wrote down one or a park, while it was in none of the groups."""
     found = set()
     for record in outcome.ledger.kept:
         if record.topic != NAMES.attempts:
             continue
         entry = AttemptRecord.model_validate_json(record.value or b"")
-        if (
-            entry.kind == "attempt"
-            and entry.worker
-            and _was_out(
-                outcome, entry.worker, entry.started_at_ms or 0, first=entry.trigger == "event"
-            )
-        ):
+        if entry.kind not in {"attempt", "park"} or not entry.worker:
+            continue
+        first = entry.trigger == "event"
+        moments = (entry.started_at_ms or entry.at_ms, record.timestamp_ms)
+        if any(_was_out(outcome, entry.worker, moment, first=first) for moment in moments):
             found.add(entry.origin or "")
     return found
 
