@@ -207,9 +207,12 @@ class MemoryConsumer:
             self.seek(partition, 0)
 
     async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-        await asyncio.shield(self._coordinator._do_commit_offsets(offsets))
+        assignment = SimpleNamespace(active=True)
+        await asyncio.shield(self._coordinator._do_commit_offsets(assignment, offsets))
 
-    async def _commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+    async def _commit(
+        self, _assignment: object, offsets: Mapping[TopicPartition, OffsetAndMetadata]
+    ) -> None:
         await self.kafka.commits_answered.wait()
         if self.kafka.commit_errors:
             raise self.kafka.commit_errors.pop(0)
