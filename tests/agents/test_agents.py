@@ -11,6 +11,7 @@ from aiokafka.errors import CommitFailedError, KafkaConnectionError
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer import app as app_module
 from streams.kafka.consumer import commits
+from streams.kafka.consumer.lane import Lane
 from streams.kafka.consumer.route import LaneLimits
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import NOW_MS
@@ -346,6 +347,28 @@ async def test_a_handler_that_raises_crashes_the_worker_and_its_record_is_read_a
     await member.stop()
     assert member.kafka.offset("a") in {None, 0, 5}
     assert max(offsets(member), default=0) <= 5
+
+
+async def test_a_lane_that_fails_crashes_the_worker_and_no_record_is_passed_over(
+    new_member, monkeypatch
+):
+    """Faust would go on with the records behind those that no lane has taken, and they would be committed."""
+    member = await new_member(A)
+    admit = Lane.admit
+
+    def fail_once(lane, record):
+        if record.offset == 5:
+            monkeypatch.setattr(Lane, "admit", admit)
+            raise IndexError
+        admit(lane, record)
+
+    monkeypatch.setattr(Lane, "admit", fail_once)
+    member.kafka.put("a", *values("r", 40))
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await member.app._crashed.wait()
+    await member.stop()
+    assert (member.kafka.offset("a") or 0) <= 5
+    assert max(offsets(member), default=0) <= 5  # the next to read
 
 
 async def test_whatever_was_written_reaches_the_handler(new_member):

@@ -7,7 +7,7 @@ agent never waits (one full queue stops every topic of the worker).
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -254,18 +254,22 @@ def build_app(
         app.membership,
     )
     for topic in group.routes:
-        _add_agent(app, topic)
+        _add_agent(app, topic, crash)
     return app
 
 
-def _add_agent(app: NotifierApp, topic: str) -> None:
+def _add_agent(app: NotifierApp, topic: str, crash: Callable[[BaseException], None]) -> None:
     channel = app.topic(
         topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
     )
 
     def admit(event: Any) -> None:  # noqa: ANN401  # Faust declares an event's message too widely
-        for record in event.message.value:
-            app.lanes.admit(record, event.message.generation_id)
+        try:
+            for record in event.message.value:
+                app.lanes.admit(record, event.message.generation_id)
+        except BaseException as error:  # noqa: BLE001  # Faust would go on behind the records that no lane has taken
+            app.lanes.stop_starting()
+            crash(error)
 
     async def dispatch(stream: StreamT[Any]) -> None:
         queue = stream.channel.queue  # type: ignore[attr-defined]  # missing in Faust's interface

@@ -53,7 +53,10 @@ class ConcurrencyLimit:
     def take(self, lane: WaitingLane) -> "ConcurrencyPermit | None":
         """Return a permit, or None: then the lane's `take_turn` is called when its turn has come."""
         if self._has_room():
-            self._count(1, 1)
+            # Nobody's turn comes with it, although the limit may have grown while lanes queue: the turn of this very lane
+            # would take the record for which it asks here.
+            self._taken += 1
+            self._fresh += 1
             gives_way = self._fresh_least is not None
             return ConcurrencyPermit(self._count, _FRESH_SECONDS if gives_way else None)
         if lane not in self._queued:

@@ -70,6 +70,29 @@ def test_one_long_turn_changes_little():
     assert window.size > 250
 
 
+def test_a_lane_that_takes_a_permit_is_not_given_a_turn_in_between():
+    """It stood in the queue and the limit has grown: its turn began the record that it was just asking for, and it failed."""
+
+    async def scenario():
+        window = ConcurrencyLimit(400, least=1)
+        for _ in range(1000):
+            window.note(0.02)
+        greedy = Waiter(window, 2)
+        greedy.take_turn()
+        assert (window.size, greedy.begun) == (1, 1)
+        for _ in range(1000):
+            window.note(0.0005)
+        permit = window.take(greedy)
+        assert permit is not None
+        assert greedy.begun == 1
+        permit.give_back()
+        assert greedy.begun == 2
+        for place in greedy.places:
+            place.give_back()
+
+    asyncio.run(scenario())
+
+
 def test_a_window_that_never_gives_way_keeps_its_size():
     """First attempts give way to nobody."""
     window = ConcurrencyLimit(400)
