@@ -9,15 +9,17 @@ Two things that Kafka lets happen are no faults, but named and counted:
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from schemas.attempt_record import AttemptRecord
-from streams.sandbox.ledger import Fault, FaultKind
+from streams.kafka.consumer.deduplication import KEEP_MS
+from streams.sandbox.ledger import FaultKind
 from tests.faults.judge import Why, judge
 from tests.simulation.plan import HARMFUL
 from tests.simulation.world import NAMES, Outcome
 
-_KEPT_MS = 600_000
+_Entries = Sequence[tuple[AttemptRecord, int]]  # each with when the broker had it
+
 _FORKED = {FaultKind.REPEATED, FaultKind.TWO_PLACES, FaultKind.LADDER, FaultKind.EARLY}
 
 
@@ -48,21 +50,16 @@ class Judgement:
     dead_letters: int
 
 
-@dataclass(slots=True)
-class _Story:
-    """What is known of one notification."""
-
-    copies: int = 0
-    lane_changed: bool = False
-    out_of_group: bool = False
-    found: list[Fault] = field(default_factory=list)
-
-
 def verdict(outcome: Outcome) -> Judgement:
     """Judge a world."""
     judged = judge(outcome.ledger, outcome.breaks, outcome.commits)
-    copies = _copies(outcome)
-    zombies = _zombies(outcome)
+    entries = [
+        (AttemptRecord.model_validate_json(record.value or b""), record.timestamp_ms)
+        for record in outcome.ledger.kept
+        if record.topic == NAMES.attempts
+    ]
+    copies = _copies(outcome, entries)
+    zombies = _zombies(outcome, entries)
     faults = list(outcome.faults)
     forked: set[str] = set()
     out_of_group, repeats = 0, sum(list(judged.repeats.values()))
@@ -73,7 +70,7 @@ def verdict(outcome: Outcome) -> Judgement:
             out_of_group += 1
         else:
             faults.append(f"{fault.kind.value}: {fault.origin}: {fault.detail}")
-    faults += _unheard(outcome)
+    faults += _unheard(outcome, entries)
     if not any(kind in HARMFUL for kind, _ in outcome.fired) and repeats:
         faults.append(f"{repeats} repeats, and nothing broke")
     return Judgement(
@@ -89,24 +86,22 @@ def verdict(outcome: Outcome) -> Judgement:
     )
 
 
-def _unheard(outcome: Outcome) -> list[str]:
+def _unheard(outcome: Outcome, entries: _Entries) -> list[str]:
     """Return deliveries that were written down although the partner did not say S: the partner knows what it said."""
     said = {
         (request.order_id, request.headers.get("request-time", "")): request.answer
         for request in outcome.ledger.requests
     }
     found = []
-    for record in outcome.ledger.kept:
-        if record.topic == NAMES.attempts:
-            entry = AttemptRecord.model_validate_json(record.value or b"")
-            if entry.decision == "delivered":
-                answer = said.get((entry.order_id or "", str(entry.started_at_ms)), "nothing")
-                if answer != "S" and not answer.startswith(("slow:", "unsigned", "drip")):
-                    found.append(f"delivered, although the partner said {answer}: {entry.origin}")
+    for entry, _ in entries:
+        if entry.decision == "delivered":
+            answer = said.get((entry.order_id or "", str(entry.started_at_ms)), "nothing")
+            if answer != "S" and not answer.startswith(("slow:", "unsigned", "drip")):
+                found.append(f"delivered, although the partner said {answer}: {entry.origin}")
     return found
 
 
-def _copies(outcome: Outcome) -> dict[str, bool]:
+def _copies(outcome: Outcome, entries: _Entries) -> dict[str, bool]:
     """Return the events of which a record was written twice, each with whether the lane that has the copies has changed since."""
     seen: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for record in outcome.ledger.kept:
@@ -126,33 +121,27 @@ def _copies(outcome: Outcome) -> dict[str, bool]:
     for (origin, *_), times in seen.items():
         if len(times) > 1:
             # From the first copy to the last attempt of the second no lane may have changed, or the memory went with it.
-            last = max([entry.started_at_ms or 0 for entry in _journal(outcome, origin)], default=0)
+            last = max(
+                [
+                    entry.started_at_ms or 0
+                    for entry, _ in entries
+                    if entry.origin == origin and entry.kind == "attempt"
+                ],
+                default=0,
+            )
             changed = any(min(times) <= moment <= last for moment in moments)
-            found[origin] = found.get(origin, False) or changed or last - min(times) > _KEPT_MS
+            found[origin] = found.get(origin, False) or changed or last - min(times) > KEEP_MS
     return found
 
 
-def _journal(outcome: Outcome, origin: str) -> Sequence[AttemptRecord]:
-    return [
-        entry
-        for record in outcome.ledger.kept
-        if record.topic == NAMES.attempts
-        and (entry := AttemptRecord.model_validate_json(record.value or b"")).origin == origin
-        and entry.kind == "attempt"
-    ]
-
-
-def _zombies(outcome: Outcome) -> set[str]:
+def _zombies(outcome: Outcome, entries: _Entries) -> set[str]:
     """Return the events about which a worker made an attempt, or wrote down one or a park, while it was in none of the groups."""
     found = set()
-    for record in outcome.ledger.kept:
-        if record.topic != NAMES.attempts:
-            continue
-        entry = AttemptRecord.model_validate_json(record.value or b"")
+    for entry, appended_ms in entries:
         if entry.kind not in {"attempt", "park"} or not entry.worker:
             continue
         first = entry.trigger == "event"
-        moments = (entry.started_at_ms or entry.at_ms, record.timestamp_ms)
+        moments = (entry.started_at_ms or entry.at_ms, appended_ms)
         if any(_was_out(outcome, entry.worker, moment, first=first) for moment in moments):
             found.add(entry.origin or "")
     return found
