@@ -1,8 +1,6 @@
 """`notifier check-event`: every fault of one event at once, or the exact request that it becomes."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -10,20 +8,15 @@ from typer.testing import CliRunner
 from streams import cli
 from streams.notification.profiles import PROFILES
 from streams.sandbox.signatures import is_signed, load_public_key
+from tests.support.command_settings import VECTORS, copy_key, without_settings
 from tests.support.events import EVENTS
-
-VECTORS = Path(__file__).parents[1] / "vectors"
 
 
 @pytest.fixture(autouse=True)
 def partners_file(tmp_path, monkeypatch):
     """An entry for each sample event, as the only setting."""
-    for name in tuple(os.environ):
-        if name.startswith("NOTIFIER_"):
-            monkeypatch.delenv(name)
-    key = tmp_path / "key.pem"
-    key.write_bytes((VECTORS / "sender_private_pkcs8.pem").read_bytes())
-    key.chmod(0o600)
+    without_settings(monkeypatch)
+    copy_key("sender_private_pkcs8", tmp_path / "key.pem")
     entries = "".join(
         f"""
   {event["partnerId"]}:

@@ -1,27 +1,20 @@
 """`notifier check-event --mapping`: what a mapping makes of one record of payment core's own form, and every fault."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from streams import cli
+from tests.support.command_settings import VECTORS, copy_key, without_settings
 from tests.support.mapping import EXAMPLES, event_of
-
-VECTORS = Path(__file__).parents[1] / "vectors"
 
 
 @pytest.fixture(autouse=True)
 def partners_file(tmp_path, monkeypatch):
     """The partner of the worked examples, as the only setting."""
-    for name in tuple(os.environ):
-        if name.startswith("NOTIFIER_"):
-            monkeypatch.delenv(name)
-    key = tmp_path / "key.pem"
-    key.write_bytes((VECTORS / "sender_private_pkcs8.pem").read_bytes())
-    key.chmod(0o600)
+    without_settings(monkeypatch)
+    copy_key("sender_private_pkcs8", tmp_path / "key.pem")
     file = tmp_path / "partners.yaml"
     file.write_text(f"""partners:
   alipayplus:

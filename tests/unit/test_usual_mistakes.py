@@ -1,9 +1,7 @@
 """The usual mistakes of a new user: the first line of each message names the cause and the remedy, without a traceback."""
 
 import json
-import os
 import socket
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -14,9 +12,9 @@ from streams.notification.profiles import PROFILES
 from streams.partners import load_partners
 from streams.partners.judgement import own_key_faults, shared_key_warnings
 from streams.sandbox.keys import write_partners_file
+from tests.support.command_settings import copy_key, without_settings
 from tests.support.events import EVENTS
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 ENTRY = """
   acme:
     profiles: [mpp-to-ant, mpp-to-alipay-plus]
@@ -29,17 +27,13 @@ ENTRY = """
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A folder with good keys, a good partners file and settings, but no broker."""
-    for name in tuple(os.environ):
-        if name.startswith("NOTIFIER_"):
-            monkeypatch.delenv(name)
+    without_settings(monkeypatch)
     for name, source in (
         ("key", "sender_private_pkcs8"),
         ("ours", "sender_public_spki"),
         ("theirs", "receiver_public_spki"),
     ):
-        file = tmp_path / f"{name}.pem"
-        file.write_bytes((VECTORS / f"{source}.pem").read_bytes())
-        file.chmod(0o600)
+        copy_key(source, tmp_path / f"{name}.pem")
     (tmp_path / "partners.yaml").write_text(f"partners:{ENTRY}")
     monkeypatch.setenv("NOTIFIER_PARTNERS_FILE", str(tmp_path / "partners.yaml"))
     monkeypatch.setenv("NOTIFIER_BROKERS", "127.0.0.1:1")
