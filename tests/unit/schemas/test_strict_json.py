@@ -1,5 +1,7 @@
 """JSON is read in one way or not at all."""
 
+from decimal import Decimal
+
 import pytest
 
 from schemas import strict_json
@@ -57,6 +59,32 @@ REFUSED = [
 def test_json_is_read(raw, value):
     """What RFC 8259 calls JSON comes out as it went in."""
     assert loads(raw) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["19.90", "1E+3", "-0.000000000000000000000000000001", "123456789012345678901234.5"]
+)
+def test_exact_numbers(text):
+    """An exact reading keeps every digit of a decimal, where a float would round it."""
+    assert loads(f"[{text}, 7]".encode(), exact=True) == [Decimal(text), 7]
+
+
+@pytest.mark.parametrize(
+    ("raw", "named"),
+    [
+        (
+            b"0." + b"1" * MAX_DIGITS,
+            f"a number of {MAX_DIGITS + 2} characters, expected at most {MAX_DIGITS}",
+        ),
+        (b"1e" + b"9" * 30, "a number out of range"),
+        (b"NaN", "NaN and infinity"),
+    ],
+    ids=["too long", "out of range", "no number"],
+)
+def test_exact_numbers_refused(raw, named):
+    """A decimal that is too long, or beyond what decimals have, is refused with the reason."""
+    with pytest.raises(MalformedJson, match=named):
+        loads(raw, exact=True)
 
 
 @pytest.mark.parametrize(("raw", "why"), REFUSED, ids=range(len(REFUSED)))
