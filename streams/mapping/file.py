@@ -104,52 +104,54 @@ class _Reader:
         self._only(content, ("topics",), "the top")
         found: dict[str, TopicMapping] = {}
         for topic, written in topics.items():
-            where = f"topics.{topic}"
+            location = f"topics.{topic}"
             if isinstance(written, dict):
-                found[str(topic)] = self._topic(written, where)
+                found[str(topic)] = self._topic(written, location)
             else:
-                self.faults.append(f"{where}: expected format and event")
+                self.faults.append(f"{location}: expected format and event")
         return found
 
-    def _topic(self, written: dict[Any, Any], where: str) -> TopicMapping:
-        self._only(written, _TOPIC_KEYS, where)
-        kind = self._one_of(written.get("format", "json"), FORMATS, f"{where}.format")
+    def _topic(self, written: dict[Any, Any], location: str) -> TopicMapping:
+        self._only(written, _TOPIC_KEYS, location)
+        kind = self._one_of(written.get("format", "json"), FORMATS, f"{location}.format")
         tombstones = written.get(TOMBSTONES)
         if tombstones is not None:
-            self._one_of(tombstones, ("pass_over",), f"{where}.{TOMBSTONES}")
-        unpack = self._each(written.get("unpack"), f"{where}.unpack", _UNPACKED, self._expression)
+            self._one_of(tombstones, ("pass_over",), f"{location}.{TOMBSTONES}")
+        unpack = self._each(
+            written.get("unpack"), f"{location}.unpack", _UNPACKED, self._expression
+        )
         for name in _OF_DOCUMENT.intersection(unpack):
-            self.faults.append(f"{where}.unpack.{name}: this name means something already")
-        rules = self._each(written.get("pass_over"), f"{where}.pass_over", _NAME, self._rule)
+            self.faults.append(f"{location}.unpack.{name}: this name means something already")
+        rules = self._each(written.get("pass_over"), f"{location}.pass_over", _NAME, self._rule)
         if TOMBSTONES in rules:
             self.faults.append(
-                f"{where}.pass_over.{TOMBSTONES}: expected the key {where}.{TOMBSTONES} instead"
+                f"{location}.pass_over.{TOMBSTONES}: expected the key {location}.{TOMBSTONES} instead"
             )
         return TopicMapping(
             kind,
             {name: said for name, said in unpack.items() if said is not None},
             {name: said for name, said in rules.items() if said is not None},
             tombstones is not None,
-            self._kinds(written, where, with_id=kind != "cloudevents"),
+            self._kinds(written, location, with_id=kind != "cloudevents"),
         )
 
     def _kinds(
-        self, written: dict[Any, Any], where: str, *, with_id: bool
+        self, written: dict[Any, Any], location: str, *, with_id: bool
     ) -> tuple[EventKind, ...]:
         if ("event" in written) == ("events" in written):
             self.faults.append(
-                f"{where}: expected either event, or events with a list of when and event"
+                f"{location}: expected either event, or events with a list of when and event"
             )
             return ()
         if "event" in written:
-            members = self._event(written["event"], f"{where}.event", with_id=with_id)
+            members = self._event(written["event"], f"{location}.event", with_id=with_id)
             return (EventKind(None, members),)
         if not isinstance(written["events"], list) or not written["events"]:
-            self.faults.append(f"{where}.events: expected a list of when and event")
+            self.faults.append(f"{location}.events: expected a list of when and event")
             return ()
         kinds = []
         for number, entry in enumerate(written["events"]):
-            at = f"{where}.events[{number}]"
+            at = f"{location}.events[{number}]"
             if not isinstance(entry, dict):
                 self.faults.append(f"{at}: expected when and event")
                 continue
@@ -159,88 +161,88 @@ class _Reader:
             kinds.append(EventKind(rule, members))
         return tuple(kinds)
 
-    def _event(self, written: object, where: str, *, with_id: bool) -> Members:
+    def _event(self, written: object, location: str, *, with_id: bool) -> Members:
         if not isinstance(written, dict):
             self.faults.append(
-                f"{where}: expected our event's members, each with where it comes from"
+                f"{location}: expected our event's members, each with where it comes from"
             )
             return Members()
-        self._only(written, tuple(Event.table), where)
+        self._only(written, tuple(Event.table), location)
         needed = ["profile", "partnerId", "outcome", "payment"]
         needed += ["eventId", "occurredAt"] if with_id else []
         self.faults += [
-            f"{where}.{name}: missing; expected where it comes from"
+            f"{location}.{name}: missing; expected where it comes from"
             for name in needed
             if name not in written
         ]
-        return self._members(written, where)
+        return self._members(written, location)
 
-    def _members(self, written: dict[Any, Any], where: str) -> Members:
+    def _members(self, written: dict[Any, Any], location: str) -> Members:
         made: dict[str, Constant | Source | Members] = {}
         for name, said in written.items():
-            member = self._member(said, f"{where}.{name}")
+            member = self._member(said, f"{location}.{name}")
             if member is not None:
                 made[str(name)] = member
         return Members(made)
 
-    def _member(self, said: object, where: str) -> Constant | Source | Members | None:
+    def _member(self, said: object, location: str) -> Constant | Source | Members | None:
         if isinstance(said, TypedText):
-            expression = self._expression(said, where)
+            expression = self._expression(said, location)
             return None if expression is None else Source(expression)
         if not isinstance(said, dict) or not said:
             self.faults.append(
-                f"{where}: expected an expression, from, constant, or an object's members"
+                f"{location}: expected an expression, from, constant, or an object's members"
             )
             return None
         if "constant" in said and isinstance(said["constant"], TypedText):
-            self._only(said, ("constant",), where)
+            self._only(said, ("constant",), location)
             if not said["constant"]:
-                self.faults.append(f"{where}.constant: expected text")
+                self.faults.append(f"{location}.constant: expected text")
             return Constant(str(said["constant"]))
         if "from" in said and isinstance(said["from"], TypedText):
-            return self._source(said, where)
-        return self._members(said, where)
+            return self._source(said, location)
+        return self._members(said, location)
 
-    def _source(self, said: dict[Any, Any], where: str) -> Source | None:
-        self._only(said, _SOURCE_KEYS, where)
+    def _source(self, said: dict[Any, Any], location: str) -> Source | None:
+        self._only(said, _SOURCE_KEYS, location)
         conversions = [name for name in ("table", "time", "minor_units_of") if name in said]
         if len(conversions) > 1:
             self.faults.append(
-                f"{where}: {' and '.join(conversions)} together; expected one of them"
+                f"{location}: {' and '.join(conversions)} together; expected one of them"
             )
         if "otherwise" in said:
-            self._one_of(said["otherwise"], ("keep",), f"{where}.otherwise")
+            self._one_of(said["otherwise"], ("keep",), f"{location}.otherwise")
             if "table" not in said:
-                self.faults.append(f"{where}.otherwise: expected beside a table")
+                self.faults.append(f"{location}.otherwise: expected beside a table")
         unit = said.get("time")
         currency = said.get("minor_units_of")
-        expression = self._expression(said["from"], f"{where}.from")
+        expression = self._expression(said["from"], f"{location}.from")
         source = Source(
             expression or Expression("data"),
-            self._table(said["table"], f"{where}.table") if "table" in said else None,
+            self._table(said["table"], f"{location}.table") if "table" in said else None,
             "otherwise" in said,
-            None if unit is None else self._one_of(unit, tuple(UNITS), f"{where}.time"),
-            None if currency is None else self._expression(currency, f"{where}.minor_units_of"),
+            None if unit is None else self._one_of(unit, tuple(UNITS), f"{location}.time"),
+            None if currency is None else self._expression(currency, f"{location}.minor_units_of"),
         )
         return None if expression is None else source
 
-    def _table(self, written: object, where: str) -> dict[str, str]:
+    def _table(self, written: object, location: str) -> dict[str, str]:
         if not isinstance(written, dict) or not written:
-            self.faults.append(f"{where}: expected what each value means")
+            self.faults.append(f"{location}: expected what each value means")
             return {}
         self.faults += [
-            f"{where}.{key}: expected text"
+            f"{location}.{key}: expected text"
             for key, meaning in written.items()
             if not isinstance(meaning, TypedText) or not meaning
         ]
         return {str(key): str(meaning) for key, meaning in written.items()}
 
-    def _rule(self, written: object, where: str) -> Rule | None:
+    def _rule(self, written: object, location: str) -> Rule | None:
         if not isinstance(written, dict):
-            self.faults.append(f"{where}: expected from and in, a list of values")
+            self.faults.append(f"{location}: expected from and in, a list of values")
             return None
-        self._only(written, ("from", "in"), where)
-        expression = self._expression(written.get("from"), f"{where}.from")
+        self._only(written, ("from", "in"), location)
+        expression = self._expression(written.get("from"), f"{location}.from")
         values = written.get("in")
         if (
             not isinstance(values, list)
@@ -248,49 +250,49 @@ class _Reader:
             or not all(isinstance(v, TypedText) for v in values)
         ):
             self.faults.append(
-                f"{where}.in: expected a list of the values for which the rule holds"
+                f"{location}.in: expected a list of the values for which the rule holds"
             )
             return None
         return None if expression is None else Rule(expression, frozenset(map(str, values)))
 
-    def _expression(self, written: object, where: str) -> Expression | None:
+    def _expression(self, written: object, location: str) -> Expression | None:
         if not isinstance(written, TypedText) or not written:
-            self.faults.append(f"{where}: expected a JMESPath expression, like data.payment.id")
+            self.faults.append(f"{location}: expected a JMESPath expression, like data.payment.id")
             return None
         try:
             return Expression(str(written))
         except ValueError as error:
-            self.faults.append(f"{where}: {error}")
+            self.faults.append(f"{location}: {error}")
             return None
 
     def _each(
         self,
         written: object,
-        where: str,
+        location: str,
         name_like: re.Pattern[str],
         read: Callable[[object, str], T | None],
     ) -> dict[str, T | None]:
         if written is None:
             return {}
         if not isinstance(written, dict):
-            self.faults.append(f"{where}: expected a mapping from names")
+            self.faults.append(f"{location}: expected a mapping from names")
             return {}
         self.faults += [
-            f"{where}.{name}: expected a name like {name_like.pattern}"
+            f"{location}.{name}: expected a name like {name_like.pattern}"
             for name in written
             if not name_like.fullmatch(str(name))
         ]
-        return {str(name): read(said, f"{where}.{name}") for name, said in written.items()}
+        return {str(name): read(said, f"{location}.{name}") for name, said in written.items()}
 
-    def _one_of(self, written: object, values: tuple[str, ...], where: str) -> str:
+    def _one_of(self, written: object, values: tuple[str, ...], location: str) -> str:
         text = str(written)
         if text not in values:
-            self.faults.append(f"{where}: expected {' or '.join(values)}")
+            self.faults.append(f"{location}: expected {' or '.join(values)}")
         return text
 
-    def _only(self, written: Mapping[Any, Any], known: tuple[str, ...], where: str) -> None:
+    def _only(self, written: Mapping[Any, Any], known: tuple[str, ...], location: str) -> None:
         self.faults += [
-            f"{where}.{key}: there is no such key; expected {', '.join(known)}"
+            f"{location}.{key}: there is no such key; expected {', '.join(known)}"
             for key in written
             if str(key) not in known
         ]

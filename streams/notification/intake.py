@@ -168,8 +168,8 @@ def read_members(
         try:
             body, unsent = kind.read(payment, provisional, "payment.", RESULT_MEMBERS)
         except InvalidBody as exc:
-            for where, what in exc.faults.items():
-                faults.setdefault(where, what)
+            for member, what in exc.faults.items():
+                faults.setdefault(member, what)
             near += near_names(exc.unsent, kind.table, "payment.")
         else:
             near += near_names(unsent, kind.table, "payment.") if unsent else ()
@@ -264,7 +264,7 @@ def _refused(read: ReadEvent, reason: DeadLetterReason, *sentences: str) -> Refu
 
 
 def _sentences(faults: Faults, near: tuple[NearName, ...]) -> tuple[str, ...]:
-    return (*(f"{where}: {fault}" for where, fault in faults.items()), *map(str, near))
+    return (*(f"{member}: {fault}" for member, fault in faults.items()), *map(str, near))
 
 
 def _detail(sentences: Iterable[str]) -> str:

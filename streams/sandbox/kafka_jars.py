@@ -124,8 +124,8 @@ def jar_directory(version: str = VERSION) -> Path:
 
 def _missing(jars: tuple[Jar, ...], directory: Path) -> tuple[Jar, ...]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # hashing releases the GIL
-        there = pool.map(lambda jar: jar.is_at(directory / jar.path.name), jars)
-        return tuple(jar for jar, good in zip(jars, there, strict=True) if not good)
+        are_whole = pool.map(lambda jar: jar.is_at(directory / jar.path.name), jars)
+        return tuple(jar for jar, good in zip(jars, are_whole, strict=True) if not good)
 
 
 @contextmanager

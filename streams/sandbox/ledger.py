@@ -97,8 +97,8 @@ class _ByEvent:
                 try:
                     entry = AttemptRecord.model_validate_json(record.value or b"")
                 except ValidationError as error:
-                    where = ", ".join(str(fault["loc"]) for fault in error.errors())
-                    faults.append(Fault(FaultKind.UNREADABLE, record.place, where))
+                    members = ", ".join(str(fault["loc"]) for fault in error.errors())
+                    faults.append(Fault(FaultKind.UNREADABLE, record.place, members))
                     continue
                 origin = entry.origin or ""
                 self.journal[origin].append(entry)

@@ -68,16 +68,16 @@ def _is_time(text: str) -> bool:
         return False
 
 
-def _not_strings(value: object, where: str) -> Iterator[str]:
+def _not_strings(value: object, location: str) -> Iterator[str]:
     match value:
         case dict():
             for name, inner in value.items():
-                yield from _not_strings(inner, f"{where}/{name}")
+                yield from _not_strings(inner, f"{location}/{name}")
         case list():
             for inner in value:
-                yield from _not_strings(inner, f"{where}/*")
+                yield from _not_strings(inner, f"{location}/*")
         case str():
             if not value:
-                yield f"{where} is empty"
+                yield f"{location} is empty"
         case _:
-            yield f"{where} is no string"
+            yield f"{location} is no string"

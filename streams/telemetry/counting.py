@@ -153,7 +153,7 @@ class Counting:
         metrics.partner_attempts.labels(partner, seen).inc()
         self._aim(
             notification,
-            ours=seen == "set_up_fault",
+            our_fault=seen == "set_up_fault",
             acknowledged_at_ms=call.ended_at_ms if seen == "acknowledged" else None,
             next_due_at_ms=next_due_at_ms,
         )
@@ -166,7 +166,7 @@ class Counting:
         self,
         notification: Notification,
         *,
-        ours: bool,
+        our_fault: bool,
         acknowledged_at_ms: int | None,
         next_due_at_ms: int | None,
     ) -> None:
@@ -186,7 +186,7 @@ class Counting:
         elif next_due_at_ms is not None and next_due_at_ms < deadline_ms:
             return  # still open
         else:
-            result = "missed_by_us" if ours or not in_time else "missed_by_partner"
+            result = "missed_by_us" if our_fault or not in_time else "missed_by_partner"
         self.metrics.target.labels(notification.profile.name, result).inc()
 
     def parked(
@@ -196,9 +196,12 @@ class Counting:
         self.metrics.parks.labels(notification.profile.name, why).inc()
         self.metrics.partner_parks.labels(notification.partner_id).inc()
         if next_due_at_ms is not None:
-            ours = why == "share"
+            our_fault = why == "share"
             self._aim(
-                notification, ours=ours, acknowledged_at_ms=None, next_due_at_ms=next_due_at_ms
+                notification,
+                our_fault=our_fault,
+                acknowledged_at_ms=None,
+                next_due_at_ms=next_due_at_ms,
             )
         if self.sample is not None and self.sample.takes(notification.notification_id):
             log.info("parked: %s", why, extra=facts(notification, decision="parked"))

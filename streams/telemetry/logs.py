@@ -181,8 +181,8 @@ def logging_config(level: str = "info", style: Format = "console") -> dict[str, 
         level: of our own messages; the libraries' are those of a warning and above, or of this where it is higher.
         style: text or JSON.
     """
-    ours = getattr(logging, level.upper())
-    others = max(ours, logging.WARNING)
+    level_number = getattr(logging, level.upper())
+    others = max(level_number, logging.WARNING)
     handler = {
         "class": "logging.StreamHandler",
         "formatter": style,
@@ -202,7 +202,7 @@ def logging_config(level: str = "info", style: Format = "console") -> dict[str, 
         "handlers": {"sparse": handler | {"filters": ["sparse"]}, "stderr": handler},
         "root": {"handlers": ["stderr"], "level": others},
         "loggers": {
-            "streams": {"level": ours},
+            "streams": {"level": level_number},
             # Faust's services log their comings and goings with the name of the subclass's module.
             "streams.kafka.consumer.app": {"level": others},
             "streams.kafka.consumer.transport": {"level": others},

@@ -37,23 +37,23 @@ async def test_ids_and_numbers_of_partitions_are_what_librdkafka_hears(broker):
     asked = other.describe_topics(TopicCollection(["ids-one", "ids-many"]))
     for name, future in asked.items():
         described = await asyncio.to_thread(future.result, 30)
-        topic_id, _, cluster = seen.there[name].id.partition("@")
+        topic_id, _, cluster = seen.existing[name].id.partition("@")
         assert topic_id == str(described.topic_id).translate(str.maketrans("+/", "-_"))
         assert len(cluster) == 8
-        assert seen.there[name].partitions == len(described.partitions)
+        assert seen.existing[name].partitions == len(described.partitions)
     assert seen == await look(broker.bootstrap, "ids-many", "ids-none", "ids-one")
 
 
 async def test_a_topic_made_again_has_another_id(broker):
     """And one that got more partitions has the same."""
     await create_topic(broker.bootstrap, "ids-again", 1)
-    first = (await look(broker.bootstrap, "ids-again")).there["ids-again"]
+    first = (await look(broker.bootstrap, "ids-again")).existing["ids-again"]
     async with administration(broker.bootstrap) as admin:
         await admin.create_partitions({"ids-again": NewPartitions(2)})
 
         async def grown() -> bool:
             seen = await look(broker.bootstrap, "ids-again")
-            return seen.there["ids-again"] == Topic(first.id, 2)
+            return seen.existing["ids-again"] == Topic(first.id, 2)
 
         await eventually(grown, what="a second partition", every_seconds=0.1)
         await admin.delete_topics(["ids-again"])
@@ -69,7 +69,7 @@ async def test_a_topic_made_again_has_another_id(broker):
 def test_an_answer_that_ends_too_early_is_an_error():
     """Wherever it ends: no topic is taken for missing because of it."""
     whole = answer()
-    assert read_answer(whole).there["t"].partitions == 1
+    assert read_answer(whole).existing["t"].partitions == 1
     for length in range(len(whole)):
         with pytest.raises(ValueError, match="ends too early"):
             read_answer(whole[:length])

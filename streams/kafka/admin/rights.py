@@ -120,7 +120,7 @@ def rights_of(
         source_topics: what payment core writes.
         group_id: consumer group of the source topics; the tiers' has `-retry` behind it.
     """
-    where: dict[RightsPlace, tuple[str, ...]] = {
+    names_by_place: dict[RightsPlace, tuple[str, ...]] = {
         "source": tuple(source_topics),
         "tiers": tuple(names.tier(wait) for wait in waits),
         "replay": (names.replay,),
@@ -132,7 +132,7 @@ def rights_of(
     return tuple(
         Right("group" if place in {"group", "retry-group"} else "topic", name, operation)
         for place, operations in RIGHTS[role].items()
-        for name in where[place]
+        for name in names_by_place[place]
         for operation in operations
     )
 

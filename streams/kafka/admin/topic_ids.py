@@ -47,16 +47,16 @@ class Topics:
     """What a broker said about some topics. What it would not speak about (no right to it) is in neither.
 
     Attributes:
-        there: those that exist, by name.
+        existing: by name.
         missing: those that do not.
     """
 
-    there: dict[str, Topic] = field(default_factory=dict)
+    existing: dict[str, Topic] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
 
     def id(self, topic: str) -> str:
         """Return a topic's id, or nothing where it is not known."""
-        known = self.there.get(topic)
+        known = self.existing.get(topic)
         return known.id if known else ""
 
 
@@ -141,7 +141,7 @@ def read_answer(raw: bytes) -> Topics:
         read.tags()
     cluster = f"{crc32(read.skip(read.count())):08x}"
     read.skip(4)  # controller
-    there: dict[str, Topic] = {}
+    existing: dict[str, Topic] = {}
     missing = set()
     for _ in range(read.count()):
         error, name, topic_id = read.int16(), read.text(), read.skip(16)
@@ -157,8 +157,8 @@ def read_answer(raw: bytes) -> Topics:
         if error == _MISSING:
             missing.add(name)
         elif partitions:
-            there[name] = Topic(_as_text(topic_id, cluster), partitions)
-    return Topics(there, frozenset(missing))
+            existing[name] = Topic(_as_text(topic_id, cluster), partitions)
+    return Topics(existing, frozenset(missing))
 
 
 def _as_text(topic_id: bytes, cluster: str) -> str:

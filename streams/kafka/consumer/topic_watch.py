@@ -40,9 +40,9 @@ class TopicWatch:
 
     def take(self, seen: Topics) -> Collection[str]:
         """Take over the topics' ids. Return those whose id was not known before."""
-        self._partitions = {name: topic.partitions for name, topic in seen.there.items()}
+        self._partitions = {name: topic.partitions for name, topic in seen.existing.items()}
         learned = []
-        for name, topic in seen.there.items():
+        for name, topic in seen.existing.items():
             old = self._ids.get(name, "")
             # A broker that was told late still speaks of the topic that was.
             if topic.id in {"", old} or topic.id in self._former_ids:
