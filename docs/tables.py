@@ -15,6 +15,7 @@ import yaml
 
 from streams.kafka import patches
 from streams.kafka.admin.rights import RIGHTS
+from streams.notification.profile import FByCode
 from streams.notification.profiles import PROFILES
 from streams.operator.capacity import Load, plan
 from streams.operator.commands.capacity import size
@@ -129,6 +130,36 @@ def patch_rows(*, of_process: bool) -> Iterator[str]:
             yield f"[`{name}`](../streams/kafka/patches/{name}.py) | {title} | {replaced} | {upstream} | {removal}"
 
 
+def body_rows() -> Iterator[str]:
+    """Return a row for each profile: where a partner finds the result and the order."""
+    for profile in PROFILES.values():
+        yield f"`{profile.name}` | `{profile.result_member}` | `{profile.order_id_member}`"
+
+
+def ladder_rows() -> Iterator[str]:
+    """Return a row for each profile: when a partner is told again, and what its answer does."""
+    for profile in PROFILES.values():
+        waits = " ".join(wait.label for wait in profile.ladder.waits)
+        signed = "must be" if profile.signed_answer else "need not be"
+        if isinstance(profile.on_f, FByCode):
+            then = "ends"
+        elif final := ", ".join(f"`{code}`" for code in sorted(profile.on_f.but)):
+            then = f"ends at {final}, else comes again"
+        else:
+            then = "comes again"
+        yield f"`{profile.name}` | {profile.ladder.attempts} | {waits} | {signed} | {then}"
+
+
+_GUIDE: Final = "docs/partner-guide.md"
+
+
+def partner_guide() -> str:
+    """Return the partner's guide with its two tables of profiles."""
+    page = with_table(_GUIDE, "bodies", "Profile | Result is in | Order id is", body_rows())
+    head = "Profile | Attempts in all | Waits between them | Your answer is signed | `F` with another code"
+    return with_table(_GUIDE, "ladders", head, ladder_rows(), page)
+
+
 _PATCHES_PAGE: Final = "docs/library-patches.md"
 _PATCH_HEAD: Final = "File | What it does | Replaces | Upstream | Remove when"
 
@@ -158,6 +189,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
         " | ".join(["Where", *(f"`{role}`" for role in RIGHTS)]),
         rights_rows(),
     ),
+    _GUIDE: partner_guide,
     _PATCHES_PAGE: patches_page,
 }
 """The pages with a table of ours: the path from the root, and what returns the page's text."""
