@@ -1,6 +1,7 @@
 """What destinations take from each other: nothing that a healthy one would miss."""
 
 import asyncio
+from random import Random  # noqa: TID251  # seeded
 
 import pytest
 
@@ -11,10 +12,11 @@ from streams.admission.limits import (
     UNTRIED_SHARE,
 )
 from streams.admission.queue import Permit
+from streams.settings import Settings
 from tests.unit.admission.desk import Desk, answered, partner, refused, timed_out
 from tests.unit.webhook.virtual_time import in_virtual_time
 
-MOST = 512
+MOST = Settings.model_fields["max_in_flight"].default
 ANSWER_SECONDS = 0.02
 TIME_OUT_SECONDS = 5.0
 
@@ -90,6 +92,39 @@ async def test_three_hundred_of_a_thousand_hang_and_nobody_else_notices():
     known = [most for second, most in day.most_hung.items() if second > 2 * TIME_OUT_SECONDS]
     assert max(known) <= MOST // UNRESPONSIVE_SHARE
     assert desk.is_clean()
+
+
+async def known_thousand(hung):
+    """Give a thousand destinations a good time of ten seconds, let some hang, and return what comes of another twenty.
+
+    300 events a second over all of them, in an order that is drawn.
+    """
+    desk, rng = Desk(MOST), Random(1)  # noqa: S311  # no secret
+    days = Day(desk, hung=()), Day(desk, hung=range(hung))
+    for day, seconds in zip(days, (10, 20), strict=True):
+        for _ in range(300 * seconds):
+            day.event(rng.randrange(1000))
+            await asyncio.sleep(1 / 300)
+        await day.over()
+    assert desk.is_clean()
+    return days[1]
+
+
+@in_virtual_time
+async def test_three_hundred_of_a_thousand_hang_after_a_good_time_and_nobody_else_notices():
+    """With the default of calls at once: no healthy one waits for a single moment, and none is parked."""
+    day = await known_thousand(hung=300)
+    assert len(day.waited) > 300 * 20 * 0.6
+    assert (max(day.waited), day.parked) == (0.0, [])
+
+
+@in_virtual_time
+async def test_half_of_a_thousand_hang_after_a_good_time_and_the_others_wait_briefly():
+    """More first calls hang within one time-out than there are places: some wait for part of a second, none is parked."""
+    day = await known_thousand(hung=500)
+    assert day.parked == []
+    assert 0 < max(day.waited) < PATIENCE_SECONDS
+    assert sum(waited > 0 for waited in day.waited) < len(day.waited) * 0.05
 
 
 @in_virtual_time
