@@ -9,7 +9,8 @@
 PYTHON ?=
 # What `make demo` and `make test` hand on: make demo DEMO_ARGS="--payments 50", make test TEST_ARGS="-k ladder"
 DEMO_ARGS ?=
-# make bench BENCH_ARGS="--rounds 1 --seconds 3"
+# make bench BENCH_ARGS="--rounds 3"
+# make bench BENCH_ARGS=--continue
 BENCH_ARGS ?=
 # make measure MEASURE_ARGS="lateness --small"
 MEASURE_ARGS ?=
@@ -104,9 +105,8 @@ measure: $(STAMP) ## measure isolation, waits and takeovers; twenty minutes of a
 reliability: $(STAMP) ## write the figures of the last test-faults, measure and simulate into docs/reliability.md
 	@status=1; for report in tests.faults.report tests.simulation.report; do $(PY) -m $$report && status=0; done; exit $$status
 
-bench: $(STAMP) ## measure the notifier beside its peers into docs/performance.md; 15 minutes of a machine that does nothing else
-	@$(PY) -m benchmarks all $(BENCH_ARGS)
-	@$(PY) -m benchmarks report
+bench: $(STAMP) ## measure the notifier beside its peers into docs/performance.md; 20 minutes of a machine that does nothing else
+	@status=0; $(PY) -m benchmarks all $(BENCH_ARGS) || status=$$?; $(PY) -m benchmarks report && exit $$status
 
 bench-curves: $(STAMP) ## measure it against in-flight, partitions, partners, backlog and body size; ten minutes alike
 	@$(PY) -m benchmarks curves $(BENCH_ARGS)

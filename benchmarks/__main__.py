@@ -4,20 +4,16 @@ import argparse
 import asyncio
 import logging
 import sys
+from dataclasses import replace
 
 from benchmarks import report
 from benchmarks.bench import Bench, bench
 from benchmarks.curves import CURVES, measure_curve
+from benchmarks.open_loops import OPEN_SCENARIOS, OpenScenario, measure_open
+from benchmarks.progress import Progress
 from benchmarks.results import Results
 from benchmarks.run import Window
-from benchmarks.scenarios import (
-    OPEN_LOOP,
-    OPEN_LOOP_SYSTEMS,
-    SCENARIOS,
-    Options,
-    measure,
-    measure_open_loop,
-)
+from benchmarks.scenarios import SCENARIOS, THROUGHPUT, Options, measure
 from benchmarks.smoke import smoke
 from streams.sandbox.interrupts import ended_by_signals
 
@@ -25,43 +21,69 @@ _ALL, _CURVES, _SMOKE, _REPORT = "all", "curves", "smoke", "report"
 
 
 async def _scenarios(here: Bench, names: list[str], options: Options) -> list[Results]:
+    progress = Progress(sum(_runs(name, options) for name in names))
     found: list[Results] = []
     for name in names:
-        if name == OPEN_LOOP:
-            most = await _most_per_second(here, found, options)
-            results = await measure_open_loop(here, options, most, _say)
-        elif name in CURVES:
-            results = await measure_curve(here, CURVES[name], options, _say)
+        try:
+            results = await _scenario(here, name, options, found, progress)
+        except (RuntimeError, OSError) as error:  # the others are measured all the same
+            results = Results(name, options.note(), failures=[f"{name}: {error}"])
+            progress.say(results.failures[0])
         else:
-            results = await measure(here, SCENARIOS[name], options, _say)
+            progress.say(f"{results.save()}\n")
         found.append(results)
-        _say(f"{results.save()}\n")
     return found
 
 
-async def _most_per_second(here: Bench, found: list[Results], options: Options) -> float:
+async def _scenario(
+    here: Bench, name: str, options: Options, found: list[Results], progress: Progress
+) -> Results:
+    if name in OPEN_SCENARIOS:
+        scenario = OPEN_SCENARIOS[name]
+        most = await _most_per_second(here, scenario, found, options) if scenario.are_shares else 0
+        return await measure_open(here, scenario, options, most, progress)
+    if name in CURVES:
+        return await measure_curve(here, CURVES[name], options, progress)
+    return await measure(here, SCENARIOS[name], options, progress)
+
+
+def _runs(name: str, options: Options) -> int:
+    """Return how many runs a scenario makes."""
+    if name in CURVES:
+        return options.rounds * len(CURVES[name].points)
+    if name in OPEN_SCENARIOS:
+        scenario = OPEN_SCENARIOS[name]
+        return options.rounds * len(scenario.plan(options.chosen(scenario.systems)))
+    return options.rounds * len(options.chosen(SCENARIOS[name].systems))
+
+
+async def _most_per_second(
+    here: Bench, scenario: OpenScenario, found: list[Results], options: Options
+) -> float:
     """Return what the open loop's first system delivers at most, from this session."""
-    first = options.chosen(OPEN_LOOP_SYSTEMS)[0]
-    before = [results for results in found if results.scenario == "throughput"]
-    if not before or str(first) not in before[0].systems():
-        once = Options(1, options.window, (str(first),), options.in_flight)
-        before = [await measure(here, SCENARIOS["throughput"], once, _say)]
-    return before[0].middle("per_second", str(first))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    first = str(options.chosen(scenario.systems)[0])
+    before = [results for results in found if results.scenario == THROUGHPUT]
+    if not before or first not in before[0].systems():
+        once = replace(options, rounds=1, systems=(first,), goes_on=False)
+        alone = replace(SCENARIOS[THROUGHPUT], name="most")
+        before = [await measure(here, alone, once, Progress(1))]
+    return before[0].middle("per_second", first)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    choices = [*SCENARIOS, OPEN_LOOP, _ALL, *CURVES, _CURVES, _SMOKE, _REPORT]
+    choices = [*SCENARIOS, *OPEN_SCENARIOS, _ALL, *CURVES, _CURVES, _SMOKE, _REPORT]
     parser.add_argument("what", choices=choices, help="a scenario, a curve, or several of them")
     parser.add_argument("--systems", type=lambda text: tuple(text.split(",")), default=())
     parser.add_argument("--rounds", type=int, default=0, help="5, for curves 1")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each window")
     parser.add_argument("--warm-up", type=float, default=1.5, help="seconds before each window")
+    parser.add_argument(
+        "--continue",
+        dest="goes_on",
+        action="store_true",
+        help="keep the rounds that build/bench has from an earlier session on this machine",
+    )
     parser.add_argument("--in-flight", type=int, default=0, help="calls at once per process")
     return parser
 
@@ -77,8 +99,9 @@ def main() -> int:
         Window(arguments.warm_up, arguments.seconds),
         arguments.systems,
         arguments.in_flight,
+        arguments.goes_on,
     )
-    several = {_ALL: [*SCENARIOS, OPEN_LOOP], _CURVES: list(CURVES)}
+    several = {_ALL: [*SCENARIOS, *OPEN_SCENARIOS], _CURVES: list(CURVES)}
     try:
         options.chosen(())
         with ended_by_signals():
@@ -86,7 +109,7 @@ def main() -> int:
                 return report.main()
             with bench() as here:
                 if arguments.what == _SMOKE:
-                    found = [asyncio.run(smoke(here, _say))]
+                    found = [asyncio.run(smoke(here, Progress(2)))]
                 else:
                     names = several.get(arguments.what, [arguments.what])
                     found = asyncio.run(_scenarios(here, names, options))
@@ -97,7 +120,7 @@ def main() -> int:
         return 130
     for results in found:
         for text in report.summary(results):
-            _say(text)
+            sys.stdout.write(f"{text}\n")
     faults = [fault for results in found for fault in results.faults]
     for fault in faults:
         sys.stderr.write(f"{fault}\n")

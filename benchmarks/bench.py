@@ -14,7 +14,7 @@ from benchmarks.backlog import Backlog, Mould, write_backlog
 from benchmarks.figures import Figures
 from benchmarks.processes import cpu_seconds
 from benchmarks.receiver import Manner
-from benchmarks.receiver_process import ReceiverProcess
+from benchmarks.receiver_process import Receipts, ReceiverProcess
 from benchmarks.run import Around, OpenLoad, Window, run
 from benchmarks.signatures import signature_ms
 from benchmarks.systems import System, Task
@@ -48,8 +48,17 @@ class Bench:
 
     @property
     def url(self) -> str:
-        """The receiver's."""
+        """The receiver's, over TLS."""
         return self._receiver.url
+
+    @property
+    def plain_url(self) -> str:
+        """The receiver's, over plain HTTP."""
+        return self._receiver.plain_url
+
+    def receipts(self) -> Receipts:
+        """Return what the receiver got in the last run."""
+        return self._receiver.receipts()
 
     def signature_ms(self) -> float:
         """Return the CPU time of one signature, now."""
@@ -62,15 +71,19 @@ class Bench:
         topic = f"bench-{next(self._numbers)}-final"
         return await write_backlog(self._broker.bootstrap, topic, moulds, records, partitions)
 
-    def partners_file(self, in_flight: int, names: Mapping[str, str]) -> Path:
+    def partners_file(
+        self, in_flight: int, names: Mapping[str, str], *, plain: bool = False
+    ) -> Path:
         """Write a partners file.
 
         Args:
             in_flight: calls at once that all workers together may make to each partner; the limit is set to twice
                 that, because the retries' consumer group has half of it.
             names: the partners, each with its profile.
+            plain: whether they are called over plain HTTP.
         """
-        urls = {profile: notify_url(self.url, profile) for profile in PROFILES}
+        base = self.plain_url if plain else self.url
+        urls = {profile: notify_url(base, profile) for profile in PROFILES}
         file = write_partners_file(self._directory, urls, self._keys)
         usual = yaml.safe_load(file.read_text("utf-8"))["partners"]
         limit = {"max_in_flight": 2 * in_flight}
@@ -87,6 +100,7 @@ class Bench:
         in_flight: int,
         manner: Manner = Manner(),  # noqa: B008  # frozen
         verifies: bool = False,
+        plain: bool = False,
         load: OpenLoad | None = None,
         partners: Mapping[str, str] | None = None,
     ) -> Figures:
@@ -99,6 +113,7 @@ class Bench:
             in_flight: calls at once per process.
             manner: how the receiver answers.
             verifies: whether peers verify answers; the notifier always does.
+            plain: whether the backlog's notify URLs are plain HTTP.
             load: what comes while it runs.
             partners: the partners' names and profiles; the usual one for each profile by default.
         """
@@ -108,11 +123,12 @@ class Bench:
             topic=backlog.topic,
             name=f"run-{next(self._numbers)}",
             keys=self._keys,
-            partners_file=self.partners_file(in_flight * system.processes, names),
+            partners_file=self.partners_file(in_flight * system.processes, names, plain=plain),
             directory=self._directory,
             in_flight=in_flight,
             partitions=backlog.partitions,
             verifies=verifies,
+            settings={"NOTIFIER_ALLOW_HTTP": "true"} if plain else {},
         )
         around = Around(self._receiver, self._broker.pid or 0)
         return await run(system, task, backlog, around, manner=manner, window=window, load=load)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from benchmarks.backlog import Mould, partner_name, plain_moulds
 from benchmarks.bench import PARTITIONS, Bench
+from benchmarks.progress import Progress
 from benchmarks.results import Results, Run
 from benchmarks.run import Window
-from benchmarks.scenarios import Options, Say, line
+from benchmarks.scenarios import Options, line
 from benchmarks.systems import System
 
 _PROFILE = "mpp-to-alipay-plus"
@@ -84,20 +85,24 @@ CURVES = {
 }
 
 
-async def measure_curve(bench: Bench, curve: Curve, options: Options, say: Say) -> Results:
+async def measure_curve(
+    bench: Bench, curve: Curve, options: Options, progress: Progress
+) -> Results:
     """Run a system at every point, as many rounds as asked; points in turn, like systems elsewhere."""
     system, *_ = options.chosen(("notifier-1",))
-    results = Results(f"curve-{curve.name}", options.note(about=curve.about))
-    for number in range(1, options.rounds + 1):
+    settings = options.note(about=curve.about, systems=[str(system)])
+    results = Results.begun(f"curve-{curve.name}", settings, goes_on=options.goes_on)
+    for number in range(results.rounds + 1, options.rounds + 1):
         results.signature_ms.append(bench.signature_ms())
-        say(
+        progress.say(
             f"{results.scenario}, round {number}: a signature takes {results.signature_ms[-1]:.3f} ms of CPU"
         )
         for point in curve.points:
-            with results.noting_failures(f"round {number}, {point:,}", say):
+            with results.noting_failures(f"round {number}, {point:,}", progress.ran):
                 run = await _at(bench, curve, point, system, options)
                 results.runs.append(replace(run, round=number))
-                say(line(run.figures, results.signature_ms[-1], point))
+                progress.ran(line(run.figures, results.signature_ms[-1], point))
+        results.save()
     return results
 
 

@@ -70,6 +70,11 @@ class Figures:
     latency: Latency | None = None
 
     @property
+    def per_core(self) -> float:
+        """Deliveries a second for each core used."""
+        return 1000 / self.cpu_ms
+
+    @property
     def faults(self) -> list[str]:
         """What no system may do, however fast it is."""
         found = (("lost", self.lost), ("wrongly signed", self.wrongly_signed))

@@ -1,4 +1,4 @@
-"""Where every system's notifications go: HTTPS with keep-alive, signed answers, and a note of every receipt.
+"""Where every system's notifications go: keep-alive over TLS and over plain HTTP, signed answers, a note of each receipt.
 
 Much faster than anything it measures: one process, a parser that knows only what the systems here send (POST with a
 Content-Length), and one signature for each path, client, answer and second. What costs time is done afterwards, when
@@ -9,6 +9,7 @@ Commands come as lines of JSON on standard input, each is answered with one line
 
 import argparse
 import asyncio
+import hashlib
 import json
 import re
 import ssl
@@ -144,6 +145,9 @@ class Receiver:
             "receipts": self.count,
             "wrongly_signed": wrong,
             "body_bytes": round(sum(sizes) / len(sizes)) if sizes else 0,
+            "bodies_sha256": hashlib.sha256(
+                b"\n".join(sorted(body for _, body in self._requests))
+            ).hexdigest(),
         }
 
     def _is_signed(self, head: bytes, body: bytes) -> bool:
@@ -206,10 +210,14 @@ async def _serve(directory: Path) -> None:
     keys = keys_in(directory)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(keys.server.certificate, keys.server.key)
-    server = await loop.create_server(
-        lambda: Connection(receiver, loop), "127.0.0.1", 0, ssl=tls, backlog=4096
-    )
-    _say({"port": server.sockets[0].getsockname()[1]})
+    servers = [
+        await loop.create_server(
+            lambda: Connection(receiver, loop), "127.0.0.1", 0, ssl=context, backlog=4096
+        )
+        for context in (tls, None)
+    ]
+    port, plain_port = (server.sockets[0].getsockname()[1] for server in servers)
+    _say({"port": port, "plain_port": plain_port})
     ended = asyncio.Event()
 
     def obey() -> None:
@@ -238,7 +246,7 @@ def _say(answer: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Serve until standard input ends; the first line of output names the port."""
+    """Serve until standard input ends; the first line of output names the ports."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.receiver")
     parser.add_argument("--directory", type=Path, required=True, help="of the keys")
     uvloop.run(_serve(parser.parse_args().directory))

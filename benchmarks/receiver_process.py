@@ -35,11 +35,13 @@ class Receipts:
         all: in the order of their coming.
         wrongly_signed: how many requests had no signature or a wrong one; all are verified.
         body_bytes: the mean length of a body.
+        bodies_sha256: of all bodies in their order, so that two runs over the same orders can be compared.
     """
 
     all: list[Receipt]
     wrongly_signed: int
     body_bytes: int
+    bodies_sha256: str = ""
 
 
 class ReceiverProcess:
@@ -59,7 +61,9 @@ class ReceiverProcess:
             encoding="ascii",
             start_new_session=True,  # Ctrl-C at the terminal is for its parent to act on
         )
-        self.url = f"https://127.0.0.1:{self._answer()['port']}"
+        ports = self._answer()
+        self.url = f"https://127.0.0.1:{ports['port']}"
+        self.plain_url = f"http://127.0.0.1:{ports['plain_port']}"
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +97,9 @@ class ReceiverProcess:
         with self._report.open(encoding="ascii") as lines:
             parts = (line.split() for line in lines)
             receipts = [Receipt(order, int(at), answer) for order, at, answer in parts]
-        return Receipts(receipts, found["wrongly_signed"], found["body_bytes"])
+        return Receipts(
+            receipts, found["wrongly_signed"], found["body_bytes"], found["bodies_sha256"]
+        )
 
     def _ask(self, command: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None  # noqa: S101  # asked for above

@@ -4,12 +4,15 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 from benchmarks.curves import CURVES
+from benchmarks.open_loops import OPEN_SCENARIOS
 from benchmarks.results import Results
-from benchmarks.scenarios import OPEN_LOOP, OPEN_LOOP_SHARES, SCENARIOS
+from benchmarks.scenarios import SCENARIOS, THROUGHPUT
 from benchmarks.svg import Bar, Panel, bars, lines, short
-from benchmarks.targets import targets
+from benchmarks.systems import System
+from benchmarks.targets import PEERS_DO_LESS, PEERS_DO_LESS_BUT_VERIFY, targets, times
 
 _DOCS = Path(__file__).parents[1] / "docs"
 PAGE, PICTURES = _DOCS / "performance.md", _DOCS / "performance"
@@ -19,14 +22,17 @@ _OURS = "notifier"
 
 def summary(results: Results) -> Iterator[str]:
     """Yield the lines of a table of medians."""
-    yield f"{results.scenario}: medians of {len(results.signature_ms)} rounds, a signature {results.floor_ms:.3f} ms"
+    if not results.runs:
+        return
+    yield f"{results.scenario}: medians of {results.rounds} rounds, a signature {results.floor_ms:.3f} ms"
     yield from table(results)
+    yield from ratios(results)
 
 
 def table(results: Results) -> list[str]:
     """Return a scenario's table in Markdown: medians, with lowest and highest of the rounds for the rate."""
     several = any(run.point is not None for run in results.runs)
-    open_load = results.scenario == OPEN_LOOP
+    open_load = results.scenario in OPEN_SCENARIOS
     head = [
         "System",
         *(["Offered/s" if open_load else results.settings["about"]] if several else []),
@@ -67,6 +73,47 @@ def _row(results: Results, system: str, point: float | None, *, open_load: bool)
         f"{results.total('repeats', system, point):,}",
         f"{results.total('lost', system, point):,}",
     ]
+
+
+def ratios(results: Results) -> list[str]:
+    """Return how ours compare with each peer, each within a round, and what the peer does not do; [] without peers."""
+    less = PEERS_DO_LESS_BUT_VERIFY if results.settings.get("verifies") else PEERS_DO_LESS
+    rows = [
+        [f"{ours} beside {theirs}", *_offered(point), *map(times, found), less]
+        for ours, theirs, point in _pairs(results)
+        if (found := _all_ratios(results, ours, theirs, point))
+    ]
+    if not rows:
+        return []
+    head = ["Ratio, median (lowest to highest of the rounds)"]
+    head += ["Offered/s"] if len(rows[0]) > 5 else []  # noqa: PLR2004  # with an offered rate
+    head += ["Deliveries/s", "per core used", "CPU each", "Mind that"]
+    return [_cells(head), _cells(["---"] * len(head)), *map(_cells, rows)]
+
+
+def _pairs(results: Results) -> Iterator[tuple[str, str, float | None]]:
+    """Yield each system of ours with each peer of no more processes, at each point that both have."""
+    systems = [System.parse(name) for name in results.systems()]
+    ours = [system for system in systems if system.name == _OURS]
+    peers = [system for system in systems if system.name != _OURS]
+    for one in ours:
+        for other in peers:
+            if other.processes <= one.processes:
+                for point in results.points(str(one)):
+                    yield str(one), str(other), point
+
+
+def _all_ratios(
+    results: Results, ours: str, theirs: str, point: float | None
+) -> list[tuple[float, float, float]]:
+    found = (
+        results.ratios(name, ours, theirs, point) for name in ("per_second", "per_core", "cpu_ms")
+    )
+    return [ratio for ratio in found if ratio is not None]
+
+
+def _offered(point: float | None) -> list[str]:
+    return [] if point is None else [f"{point:,.0f}"]
 
 
 def _cells(texts: list[str]) -> str:
@@ -126,7 +173,7 @@ def _pictures(results: Results) -> dict[str, str]:
     name = results.scenario
     if name.startswith("curve-"):
         return {name: _curve(results)}
-    if name == OPEN_LOOP:
+    if name in OPEN_SCENARIOS:
         return {}
     return {name: _bars(results), f"{name}-cpu": _costs(results)}
 
@@ -136,16 +183,19 @@ def where(results: Results) -> str:
     machine, settings = results.on, results.settings
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     return (
-        f"{machine['date']}, {machine['cores']} cores ({machine['processor']}), {machine['system']}, "
-        f"Python {machine['python']}, {packages}.\n"
-        f"{settings['rounds']} round{'s' if settings['rounds'] > 1 else ''}, windows of {settings['seconds']:g} s."
+        f"{machine['date']}, {machine['cores']} cores ({machine['processor']}, "
+        f"{'with' if machine['wide'] else 'without'} AVX-512 for RSA), {machine['system']}, "
+        f"Python {machine['python']} ({machine['build']}), {packages}.\n"
+        f"One signature: {results.floor_ms:.3f} ms of CPU"
+        f" ({min(results.signature_ms):.3f} to {max(results.signature_ms):.3f}).\n"
+        f"{results.rounds} round{'s' if results.rounds > 1 else ''}, windows of {settings['seconds']:g} s."
     )
 
 
 def blocks() -> dict[str, str]:
     """Return what belongs between the page's marks, by name, for every scenario that has been run; write the plots."""
     found: dict[str, str] = {}
-    names = [*SCENARIOS, OPEN_LOOP, *(f"curve-{name}" for name in CURVES)]
+    names = [*SCENARIOS, *OPEN_SCENARIOS, *(f"curve-{name}" for name in CURVES)]
     everything: dict[str, Results] = {}
     for name in names:
         try:
@@ -157,23 +207,23 @@ def blocks() -> dict[str, str]:
         for picture, text in pictures.items():
             (PICTURES / f"{picture}.svg").write_text(text, "utf-8")
         shown = [f"![{picture}](performance/{picture}.svg)" for picture in pictures]
-        found[name] = "\n".join(
-            [*shown, *([""] if shown else []), *table(results), "", where(results)]
-        )
-    if "throughput" in everything:
-        found["targets"] = "\n".join(targets(everything, OPEN_LOOP_SHARES))
-        found["ceiling"] = _ceiling(everything["throughput"])
+        beside = ratios(results)
+        parts = [*shown, "", *table(results), "", *beside, *([""] if beside else [])]
+        found[name] = "\n".join([*parts, where(results)]).lstrip()
+    if everything:
+        found["targets"] = "\n".join(targets(everything))
+    if THROUGHPUT in everything:
+        found["ceiling"] = _ceiling(everything[THROUGHPUT])
     return found
 
 
 def _ceiling(results: Results) -> str:
     floor = results.floor_ms
-    rate = results.receiver_per_second
     return (
         f"One RSA-2048 signature takes {floor:.3f} ms of CPU: {1000 / floor:,.0f} a second and core, "
         f"and no system can deliver more.\n"
-        f"The receiver answers {sorted(rate)[len(rate) // 2]:,.0f} requests a second of a sender that does nothing else, "
-        f"and needs {sorted(results.receiver_ms)[len(rate) // 2]:.3f} ms of CPU for each."
+        f"The receiver answers {median(results.receiver_per_second):,.0f} requests a second of a sender that does nothing else, "
+        f"and needs {median(results.receiver_ms):.3f} ms of CPU for each."
     )
 
 

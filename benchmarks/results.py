@@ -1,44 +1,17 @@
 """What a session found: kept as one JSON file for each scenario, read back for tables and plots."""
 
 import json
-import os
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.figures import Figures, Latency
-from streams.clock import Clock
+from benchmarks.machine import machine
 
 DIRECTORY = Path(__file__).parents[1] / "build" / "bench"
-_PACKAGES = (
-    *("payment-notifier", "faust-streaming", "aiokafka", "httpx", "aiohttp"),
-    *("uvloop", "cryptography", "pydantic"),
-)
-
-
-def machine() -> dict[str, Any]:
-    """Describe this machine and what is installed."""
-    return {
-        "date": f"{datetime.fromtimestamp(Clock().now_seconds(), UTC):%Y-%m-%d}",
-        "system": f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in _PACKAGES},
-    }
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +36,7 @@ class Results:
         settings: what it was run with, for the reader.
         on: the machine and what is installed.
         signature_ms: CPU time of one signature, once a round.
-        receiver_per_second: what the receiver answers a sender that does nothing else, once a round.
+        receiver_per_second: what the receiver answers a sender that does nothing else.
         receiver_ms: its CPU time for that, an answer.
         failures: runs that came to nothing, and why.
     """
@@ -76,6 +49,25 @@ class Results:
     receiver_ms: list[float] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    @classmethod
+    def begun(cls, scenario: str, settings: dict[str, Any], *, goes_on: bool) -> "Results":
+        """Return what to add rounds to: nothing yet, or what an earlier session measured alike on such a machine."""
+        new = cls(scenario, settings)
+        if not goes_on:
+            return new
+        try:
+            before = cls.load(scenario)
+        except FileNotFoundError:
+            return new
+        undated = [results.on | {"date": ""} for results in (before, new)]
+        alike = before.settings == json.loads(json.dumps(settings)) and undated[0] == undated[1]
+        return before if alike else new
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds there are."""
+        return len(self.signature_ms)
 
     @property
     def floor_ms(self) -> float:
@@ -105,6 +97,17 @@ class Results:
         values = [_value(figures, name) for figures in self.of(system, point)]
         return min(values), max(values)
 
+    def ratios(
+        self, name: str, ours: str, theirs: str, point: float | None = None
+    ) -> tuple[float, float, float] | None:
+        """Return one system's figure over another's, each within a round: median, lowest, highest; None without any."""
+        by_round: dict[int, dict[str, float]] = {}
+        for run in self.runs:
+            if run.point == point and run.figures.system in {ours, theirs}:
+                by_round.setdefault(run.round, {})[run.figures.system] = _value(run.figures, name)
+        both = [found[ours] / found[theirs] for found in by_round.values() if len(found) == 2]  # noqa: PLR2004
+        return (median(both), min(both), max(both)) if both else None
+
     def total(self, name: str, system: str, point: float | None = None) -> int:
         """Return the sum of a count over the rounds."""
         return int(sum(_value(figures, name) for figures in self.of(system, point)))
@@ -119,7 +122,7 @@ class Results:
         """Note a run that fails instead of ending the session with it."""
         try:
             yield
-        except (RuntimeError, TimeoutError) as error:
+        except (RuntimeError, OSError) as error:  # Kafka's are the former, time-outs the latter
             self.failures.append(f"{self.scenario}, {where}: {error}")
             say(f"  {error}")
 

@@ -1,21 +1,21 @@
 """The scenarios: which systems do what work, in turn, round after round."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.backlog import mixed_moulds, plain_moulds
 from benchmarks.bench import PARTITIONS, Bench
 from benchmarks.figures import Figures
+from benchmarks.go_peer import PeerUnavailableError
+from benchmarks.progress import Progress
 from benchmarks.receiver import Manner
 from benchmarks.results import Results, Run
-from benchmarks.run import OpenLoad, Window
+from benchmarks.run import Window
 from benchmarks.systems import System
 
 _FASTEST_PER_SECOND = 4000
 """More than any system delivers, so that no backlog ends before its window."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Scenario:
         manner: how the receiver answers.
         mixed: all five profiles with every outcome, or successes of one.
         verifies: whether peers verify answers.
+        plain: over plain HTTP, or over TLS.
     """
 
     name: str
@@ -39,40 +40,47 @@ class Scenario:
     manner: Manner = field(default_factory=Manner)
     mixed: bool = False
     verifies: bool = False
+    plain: bool = False
 
 
+THROUGHPUT, THROUGHPUT_HTTP, LATENCY, MIXED = (
+    *("throughput", "throughput-http"),
+    *("latency-50ms", "mixed"),
+)
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Scenario(
-            "throughput",
-            "one profile, one destination, every answer at once and S",
+            THROUGHPUT,
+            "one profile, one destination, every answer at once and S, over TLS",
             (
-                *("notifier-1", "notifier-2", "aiokafka-httpx", "faust"),
-                *("aiokafka-aiohttp", "aiokafka-aiohttp-2"),
+                *("notifier-1", "notifier-2", "aiokafka-httpx"),
+                *("faust", "aiokafka-aiohttp", "go-franz"),
             ),
         ),
         Scenario(
-            "latency-50ms",
-            "the same, every answer after 50 ms",
-            ("notifier-2", "faust", "aiokafka-aiohttp"),
+            THROUGHPUT_HTTP,
+            "the same over plain HTTP",
+            ("notifier-1", "notifier-2", "aiokafka-aiohttp", "go-franz"),
+            plain=True,
+        ),
+        Scenario(
+            LATENCY,
+            "the same as throughput, every answer after 50 ms",
+            ("notifier-2", "aiokafka-aiohttp"),
             in_flight=512,
             manner=Manner(delay_seconds=0.05),
         ),
         Scenario(
-            "mixed",
+            MIXED,
             "five profiles, every outcome and reason; 5 % of the orders answered U the first time, 1 % F",
-            ("notifier-2", "aiokafka-httpx", "faust", "aiokafka-aiohttp"),
+            ("notifier-2", "aiokafka-aiohttp", "go-franz"),
             manner=Manner(unknown_of_1000=50, refused_of_1000=10),
             mixed=True,
             verifies=True,
         ),
     )
 }
-OPEN_LOOP = "open-loop"
-OPEN_LOOP_SYSTEMS = ("notifier-2", "aiokafka-aiohttp")
-OPEN_LOOP_SHARES = (0.25, 0.5, 0.75)
-"""Of what two workers deliver at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +90,14 @@ class Options:
     Attributes:
         systems: instead of the scenario's own.
         in_flight: instead of the scenario's own.
+        goes_on: whether rounds that an earlier session left on this machine, measured alike, are kept.
     """
 
     rounds: int = 5
     window: Window = field(default_factory=lambda: Window(1.5, 4.0))
     systems: tuple[str, ...] = ()
     in_flight: int = 0
+    goes_on: bool = False
 
     def chosen(self, default: tuple[str, ...]) -> list[System]:
         """Return the systems to run."""
@@ -104,19 +114,44 @@ class Options:
         return int(_FASTEST_PER_SECOND * (self.window.warm_up_seconds + self.window.seconds + 1))
 
 
-async def measure(bench: Bench, scenario: Scenario, options: Options, say: Say) -> Results:
-    """Run a scenario's systems in turn, as many rounds as asked."""
+def startable(systems: Sequence[System], say: Callable[[str], None]) -> list[System]:
+    """Return the systems that this machine can start, and say of the others why it can't."""
+    found = []
+    for system in systems:
+        try:
+            system.command()
+        except PeerUnavailableError as error:
+            say(str(error))
+        else:
+            found.append(system)
+    return found
+
+
+async def measure(
+    bench: Bench, scenario: Scenario, options: Options, progress: Progress
+) -> Results:
+    """Run a scenario's systems in turn, as many rounds as asked; each round is kept when it is over."""
     in_flight = options.in_flight or scenario.in_flight
+    systems = startable(options.chosen(scenario.systems), progress.say)
     settings = options.note(
-        about=scenario.about, in_flight=in_flight, partitions=PARTITIONS, backlog=options.records
+        about=scenario.about,
+        in_flight=in_flight,
+        partitions=PARTITIONS,
+        backlog=options.records,
+        verifies=scenario.verifies,
+        systems=[str(system) for system in systems],
     )
-    results = Results(scenario.name, settings)
-    moulds = (mixed_moulds if scenario.mixed else plain_moulds)(bench.url)
-    backlog = await bench.backlog(moulds, options.records)
-    for number in range(1, options.rounds + 1):
-        await _begin_round(bench, results, number, say)
-        for system in options.chosen(scenario.systems):
-            with results.noting_failures(f"round {number}", say):
+    results = Results.begun(scenario.name, settings, goes_on=options.goes_on)
+    moulds = (mixed_moulds if scenario.mixed else plain_moulds)(
+        bench.plain_url if scenario.plain else bench.url
+    )
+    rounds = range(results.rounds + 1, options.rounds + 1)
+    backlog = await bench.backlog(moulds, options.records) if rounds else None
+    for number in rounds:
+        assert backlog is not None  # noqa: S101  # written above
+        await begin_round(bench, results, number, progress)
+        for system in systems:
+            with results.noting_failures(f"round {number}, {system}", progress.ran):
                 figures = await bench.run(
                     system,
                     backlog,
@@ -124,55 +159,24 @@ async def measure(bench: Bench, scenario: Scenario, options: Options, say: Say) 
                     in_flight=in_flight,
                     manner=scenario.manner,
                     verifies=scenario.verifies,
+                    plain=scenario.plain,
                 )
                 results.runs.append(Run(number, figures))
-                say(line(figures, results.signature_ms[-1]))
+                progress.ran(line(figures, results.signature_ms[-1]))
+        results.save()
     return results
 
 
-async def measure_open_loop(
-    bench: Bench, options: Options, most_per_second: float, say: Say
-) -> Results:
-    """Offer fixed rates: the first system all of them, the others the middle one.
-
-    Args:
-        bench: where.
-        options: how long and how often.
-        most_per_second: what the first system delivers at most; rates are shares of it.
-        say: told about each run.
-    """
-    in_flight = options.in_flight or SCENARIOS["throughput"].in_flight
-    rates = [round(most_per_second * share, -1) for share in OPEN_LOOP_SHARES]
-    results = Results(OPEN_LOOP, options.note(in_flight=in_flight, most_per_second=most_per_second))
-    moulds = plain_moulds(bench.url)
-    first, *others = options.chosen(OPEN_LOOP_SYSTEMS)
-    plan = [(first, rate) for rate in rates] + [(system, rates[1]) for system in others]
-    for number in range(1, options.rounds + 1):
-        await _begin_round(bench, results, number, say)
-        for system, rate in plan:
-            backlog = await bench.backlog(moulds, PARTITIONS * 20)
-            with results.noting_failures(f"round {number}, {rate:g}/s", say):
-                figures = await bench.run(
-                    system,
-                    backlog,
-                    window=options.window,
-                    in_flight=in_flight,
-                    load=OpenLoad(rate, moulds),
-                )
-                results.runs.append(Run(number, figures, rate))
-                say(line(figures, results.signature_ms[-1], rate))
-    return results
-
-
-async def _begin_round(bench: Bench, results: Results, number: int, say: Say) -> None:
+async def begin_round(bench: Bench, results: Results, number: int, progress: Progress) -> None:
+    """Measure the signature, and the receiver's own limit once a scenario."""
     results.signature_ms.append(bench.signature_ms())
-    per_second, milliseconds = await bench.receiver_limit()
-    results.receiver_per_second.append(per_second)
-    results.receiver_ms.append(milliseconds)
-    say(
-        f"{results.scenario}, round {number}: a signature takes {results.signature_ms[-1]:.3f} ms of CPU; "
-        f"the receiver answers {per_second:,.0f}/s, {milliseconds:.3f} ms each"
-    )
+    text = f"{results.scenario}, round {number}: a signature takes {results.signature_ms[-1]:.3f} ms of CPU"
+    if not results.receiver_per_second:
+        per_second, milliseconds = await bench.receiver_limit()
+        results.receiver_per_second.append(per_second)
+        results.receiver_ms.append(milliseconds)
+        text += f"; the receiver answers {per_second:,.0f}/s, {milliseconds:.3f} ms each"
+    progress.say(text)
 
 
 def line(figures: Figures, signature_ms: float, point: float | None = None) -> str:

@@ -14,6 +14,7 @@ from typing import Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from benchmarks.go_peer import go_peer
 from benchmarks.processes import cpu_seconds, peak_memory_mb
 from streams.kafka.topics import TopicNames, create_topics, topic_specs
 from streams.notification.profiles import TIERS
@@ -30,7 +31,8 @@ _PEERS: Mapping[str, list[str]] = {
     ],
 }
 NOTIFIER = "notifier"
-NAMES = (NOTIFIER, *_PEERS)
+GO = "go-franz"
+NAMES = (NOTIFIER, *_PEERS, GO)
 _SLOW_STARTS = {"aiokafka-httpx": 8.0}
 """More seconds of warm-up: while httpx' pool opens 256 connections it delivers next to nothing, and later three times
 as much as before. Measured is what it does then."""
@@ -67,6 +69,16 @@ class System:
     def keeps_refusals(self) -> bool:
         """Whether a refused notification is written down, as a dead letter or for a later attempt."""
         return self.name == NOTIFIER
+
+    def command(self) -> list[str]:
+        """Return what starts a process of it.
+
+        Raises:
+            PeerUnavailableError: it can't be built on this machine.
+        """
+        if self.name == GO:
+            return [str(go_peer())]
+        return _PEERS.get(self.name, [str(_SCRIPTS / "notifier"), "worker"])
 
     def __str__(self) -> str:
         return (
@@ -169,7 +181,7 @@ class Running:
     """
 
     def __init__(self, system: System, task: Task) -> None:
-        command = _PEERS.get(system.name, [str(_SCRIPTS / "notifier"), "worker"])
+        command = system.command()
         ours = {name: text for name, text in os.environ.items() if not name.startswith("NOTIFIER_")}
         self._logs = [
             task.directory / f"{task.name}-{number}.log" for number in range(system.processes)

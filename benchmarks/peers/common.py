@@ -1,7 +1,7 @@
 """What the peers share: their configuration, the building of a request, the reading of an answer.
 
 They trust the event: no validation, no limits for each partner, no attempts log, no delays. What did not bring S or a
-refusal goes to one retry topic.
+refusal goes to one retry topic. The peer in Go (`go_franz`) does the same, and sends the same bytes.
 """
 
 import json
@@ -23,6 +23,7 @@ from streams.sandbox.signatures import is_signed, load_private_key, load_public_
 TIMEOUT_SECONDS = 5.0
 _RESULTS = {"SUCCESS": ("S", "SUCCESS"), "CANCELLED": ("F", "ORDER_IS_CLOSED")}
 _FAILED = ("F", "PROCESS_FAIL")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Desk:
         url = event["notifyUrl"]
         parts = urlsplit(url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        body = json.dumps(_document(event), ensure_ascii=False).encode()
+        body = _ENCODER.encode(_document(event)).encode()
         now = datetime.fromtimestamp(self._clock.now_ms() // 1000, UTC).isoformat()
         headers = {
             "Client-Id": CLIENT_ID,

@@ -1,5 +1,6 @@
 """Tables and plots, from results made by hand."""
 
+import json
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
@@ -7,22 +8,36 @@ import pytest
 
 from benchmarks import report
 from benchmarks.figures import Figures, Latency
+from benchmarks.machine import build
 from benchmarks.results import Results, Run
 from benchmarks.svg import Bar, Panel, bars, lines, short
+from benchmarks.targets import targets
 
 FIGURES = Figures("notifier-2", 4.0, 400, 100.0, 0.6, 0.9, 0.1, 0.2, 90.0, 500, 0, 0, 0, 0, 420)
+MACHINE = {
+    "date": "2026-11-29",
+    "system": "Linux",
+    "processor": "X",
+    "wide": False,
+    "cores": 2,
+    "python": "3.11.7",
+    "build": "PGO, LTO",
+    "packages": {"httpx": "0.28.1"},
+}
 
 
 def results(scenario, *runs, **settings):
-    """Make results of runs given as (system, point, changes of the figures)."""
+    """Make results of runs given as (system, point, changes of the figures); a system's first is of round 1, and so on."""
     made = Results(
-        scenario, {"rounds": 1, "seconds": 4.0, **settings}, signature_ms=[0.3, 0.2, 0.4]
+        scenario,
+        {"rounds": 1, "seconds": 4.0, **settings},
+        on=dict(MACHINE),
+        signature_ms=[0.3, 0.2, 0.4],
     )
     made.receiver_per_second, made.receiver_ms = [9000.0], [0.05]
-    made.runs = [
-        Run(number, replace(FIGURES, system=system, **changes), point)
-        for number, (system, point, changes) in enumerate(runs, start=1)
-    ]
+    for system, point, changes in runs:
+        number = len(made.of(system, point)) + 1
+        made.runs.append(Run(number, replace(FIGURES, system=system, **changes), point))
     return made
 
 
@@ -38,6 +53,70 @@ def test_a_table_shows_medians_with_the_range():
     assert row == (
         "| notifier-2 | 1,200 (1,000 to 1,900) | 0.60 | 2.0 | 90 | 0.90, 0.10, 0.20 | 1,500 | 2 | 0 |"
     )
+
+
+def test_ratios_are_taken_within_a_round():
+    """The machine's mood in a round is in both figures: median, lowest and highest are of ratios, not of figures."""
+    found = results(
+        "throughput",
+        *(("notifier-2", None, {"per_second": rate}) for rate in (1000.0, 500.0, 900.0)),
+        *(("go-franz", None, {"per_second": rate}) for rate in (2000.0, 500.0)),
+    )
+    assert found.ratios("per_second", "notifier-2", "go-franz") == (0.75, 0.5, 1.0)
+    assert found.ratios("per_second", "notifier-2", "faust") is None
+    *_, row = report.ratios(found)
+    assert row.startswith("| notifier-2 beside go-franz | 0.75 (0.50 to 1.00) | 1.00 (1.00 to")
+    assert "writes no attempts record and neither validates nor verifies" in row
+
+
+def test_a_worker_is_not_compared_with_two_processes_of_a_peer():
+    """Each of ours stands beside peers of as many processes or fewer, at the rates that both were offered."""
+    found = results(
+        "open-loop",
+        *(("notifier-1", rate, {}) for rate in (100.0, 200.0)),
+        *(("notifier-2", 100.0, {}), ("go-franz", 100.0, {}), ("aiokafka-aiohttp-2", 100.0, {})),
+        verifies=True,
+    )
+    head, _, *rows = report.ratios(found)
+    assert head.split(" | ")[1] == "Offered/s"
+    assert [row.split(" | ")[:2] for row in rows] == [
+        ["| notifier-1 beside go-franz", "100"],
+        ["| notifier-2 beside go-franz", "100"],
+        ["| notifier-2 beside aiokafka-aiohttp-2", "100"],
+    ]
+    assert "does not validate" in rows[0]
+
+
+def test_a_session_goes_on_where_an_earlier_one_ended(tmp_path, monkeypatch):
+    """Rounds are kept that were measured alike on such a machine; otherwise all begins anew."""
+    load = Results.load
+    monkeypatch.setattr(Results, "load", lambda scenario: load(scenario, tmp_path))
+    settings = {"rounds": 5, "seconds": 4.0, "systems": ("notifier-2",)}
+    assert Results.begun("mixed", settings, goes_on=True).rounds == 0
+    before = results("mixed", ("notifier-2", None, {}))
+    before.settings = settings
+    before.on = Results("this machine", {}).on | {"date": "2026-01-01"}
+    before.save(tmp_path)
+    assert Results.begun("mixed", settings, goes_on=True).rounds == 3
+    assert Results.begun("mixed", settings, goes_on=False).rounds == 0
+    assert Results.begun("mixed", settings | {"seconds": 5.0}, goes_on=True).rounds == 0
+    before.on["processor"] = "another"
+    before.save(tmp_path)
+    assert Results.begun("mixed", settings, goes_on=True).rounds == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("'--enable-optimizations' '--with-lto'", "PGO, LTO"),
+        ("'--enable-optimizations' '--with-lto=no'", "PGO, no LTO"),
+        ("'--enable-shared'", "no PGO, no LTO"),
+        ("", "no PGO, no LTO"),
+    ],
+)
+def test_tables_say_how_python_was_built(arguments, said):
+    """As its configure was called; one built without optimisation takes longer for everything but the signature."""
+    assert build(arguments) == said
 
 
 @pytest.fixture
@@ -60,27 +139,51 @@ def test_the_page_holds_what_was_measured_and_keeps_what_was_not(page, tmp_path)
     """The report replaces the figures of scenarios that were run, draws them, and leaves the rest of the page alone."""
     results(
         "throughput",
+        ("notifier-1", None, {"cpu_ms": 0.45}),
         ("notifier-2", None, {"per_second": 1500.0}),
-        ("aiokafka-httpx", None, {"per_second": 250.0}),
-        ("faust", None, {"per_second": 300.0}),
+        ("go-franz", None, {"per_second": 1600.0, "cpu_ms": 0.8}),
+        ("aiokafka-aiohttp", None, {"cpu_ms": 0.4}),
     ).save(tmp_path)
     latency = Latency(8.0, 60.0, 70.0, 1.0)
     rates = (("notifier-2", rate, {"latency": latency}) for rate in (250.0, 500.0, 750.0))
     results("open-loop", *rates).save(tmp_path)
+    slow = ("notifier-1", "go-franz")
+    results("low-rate", *((name, 150.0, {"latency": latency}) for name in slow)).save(tmp_path)
     assert report.main() == 0
     text = page.read_text()
+    lines = {row.split(" (")[0]: row for row in text.splitlines() if row.startswith("| ")}
     assert (
-        "| two workers deliver at least 7 times `aiokafka-httpx` | 6.0 times, **missed** |" in text
+        "| 0.94 (0.94 to 0.94) times, **missed** |"
+        in lines["| two workers beside Go, deliveries/s: at least 0.95 times"]
     )
-    assert "| two workers deliver at least 4 times `faust` | 5.0 times |" in text
-    assert "p50 at most 10 ms | 8.0 ms |" in text
+    per_core = lines["| two workers beside Go, deliveries/s per core used: at least 1.0 times"]
+    assert per_core.endswith("nor verifies) | 1.33 (1.33 to 1.33) times |")
+    beside = "| one worker beside hand-written aiohttp, CPU per notification: at most 1.0 times"
+    assert lines[beside].endswith("1.12 (1.12 to 1.12) times, **missed** |")
+    above = "| CPU above the signature, one worker: at most 0.6 signatures without AVX-512"
+    assert lines[above].endswith("| 0.50 |")
+    assert lines["| one worker beside Go, CPU per event at 150/s: at most 1.3 times"].endswith(
+        "1.00 (1.00 to 1.00) times |"
+    )
     assert "p99 at most 50 ms | 60.0 ms, **missed** |" in text
+    assert "at most 110 MB a process, with one partner each profile | 90 MB |" in text
     assert "nothing lost, everything signed, in every run | so it was |" in text
+    assert "2 cores (X, without AVX-512 for RSA), Linux, Python 3.11.7 (PGO, LTO)" in text
+    assert "One signature: 0.300 ms of CPU (0.200 to 0.400)" in text
     assert "old throughput" not in text
     assert "old mixed" in text
     assert text.count("text\n") == 3
     for picture in ("throughput", "throughput-cpu"):
         ET.parse(tmp_path / "performance" / f"{picture}.svg")  # noqa: S314  # our own
+
+
+def test_isolation_is_read_from_the_measurements(tmp_path, monkeypatch):
+    """Where `make measure` has measured a thousand destinations, its ratio stands in the table; else the row is left out."""
+    monkeypatch.setattr("benchmarks.targets.MEASURES", tmp_path)
+    assert "1,000" not in "".join(targets({}))
+    found = json.dumps({"found": {"ratio": 2.5}})
+    (tmp_path / "hang-1000.measure.json").write_text(found)
+    assert "at most 2 times (`make measure`) | 2.50 times, **missed** |" in "".join(targets({}))
 
 
 def test_without_results_the_report_says_so(page, capsys):
