@@ -36,7 +36,7 @@ export PIP_NO_INPUT := 1
 # Some images set it; each of the some hundred processes that the tests start would compile everything it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-unit test-faults simulate model mutants test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke measure-operator docs-pictures audit
+.PHONY: help setup demo test test-unit test-faults simulate endure model mutants test-image image measure reliability check format lock docs wheel clean ci broken fuzz sbom bench bench-curves bench-smoke measure-operator docs-pictures audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -94,16 +94,20 @@ image: ## build the container image with docker, podman or buildah; IMAGE=name:t
 test-faults: $(STAMP) ## break everything under load, and account for every event; a quarter of an hour
 	@$(PY) -m pytest -q -s -m faults $(TEST_ARGS) tests/faults
 
-# make simulate WORLDS=500 SEED=7; REPLAY=12 plays one again and tells it, SHRINK=12 looks for a smaller one that goes wrong too
+# make simulate WORLDS=500 SEED=7; REPLAY=12 plays one again and tells it, SHRINK=12 looks for a smaller one that goes wrong too;
+# HOURS=24 runs one long world instead, in which everything goes wrong by turns
 simulate: $(STAMP) ## run worlds in virtual time, each with faults of its own: the worker's own code on a model of Kafka; three minutes
 	@PYTHONHASHSEED=0 $(PY) -m tests.simulation --worlds $(or $(WORLDS),500) --seed $(or $(SEED),1) \
-	  $(if $(REPLAY),--replay $(REPLAY)) $(if $(SHRINK),--shrink $(SHRINK))
+	  $(if $(REPLAY),--replay $(REPLAY)) $(if $(SHRINK),--shrink $(SHRINK)) $(if $(HOURS),--hours $(HOURS))
 
 measure: $(STAMP) ## measure isolation, waits and takeovers; twenty minutes of a machine that does nothing else
 	@$(PY) -m tests.faults.measure $(MEASURE_ARGS)
 
-reliability: $(STAMP) ## write the figures of the last test-faults, measure and simulate into docs/reliability.md
-	@status=1; for report in tests.faults.report tests.simulation.report; do $(PY) -m $$report && status=0; done; exit $$status
+endure: $(STAMP) ## send a million notifications through one worker, which must not grow; 20 minutes of a quiet machine. NOTIFICATIONS=200000
+	@$(PY) -m benchmarks.endurance --notifications $(or $(NOTIFICATIONS),1000000)
+
+reliability: $(STAMP) ## write the figures of the last test-faults, measure, simulate and endure into docs/reliability.md
+	@status=1; for report in tests.faults.report tests.simulation.report benchmarks.endurance_report; do $(PY) -m $$report && status=0; done; exit $$status
 
 bench: $(STAMP) ## measure the notifier beside its peers into docs/performance.md; 20 minutes of a machine that does nothing else
 	@status=0; $(PY) -m benchmarks all $(BENCH_ARGS) || status=$$?; $(PY) -m benchmarks report && exit $$status
@@ -129,7 +133,7 @@ model: $(STAMP) ## look at every interleaving of small worlds, the larger ones t
 	@$(PY) -m tests.model $(MODEL_ARGS)
 
 # Beside the other packages: mutmut wants a newer click than Faust takes.
-mutants: $(STAMP) ## change the rules a little, again and again, and see whether the tests notice; three minutes
+mutants: $(STAMP) ## change the rules a little, again and again, and see whether the tests notice; a quarter of an hour
 	@$(PY) -m uv pip install --quiet --no-config --require-hashes --target .venv/mutants -r requirements/mutants.txt
 	@PYTHONPATH=$$PWD/.venv/mutants $(PY) -m tests.mutants
 

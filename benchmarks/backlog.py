@@ -122,7 +122,7 @@ async def write_backlog(
     await producer.start()
     try:
         for begin in range(0, rounds, _BATCH):
-            await _write(
+            await write_rounds(
                 producer, topic, moulds, range(begin, min(rounds, begin + _BATCH)), partitions
             )
     finally:
@@ -130,13 +130,14 @@ async def write_backlog(
     return Backlog(topic, partitions, rounds * partitions)
 
 
-async def _write(
+async def write_rounds(
     producer: AIOKafkaProducer,
     topic: str,
     moulds: Sequence[Mould],
     offsets: Iterable[int],
     partitions: int,
 ) -> None:
+    """Write one record to each partition for each of these offsets, and return when the broker has them."""
     written = []
     for partition in range(partitions):
         batch = producer.create_batch()

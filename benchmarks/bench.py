@@ -30,7 +30,7 @@ _HAMMER_SECONDS = 2.0
 class Bench:
     """A broker, a receiver and what was written so far.
 
-    Args:
+    Attributes:
         directory: for keys and logs.
         broker: running.
         receiver: running, with the directory's keys.
@@ -40,36 +40,36 @@ class Bench:
     def __init__(
         self, directory: Path, broker: Broker, receiver: ReceiverProcess, keys: Keys
     ) -> None:
-        self._directory = directory
-        self._broker = broker
-        self._receiver = receiver
-        self._keys = keys
+        self.directory = directory
+        self.broker = broker
+        self.receiver = receiver
+        self.keys = keys
         self._numbers = count(1)
 
     @property
     def url(self) -> str:
         """The receiver's, over TLS."""
-        return self._receiver.url
+        return self.receiver.url
 
     @property
     def plain_url(self) -> str:
         """The receiver's, over plain HTTP."""
-        return self._receiver.plain_url
+        return self.receiver.plain_url
 
     def receipts(self) -> Receipts:
         """Return what the receiver got in the last run."""
-        return self._receiver.receipts()
+        return self.receiver.receipts()
 
     def signature_ms(self) -> float:
         """Return the CPU time of one signature, now."""
-        return signature_ms(self._keys.sender.private)
+        return signature_ms(self.keys.sender.private)
 
     async def backlog(
         self, moulds: list[Mould], records: int, partitions: int = PARTITIONS
     ) -> Backlog:
         """Write a backlog of at least so many records."""
         topic = f"bench-{next(self._numbers)}-final"
-        return await write_backlog(self._broker.bootstrap, topic, moulds, records, partitions)
+        return await write_backlog(self.broker.bootstrap, topic, moulds, records, partitions)
 
     def partners_file(
         self, in_flight: int, names: Mapping[str, str], *, plain: bool = False
@@ -84,7 +84,7 @@ class Bench:
         """
         base = self.plain_url if plain else self.url
         urls = {profile: notify_url(base, profile) for profile in PROFILES}
-        file = write_partners_file(self._directory, urls, self._keys)
+        file = write_partners_file(self.directory, urls, self.keys)
         usual = yaml.safe_load(file.read_text("utf-8"))["partners"]
         limit = {"max_in_flight": 2 * in_flight}
         entries = {name: usual[PARTNERS[profile]] | limit for name, profile in names.items()}
@@ -119,43 +119,43 @@ class Bench:
         """
         names = partners or {name: profile for profile, name in PARTNERS.items()}
         task = Task(
-            bootstrap=self._broker.bootstrap,
+            bootstrap=self.broker.bootstrap,
             topic=backlog.topic,
             name=f"run-{next(self._numbers)}",
-            keys=self._keys,
+            keys=self.keys,
             partners_file=self.partners_file(in_flight * system.processes, names, plain=plain),
-            directory=self._directory,
+            directory=self.directory,
             in_flight=in_flight,
             partitions=backlog.partitions,
             verifies=verifies,
             settings={"NOTIFIER_ALLOW_HTTP": "true"} if plain else {},
         )
-        around = Around(self._receiver, self._broker.pid or 0)
+        around = Around(self.receiver, self.broker.pid or 0)
         return await run(system, task, backlog, around, manner=manner, window=window, load=load)
 
     async def receiver_limit(self) -> tuple[float, float]:
         """Return how many requests a second the receiver answers a sender that does nothing else, and with how many cores."""
-        self._receiver.begin(Manner())
-        before = cpu_seconds([self._receiver.pid])
+        self.receiver.begin(Manner())
+        before = cpu_seconds([self.receiver.pid])
         hammer = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.hammer", "--url", self.url),
-            *("--directory", str(self._directory), "--seconds", str(_HAMMER_SECONDS)),
+            *("--directory", str(self.directory), "--seconds", str(_HAMMER_SECONDS)),
             stdout=asyncio.subprocess.PIPE,
         )
         out, _ = await hammer.communicate()
-        used = cpu_seconds([self._receiver.pid]) - before
-        count = self._receiver.count()
+        used = cpu_seconds([self.receiver.pid]) - before
+        count = self.receiver.count()
         return float(out), used * 1000 / count
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
-    """Start a broker and a receiver, and end them."""
+def bench(more_properties: Mapping[str, str] | None = None) -> Iterator[Bench]:
+    """Start a broker, with these properties besides its own, and a receiver; end them."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         keys = make_keys(directory)
         # workers that start together join one generation, as with Kafka's own default of 3 s
-        properties = {"group.initial.rebalance.delay.ms": "1000"}
+        properties = {"group.initial.rebalance.delay.ms": "1000"} | dict(more_properties or {})
         with (
             Broker(directory, properties=properties, heap="512m") as broker,
             ReceiverProcess(directory) as receiver,

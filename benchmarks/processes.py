@@ -18,6 +18,16 @@ def _cpu_ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
+def resources(pid: int) -> tuple[int, int, int]:
+    """Return the resident set in bytes, the open descriptors and the threads of a process."""
+    status = dict(
+        line.split(":", 1)
+        for line in Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
+    )
+    memory = int(status["VmRSS"].split()[0]) * 1024
+    return memory, len(os.listdir(f"/proc/{pid}/fd")), int(status["Threads"])  # noqa: PTH208  # names only, of a folder that changes
+
+
 def peak_memory_mb(pid: int) -> float:
     """Return the highest resident set of a process so far, in MB of 2**20 bytes."""
     for line in Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines():

@@ -88,6 +88,18 @@ class Receiver:
         self._requests: list[tuple[bytes, bytes]] = []
         self._attempts: dict[bytes, int] = {}
 
+    def drain(self, file: Path) -> dict[str, Any]:
+        """Report what came so far, and forget it but for the attempts of orders that will come again."""
+        found = self.report(file)
+        waiting = {
+            order: attempt
+            for order, attempt in self._attempts.items()
+            if self.manner.answer(order, attempt) == "U"
+        }
+        self.begin(self.manner)
+        self._attempts = waiting
+        return found
+
     @property
     def count(self) -> int:
         """How many requests came."""
@@ -236,6 +248,8 @@ def _obey(receiver: Receiver, command: dict[str, Any]) -> None:
             _say({})
         case {"report": file}:
             _say(receiver.report(Path(file)))
+        case {"drain": file}:
+            _say(receiver.drain(Path(file)))
         case _:
             _say({"count": receiver.count})
 

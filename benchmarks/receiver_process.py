@@ -93,7 +93,14 @@ class ReceiverProcess:
 
     def receipts(self) -> Receipts:
         """Return what came since `begin`, every signature verified."""
-        found = self._ask({"report": str(self._report)})
+        return self._receipts("report")
+
+    def drain(self) -> Receipts:
+        """Return what came since `begin` or the last time, every signature verified, and forget it."""
+        return self._receipts("drain")
+
+    def _receipts(self, command: str) -> Receipts:
+        found = self._ask({command: str(self._report)})
         with self._report.open(encoding="ascii") as lines:
             parts = (line.split() for line in lines)
             receipts = [Receipt(order, int(at), answer) for order, at, answer in parts]

@@ -1,4 +1,4 @@
-"""Plots as small SVG files that follow the reader's light or dark theme: bars, and lines over a logarithmic axis."""
+"""Plots as small SVG files that follow the reader's light or dark theme: bars, lines over a logarithmic axis, long runs."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ _LABELS, _VALUES = 150, 110
 _ROW, _BAR = 30, 18
 _TOP = 40
 _PANEL, _HEIGHT = 370, 250
-_MARGIN_LEFT, _MARGIN_BOTTOM = 52, 44
+_LEFT, _RIGHT, _BOTTOM = 52, _PANEL - 16, _HEIGHT - 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,21 @@ class Panel:
     Attributes:
         points: x and y.
         show: how a value of y is written.
+    """
+
+    title: str
+    x_label: str
+    points: Sequence[tuple[float, float]]
+    show: Callable[[float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class LinearPanel:
+    """One line of many points over a linear axis that begins at 0.
+
+    Attributes:
+        points: x and y.
+        show: how a value of either axis is written.
     """
 
     title: str
@@ -86,37 +101,73 @@ def lines(title: str, panels: Sequence[Panel]) -> str:
     return _document(title, len(panels) * (_PANEL + 20) - 20, _HEIGHT, parts)
 
 
+def long_runs(title: str, panels: Sequence[LinearPanel]) -> str:
+    """Return panels of long runs, two in a row."""
+    parts: list[str] = []
+    for number, panel in enumerate(panels):
+        x, y = number % 2 * (_PANEL + 20), number // 2 * (_HEIGHT + 10)
+        parts += [f'<g transform="translate({x} {y})">', *_linear_panel(panel), "</g>"]
+    rows = math.ceil(len(panels) / 2)
+    return _document(title, 2 * _PANEL + 20, rows * (_HEIGHT + 10) - 10, parts)
+
+
 def _panel(panel: Panel) -> list[str]:
-    left, right = _MARGIN_LEFT, _PANEL - 16
-    top, bottom = _TOP, _HEIGHT - _MARGIN_BOTTOM
-    ticks = _ticks(max(y for _, y in panel.points))
     logs = [math.log10(x) for x, _ in panel.points]
     span = (logs[-1] - logs[0]) or 1.0
-    xs = [left + 12 + (value - logs[0]) / span * (right - left - 24) for value in logs]
+    xs = [_LEFT + 12 + (value - logs[0]) / span * (_RIGHT - _LEFT - 24) for value in logs]
+    parts, height = _frame(panel)
+    places = [(x, height(y)) for x, (_, y) in zip(xs, panel.points, strict=True)]
+    parts.append(_polyline(places))
+    for (x, y), (value, _) in zip(places, panel.points, strict=True):
+        parts += [
+            f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>',
+            _below(x, short(value)),
+        ]
+    return parts
+
+
+def _linear_panel(panel: LinearPanel) -> list[str]:
+    parts, height = _frame(panel)
+    most = max(x for x, _ in panel.points)
+
+    def across(value: float) -> float:
+        return _LEFT + value / most * (_RIGHT - _LEFT - 12)
+
+    parts.append(_polyline([(across(x), height(y)) for x, y in panel.points]))
+    parts += [
+        _below(across(tick), panel.show(tick)) for tick in _ticks(most) if tick <= most * 1.001
+    ]
+    return parts
+
+
+def _frame(panel: Panel | LinearPanel) -> tuple[list[str], Callable[[float], float]]:
+    """Return title, horizontal lines and labels of a panel, and where a value of y stands in it."""
+    ticks = _ticks(max(y for _, y in panel.points))
 
     def height(value: float) -> float:
-        return bottom - value / ticks[-1] * (bottom - top)
+        return _BOTTOM - value / ticks[-1] * (_BOTTOM - _TOP)
 
     parts = [f'<text class="title" x="0" y="18">{escape(panel.title)}</text>']
     for tick in ticks:
         y = height(tick)
         parts += [
-            f'<line class="axis" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>',
-            f'<text class="quiet" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{panel.show(tick)}</text>',
+            f'<line class="axis" x1="{_LEFT}" x2="{_RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>',
+            f'<text class="quiet" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{panel.show(tick)}</text>',
         ]
-    places = [(x, height(y)) for x, (_, y) in zip(xs, panel.points, strict=True)]
-    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    parts.append(f'<polyline class="line" points="{joined}"/>')
-    for (x, y), (value, _) in zip(places, panel.points, strict=True):
-        parts += [
-            f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>',
-            f'<text class="quiet" x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{short(value)}</text>',
-        ]
-    middle = (left + right) / 2
+    middle = (_LEFT + _RIGHT) / 2
     parts.append(
-        f'<text class="quiet" x="{middle}" y="{bottom + 36}" text-anchor="middle">{escape(panel.x_label)}</text>'
+        f'<text class="quiet" x="{middle}" y="{_BOTTOM + 36}" text-anchor="middle">{escape(panel.x_label)}</text>'
     )
-    return parts
+    return parts, height
+
+
+def _polyline(places: Sequence[tuple[float, float]]) -> str:
+    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return f'<polyline class="line" points="{joined}"/>'
+
+
+def _below(x: float, text: str) -> str:
+    return f'<text class="quiet" x="{x:.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{text}</text>'
 
 
 def _ticks(most: float) -> list[float]:

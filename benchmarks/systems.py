@@ -224,10 +224,9 @@ class Running:
                 message = f"{self.system} ended by itself with {process.returncode}; its log ends:\n{tail}"
                 raise RuntimeError(message)
 
-    def stop(self) -> None:
-        """End all with SIGTERM, at once, and wait."""
+    def stop(self) -> list[int]:
+        """End all with SIGTERM, at once, wait, and return their exit codes."""
         for process in self._processes:
             process.send(signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
-        for process in self._processes:
-            process.wait(max(0.1, deadline - time.monotonic()))
+        return [process.wait(max(0.1, deadline - time.monotonic())) for process in self._processes]
