@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.simulation.campaign import Campaign, plan_of, run, run_all, shrink
+from tests.simulation.long_world import keep, long_section, run_long
 from tests.simulation.plan import KINDS, PLACES
 from tests.simulation.seeded_faults import SEEDED, try_one
 from tests.simulation.verdict import Judgement
@@ -34,9 +35,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first world")
     parser.add_argument("--replay", type=int, metavar="SEED")
     parser.add_argument("--shrink", type=int, metavar="SEED")
+    parser.add_argument("--hours", type=float, help="run one long world of so many hours instead")
     parser.add_argument("--seeded", type=int, metavar="MOST", help="worlds for each seeded fault")
     asked = parser.parse_args()
     with in_the_world():
+        if asked.hours:
+            return _run_long(asked.hours, asked.seed)
         if asked.seeded:
             return _try_seeded(asked.seed, asked.seeded)
         if asked.replay is not None or asked.shrink is not None:
@@ -63,6 +67,16 @@ def _show(replay: int | None, shrunk: int | None) -> int:
         plan = shrink(plan)
     _say(str(plan))
     judgement, _ = run(plan, _say)
+    for fault in judgement.faults:
+        _say(f"WRONG: {fault}")
+    return 1 if judgement.faults else 0
+
+
+def _run_long(hours: float, seed: int) -> int:
+    """Run a long world; return 1 where it goes wrong."""
+    judgement, figures = run_long(hours, seed)
+    keep(figures, FIGURES)
+    _say(long_section(figures))
     for fault in judgement.faults:
         _say(f"WRONG: {fault}")
     return 1 if judgement.faults else 0

@@ -304,7 +304,8 @@ def without_last_words() -> Iterator[None]:
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
-            gc.collect()
+            while gc.collect():  # a coroutine that is closed may keep others for one time more
+                pass
     finally:
         gc.enable()
         sys.unraisablehook = before

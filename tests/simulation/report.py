@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.figures import replaced
+from tests.simulation.long_world import FILE, long_section
 from tests.simulation.plan import KINDS, PLACES
 
 ROOT = Path(__file__).parents[2]
 PAGE, FIGURES = ROOT / "docs" / "reliability.md", ROOT / "build" / "simulation"
 WORLDS = ("<!-- figures of make simulate -->", "<!-- end of worlds -->")
+LONG = ("<!-- figures of the long world -->", "<!-- end of the long world -->")
 SEEDED = ("<!-- figures of seeded faults -->", "<!-- end of seeded faults -->")
 
 
@@ -65,6 +67,7 @@ def main() -> int:
     page, found = PAGE.read_text("utf-8"), False
     for name, marks, section in (
         ("simulation.json", WORLDS, worlds_section),
+        (FILE, LONG, long_section),
         ("seeded.json", SEEDED, seeded_section),
     ):
         file = FIGURES / name

@@ -176,6 +176,11 @@ class World:
             self.network.drop(worker.process)
             self.after(after, self.begin_worker, worker.role)
 
+    @property
+    def started(self) -> int:
+        """How many workers have been started so far."""
+        return self._names
+
     # --- faults ---------------------------------------------------------------------------------------
 
     def reached(self, place: str) -> None:
