@@ -16,6 +16,7 @@ from streams.notification.intake import (
     Refused,
     prepare,
     read_event,
+    read_members,
 )
 from streams.notification.profiles import PROFILES
 from tests.support.events import EVENTS
@@ -130,8 +131,27 @@ def test_a_reason_without_a_code_is_held_where_the_partner_wants_it():
     refusal = prepare(event, terms, accepted_at_ms=1, origin="t/0/1")
     assert isinstance(refusal, Refused)
     assert refusal.reason is DeadLetterReason.UNMAPPED_REASON
-    assert "E1042" not in refusal.detail
+    assert refusal.detail == (
+        "reason: no payment result code is mapped to it; add it to the partner's reasons, then replay"
+    )
     assert prepared(terms, outcome="FAILED", reason="INSUFFICIENT_FUNDS")
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_payment_that_brings_a_result_of_its_own_is_refused(name):
+    """What is told is made of outcome, reason and code; a second result beside it could say otherwise."""
+    member = PROFILES[name].result_member
+    refusal = refused(raw(name, payment={member: {"resultStatus": "S"}}))
+    assert [fault.split(":")[0] for fault in refusal.faults] == [f"payment.{member}"]
+
+
+def test_nearly_known_members_of_event_and_payment_are_named_together():
+    """Where the payment is refused, and where it is not."""
+    mistyped = {"paymentTim": "2026-11-22T10:15:29Z"}
+    refusal = refused(raw(reasn="x", payment=mistyped | {"paymentTime": "today"}))
+    assert {str(name).split(":")[0] for name in refusal.near} == {"reasn", "payment.paymentTim"}
+    event = read(reasn="x", payment=mistyped)
+    assert {str(name).split(":")[0] for name in event.near} == {"reasn", "payment.paymentTim"}
 
 
 def test_members_that_are_not_sent_are_named():
@@ -146,6 +166,7 @@ def test_an_unknown_partner():
     refusal = prepare(read(), None, accepted_at_ms=1, origin="t/0/1")
     assert isinstance(refusal, Refused)
     assert refusal.reason is DeadLetterReason.UNKNOWN_PARTNER
+    assert refusal.detail == ("partnerId: the partners file has no such entry; add it, then replay")
     assert (refusal.event_id, refusal.profile, refusal.partner_id, refusal.order_id) == (
         "evt-1",
         "mpp-to-ant",
@@ -258,11 +279,20 @@ def test_every_fault_stands_by_itself():
 
 
 def test_a_detail_is_at_most_4_kib():
-    """Cut between characters, however much is wrong."""
+    """However much is wrong."""
     numbers = {f"支付{n}": n for n in range(500)} | {f"member{n}": n for n in range(500)}
     detail = refused(raw(payment=numbers)).detail
     assert 4000 < len(detail.encode()) <= 4096
-    assert "�" not in detail
+
+
+@pytest.mark.parametrize("before", ["", "x", "xx"])
+def test_a_detail_is_cut_between_characters(before):
+    """Faults of a mapping may hold any text: wherever the limit falls, what is left is whole."""
+    faults = {"event": before + "支" * 3000}
+    refusal = read_members(EVENTS["mpp-to-ant"], faults, allow_http=False)
+    assert isinstance(refusal, Refused)
+    assert 4093 < len(refusal.detail.encode()) <= 4096
+    assert refusal.detail.rstrip("支") == f"event: {before}"
 
 
 def test_a_refused_event_names_its_partner():

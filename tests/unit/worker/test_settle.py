@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaTimeoutError, NotLeaderForPartitionError
 
 from schemas.attempt_record import AttemptRecord
 from streams.kafka.format.records import MAX_RECORD_BYTES, notification_record
-from streams.kafka.producer import Written
+from streams.kafka.producer import RecordTooLarge, Written
 from streams.notification.decision import DeadLetter, DeadLetterReason, RetryAfter
 from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
@@ -17,13 +17,14 @@ from streams.notification.outcome import Answered, Status
 from streams.notification.profiles import PROFILES
 from streams.worker.oversized import fits
 from streams.worker.settle import _clock_offset
-from streams.worker.settlement import Park
+from streams.worker.settlement import Park, Settlement
 from tests.unit.bench import UNKNOWN, Bench
 from tests.unit.kit import NOW_MS, event, headers_of, read, read_back
 
 SOURCE = "payment-final-state"
 FIVE_MB = 5_000_000
 REFUSED = Answered(Status.FAILED, "PARAM_ILLEGAL")
+AGAIN = RetryAfter(Wait.parse("1s"))
 
 
 @pytest.fixture
@@ -133,6 +134,42 @@ async def test_a_dead_letter_topic_that_takes_less_than_kafkas_default(bench):
     assert bench.journal[-1]["dead_letter_reason"] == "oversized"
     assert bench.count("notifier_dlq_total", reason="oversized") == 1
     assert bench.count("notifier_dlq_total", reason="rejected") == 0
+
+
+async def test_a_dead_letter_topic_that_takes_not_even_the_cut_one(bench):
+    """It is cut once, and no more: a topic that takes nothing is a fault of the set-up, which must be seen."""
+    bench.broker.max_message_bytes["pn-dead-letter"] = 100
+    rejected = DeadLetter(DeadLetterReason.REJECTED, "said so")
+    whole = bench.settlements.of_notification(notification(), "event", rejected, NOW_MS)
+    with pytest.raises(RecordTooLarge, match="pn-dead-letter"):
+        await bench.settler.settle(whole)
+    asked = [record for record in bench.broker.asked if record.topic == "pn-dead-letter"]
+    reasons = [headers_of(record)["dead-letter-reason"] for record in asked]
+    assert reasons == ["rejected", "oversized"]
+    assert bench.letters == []
+
+
+async def test_what_an_operator_puts_back_is_written_down_first(bench):
+    """Who did it and why stands on the attempts topic before the record is on the replay topic."""
+    moved = notification_record("pn-replay", notification(replays=1))
+    report = bench.settlements.of_notification(notification(), "replay", AGAIN, NOW_MS).report
+    replayed = Settlement("replayed", report, moved)
+    bench.broker.max_message_bytes["pn-attempts"] = 0
+    with pytest.raises(RecordTooLarge, match="pn-attempts"):
+        await bench.settler.settle(replayed)
+    assert [record.topic for record in bench.broker.asked] == ["pn-attempts"]
+    bench.broker.max_message_bytes.clear()
+    assert (await bench.settler.settle(replayed)).settlement is replayed
+    assert [record.topic for record in bench.broker.written] == ["pn-attempts", "pn-replay"]
+
+
+async def test_a_park_tells_the_brokers_clock_too(bench):
+    """By its report, which the broker stamps: a worker that only parks must not miss a clock that is off."""
+    bench.broker.append_time_ms = NOW_MS + 3000
+    park = Park(Wait.parse("15m"), "paused")
+    settlement = bench.settlements.of_notification(notification(), "event", park, NOW_MS)
+    settled = await bench.settler.settle(settlement)
+    assert settled.clock_offset_seconds == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(
