@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 from hypothesis import settings
@@ -13,6 +13,7 @@ from streams.sandbox.broker import Broker
 from streams.sandbox.keys import make_keys
 from streams.sandbox.partner_process import PartnerProcess
 from tests.support.deployment import Deployment
+from tests.support.measured import UNCOUNTED, uncounted
 from tests.support.order import Scheduler, arrange
 
 # A shell that runs the tests in the background makes Ctrl-C ignored, for every child too; some tests press it.
@@ -38,11 +39,13 @@ sys.addaudithook(_refuse_processes)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Let no unit test start a process: `make test-unit` is quick, and needs nothing but Python."""
+    """Let no unit test start a process: `make test-unit` is quick, and needs nothing but Python. Count what shall count."""
     if item.nodeid.startswith(_UNIT) and not item.get_closest_marker("e2e"):
         _alone[:] = [item.nodeid]
+    counting = uncounted() if item.nodeid.startswith(UNCOUNTED) else nullcontext()
     try:
-        return (yield)
+        with counting:
+            return (yield)
     finally:
         _alone.clear()
 

@@ -30,3 +30,26 @@ def test_values_within_objects_and_lists_are_those_of_a_test():
         "at": NOW,
         "kind": "PART",
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "stands"),
+    [
+        ({}, {"outcome": "FAILED", "resultCode": "PROCESS_FAIL"}),
+        ({"reason": "RISK_REJECT"}, {"outcome": "FAILED", "reason": "RISK_REJECT"}),
+        ({"outcome": "SUCCESS"}, {"outcome": "SUCCESS"}),
+        (
+            {"notify_url": "https://shop.example/notify"},
+            {
+                "outcome": "FAILED",
+                "resultCode": "PROCESS_FAIL",
+                "notifyUrl": "https://shop.example/notify",
+            },
+        ),
+    ],
+)
+def test_what_is_asked_for_stands_in_it(asked, stands):
+    """Outcome, reason and URL; the general code only where a failure has no reason."""
+    event = json.loads(rehearsal_event(PROFILES["mpp-to-ant"], "shop", "one", NOW, **asked))
+    given = {"outcome", "reason", "resultCode", "notifyUrl"} & event.keys()
+    assert {name: event[name] for name in given} == stands

@@ -68,3 +68,40 @@ def test_an_answer_full_of_objects_is_refused_before_it_is_understood(monkeypatc
     full = b'{"result":{"resultStatus":"S"},"x":[%b{}]}' % (b"{}," * 300)
     with pytest.raises(UnreadableAcknowledgement, match="expected at most 256"):
         read_acknowledgement(full)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b" \r\n", "empty"),
+        (b" <html><body>502 Bad Gateway</body></html>", "HTML or XML, no JSON"),
+        (b'{"result":{"resultStatus":"S"},"result":{}}', "two members result"),
+        (
+            b'{"result":{"resultStatus":"S","resultStatus":"F"}}',
+            "two members result.resultStatus",
+        ),
+        (b'{"x":1,"x":2}', "JSON without an object result"),
+        (
+            b'{"result":{"resultStatus":"S","resultCode":"A","resultCode":"B"}}',
+            "result.resultCode is named twice or is no text",
+        ),
+        (
+            b'{"result":{"resultStatus":"S","resultCode":"\\ud800"}}',
+            "result.resultCode is named twice or is no text",
+        ),
+        (b'{"x":1,"x":2,"result":{}}', "result.resultStatus is none of S, F and U"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_said(raw, said):
+    """Whoever reads the log knows what the partner has to change."""
+    with pytest.raises(UnreadableAcknowledgement) as caught:
+        read_acknowledgement(raw)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("code", ["PAID", 7])
+def test_what_is_odd_beside_the_result_does_not_matter(code):
+    """The status counts, and the code where it is text: a member named twice elsewhere leaves both without doubt."""
+    odd = b'{"x":1,"x":2,"result":{"resultStatus":"S","resultCode":%b}}' % json.dumps(code).encode()
+    result = read_acknowledgement(odd).result
+    assert (result.result_status, result.result_code) == ("S", code if code == "PAID" else "")
