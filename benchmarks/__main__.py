@@ -5,12 +5,14 @@ import asyncio
 import logging
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from benchmarks import report
 from benchmarks.bench import Bench, bench
 from benchmarks.curves import CURVES, measure_curve
 from benchmarks.open_loops import OPEN_SCENARIOS, OpenScenario, measure_open
 from benchmarks.progress import Progress
+from benchmarks.quiet import QUIET, measure_quiet
 from benchmarks.results import Results
 from benchmarks.run import Window
 from benchmarks.scenarios import SCENARIOS, THROUGHPUT, Options, measure
@@ -72,7 +74,7 @@ async def _most_per_second(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    choices = [*SCENARIOS, *OPEN_SCENARIOS, _ALL, *CURVES, _CURVES, _SMOKE, _REPORT]
+    choices = [*SCENARIOS, *OPEN_SCENARIOS, _ALL, *CURVES, _CURVES, _SMOKE, _REPORT, *QUIET]
     parser.add_argument("what", choices=choices, help="a scenario, a curve, or several of them")
     parser.add_argument("--systems", type=lambda text: tuple(text.split(",")), default=())
     parser.add_argument("--rounds", type=int, default=0, help="5, for curves 1")
@@ -85,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         help="keep the rounds that build/bench has from an earlier session on this machine",
     )
     parser.add_argument("--in-flight", type=int, default=0, help="calls at once per process")
+    checkout = "start, idle: another checkout that takes turns with this one"
+    parser.add_argument("--beside", type=Path, action="append", default=[], help=checkout)
     return parser
 
 
@@ -107,6 +111,12 @@ def main() -> int:
         with ended_by_signals():
             if arguments.what == _REPORT:
                 return report.main()
+            if arguments.what in QUIET:
+                file = measure_quiet(
+                    arguments.what, options.rounds, arguments.seconds, arguments.beside, _say
+                )
+                _say(str(file))
+                return 0
             with bench() as here:
                 if arguments.what == _SMOKE:
                     found = [asyncio.run(smoke(here, Progress(2)))]

@@ -18,12 +18,13 @@ MAX_LENGTH: Final = 2048
 _LONGEST_NAME: Final = 253  # RFC 1035, without the final dot
 
 _FORM: Final = re.compile(
-    r"""(?P<scheme>https?)://
-    (?P<host>[a-z0-9\x80-\U0010ffff](?:[a-z0-9._\x80-\U0010ffff-]*[a-z0-9\x80-\U0010ffff])?\.?|\[[0-9a-f:.]+\])
+    r"""(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?)://
+    (?P<host>[A-Za-z0-9\x80-\U0010ffff](?:[A-Za-z0-9._\x80-\U0010ffff-]*[A-Za-z0-9\x80-\U0010ffff])?\.?|\[[0-9A-Fa-f:.]+\])
     (?::(?P<port>0*[0-9]{1,5}))?
     (?P<path>(?:[/?][^\x00-\x20\x7f-\U0010ffff\#<>"\\^`]*)?)  # and query, as they are signed
     """,
-    re.VERBOSE | re.IGNORECASE | re.ASCII,
+    re.VERBOSE
+    | re.ASCII,  # without IGNORECASE, which tries every character of a range when it is compiled
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _WITH_PORT: Final = re.compile(r"(?P<host>[^:\[\]]+|\[[^\[\]]*\]):(?P<port>0*[0-9]{1,5})", re.ASCII)

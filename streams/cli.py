@@ -1,5 +1,6 @@
 """The command `notifier`. A command's modules are imported when it is called, so that `--help` and every command start at once."""
 
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from streams.operator.commands.common import INTERRUPTED, speak_json
+from streams.webhook.quick_import import leave_out_authorities, leave_out_httpx_command
 
 _WITHOUT_KAFKA: Final = {
     "capacity",
@@ -147,6 +149,12 @@ def prepare(
     """Patch aiokafka for every command that may make a client of it; speak to a person unless JSON is asked for."""
     del version
     speak_json(value=False)
+    leave_out_httpx_command()
+    if context.invoked_subcommand == "worker":
+        # What is imported and built from here on stays; `SharedServices.start` sees to it.
+        gc.disable()
+        context.call_on_close(gc.enable)
+        leave_out_authorities()
     if context.invoked_subcommand not in _WITHOUT_KAFKA:
         from streams.kafka.patches import patch_clients
 

@@ -50,14 +50,17 @@ class Files:
 
     Args:
         base: what relative names are relative to.
+        private_keys: those loaded so far, by the digest of their file's bytes, of all entries that are read together:
+            to check one takes tens of milliseconds, and partners often share it.
 
     Attributes:
         watched: what was asked for, with its signature before it was read.
         certificates: of all files of certificates read so far.
     """
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, private_keys: dict[str, RSAPrivateKey] | None = None) -> None:
         self._base = base
+        self._private_keys = {} if private_keys is None else private_keys
         self._digests: dict[str, str] = {}
         self._names: list[tuple[object, str]] = []
         self.watched: dict[Path, Signature] = {}
@@ -154,6 +157,13 @@ class Files:
             ValueError: it can't be read, or it is no RSA key of at least 2048 bits without a passphrase.
         """
         content = self.secret(name)
+        key = self._private_keys.get(self._digests[name]) or self._load_private_key(name, content)
+        self._private_keys[self._digests[name]] = key
+        self._names.append((key, name))
+        return key
+
+    @staticmethod
+    def _load_private_key(name: str, content: bytes) -> RSAPrivateKey:
         try:
             key = load_pem_private_key(content, password=None)
         except TypeError:
@@ -166,7 +176,6 @@ class Files:
             message = f"seen another kind of private key in {shown(name)}, expected RSA"
             raise ValueError(message)  # noqa: TRY004  # pydantic gathers ValueErrors
         _check_bits(name, key.key_size)
-        self._names.append((key, name))
         return key
 
     def public_key(self, name: str) -> RSAPublicKey:

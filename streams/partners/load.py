@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from pydantic import ValidationError
 
 from schemas.notify_url import NotifyUrl
@@ -93,13 +94,14 @@ def load_partners(
     faults: list[str] = []
     warnings: list[str] = []
     partners: dict[str, Partner] = {}
+    private_keys: dict[str, RSAPrivateKey] = {}
     for written, raw in entries.items():
         partner_id = str(written)
         where = f"partners.{partner_id}"
         if is_null(written) or not 0 < len(partner_id) <= _LONGEST_ID:
             faults.append(f"{where}: expected an id of text, 1 to {_LONGEST_ID} characters")
             continue
-        files = Files(path.parent)
+        files = Files(path.parent, private_keys)
         try:
             entry = Entry.model_validate(
                 raw, context=Context(files, now_seconds, allow_http=allow_http)

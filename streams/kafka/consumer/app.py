@@ -13,8 +13,8 @@ from typing import Any
 
 import faust
 from aiokafka.errors import KafkaError
-from faust.sensors import Monitor
-from faust.types import StreamT
+from faust.agents import Agent
+from faust.types import AgentT, StreamT
 
 from streams.clock import Clock
 from streams.kafka.connection import Connection
@@ -23,6 +23,7 @@ from streams.kafka.consumer.group import ConsumerGroup, Host
 from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.consumer.membership import Membership
 from streams.kafka.consumer.transport import ConsumerFlow, Transport
+from streams.kafka.consumer.unused import NoTables, QuietMonitor
 from streams.kafka.format.records import PartitionId
 
 log = logging.getLogger(__name__)
@@ -38,23 +39,6 @@ LEAST_CONCURRENCY = 5
 
 LONGEST_IN_FLIGHT_MS = 60_000
 """Longer than any record may be in flight while the broker answers: patience, attempt and settling take seconds."""
-
-
-class _QuietMonitor(Monitor):
-    """Faust's statistics without those of each record: ours are `streams.telemetry.metrics`."""
-
-    def on_message_in(self, *_: object) -> None:
-        """Count nothing."""
-
-    def on_stream_event_in(self, *_: object) -> dict[str, object]:
-        """Count nothing."""
-        return {}
-
-    def on_stream_event_out(self, *_: object) -> None:
-        """Count nothing."""
-
-    def on_message_out(self, *_: object) -> None:
-        """Count nothing."""
 
 
 class NotifierApp(faust.App):
@@ -219,7 +203,8 @@ def build_app(
         store="memory://",
         autodiscover=False,
         worker_redirect_stdouts=False,
-        Monitor=_QuietMonitor,
+        Monitor=QuietMonitor,
+        TableManager=NoTables,
     )
     # The runtime has the web port, once for both applications; Faust's own command would start one whatever the setting.
     app.boot_strategy.enable_web = False
@@ -279,4 +264,12 @@ def _add_agent(app: NotifierApp, topic: str, crash: Callable[[BaseException], No
             while not queue.empty():
                 admit(queue.get_nowait())
 
-    app.agent(channel, name=f"{app.conf.id}-{topic}")(dispatch)
+    # As Faust's decorator does it, which also looks through the source of every module for where it stands.
+    agent: AgentT[Any] = Agent(
+        dispatch,
+        name=f"{app.conf.id}-{topic}",
+        app=app,
+        channel=channel,
+        on_error=app._on_agent_error,  # noqa: SLF001  # Faust has no public word for it
+    )
+    app.agents[agent.name] = agent

@@ -215,9 +215,6 @@ class Consumer(WithoutTables):
             spent = self.loop.time() - begun
             await self.sleep(max(self.commit_interval - spent, _LEAST_PAUSE_SECONDS))
 
-    async def verify_all_partitions_active(self) -> None:
-        """Do nothing: Faust would look through all partitions several times a second for acknowledgements that nobody makes."""
-
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Read these topics."""
         self.kafka().subscribe(topics=set(topics), listener=_Listener(self, self._ours))

@@ -1,8 +1,15 @@
-"""The part of Faust's consumer interface that belongs to tables and to Faust's producer, of which there are none."""
+"""What of Faust an application has no use for that only has agents: tables, Faust's producer, and Faust's statistics.
+
+Each of these would wait when a worker starts, or wake it up several times a second for nothing.
+"""
 
 from typing import Any
 
+from faust.sensors import Monitor
+from faust.tables import TableManager
+from faust.tables.recovery import Recovery
 from faust.transport import consumer as base
+from mode import Service
 
 
 def _unused(member: str) -> Any:  # noqa: ANN401  # each has its own type in Faust
@@ -30,3 +37,56 @@ class WithoutTables(base.Consumer):
     _commit = _unused("_commit")
     _new_topicpartition = _unused("_new_topicpartition")
     _seek = _unused("_seek")
+
+    @Service.task
+    async def _commit_livelock_detector(self) -> None:
+        """Look for nothing: acknowledgements that it would miss are not made."""
+
+
+class _NoRecovery(Recovery):
+    """Says at each assignment that there is nothing to recover; looks for nothing in between."""
+
+    @Service.task
+    async def _slurp_changelogs(self) -> None:
+        """Read nothing: there are no changelogs."""
+
+    @Service.task
+    async def _publish_stats(self) -> None:
+        """Tell nothing."""
+
+
+class NoTables(TableManager):
+    """Stands where Faust wants a manager of tables. Faust's own waits for a second whether the program adds one."""
+
+    async def on_start(self) -> None:
+        """Say at once that all tables are known."""
+        await self._update_channels()
+        await self.recovery.start()
+
+    @property
+    def recovery(self) -> Recovery:
+        """What Faust asks to recover tables."""
+        if self._recovery is None:
+            self._recovery = _NoRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
+
+
+class QuietMonitor(Monitor):
+    """Faust's statistics without those of each record and each second: ours are `streams.telemetry.metrics`."""
+
+    @Service.task
+    async def _sampler(self) -> None:
+        """Reckon nothing."""
+
+    def on_message_in(self, *_: object) -> None:
+        """Count nothing."""
+
+    def on_stream_event_in(self, *_: object) -> dict[str, object]:
+        """Count nothing."""
+        return {}
+
+    def on_stream_event_out(self, *_: object) -> None:
+        """Count nothing."""
+
+    def on_message_out(self, *_: object) -> None:
+        """Count nothing."""

@@ -138,6 +138,26 @@ def test_pkcs1_and_several_signing_keys(entry):
     assert "private_key" not in repr(partner.signing_keys)
 
 
+def test_a_key_that_partners_share_is_loaded_once(write):
+    """By the content of its file, and each entry names the file as it did: checking a key takes tens of milliseconds."""
+    files = {"one": "keys/pkcs8.pem", "two": "./keys/pkcs8.pem", "three": "keys/pkcs1.pem"}
+    partners = load_partners(
+        write(
+            "partners:\n"
+            + "".join(
+                f"  {name}: {{profiles: [alipay-to-merchant], client_id: c, private_key_file: {file},"
+                " require_signed_response: false}\n"
+                for name, file in files.items()
+            )
+        ),
+        NOW,
+    )
+    one, two, three = (partners[name].signing_keys[0] for name in files)
+    assert one.private_key is two.private_key
+    assert one.private_key is not three.private_key
+    assert [key.file for key in (one, two, three)] == list(files.values())
+
+
 def test_plain_http_when_allowed(entry):
     """NOTIFIER_ALLOW_HTTP reaches the partners file too."""
     path = entry(notify_url="http://127.0.0.1:8080/x")
