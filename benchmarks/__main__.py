@@ -112,10 +112,11 @@ def main() -> int:
             if arguments.what == _REPORT:
                 return report.main()
             if arguments.what in QUIET:
+                say = Progress(0).say
                 file = measure_quiet(
-                    arguments.what, options.rounds, arguments.seconds, arguments.beside, _say
+                    arguments.what, options.rounds, arguments.seconds, arguments.beside, say
                 )
-                _say(str(file))
+                say(str(file))
                 return 0
             with bench() as here:
                 if arguments.what == _SMOKE:
