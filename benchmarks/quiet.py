@@ -21,8 +21,9 @@ from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from benchmarks.machine import machine
 from benchmarks.processes import cpu_seconds, peak_memory_mb
-from benchmarks.results import DIRECTORY, machine
+from benchmarks.results import DIRECTORY
 from streams.notification.profiles import PROFILES
 from streams.sandbox.broker import Broker
 from streams.sandbox.client import create_topic
