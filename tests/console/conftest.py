@@ -25,6 +25,7 @@ ARGUMENTS = [
 
 PAGES = [
     "/",
+    "/orders",
     "/tiers",
     "/tiers/30s",
     "/partners",

@@ -61,7 +61,10 @@ async def test_axe_finds_nothing(stand, visit, shows, width):
 async def test_axe_would_find_something(visit):
     """The check itself works: a label that is taken away is missed, and so is a contrast, in the dark alone."""
     async with visit() as page:
-        await page.evaluate("document.querySelector('label[for=q]').remove()")
+        await page.evaluate("""() => {
+                document.querySelector('label[for=q]').remove();
+                document.querySelector('#q').placeholder = '';  // axe takes it for a name
+            }""")
         assert [rule for rule, _ in await faults(Axe(), page, RULES)] == ["label"]
         await page.evaluate(
             """() => {
@@ -93,4 +96,4 @@ async def test_larger_text_loses_nothing(stand, visit):
         await page.evaluate("document.body.style.setProperty('font-size', '30px')")
         await page.evaluate("document.body.style.setProperty('letter-spacing', '.12em')")
         assert await page.evaluate("document.documentElement.scrollWidth") <= 1280
-        assert await page.get_by_label("Order id").is_visible()
+        assert await page.get_by_label("Order, payment or event id").is_visible()

@@ -15,7 +15,7 @@ async def test_why_is_it_late_and_who_is_failing(stand, visit, shows):
     async with visit() as page:
         await shows(page, f"/orders/{stand.waiting}", "Attempt 4 of 15")
         await page.goto(stand.url)
-        await page.get_by_label("Order id").fill(stand.waiting)
+        await page.get_by_label("Order, payment or event id").fill(stand.waiting)
         await page.keyboard.press("Enter")
         await page.get_by_role("heading", name=f"Order {stand.waiting}").wait_for()
         said = await page.locator(".verdict").inner_text()
@@ -86,17 +86,18 @@ async def test_the_keyboard_is_enough(stand, visit):
             )
             style = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
             assert style != "none", names
-        assert names[:8] == [
+        assert names[:9] == [
             "Skip to the page",
             "notifier",
             "Overview",
+            "Orders",
             "Tiers",
             "Partners",
             "Dead letters",
             "Replays",
             "About",
         ]
-        await page.get_by_label("Order id").focus()
+        await page.get_by_label("Order, payment or event id").focus()
         await page.keyboard.type(stand.told)
         await page.keyboard.press("Enter")
         await page.get_by_text("Told.").wait_for()
@@ -115,7 +116,7 @@ async def test_it_works_without_a_script(stand, visit):
         await page.get_by_role("button", name="Apply").click()
         assert page.url.endswith("state=failing")
         await page.get_by_role("link", name="down", exact=True).wait_for()
-        await page.get_by_label("Order id").fill(stand.told)
+        await page.get_by_label("Order, payment or event id").fill(stand.told)
         await page.get_by_role("button", name="Find").click()
         await page.get_by_text("Told.").wait_for()
         await page.get_by_role("button", name="Sign out").click()

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from schemas.attempt_record import AttemptRecord
-from schemas.event import EventMembers
+from schemas.event import EventMembers, short_text
 from schemas.notify_url import known_origin
 from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.topics import TopicNames
@@ -35,6 +35,7 @@ class Fact:
         topic: where it stands; with partition and offset.
         at_ms: the record's own timestamp; -1 without one.
         order_id: the order that it is about: the key, on our topics.
+        payment_id: the other side's id of the payment (`paymentId`), where it is not the order id itself.
         unreadable: what is wrong with it, in words, where it can't be read as what it should be.
         notification_id: the event's id.
         partner_id: the entry of the partners file.
@@ -61,6 +62,7 @@ class Fact:
     offset: int
     at_ms: int
     order_id: str | None = None
+    payment_id: str | None = None
     unreadable: str | None = None
     notification_id: str | None = None
     profile: str | None = None
@@ -197,6 +199,7 @@ def _of_notification(kind: Kind, record: RawRecord) -> dict[str, Any]:
     else:
         body = _object(record.value) or {}
         members["result"] = result_in(body, headers.get("profile"))
+        members["payment_id"] = _payment_id(body, headers.get("profile"))
         if record.key is None:
             members["order_id"] = order_id_in(body, headers.get("profile"))
     if kind == "dead-letter":
@@ -217,6 +220,7 @@ def _of_event(value: bytes | None) -> dict[str, Any]:
     event = EventMembers(members)
     return {
         "order_id": order_id_in(event.payment, event.profile),
+        "payment_id": _payment_id(event.payment, event.profile),
         "notification_id": event.event_id,
         "profile": event.profile,
         "partner_id": event.partner_id,
@@ -224,6 +228,11 @@ def _of_event(value: bytes | None) -> dict[str, Any]:
         "result": event.outcome,
         "occurred_at_ms": event.occurred_at_ms,
     }
+
+
+def _payment_id(members: Mapping[str, Any] | None, profile: str | None) -> str | None:
+    payment_id = short_text((members or {}).get("paymentId"))
+    return None if payment_id == order_id_in(members, profile) else payment_id
 
 
 def _length(value: bytes | None) -> int | None:

@@ -1,12 +1,12 @@
 """What the partners file knows of who signs what: the right keys of a partner, and those that are taken by mistake."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 
 from schemas.notify_url import NotifyUrl
 from streams.notification.profiles import PROFILES
 from streams.operator.commands.common import fail
 from streams.operator.commands.output import shown
+from streams.operator.did_you_mean import did_you_mean
 from streams.partners import Partner
 from streams.webhook.diagnosis import KnownKey
 from streams.webhook.verdict import Side
@@ -16,10 +16,7 @@ def entry_or_fail(partners: Mapping[str, Partner], name: str) -> Partner:
     """Return an entry of the partners file, or say which there are and exit with 1."""
     entry = partners.get(name)
     if entry is None:
-        near = difflib.get_close_matches(name, partners, n=1)
-        meant = (
-            f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted(partners))}"
-        )
+        meant = did_you_mean(name, partners) or f"expected one of {', '.join(sorted(partners))}"
         fail(f"the partners file has no entry {shown(name)}; {meant}")
     return entry
 

@@ -9,11 +9,22 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streams.kafka.format.raw import RecordId
-from streams.operator.console import about, dead_letters, orders, overview, partners, tiers, views
+from streams.operator.console import (
+    about,
+    dead_letters,
+    letter_views,
+    order_list,
+    orders,
+    overview,
+    partners,
+    tiers,
+    views,
+)
 from streams.operator.console.openapi import Operation, document
 from streams.operator.console.pages import Pages
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.replays import Replays
+from streams.operator.did_you_mean import did_you_mean
 
 MOST_ROWS: Final = 500
 _DEFAULT_ROWS: Final = 50
@@ -51,6 +62,18 @@ class LettersQuery(RowsQuery):
     all: bool = Field(default=False, description="also those that were dealt with")
 
 
+class OrdersQuery(RowsQuery):
+    """Which orders; what is left out does not matter."""
+
+    partner: str = Field("", max_length=256)
+    state: order_list.State = Field("", description="how it stands now")
+    text: str = Field(
+        "", max_length=256, description="what the order id or the notification id contains"
+    )
+    since_ms: int | None = Field(None, ge=0, le=1 << 53, description="changed then or later")
+    until_ms: int | None = Field(None, ge=0, le=1 << 53, description="changed before")
+
+
 Answer = Callable[[ReadModel, Mapping[str, str], Any], views.Shown | None]
 
 
@@ -71,14 +94,15 @@ class Api:
         self._operations.extend(
             [
                 (_get("/api/overview", "Is anyone not being told now, and is it us?", views.Overview), lambda model, _path, _query: overview.overview(model)),
+                (_get("/api/orders", "Which orders stand how?", views.OrderList, OrdersQuery), lambda model, _path, query: _orders(model, query)),
                 (_get("/api/orders/{order_id}", "Was this partner told; if not, why, whose is it, when next?", views.Order), lambda model, path, _query: orders.order(model, path["order_id"])),
                 (_get("/api/orders/{order_id}/facts", "What every record about it says, for `notifier why`.", views.Facts), lambda model, path, _query: orders.facts(model, path["order_id"])),
                 (_get("/api/tiers", "What is due when, and is anything late?", views.TierList), lambda model, _path, _query: tiers.tier_list(model)),
                 (_get("/api/tiers/{wait}", "What rests on one tier, by due time.", views.WaitingList, RowsQuery), lambda model, path, query: tiers.waiting_list(model, path["wait"], query.limit, query.after)),
                 (_get("/api/partners", "Who fails, since when, in what way?", views.PartnerList, PartnersQuery), lambda model, _path, query: _partners(model, query)),
                 (_get("/api/partners/{partner_id}", "What does this partner answer, and since when is it wrong?", views.PartnerPage), lambda model, path, _query: partners.partner_page(model, path["partner_id"])),
-                (_get("/api/dead-letters", "What did we give up on, and why?", views.Letters, LettersQuery), lambda model, _path, query: _dead_letters(model, query)),
-                (_get("/api/dead-letters/{place}", "What exactly is in this one? Never its body.", views.LetterPage), lambda model, path, _query: _dead_letter(model, path["place"])),
+                (_get("/api/dead-letters", "What did we give up on, and why?", letter_views.Letters, LettersQuery), lambda model, _path, query: _dead_letters(model, query)),
+                (_get("/api/dead-letters/{place}", "What exactly is in this one? Never its body.", letter_views.LetterPage), lambda model, path, _query: _dead_letter(model, path["place"])),
                 (_get("/api/replays", "What was put back, by whom, and did it help?", views.RunList), lambda model, _path, _query: views.RunList(as_of=model.as_of(), replays=self.replays.runs())),
                 (_get("/api/replays/{run}", "How far is this one?", views.Run), lambda _model, path, _query: self.replays.run(path["run"])),
                 (_get("/api/about", "Can I trust these answers?", views.About), lambda model, _path, _query: about.about(model, self.pages.version)),
@@ -119,7 +143,8 @@ class Api:
                 answer, self.pages.read_model, dict(request.match_info), query
             )
             if result is None:
-                return _fault(404, "nothing is known of it")
+                near = await asyncio.to_thread(_meant, self.pages.read_model, request.match_info)
+                return _fault(404, f"nothing is known of it{f'; {near}' if near else ''}")
             return web.Response(text=result.model_dump_json(), content_type="application/json")
 
         return handle
@@ -148,12 +173,28 @@ def _partners(read_model: ReadModel, query: PartnersQuery) -> views.PartnerList:
     return views.PartnerList(as_of=read_model.as_of(), partners=shown[:MOST_ROWS])
 
 
-def _dead_letters(read_model: ReadModel, query: LettersQuery) -> views.Letters:
+def _meant(read_model: ReadModel, path: Mapping[str, str]) -> str | None:
+    """Return which partner or order may have been meant."""
+    if partner_id := path.get("partner_id"):
+        return did_you_mean(partner_id, partners.names(read_model))
+    if order_id := path.get("order_id"):
+        return did_you_mean(order_id, orders.like(read_model, order_id))
+    return None
+
+
+def _orders(read_model: ReadModel, query: OrdersQuery) -> views.OrderList:
+    chosen = order_list.Filter(
+        query.partner, query.state, query.text, query.since_ms, query.until_ms
+    )
+    return order_list.order_list(read_model, chosen, query.limit, query.after)
+
+
+def _dead_letters(read_model: ReadModel, query: LettersQuery) -> letter_views.Letters:
     chosen = dead_letters.Filter.of(query.model_dump())
     return dead_letters.dead_letters(read_model, chosen, query.limit, query.after)
 
 
-def _dead_letter(read_model: ReadModel, text: str) -> views.LetterPage | None:
+def _dead_letter(read_model: ReadModel, text: str) -> letter_views.LetterPage | None:
     try:
         place = RecordId.parse(text)
     except ValueError:

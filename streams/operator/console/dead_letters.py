@@ -1,12 +1,12 @@
 """Dead letters: how many of which kind, which ones, and one in full. Never a body."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.kafka.format.raw import RecordId
+from streams.operator.console.letter_views import Cause, Letter, LetterCount, LetterPage, Letters
 from streams.operator.console.read_model import ReadModel
-from streams.operator.console.views import Letter, LetterCount, LetterPage, Letters
 from streams.operator.dead_letters.selection import Selection
 
 _KINDS: Final = 200
@@ -70,6 +70,24 @@ def dead_letters(read_model: ReadModel, chosen: Filter, limit: int, after: int =
         counts=tuple(LetterCount(**dict(row)) for row in counts),
         letters=tuple(_letter(row) for row in rows),
     )
+
+
+def causes(counts: Iterable[LetterCount]) -> tuple[Cause, ...]:
+    """Return why notifications were given up, the commonest cause first, each with the partners that it befell."""
+    groups: dict[tuple[str, str], list[LetterCount]] = {}
+    for count in counts:
+        groups.setdefault((count.reason, count.answer), []).append(count)
+    found = [
+        Cause(
+            reason=reason,
+            answer=answer,
+            count=sum(count.count for count in group),
+            oldest_ms=min(count.oldest_ms for count in group),
+            partners=tuple((count.partner_id, count.count) for count in group),
+        )
+        for (reason, answer), group in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda cause: -cause.count))
 
 
 def open_dead_letters(read_model: ReadModel) -> int:

@@ -3,10 +3,13 @@
 from streams.kafka.format.raw import RecordId
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.views import Facts, Order
+from streams.operator.did_you_mean import nearest
 from streams.operator.history.notification_history import NotificationHistory, histories_of
 from streams.operator.history.report import NotificationReport, report_on
 
 _LIKE = 5
+_LOOKED_AT = 250  # before and behind in the order of ids
+_SHORTEST_START = 3
 
 
 def order(read_model: ReadModel, order_id: str) -> Order | None:
@@ -31,35 +34,54 @@ def facts(read_model: ReadModel, order_id: str) -> Facts | None:
     )
 
 
-def order_of_notification(read_model: ReadModel, notification_id: str) -> str | None:
-    """Return the order that a notification id belongs to: people search with what they have."""
+def find(read_model: ReadModel, asked: str) -> str | None:
+    """Return the order that is meant: people search with what they have.
+
+    Args:
+        read_model: what is known.
+        asked: an order id, an event's id, the payment's other id, or the place of a record, as `TOPIC:PARTITION:OFFSET` or
+            as an origin is spelled, with slashes.
+    """
+    for question in (
+        "SELECT order_id FROM facts WHERE order_id = ? LIMIT 1",
+        "SELECT order_id FROM notifications WHERE notification_id = ? LIMIT 1",
+        "SELECT order_id FROM facts WHERE payment_id = ? AND order_id IS NOT NULL ORDER BY at_ms DESC LIMIT 1",
+    ):
+        row = read_model.store.row(question, (asked,))
+        if row is not None:
+            return str(row[0])
+    return _order_of_record(read_model, asked)
+
+
+def _order_of_record(read_model: ReadModel, text: str) -> str | None:
+    """Return the order of the record at a place, or of the event that stood there until Kafka deleted it."""
+    try:
+        place = RecordId.parse(text)
+    except ValueError:
+        return None
+    fact = read_model.store.fact_at(*place)
+    if fact is not None and fact.order_id is not None:
+        return fact.order_id
     row = read_model.store.row(
-        "SELECT order_id FROM notifications WHERE notification_id = ?", (notification_id,)
+        "SELECT order_id FROM notifications WHERE event = ? LIMIT 1", (place.header,)
     )
     return None if row is None else str(row[0])
 
 
-def order_of_record(read_model: ReadModel, text: str) -> str | None:
-    """Return the order of the record at `TOPIC:PARTITION:OFFSET`, or with slashes as an origin is spelled; None where there is none."""
-    try:
-        fact = read_model.store.fact_at(*RecordId.parse(text))
-    except ValueError:
-        return None
-    return None if fact is None else fact.order_id
-
-
 def like(read_model: ReadModel, text: str) -> tuple[str, ...]:
-    """Return the first known order ids that begin like this one: of a mistyped or cut id the start is right."""
-    for length in (len(text), len(text) * 3 // 4, len(text) // 2):
+    """Return the known order ids that look most like this one, among those that begin alike: of a mistyped id some of the start is right."""
+    for length in (len(text), len(text) * 3 // 4, len(text) // 2, len(text) // 4):
         start = text[:length]
-        if len(start) < _LIKE:
+        if len(start) < _SHORTEST_START:
             break
         rows = read_model.store.rows(
-            "SELECT DISTINCT order_id FROM notifications WHERE order_id >= ? AND order_id < ? LIMIT ?",
-            (start, start + "\U0010ffff", _LIKE),
+            "SELECT * FROM (SELECT DISTINCT order_id FROM facts WHERE order_id >= :text AND order_id < :end"
+            " ORDER BY order_id LIMIT :most) UNION SELECT * FROM (SELECT DISTINCT order_id FROM facts"
+            " WHERE order_id < :text AND order_id >= :start ORDER BY order_id DESC LIMIT :most)",
+            {"start": start, "text": text, "end": start + "\U0010ffff", "most": _LOOKED_AT},
         )
-        if rows:
-            return tuple(row[0] for row in rows)
+        if near := nearest(text, (row[0] for row in rows), _LIKE):
+            return near
     return ()
 
 
@@ -80,8 +102,3 @@ def _report(read_model: ReadModel, history: NotificationHistory) -> Notification
             history.partner_id,
         )
     return report_on(history, read_model.now_ms(), read_model.limits, others_waiting=max(0, others))
-
-
-def is_known(read_model: ReadModel, order_id: str) -> bool:
-    """Tell whether anything that was read names this order."""
-    return read_model.store.row("SELECT 1 FROM facts WHERE order_id = ?", (order_id,)) is not None

@@ -63,11 +63,18 @@ def _stale(read_model: ReadModel) -> Sentence | None:
     if not read_model.is_stale():
         return None
     as_of = read_model.as_of()
-    if as_of.rebuilding and not as_of.fault:
+    if as_of.fault:
+        known = distance(as_of.caught_up_ms, as_of.at_ms) if as_of.caught_up_ms else "never"
+        return Sentence(
+            whose="unknown",
+            title="This console can't read Kafka, so it can't say.",
+            text=f"It last knew everything: {known}. {as_of.fault}.",
+        )
+    if as_of.rebuilding:
         text = f"It is being built from Kafka, {as_of.percent} %. Until then numbers are too low."
     else:
         known = distance(as_of.caught_up_ms, as_of.at_ms) if as_of.caught_up_ms else "never"
-        text = f"It last knew everything: {known}. {as_of.fault or ''}"
+        text = f"It last knew everything: {known}."
     return Sentence(whose="unknown", title="This console can't say.", text=text.strip())
 
 

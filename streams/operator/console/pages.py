@@ -3,22 +3,35 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from aiohttp import web
 from jinja2 import Environment
 
 from streams.kafka.format.raw import RecordId
-from streams.operator.console import about, dead_letters, orders, overview, partners, tiers
+from streams.operator.console import (
+    about,
+    dead_letters,
+    order_list,
+    orders,
+    overview,
+    partners,
+    tiers,
+)
+from streams.operator.console.letter_views import Letters
 from streams.operator.console.protection import PERSON
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.render import page_path, respond
 from streams.operator.console.tokens import AccessTokens
 from streams.operator.console.views import AsOf
+from streams.operator.did_you_mean import nearest
 from streams.operator.history.text import clock_time, duration
 
 PER_PAGE: Final = 50
 _LONGEST = 256
+_LIKE = 5
+_ORDERS_QUERY = ("partner", "state", "text", "since", "until")
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
 
@@ -43,7 +56,7 @@ class Pages:
         """Return what is answered where."""
         return [
             web.get("/", self.overview),
-            web.get("/orders", self.search),
+            web.get("/orders", self.orders),
             web.get("/orders/{order_id}", self.order),
             web.get("/tiers", self.tiers),
             web.get("/tiers/{wait}", self.tier),
@@ -82,21 +95,34 @@ class Pages:
         """Is anyone not being told now, and is it us?"""
         return self.show(request, "overview.html", page=await self.ask(overview.overview))
 
-    async def search(self, request: web.Request) -> web.Response:
-        """Go to the order that was asked for; a notification id or a record's place will do."""
+    async def orders(self, request: web.Request) -> web.StreamResponse:
+        """Which orders stand how? And the way to the one that a search asks for."""
         if "id" in request.query:
             return await self.order(request)
         asked = request.query.get("q", "").strip()[:_LONGEST]
-        if not asked:
-            home = "/"
-            raise web.HTTPSeeOther(home)
-        if not await self.ask(orders.is_known, asked):
-            for question in (orders.order_of_notification, orders.order_of_record):
-                order_id: str | None = await self.ask(question, asked)
-                if order_id is not None:
-                    asked = order_id
-                    break
-        raise web.HTTPSeeOther(page_path("orders", asked))
+        if asked:
+            found: str | None = await self.ask(orders.find, asked)
+            raise web.HTTPSeeOther(page_path("orders", found or asked))
+        query = {name: request.query.get(name, "").strip()[:_LONGEST] for name in _ORDERS_QUERY}
+        if query["state"] not in order_list.STATES:
+            query["state"] = ""
+        try:
+            times = [utc_ms(query[name]) for name in ("since", "until")]
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"{error} Nothing was looked for.") from error
+        chosen = order_list.Filter(query["partner"], query["state"], query["text"], *times)
+        after = offset_of(request)
+        return self.show(
+            request,
+            "orders.html",
+            page=await self.ask(order_list.order_list, chosen, PER_PAGE, after),
+            query={name: value for name, value in query.items() if value},
+            states=order_list.STATES,
+            names=(names := await self.ask(partners.names)),
+            like=nearest(query["partner"], names, _LIKE) if query["partner"] not in names else (),
+            after=after,
+            limit=PER_PAGE,
+        )
 
     async def order(self, request: web.Request) -> web.Response:
         """Was this partner told; if not, why, whose is it, when next?"""
@@ -143,18 +169,22 @@ class Pages:
 
     async def partner(self, request: web.Request) -> web.Response:
         """What does this partner answer, and since when is it wrong?"""
-        page = await self.ask(partners.partner_page, named(request, "partner_id"))
+        partner_id = named(request, "partner_id")[:_LONGEST]
+        page = await self.ask(partners.partner_page, partner_id)
         if page is None:
-            raise web.HTTPNotFound
+            like = nearest(partner_id, await self.ask(partners.names), _LIKE)
+            return self.show(request, "partner_missing.html", 404, partner_id=partner_id, like=like)
         return self.show(request, "partner.html", page=page)
 
     async def dead_letters(self, request: web.Request) -> web.Response:
         """What did we give up on, and why?"""
         chosen, after = dead_letters.Filter.of(request.query), offset_of(request)
+        page: Letters = await self.ask(dead_letters.dead_letters, chosen, PER_PAGE, after)
         return self.show(
             request,
             "dead_letters.html",
-            page=await self.ask(dead_letters.dead_letters, chosen, PER_PAGE, after),
+            page=page,
+            causes=dead_letters.causes(page.counts),
             choices=await self.ask(dead_letters.choices),
             query=chosen.query,
             after=after,
@@ -201,6 +231,22 @@ def offset_of(request: web.Request) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0  # noqa: PLR2004  # of a billion
 
 
+def utc_ms(text: str) -> int | None:
+    """Return the moment that a field of a form names, in milliseconds since the epoch; None for an empty one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        message = f"Seen {text!r}, expected a time like 2026-11-22T03:12 (UTC)."
+        raise ValueError(message) from error
+
+
 @dataclass(frozen=True, slots=True)
 class FreshnessText:
     """What every page says of how fresh it is."""
@@ -216,8 +262,14 @@ def freshness(as_of: AsOf, *, stale: bool) -> FreshnessText:
     now = as_of.at_ms
     behind = f"{duration(now - as_of.caught_up_ms)} behind Kafka"
     text = f"As of {clock_time(as_of.caught_up_ms or now, now)}, {behind}."
-    if as_of.rebuilding and as_of.fault:
-        return FreshnessText("Kafka can't be read.", "Kafka can't be read.", as_of.fault)
+    if as_of.fault:
+        known = (
+            f" What it shows was read {duration(now - as_of.caught_up_ms)} ago."
+            if as_of.caught_up_ms
+            else ""
+        )
+        seen = text if as_of.caught_up_ms else "Kafka can't be read."
+        return FreshnessText(seen, "The console can't read Kafka.", f"{as_of.fault}.{known}")
     if as_of.rebuilding:
         left = "" if as_of.left_ms is None else f", about {duration(as_of.left_ms)} more"
         text = f"Rebuilding from Kafka: {as_of.percent} %, {as_of.behind:,} records to go{left}."
@@ -228,6 +280,6 @@ def freshness(as_of: AsOf, *, stale: bool) -> FreshnessText:
             as_of.percent,
         )
     if stale:
-        why = as_of.fault or f"{as_of.behind:,} records are not read yet."
+        why = f"{as_of.behind:,} records are not read yet."
         return FreshnessText(text, f"This page is {duration(now - as_of.caught_up_ms)} old.", why)
     return FreshnessText(text, "", "")

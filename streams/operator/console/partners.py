@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from streams.operator.console.overdue import OVERDUE, overdue_values
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.tiers import waiting_for
 from streams.operator.console.views import (
@@ -12,6 +13,7 @@ from streams.operator.console.views import (
     PartnerPage,
     PartnerState,
     PartnerView,
+    Whose,
 )
 
 HOUR_MS = 3_600_000
@@ -34,6 +36,12 @@ def partners(read_model: ReadModel, text: str = "", state: str = "") -> tuple[Pa
     return tuple(view for view in views if state in {"", view.state})
 
 
+def names(read_model: ReadModel) -> tuple[str, ...]:
+    """Return every partner that was called or waited for."""
+    rows = read_model.store.rows("SELECT partner_id FROM partners ORDER BY partner_id")
+    return tuple(row[0] for row in rows)
+
+
 @dataclass(frozen=True, slots=True)
 class PartnerStanding:
     """How it stands with a partner, in the least that must be looked at.
@@ -42,6 +50,7 @@ class PartnerStanding:
         last_answer: of the newest call within the hour, or None without one.
         undelivered: notifications that have not ended.
         parked: of these, how many are set aside.
+        overdue: of these, how many are due and not attempted: ours, whatever the partner answers.
         oldest_accepted_ms: of the undelivered, or None.
     """
 
@@ -50,6 +59,7 @@ class PartnerStanding:
     last_answer: str | None
     undelivered: int
     parked: int
+    overdue: int
     oldest_accepted_ms: int | None
 
 
@@ -61,17 +71,24 @@ def standings(read_model: ReadModel) -> tuple[PartnerStanding, ...]:
 def _standings(read_model: ReadModel, partner_id: str | None = None) -> list[PartnerStanding]:
     """Return how it stands with one partner, or with all of them, in one question."""
     rows = read_model.store.rows(
-        "SELECT p.partner_id,"
+        "SELECT p.partner_id,"  # noqa: S608  # of this program
         " (SELECT avg(answered IN ('S', 'F')) FROM (SELECT answered FROM attempts WHERE partner_id = p.partner_id"
         " AND ended_ms > :since ORDER BY ended_ms DESC LIMIT :last)) AS answered,"
         " (SELECT answer FROM attempts WHERE partner_id = p.partner_id AND ended_ms > :since"
         " ORDER BY ended_ms DESC LIMIT 1) AS last_answer,"
         " coalesce((SELECT count FROM open_counts WHERE what = 'partner' AND name = p.partner_id), 0) AS undelivered,"
         " coalesce((SELECT count FROM open_counts WHERE what = 'partner parked' AND name = p.partner_id), 0) AS parked,"
+        " (SELECT count(*) FROM notifications INDEXED BY notifications_open_of_partner"
+        f" WHERE partner_id = p.partner_id AND NOT ended AND {OVERDUE}) AS overdue,"
         " (SELECT min(accepted_at_ms) FROM notifications INDEXED BY notifications_open_by_age"
         " WHERE partner_id = p.partner_id AND NOT ended) AS oldest"
         " FROM (SELECT :only AS partner_id WHERE :only NOTNULL UNION ALL SELECT partner_id FROM partners WHERE :only IS NULL) AS p",
-        {"since": read_model.now_ms() - HOUR_MS, "last": _LAST, "only": partner_id},
+        {
+            **overdue_values(read_model),
+            "since": read_model.now_ms() - HOUR_MS,
+            "last": _LAST,
+            "only": partner_id,
+        },
     )
     return [
         PartnerStanding(
@@ -80,14 +97,15 @@ def _standings(read_model: ReadModel, partner_id: str | None = None) -> list[Par
             row["last_answer"],
             row["undelivered"],
             row["parked"],
+            row["overdue"],
             row["oldest"],
         )
         for row in rows
     ]
 
 
-def _badness(one: "PartnerStanding | PartnerView") -> tuple[int, int, str]:
-    return _ORDER.index(one.state), -one.undelivered, one.partner_id
+def _badness(one: "PartnerStanding | PartnerView") -> tuple[bool, int, int, str]:
+    return not one.overdue, _ORDER.index(one.state), -one.undelivered, one.partner_id
 
 
 def _calls(read_model: ReadModel, partner_id: str) -> list[Any]:
@@ -119,6 +137,7 @@ def partner(read_model: ReadModel, partner_id: str) -> PartnerView:
         last_answer=standing.last_answer,
         last_ms=calls[0]["ended_ms"] if calls else None,
         undelivered=standing.undelivered,
+        overdue=standing.overdue,
         oldest_accepted_ms=standing.oldest_accepted_ms,
         dead_letters=dead_letters,
         trend=_trend(calls, read_model.now_ms()),
@@ -142,12 +161,21 @@ def partner_page(read_model: ReadModel, partner_id: str) -> PartnerPage | None:
         " GROUP BY url_origin ORDER BY attempts DESC LIMIT ?",
         (partner_id, since, _SHOWN),
     )
+    view = partner(read_model, partner_id)
     return PartnerPage(
-        partner=partner(read_model, partner_id),
+        partner=view,
+        whose=_whose(view),
         outcomes=tuple(Outcome(**dict(row)) for row in outcomes),
         destinations=tuple(DestinationView(**dict(row)) for row in origins),
         waiting=waiting_for(read_model, partner_id, _SHOWN),
     )
+
+
+def _whose(view: PartnerView) -> Whose:
+    """Return whose turn it is with a partner. What is overdue says nothing of the partner: nobody calls it."""
+    if view.overdue:
+        return "us"
+    return "partner" if view.state in {"failing", "struggling"} else "nobody"
 
 
 def _knows(call: Any) -> bool:  # noqa: ANN401  # a row of SQLite

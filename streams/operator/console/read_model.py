@@ -32,8 +32,12 @@ class ReadModel:
 
     @property
     def overdue_before_ms(self) -> int:
-        """What is due since before then and has not been attempted is late, even if a call was begun in time."""
-        return self.now_ms() - self.limits.overdue_after - self.limits.attempt_timeout
+        """What is due since before then and has not been attempted is late, even if a call was begun in time.
+
+        Judged as of the last moment of which everything is known: what happened since then was not read.
+        """
+        known_ms = min(self.now_ms(), self.ingest.freshness.caught_up_ms or self.now_ms())
+        return known_ms - self.limits.overdue_after - self.limits.attempt_timeout
 
     def as_of(self) -> AsOf:
         """Return how fresh the model is now."""

@@ -92,15 +92,16 @@ def make_environment(now_ms: Callable[[], int]) -> Environment:
     )
 
     def when(at_ms: int | None, *, exact: bool = False) -> Markup:
-        """Return a moment, with its distance in the title."""
+        """Return a moment, with its distance in the title. The page's script adds the reader's own time to it."""
         if at_ms is None:
             return _NOTHING
         now = now_ms()
         text = clock_time(at_ms, now)
+        clock = "day" if "-" in text else "time"  # whether it says the day
         if exact:
             text = text.replace(" UTC", f".{at_ms % 1000:03d}")
-        return Markup('<time datetime="{}" title="{}, {}">{}</time>').format(
-            rfc3339(at_ms), rfc3339(at_ms), distance(at_ms, now), text
+        return Markup('<time datetime="{}" title="{}, {}" data-clock="{}">{}</time>').format(
+            rfc3339(at_ms), rfc3339(at_ms), distance(at_ms, now), clock, text
         )
 
     def ago(at_ms: int | None) -> Markup:

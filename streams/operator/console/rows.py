@@ -90,6 +90,7 @@ def history_row(order_id: str, history: NotificationHistory) -> Row:
         history.since_ms,
         history.accepted_at_ms,
         history.has_ended,
+        history.event.header if history.event else None,
     )
 
 
@@ -118,6 +119,7 @@ def _fact_row(fact: Fact) -> Row:
         fact.record.at_ms if fact.record is not None else fact.at_ms,
         fact.order_id,
         fact.notification_id,
+        fact.payment_id,
         fact.replay_run,
         fact.replay_of if fact.kind == "replay" else None,
         json.dumps(fact.to_dict(), ensure_ascii=False, separators=(",", ":")),

@@ -11,10 +11,11 @@ CREATE TABLE positions (
 -- What each record says (streams.kafka.format.facts), once each, whatever is read twice.
 CREATE TABLE facts (
   topic TEXT, partition INTEGER, offset INTEGER, kind TEXT NOT NULL, at_ms INTEGER NOT NULL, order_id TEXT,
-  notification_id TEXT, replay_run TEXT, replay_of TEXT, fact TEXT NOT NULL,
+  notification_id TEXT, payment_id TEXT, replay_run TEXT, replay_of TEXT, fact TEXT NOT NULL,
   PRIMARY KEY (topic, partition, offset)
 ) WITHOUT ROWID;
 CREATE INDEX facts_by_order ON facts (order_id, at_ms);
+CREATE INDEX facts_by_payment ON facts (payment_id) WHERE payment_id IS NOT NULL;
 CREATE INDEX facts_by_run ON facts (replay_run) WHERE replay_run IS NOT NULL;
 CREATE INDEX facts_by_letter ON facts (replay_of) WHERE replay_of IS NOT NULL;
 
@@ -25,7 +26,7 @@ CREATE TABLE touched (order_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE notifications (
   order_id TEXT, notification TEXT, notification_id TEXT, profile TEXT, partner_id TEXT, status TEXT NOT NULL, reason TEXT, told TEXT NOT NULL,
   attempts INTEGER NOT NULL, parks INTEGER NOT NULL, replays INTEGER NOT NULL, due_at_ms INTEGER, rests_on TEXT,
-  answer TEXT, since_ms INTEGER NOT NULL, accepted_at_ms INTEGER, ended INTEGER NOT NULL,
+  answer TEXT, since_ms INTEGER NOT NULL, accepted_at_ms INTEGER, ended INTEGER NOT NULL, event TEXT,
   PRIMARY KEY (order_id, notification)
 ) WITHOUT ROWID;
 CREATE INDEX notifications_open ON notifications (rests_on, due_at_ms) WHERE NOT ended;
@@ -34,6 +35,9 @@ CREATE INDEX notifications_open_of_partner ON notifications (partner_id, due_at_
 CREATE INDEX notifications_open_by_age ON notifications (partner_id, accepted_at_ms) WHERE NOT ended;
 CREATE INDEX notifications_delivered ON notifications (since_ms) WHERE status = 'delivered';
 CREATE INDEX notifications_by_id ON notifications (notification_id);
+CREATE INDEX notifications_by_event ON notifications (event);
+-- Whatever orders are listed by is found in this index alone.
+CREATE INDEX notifications_by_time ON notifications (since_ms DESC, order_id, notification, partner_id, status, notification_id);
 
 -- How many notifications have not ended, kept as they come: by tier (the topic where they rest) and by partner, in all
 -- and of these the parked ones. A million orders would take a tenth of a second to count at each look.

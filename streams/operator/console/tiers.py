@@ -1,6 +1,7 @@
 """What waits on which tier, and what of it is late. Waiting is no fault: only what is due and not begun is ours."""
 
 from streams.notification.profiles import TIERS
+from streams.operator.console.overdue import OVERDUE, overdue_values
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.views import Sentence, Tier, TierList, Waiting, WaitingList
 from streams.operator.history.text import duration, plural
@@ -8,8 +9,8 @@ from streams.operator.history.text import duration, plural
 _SOON_MS = 60_000
 _BARS = 60
 _WAITING = (
-    "SELECT order_id, notification_id, partner_id, status AS standing, attempts, due_at_ms, rests_on, answer, accepted_at_ms"
-    " FROM notifications WHERE NOT ended"
+    "SELECT order_id, notification_id, partner_id, status AS standing, attempts, due_at_ms, rests_on, answer, accepted_at_ms,"  # noqa: S608  # of this program
+    f" {OVERDUE} AS overdue FROM notifications WHERE NOT ended"
 )
 
 
@@ -50,7 +51,7 @@ def waiting_list(read_model: ReadModel, wait: str, limit: int, after: int) -> Wa
     tier = next((tier for tier in tiers(read_model) if tier.wait == wait), None)
     if tier is None:
         return None
-    waiting = _waiting(read_model, "rests_on = ?", (tier.topic,), limit=limit, after=after)
+    waiting = _waiting(read_model, "rests_on", tier.topic, limit=limit, after=after)
     return WaitingList(as_of=read_model.as_of(), tier=tier, waiting=waiting)
 
 
@@ -68,15 +69,15 @@ def due_in_the_next_hour(read_model: ReadModel) -> tuple[int, ...]:
 
 def waiting_for(read_model: ReadModel, partner_id: str, limit: int) -> tuple[Waiting, ...]:
     """Return what waits for a partner, by due time."""
-    return _waiting(read_model, "partner_id = ?", (partner_id,), limit=limit, after=0)
+    return _waiting(read_model, "partner_id", partner_id, limit=limit, after=0)
 
 
 def _waiting(
-    read_model: ReadModel, where: str, values: tuple[object, ...], *, limit: int, after: int
+    read_model: ReadModel, column: str, value: str, *, limit: int, after: int
 ) -> tuple[Waiting, ...]:
     rows = read_model.store.rows(
-        f"{_WAITING} AND {where} ORDER BY due_at_ms LIMIT ? OFFSET ?",
-        (*values, limit, after),
+        f"{_WAITING} AND {column} = :value ORDER BY due_at_ms LIMIT :most OFFSET :after",
+        {"value": value, "most": limit, "after": after} | overdue_values(read_model),
     )
     return tuple(Waiting(**dict(row)) for row in rows)
 

@@ -75,6 +75,7 @@ class PartnerView(Shown):
     last_answer: str | None
     last_ms: int | None
     undelivered: int
+    overdue: int = Field(description="due, and no worker has attempted them: ours")
     oldest_accepted_ms: int | None = Field(description="of what is not delivered")
     dead_letters: int
     trend: tuple[int | None, ...] = Field(
@@ -113,66 +114,19 @@ class Waiting(Shown):
     rests_on: str | None
     answer: str | None
     accepted_at_ms: int | None
+    overdue: bool = Field(description="due, and no worker has attempted it: ours")
 
 
 class PartnerPage(Shown):
     """All about one partner."""
 
     partner: PartnerView
+    whose: Whose = Field(
+        description="whose turn it is: what is overdue is ours, whatever the partner answers"
+    )
     outcomes: tuple[Outcome, ...]
     destinations: tuple[DestinationView, ...]
     waiting: tuple[Waiting, ...] = Field(description="the first ones, by due time")
-
-
-class LetterCount(Shown):
-    """Dead letters of a kind."""
-
-    reason: str
-    partner_id: str | None
-    answer: str
-    count: int
-    oldest_ms: int
-
-
-class Letter(Shown):
-    """A dead letter in the list."""
-
-    place: str = Field(description="TOPIC:PARTITION:OFFSET")
-    at_ms: int
-    order_id: str | None
-    notification_id: str | None
-    profile: str | None
-    partner_id: str | None
-    reason: str
-    answer: str = Field(description="what the last attempt brought")
-    attempts: int
-    replays: int
-    open: bool = Field(description="false once it was put back, or delivered some other way")
-
-
-class Letters(Shown):
-    """Dead letters that match, some of them in full."""
-
-    total: int = Field(description="that match")
-    open: int = Field(description="all that nobody has dealt with")
-    counts: tuple[LetterCount, ...]
-    letters: tuple[Letter, ...]
-
-
-class LetterPage(Shown):
-    """One dead letter in full; never its body."""
-
-    letter: Letter
-    detail: str | None
-    unreadable: str | None
-    holds_event: bool
-    value_bytes: int | None
-    value_sha256: str | None
-    origin: str | None
-    url_origin: str | None
-    result: str | None
-    occurred_at_ms: int | None
-    accepted_at_ms: int | None
 
 
 class Order(Shown):
@@ -283,6 +237,28 @@ class PartnerList(Shown):
 
     as_of: AsOf
     partners: tuple[PartnerView, ...]
+
+
+class OrderRow(Shown):
+    """A notification in the list of orders."""
+
+    order_id: str
+    notification_id: str | None
+    partner_id: str | None
+    standing: str
+    overdue: bool
+    attempts: int
+    answer: str | None
+    since_ms: int = Field(description="when it came to stand as it does")
+    due_at_ms: int | None
+
+
+class OrderList(Shown):
+    """Orders that match, those that changed last first."""
+
+    as_of: AsOf
+    orders: tuple[OrderRow, ...]
+    more: bool = Field(description="whether others follow")
 
 
 class RunList(Shown):

@@ -125,7 +125,7 @@ async def test_partners_are_judged_by_their_last_answers(topics, browse):
     """Failing, since when, and by what; the page of one lists its answers and what waits for it."""
     Payment(topics, "order-1", "acme").delivered(1000)
     for number in range(10):
-        Payment(topics, f"bad-{number}", "acme").unanswered(100_000 + number * 1000)
+        Payment(topics, f"bad-{number}", "acme").unanswered(500_000 + number * 1000)
     async with browse() as browser:
         _, text, _ = await browser.get("/partners")
         assert "Failing" in text
@@ -215,7 +215,7 @@ async def test_a_stale_console_says_so(topics, browse, clock):
         _, text, _ = await browser.get("/")
         assert 'class="stale"' in text
         assert "the brokers are away" in text
-        assert "This console can&#39;t say." in text
+        assert "This console can&#39;t read Kafka, so it can&#39;t say." in text
         topics.fault = None
         await caught_up(browser.console)
         _, text, _ = await browser.get("/")

@@ -17,8 +17,33 @@ function busy(live) {
   return document.hidden || (live.contains(active) && active !== live) || String(getSelection()).length > 0;
 }
 
+// The reader's own time beside UTC. The page's is UTC, as every log and command has it.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const local = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const localDay = new Intl.DateTimeFormat([], { weekday: "short", day: "numeric", month: "short" });
+
+function addLocalTimes(part) {
+  for (const time of part.querySelectorAll("time[data-clock]")) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime()) || !at.getTimezoneOffset()) continue;
+    const otherDay = at.getDate() !== at.getUTCDate() || time.dataset.clock === "day";
+    const span = document.createElement("span");
+    span.className = "local";
+    span.textContent = ` (${otherDay ? `${localDay.format(at)}, ` : ""}${local.format(at)})`;
+    time.append(span);
+  }
+}
+
+function nameZone() {
+  const place = document.getElementById("zone");
+  if (!place || !document.querySelector("time .local")) return;
+  place.textContent = `Times in brackets: ${zone}`;
+  place.hidden = false;
+}
+
 function swap(page, id) {
   const [old, next] = [document.getElementById(id), page.getElementById(id)];
+  if (next) addLocalTimes(next);
   if (old && next && old.outerHTML !== next.outerHTML) old.replaceWith(document.adoptNode(next));
 }
 
@@ -36,6 +61,7 @@ async function refresh() {
     const page = new DOMParser().parseFromString(policy.createHTML(await answer.text()), "text/html");
     swap(page, "live");
     swap(page, "stale");
+    nameZone();
     say(page.getElementById("live-status").textContent);
     failures = 0;
   } catch {
@@ -45,6 +71,9 @@ async function refresh() {
     asking = false;
   }
 }
+
+addLocalTimes(document);
+nameZone();
 
 if (pause && document.getElementById("live")) {
   pause.hidden = false;

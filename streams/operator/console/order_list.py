@@ -1,0 +1,84 @@
+"""Which orders stand how: by partner, state, time and text, those that changed last first."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+from streams.operator.console.overdue import OVERDUE, overdue_values
+from streams.operator.console.read_model import ReadModel
+from streams.operator.console.views import OrderList, OrderRow
+
+State = Literal[
+    "", "overdue", "accepted", "waiting", "parked", "replayed", "dead-lettered", "delivered"
+]
+STATES: Final[tuple[str, ...]] = tuple(filter(None, get_args(State)))
+
+_COLUMNS: Final = (
+    "order_id, notification_id, partner_id, status AS standing, attempts, answer, since_ms, due_at_ms,"
+    f" {OVERDUE} AS overdue"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which orders are listed; an empty text or None takes all.
+
+    Attributes:
+        partner: exactly.
+        state: `overdue`, or a status of `streams.notification.status`.
+        text: what the order id or the notification id contains.
+        since_ms: changed then or later, milliseconds since the epoch.
+        until_ms: changed before.
+    """
+
+    partner: str = ""
+    state: str = ""
+    text: str = ""
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+def order_list(read_model: ReadModel, chosen: Filter, limit: int, after: int = 0) -> OrderList:
+    """Return some of the orders that match, the one that changed last first."""
+    where, values = _where(chosen)
+    # One row more than asked for tells whether there are others; to count them all would read them all.
+    rows = read_model.store.rows(
+        f"SELECT {_COLUMNS} FROM notifications WHERE (order_id, notification) IN"  # noqa: S608  # of this file
+        f" (SELECT order_id, notification FROM notifications INDEXED BY {_index(chosen)} WHERE {where}"
+        " ORDER BY since_ms DESC, order_id LIMIT :most OFFSET :after) ORDER BY since_ms DESC, order_id",
+        values | overdue_values(read_model) | {"most": limit + 1, "after": after},
+    )
+    return OrderList(
+        as_of=read_model.as_of(),
+        orders=tuple(OrderRow(**dict(row)) for row in rows[:limit]),
+        more=len(rows) > limit,
+    )
+
+
+def _index(chosen: Filter) -> str:
+    """Return what is looked through: in order of time, or of the few that have not ended by what is asked for."""
+    if chosen.state == "overdue":
+        return "notifications_open_by_due"
+    return "notifications_by_time"
+
+
+def _where(chosen: Filter) -> tuple[str, dict[str, Any]]:
+    """Return a condition of SQL and its values."""
+    conditions = {
+        "partner_id = :partner": chosen.partner or None,
+        "(instr(order_id, :text) OR instr(notification_id, :text))": chosen.text or None,
+        "since_ms >= :since_ms": chosen.since_ms,
+        "since_ms < :until_ms": chosen.until_ms,
+    }
+    values: dict[str, Any] = {
+        "partner": chosen.partner,
+        "text": chosen.text,
+        "since_ms": chosen.since_ms,
+        "until_ms": chosen.until_ms,
+    }
+    asked = [condition for condition, value in conditions.items() if value is not None]
+    if chosen.state == "overdue":
+        asked.append(f"NOT ended AND {OVERDUE}")  # the first for the index of what has not ended
+    elif chosen.state:
+        asked.append("status = :state")
+        values["state"] = chosen.state
+    return " AND ".join(asked) or "1", values
