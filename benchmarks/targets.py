@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from benchmarks.open_loops import LOW_RATE, OPEN_LOOP, OPEN_SCENARIOS
-from benchmarks.results import Results
+from benchmarks.results import DIRECTORY, Results
 from benchmarks.scenarios import THROUGHPUT, THROUGHPUT_HTTP
 from benchmarks.systems import GO
 
@@ -15,6 +17,8 @@ _TWO, _ONE, _BY_HAND = "notifier-2", "notifier-1", "aiokafka-aiohttp"
 _MOST_MB = 110
 _MOST_P99_MS = 50
 _MOST_TIMES = 2
+_MOST_IDLE_CORES = 0.01
+_MOST_START_SECONDS, _MOST_START_CPU = 2.0, 1.2
 _ABOVE_SIGNATURE = {True: 1.5, False: 0.6}
 """How much CPU above one signature is asked for, in signatures, by whether the processor signs with AVX-512."""
 
@@ -43,6 +47,7 @@ def targets(found: Mapping[str, Results]) -> Iterator[str]:
             ("cpu_ms", _ONE, GO, rate),
             at_most=1.3,
         )
+    yield from _start_and_idle(DIRECTORY)
     yield from _latency(found)
     yield from _isolation(MEASURES)
     yield from _memory(found)
@@ -119,6 +124,32 @@ def _latency(found: Mapping[str, Results]) -> Iterator[str]:
             f"{wait:.1f} ms",
             met=wait <= _MOST_P99_MS,
         )
+
+
+def _start_and_idle(directory: Path) -> Iterator[str]:
+    """Yield what a worker costs that has nothing to do, where the scenarios `start` and `idle` were run."""
+    if starts := _quiet_figures(directory / "start.json"):
+        seconds, cpu = (median(one[name] for one in starts) for name in ("seconds", "cpu_seconds"))
+        yield _line(
+            f"start to ready: at most {_MOST_START_SECONDS:g} s and {_MOST_START_CPU:g} s of CPU",
+            f"{seconds:.2f} s, {cpu:.2f} s of CPU",
+            met=seconds <= _MOST_START_SECONDS and cpu <= _MOST_START_CPU,
+        )
+    if idles := _quiet_figures(directory / "idle.json"):
+        cores = median(one["cpu_seconds"] / one["seconds"] for one in idles)
+        yield _line(
+            f"an idle worker: at most {_MOST_IDLE_CORES:g} cores",
+            f"{cores:.4f} cores",
+            met=cores <= _MOST_IDLE_CORES,
+        )
+
+
+def _quiet_figures(file: Path) -> list[dict[str, Any]]:
+    """Return the figures of this checkout, which is the first of those that took turns; none without the file."""
+    if not file.exists():
+        return []
+    figures: dict[str, list[dict[str, Any]]] = json.loads(file.read_text("utf-8"))["figures"]
+    return next(iter(figures.values()))
 
 
 def _isolation(measures: Path) -> Iterator[str]:

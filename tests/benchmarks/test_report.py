@@ -186,6 +186,21 @@ def test_isolation_is_read_from_the_measurements(tmp_path, monkeypatch):
     assert "at most 2 times (`make measure`) | 2.50 times, **missed** |" in "".join(targets({}))
 
 
+def test_start_and_idle_are_read_from_their_own_files(tmp_path, monkeypatch):
+    """The medians of this checkout, not of one that took turns with it."""
+    monkeypatch.setattr("benchmarks.targets.DIRECTORY", tmp_path)
+    assert "idle" not in "".join(targets({}))
+    other = [{"seconds": 9.0, "cpu_seconds": 9.0}]
+    starts = [{"seconds": seconds, "cpu_seconds": 0.8} for seconds in (1.2, 2.5, 1.4)]
+    idle = [{"seconds": 10.0, "cpu_seconds": 0.2}]
+    for name, ours in (("start", starts), ("idle", idle)):
+        document = {"on": {}, "figures": {"here": ours, "other": other}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    text = "".join(targets({}))
+    assert "start to ready: at most 2 s and 1.2 s of CPU | 1.40 s, 0.80 s of CPU |" in text
+    assert "an idle worker: at most 0.01 cores | 0.0200 cores, **missed** |" in text
+
+
 def test_without_results_the_report_says_so(page, capsys):
     """Where nothing was measured the page stays as it is, and the command fails with what to do."""
     assert report.main() == 1
