@@ -51,10 +51,14 @@ def targets(found: Mapping[str, Results]) -> Iterator[str]:
     yield from _latency(found)
     yield from _isolation(MEASURES)
     yield from _memory(found)
-    faults = sum(len(results.faults) for results in found.values())
+    faults = [
+        fault for results in found.values() for run in results.runs for fault in run.figures.faults
+    ]
+    failures = sum(len(results.failures) for results in found.values())
     yield _line(
         "nothing lost, everything signed, in every run",
-        "so it was" if not faults else f"{faults} faults",
+        ("; ".join(faults) or "so it was")
+        + (f"; runs that came to nothing: {failures}" if failures else ""),
         met=not faults,
     )
 

@@ -177,6 +177,17 @@ def test_the_page_holds_what_was_measured_and_keeps_what_was_not(page, tmp_path)
         ET.parse(tmp_path / "performance" / f"{picture}.svg")  # noqa: S314  # our own
 
 
+def test_what_a_run_lost_is_told_from_a_run_that_failed():
+    """A peer that did not start loses nothing; both are said."""
+    found = results("mixed", ("faust", None, {"lost": 3}))
+    found.failures = ["mixed, round 1, go-franz: nothing reached the receiver"]
+    *_, last = targets({"mixed": found})
+    assert last.endswith("| faust: 3 lost; runs that came to nothing: 1, **missed** |")
+    assert list(targets({"mixed": results("mixed", ("faust", None, {}))}))[-1].endswith(
+        "| so it was |"
+    )
+
+
 def test_isolation_is_read_from_the_measurements(tmp_path, monkeypatch):
     """Where `make measure` has measured a thousand destinations, its ratio stands in the table; else the row is left out."""
     monkeypatch.setattr("benchmarks.targets.MEASURES", tmp_path)
