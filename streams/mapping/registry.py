@@ -3,20 +3,23 @@
 An id means the same schema for ever, so what was read is never asked for again.
 """
 
+import base64
 import json
 import ssl
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from urllib.parse import quote
-
-import httpx
 
 from streams.partners import use_chain_rules
 from streams.redaction import shown_url
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 SchemaId = int | str
 """A number, or a GUID as text."""
@@ -100,6 +103,8 @@ class SchemaRegistry:
         found = self.known(schema)
         if found is not None:
             return found
+        import httpx  # noqa: PLC0415  # few deployments have a registry, and every command imports this module
+
         kind = "ids" if isinstance(schema, int) else "guids"
         try:
             with httpx.Client(
@@ -125,7 +130,7 @@ class SchemaRegistry:
 
     def _follow(
         self,
-        client: httpx.Client,
+        client: "httpx.Client",
         answer: dict[str, Any],
         schema: SchemaId,
         references: dict[str, str],
@@ -158,12 +163,13 @@ class SchemaRegistry:
             headers["Authorization"] = f"Bearer {token}"
         elif self.user is not None and self.password_file is not None:
             password = self.password_file.read_text("utf-8").rstrip("\r\n")
-            request = httpx.Request("GET", self.url)
-            flow = httpx.BasicAuth(self.user, password).auth_flow(request)
-            headers["Authorization"] = next(flow).headers["Authorization"]
+            given = base64.b64encode(f"{self.user}:{password}".encode()).decode()
+            headers["Authorization"] = f"Basic {given}"
         return headers
 
-    def _ask(self, client: httpx.Client, path: str, schema: SchemaId) -> dict[str, Any]:
+    def _ask(self, client: "httpx.Client", path: str, schema: SchemaId) -> dict[str, Any]:
+        import httpx  # noqa: PLC0415  # see `fetch`
+
         shown = shown_url(self.url, with_path=True)
         try:
             with client.stream("GET", f"{self.url.rstrip('/')}/{path}") as response:
@@ -177,19 +183,19 @@ class SchemaRegistry:
             message = f"{_PREFIX}_URL: the schema registry at {shown} can't be reached: {why}"
             raise SchemaUnavailable(message, schema, "unreachable") from error
         status = response.status_code
-        if status == httpx.codes.NOT_FOUND:
+        if status == HTTPStatus.NOT_FOUND:
             message = (
                 f"the schema registry at {shown} does not know schema {schema} ({path}); expected the registry that"
                 f" the event's producer uses ({_PREFIX}_URL), and a schema that was not deleted there"
             )
             raise SchemaUnavailable(message, schema, "unknown-schema")
-        if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             message = (
                 f"the schema registry at {shown} answers {status}; expected it to let us read schemas"
                 f" ({_PREFIX}_USER and {_PREFIX}_PASSWORD_FILE, or {_PREFIX}_TOKEN_FILE)"
             )
             raise SchemaUnavailable(message, schema, "refuses")
-        answer = _object(body) if status == httpx.codes.OK else {}
+        answer = _object(body) if status == HTTPStatus.OK else {}
         if not isinstance(answer.get("schema"), str):
             message = (
                 f"{_PREFIX}_URL: the schema registry at {shown} answers {status} without a schema; expected Confluent's"

@@ -45,6 +45,29 @@ async def test_replayed_notifications_and_events_are_delivered(make_deployment):
         assert await worker.stop() == 0
 
 
+async def test_what_will_be_refused_again_is_left_unless_it_is_told(make_deployment):
+    """The dry run names the rule that the event breaks; told to, it puts the event back, and it comes back at once."""
+    async with make_deployment(partitions=1) as deployment:
+        deployment.add_partner("shop", PROFILE)
+        worker = await deployment.ready_worker()
+        event = payment_event(PROFILE, rng=deployment.rng, partner_id="shop")
+        await deployment.send([event | {"outcome": "PENDING"}])
+        (letter,) = await deployment.dead_letters(1)
+        command = ("dead-letters", "replay", "--partner", "shop")
+        planned = await deployment.run(*command)
+        assert planned.returncode == 0
+        assert "Skipped 1: 1 refused again." in planned.stderr
+        assert "it would come back at once: invalid-event: outcome: " in planned.stdout
+        told = await deployment.run(
+            *command, "--refused", "--execute", "--yes", "--why", "to see", "--who", "alice"
+        )
+        assert told.returncode == 0, told.stderr
+        again = (await deployment.dead_letters(2))[1]
+        assert (again.key, again.value) == (letter.key, letter.value)
+        assert header_texts(again)["replays"] == "1"
+        assert await worker.stop() == 0
+
+
 async def test_repeats_are_absorbed_and_contradictions_dead_lettered(make_deployment):
     """The same event again is settled silently; another outcome for the order, or other bytes, never reach a partner."""
     async with make_deployment(partitions=1) as deployment:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from streams.kafka.format.raw import RecordId
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.waiting import eventually
 
@@ -89,6 +90,50 @@ async def test_why_speaks_to_people_and_to_pipes(asked):
     wrong = await deployment.run("why", "x", "--since", "yesterday")
     assert wrong.returncode == 2
     assert "--since: expected how long ago" in wrong.stderr
+
+
+async def test_why_finds_an_order_by_any_id_of_its_event(asked):
+    """By payment id, event id and place, of what was delivered and of what waits; nothing found is exit 1."""
+    deployment, orders = asked
+    for name in ("delivered", "rejected"):
+        (life,) = json.loads((await deployment.run("why", orders[name], "--json")).stdout)[
+            "notifications"
+        ]
+        at = RecordId.parse(life["event"])
+        (event,) = (
+            json.loads(record.value)
+            for record in await deployment.records(deployment.source)
+            if (record.partition, record.offset) == (at.partition, at.offset)
+        )
+        for text in (event["payment"]["paymentId"], event["eventId"], life["event"]):
+            done = await deployment.run("why", "--scan", text, "--json")
+            assert done.returncode == 0, done.stderr
+            found = json.loads(done.stdout)
+            assert [order["order_id"] for order in found["orders"]] == [orders[name]]
+            assert found["orders"][0]["notifications"][0]["told"] == life["told"]
+            assert (found["complete"], found["without_order"]) == (True, [])
+    done = await deployment.run("why", "--scan", event["eventId"])
+    assert done.stdout.startswith(
+        f"Order {orders['rejected']}\nshop-rejected knows and refused it."
+    )
+    assert f"{event['eventId']} belongs to 1 order (" in done.stderr
+    unknown = await deployment.run("why", "--scan", event["eventId"][:-1])
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr.startswith(
+        f"Nothing that was read has {event['eventId'][:-1]} as a whole ("
+    )
+
+
+async def test_a_mistyped_order_is_unknown_and_the_nearest_are_named(asked):
+    """One character more, other case, white space: exit 1, and the order that may be meant."""
+    deployment, orders = asked
+    order = orders["rejected"]
+    for typed in (order[:-1], f"{order[:9]} {order[9:]}", order.upper()):
+        done = await deployment.run("why", typed)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.rstrip().endswith(f"; did you mean {order}?")
+    unknown = json.loads((await deployment.run("why", order[:-1], "--json")).stdout)
+    assert (unknown["found"], unknown["did_you_mean"]) == (False, [order])
 
 
 async def test_why_finds_an_event_that_no_worker_has_read(make_deployment):

@@ -8,7 +8,8 @@ import typer
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.operator.commands.output import confirm, moment, print_table, shown
+from streams.kafka.reader.reader import ReadProgress
+from streams.operator.commands.output import confirm, moment, print_table, reading, shown
 from tests.unit.kit import NOW_MS
 
 
@@ -52,6 +53,16 @@ def test_a_pipe_gets_tabs(capsys):
     """No headings, nothing cut; a tab inside a cell is no separator."""
     print_table(("one", "two"), [("x" * 300, None), ("a\tb", 7)])
     assert capsys.readouterr().out == "x" * 300 + "\t\na\\tb\t7\n"
+
+
+def test_how_far_a_long_reading_is_is_said_at_once(capsys):
+    """Not of a short one, and then only now and again: whoever waits knows that it works, and is not flooded."""
+    with reading("reading") as on_progress:
+        on_progress(ReadProgress(0, 100))
+        assert capsys.readouterr().err == ""
+        on_progress(ReadProgress(0, 1_000_000))
+        on_progress(ReadProgress(5, 1_000_000))
+    assert capsys.readouterr().err == "reading: 0 of 1,000,000 records\n"
 
 
 class Terminal(io.StringIO):

@@ -124,6 +124,35 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aioka
         return bool(batch.is_control_batch)
 
 
+def partition_records(
+    tp: TopicPartition,
+    raw: bytes,
+    offset: int,
+    isolation: int,
+    aborted: list[tuple[int, int]] | None = None,
+) -> PartitionRecords:
+    """Return the records of a fetch's answer for a reader that is no consumer: their checksums are checked.
+
+    Args:
+        tp: the partition.
+        raw: the batches, or what says why none is given.
+        offset: the first one that is wanted.
+        isolation: aiokafka's `READ_COMMITTED` or `READ_UNCOMMITTED`.
+        aborted: producer and first offset of each transaction that was aborted in what is given.
+    """
+    no_deserializer = None
+    return PartitionRecords(
+        tp,
+        RecordSet(raw),
+        aborted,
+        offset,
+        no_deserializer,
+        no_deserializer,
+        True,  # noqa: FBT003  # aiokafka's check_crcs
+        isolation,
+    )
+
+
 def _each(records: RecordSet, batch: Any) -> Iterator[Any]:  # noqa: ANN401  # aiokafka ships no types
     """Yield a batch's records, whose offsets must rise and lie within the batch: otherwise records would be skipped."""
     last, end = -1, batch.next_offset

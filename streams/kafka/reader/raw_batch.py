@@ -12,7 +12,7 @@ from aiokafka.errors import OffsetOutOfRangeError, for_code
 
 from streams.kafka.format.batches import NotGiven, RecordSet
 from streams.kafka.format.raw import RecordId
-from streams.kafka.format.unreadable import PartitionRecords
+from streams.kafka.format.unreadable import partition_records
 from streams.kafka.reader.failures import brokers_asked
 from streams.kafka.reader.raw_fetch import fetch_raw
 from streams.kafka.reader.reader import RecordReader
@@ -21,7 +21,6 @@ _HEAD: Final = struct.Struct(">qiibIhiqqqhii")
 _OLD_HEAD: Final = struct.Struct(">qiIbb")
 _MAGIC_AT: Final = 16
 _PRESENT: Final = 2
-_CHECKED: Final = True
 _CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
@@ -90,16 +89,7 @@ def _first(records: bytes) -> bytes:
 def _tried(record_id: RecordId, raw: bytes) -> tuple[int, str, int | None]:
     """Return the first offset from this one that can't be read, what is wrong there, and the offset behind the batch."""
     tp = TopicPartition(record_id.topic, record_id.partition)
-    records = PartitionRecords(
-        tp,
-        RecordSet(raw),
-        None,
-        record_id.offset,
-        None,
-        None,
-        _CHECKED,
-        READ_UNCOMMITTED,
-    )
+    records = partition_records(tp, raw, record_id.offset, READ_UNCOMMITTED)
     for _ in records:
         pass
     if records.fault:

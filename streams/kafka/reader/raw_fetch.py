@@ -11,9 +11,9 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import NotLeaderForPartitionError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 
-from streams.kafka.format.batches import NotGiven, RecordSet
+from streams.kafka.format.batches import NotGiven
 from streams.kafka.format.raw import RawRecord, raw_record
-from streams.kafka.format.unreadable import PartitionRecords
+from streams.kafka.format.unreadable import partition_records
 from streams.kafka.reader.failures import ReadFailed, brokers_asked
 from streams.kafka.reader.reader import OnProgress, ReadProgress, RecordReader, Span
 
@@ -24,7 +24,6 @@ _ANSWER_BYTES: Final = 50 * 1024 * 1024
 _WAIT_MS: Final = 500
 _STALLED_SECONDS: Final = 20.0
 _PAUSE_SECONDS: Final = 0.2
-_CHECKED: Final = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,30 +122,26 @@ class Decoded:
     left_out: bool
 
 
-def decode(tp: TopicPartition, answer: RawAnswer, is_wanted: Callable[[Any], bool]) -> Decoded:
+def decode(
+    tp: TopicPartition, answer: RawAnswer, is_wanted: Callable[[Any], bool] | None
+) -> Decoded:
     """Return the records that are wanted, from the offset that was asked for; no object is made of any other.
 
     Args:
         tp: the partition.
         answer: the broker's.
-        is_wanted: given aiokafka's record, with `key` and `value`.
+        is_wanted: given aiokafka's record, with `key`, `value` and `headers`; None where all are.
 
     Raises:
-        ReadFailed: where a batch that can't be read ends can't be told.
+        ReadFailed: no batch came whole, or where one that can't be read ends can't be told.
     """
-    batches = PartitionRecords(
-        tp,
-        RecordSet(answer.records),
-        answer.aborted,
-        answer.offset,
-        None,
-        None,
-        _CHECKED,
-        READ_COMMITTED,
-    )
+    batches = partition_records(tp, answer.records, answer.offset, READ_COMMITTED, answer.aborted)
     batches.is_wanted = is_wanted
     records = [raw_record(record) for record in batches]
     at = batches.next_fetch_offset
+    if not batches.fault and at <= answer.offset:
+        message = f"{tp.topic} {tp.partition}: at offset {at} comes no whole batch"
+        raise ReadFailed(message)
     if not batches.fault:
         return Decoded(records, at, left_out=False)
     if batches.behind is None or batches.behind <= answer.offset:
@@ -162,10 +157,10 @@ def decode(tp: TopicPartition, answer: RawAnswer, is_wanted: Callable[[Any], boo
 async def scan(
     reader: RecordReader,
     spans: Iterable[Span],
-    is_wanted: Callable[[Any], bool],
+    is_wanted: Callable[[Any], bool] | None,
     on_progress: OnProgress | None = None,
 ) -> AsyncIterator[list[RawRecord]]:
-    """Yield the records of spans that are wanted, one partition after the other, each in its order.
+    """Yield the records of spans that are wanted (None: all), one partition after the other, each in its order.
 
     Some ten times faster than `RecordReader.read` where few are, and in the memory of one answer.
 
@@ -175,13 +170,12 @@ async def scan(
     spans = [span for span in spans if span.length]
     of, before = sum(span.length for span in spans), 0
     await reader.partitions(*{span.topic for span in spans})  # learns of their leaders
+    if on_progress is not None and of:
+        on_progress(ReadProgress(0, of))
     for span in spans:
         tp, at = TopicPartition(span.topic, span.partition), span.start
         while at < span.end and (answer := await answer_at(reader, tp, at, span.end)) is not None:
             decoded = decode(tp, answer, is_wanted)
-            if decoded.behind <= at:
-                message = f"{tp.topic} {tp.partition}: at offset {at} comes no whole batch"
-                raise ReadFailed(message)
             yield [record for record in decoded.records if record.offset < span.end]
             at = decoded.behind
             if on_progress is not None:

@@ -109,10 +109,15 @@ def known_or_fail(settings: "Settings", partners: Iterable[str]) -> None:
         return
     for partner in partners:
         if partner not in entries:
-            close = get_close_matches(partner, entries, n=1)
-            guess = f"; did you mean {close[0]}?" if close else ""
+            guess = did_you_mean(get_close_matches(partner, entries))
             message = f"--partner: seen {printable(partner)}, and neither the topics nor the partners file know it{guess}"
             fail(message)
+
+
+def did_you_mean(names: Iterable[str]) -> str:
+    """Return what ends a sentence about a name that is not known: those that may be meant, if any."""
+    shown = " or ".join(map(printable, names))
+    return f"; did you mean {shown}?" if shown else ""
 
 
 def mapping_or_fail(settings: "Settings") -> "EventMapping | None":

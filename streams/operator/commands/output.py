@@ -6,10 +6,6 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from schemas.iso8601 import typed_ms
 from streams.clock import Clock
@@ -25,6 +21,7 @@ from streams.settings import Settings
 T = TypeVar("T")
 _FIRST_SECONDS = 1.0
 _EVERY_SECONDS = 10.0
+_MUCH = 200_000  # records: some seconds
 _TYPE_OVER = 100
 
 
@@ -40,6 +37,10 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
         for row in cells:
             print("\t".join(row))
         return
+    from rich.console import Console  # takes a tenth of a second, and a pipe needs none of it
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(
         box=None,
         pad_edge=False,
@@ -56,19 +57,25 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
 
 @contextmanager
 def reading(what: str) -> Iterator[OnProgress]:
-    """Show how far a reading is: a bar on a terminal, else a line after a second and then every ten seconds."""
+    """Show how far a reading is: a bar on a terminal, else a line and then one every ten seconds.
+
+    The first line comes after a second, or at once where there is much to read.
+    """
     if sys.stderr.isatty():
+        from rich.console import Console  # see `print_table`
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
         columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed:,.0f} of {task.total:,.0f}"), TimeElapsedColumn())  # fmt: skip
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=0)
             yield lambda seen: bar.update(task, completed=seen.passed, total=seen.of)
         return
-    clock, last = Clock(), Clock().now_seconds() - _EVERY_SECONDS + _FIRST_SECONDS
+    clock, last, said = Clock(), Clock().now_seconds() - _EVERY_SECONDS + _FIRST_SECONDS, False
 
     def line(seen: ReadProgress) -> None:
-        nonlocal last
-        if clock.now_seconds() - last >= _EVERY_SECONDS:
-            last = clock.now_seconds()
+        nonlocal last, said
+        if clock.now_seconds() - last >= _EVERY_SECONDS or (not said and seen.of >= _MUCH):
+            last, said = clock.now_seconds(), True
             say(f"{what}: {seen.passed:,} of {seen.of:,} records")
 
     yield line

@@ -43,6 +43,7 @@ def sandbox(
 ) -> None:
     """Rehearse: a real Kafka, a partner to test against and a stream of payments, on this machine."""
     try:
+        from streams.sandbox.node import BrokerError
         from streams.sandbox.partner import PartnerError
         from streams.sandbox.run import run_sandbox
         from streams.sandbox.script import parse_shares
@@ -72,6 +73,8 @@ def sandbox(
         )
     except PartnerError as error:
         fail(f"--port: {error}; expected a free port, or none for any")
+    except BrokerError as error:
+        fail(str(error))
     raise typer.Exit(code)
 
 
@@ -82,7 +85,8 @@ def print_received(received: "Received", keys: "Keys") -> None:
     from streams.webhook.recording import RecordedRequest
     from streams.webhook.verdict import Side, request_findings
 
-    print(shown(f"\n{received.method} {received.path} HTTP/1.1"))
+    print()
+    print(shown(f"{received.method} {received.path} HTTP/1.1"))
     for name, value in received.headers.items():
         print(shown(f"{name}: {value}"))
     print(f"\n{shown(received.body.decode(errors='replace'))}\n")

@@ -6,6 +6,8 @@ import typer
 
 from streams.clock import Clock
 from streams.kafka.connection import connection_of
+from streams.kafka.format.facts import Fact
+from streams.kafka.format.raw import RecordId
 from streams.kafka.reader.reader import ReadProgress, RecordReader
 from streams.kafka.topics import TopicNames
 from streams.operator.commands.common import (
@@ -36,7 +38,7 @@ from streams.operator.commands.dead_letter_options import (
 )
 from streams.operator.commands.output import confirm, finish, print_table, reading, shown
 from streams.operator.dead_letters.clients import open_replay_clients
-from streams.operator.dead_letters.find import find_dead_letters
+from streams.operator.dead_letters.find import age_order, each_dead_letter
 from streams.operator.dead_letters.plan import (
     DEFAULT_MAX_REPLAYS,
     DEFAULT_RATE,
@@ -45,6 +47,7 @@ from streams.operator.dead_letters.plan import (
     facts_since,
     plan,
 )
+from streams.operator.dead_letters.refusal import Refusal, RefusalJudge
 from streams.operator.dead_letters.replay_record import ReplayAudit
 from streams.operator.dead_letters.run import RunResult, run
 from streams.operator.dead_letters.selection import Selection
@@ -80,6 +83,13 @@ def replay(
         bool,
         typer.Option("--forgotten", help="Also what is older than the attempts records reach."),
     ] = False,
+    refused: Annotated[
+        bool,
+        typer.Option(
+            "--refused",
+            help="Also what a worker is sure to refuse again: its body is invalid, its partner unknown, its host not allowed.",
+        ),
+    ] = False,
     why: Why = None,
     who: Who = None,
     run_id: Annotated[
@@ -103,8 +113,9 @@ def replay(
     audit = audit_of(why, who, run_id) if execute else None
     settings = settings_or_fail()
     partners = partners_or_fail(settings)
-    options = Options(rate, max_replays, rebuild, forgotten, lambda name: name in partners)
-    planned = finish(_plan(settings, selection, options, run_id))
+    options = Options(rate, max_replays, rebuild, forgotten, refused)
+    judge = RefusalJudge.of(settings, partners.get, mapping_or_fail(settings), rebuild=rebuild)
+    planned = finish(_plan(settings, selection, options, judge, run_id))
     count = len(planned.selected)
     if not as_json:
         _print_plan(planned)
@@ -133,17 +144,25 @@ def replay(
 
 
 async def _plan(
-    settings: Settings, selection: Selection, options: Options, run_id: str | None
+    settings: Settings,
+    selection: Selection,
+    options: Options,
+    judge: RefusalJudge,
+    run_id: str | None,
 ) -> ReplayPlan:
     names = TopicNames(settings.topic_prefix)
+    dead_letters: list[Fact] = []
+    refusals: dict[RecordId, Refusal] = {}
     async with RecordReader(connection_of(settings), f"{settings.group_id}-replay") as reader:
         with reading("reading the dead letters") as on_progress:
-            dead_letters = await find_dead_letters(
-                reader, names, selection, on_progress=on_progress
-            )
+            async for dead, record in each_dead_letter(reader, names, selection, on_progress):
+                dead_letters.append(dead)
+                if (refusal := judge.refusal(dead, record)) is not None:
+                    refusals[dead.record_id] = refusal
+        dead_letters.sort(key=age_order)
         with reading("reading what was done since") as on_progress:
             facts = await facts_since(reader, names, dead_letters, on_progress=on_progress)
-    return plan(dead_letters, facts, options, Clock().now_ms(), resuming=run_id)
+    return plan(dead_letters, facts, options, Clock().now_ms(), resuming=run_id, refusals=refusals)
 
 
 async def _run(

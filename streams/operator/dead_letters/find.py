@@ -76,7 +76,7 @@ async def each_dead_letter(
     """
     is_meant, found = selection.predicate(), False
     for spans in await _spans(reader, names, selection):
-        async for batch in scan(reader, spans, lambda _: True, on_progress):
+        async for batch in scan(reader, spans, None, on_progress):
             for record in batch:
                 dead_letter = read_fact("dead-letter", record)
                 if is_meant(dead_letter):
@@ -84,22 +84,6 @@ async def each_dead_letter(
                     yield dead_letter, record
         if found:
             break
-
-
-async def find_dead_letters(
-    reader: RecordReader,
-    names: TopicNames,
-    selection: Selection,
-    *,
-    on_progress: OnProgress | None = None,
-) -> list[Fact]:
-    """Return the dead letters that are meant, oldest first, without their bodies.
-
-    Raises:
-        ReadFailed: the brokers can't be read.
-    """
-    found = [dead async for dead, _ in each_dead_letter(reader, names, selection, on_progress)]
-    return sorted(found, key=age_order)
 
 
 def age_order(dead_letter: Fact) -> tuple[int, RecordId]:

@@ -1,13 +1,14 @@
 """What a replay would do: which dead letters it puts back, which it leaves and why, and how long it takes.
 
-`find_dead_letters` and `facts_since` bring what is to be judged; `plan` judges, purely; `run` (streams.operator.dead_letters.run)
+`each_dead_letter` and `facts_since` bring what is to be judged, `RefusalJudge` what a worker says; `plan` judges, purely; `run` (streams.operator.dead_letters.run)
 acts. The command line and the console use the same.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from streams.kafka.format.facts import Fact, Kind, read_fact
@@ -17,6 +18,7 @@ from streams.kafka.reader.reader import OnProgress, RecordReader
 from streams.kafka.topics import TopicNames
 from streams.notification.decision import DeadLetterReason
 from streams.operator.dead_letters.find import age_order
+from streams.operator.dead_letters.refusal import Refusal
 from streams.operator.history.text import rfc3339
 
 DEFAULT_RATE: Final = 20.0
@@ -34,6 +36,7 @@ _NEVER: Final = {
     ),
     DeadLetterReason.OVERSIZED: ("cut off", "its value was too large and is kept in part only"),
 }
+_NONE: Final[Mapping[RecordId, Refusal]] = MappingProxyType({})
 _FORGOTTEN: Final = (
     "older than 30 days: whether it was put back or delivered since is not known any more;"
     " --forgotten takes it all the same"
@@ -49,14 +52,14 @@ class Options:
         max_replays: a notification that was put back so often is left.
         rebuild: bodies are made anew from the events.
         forgotten: also dead letters so old that nobody knows any more what was done about them since.
-        partner_known: whether the partners file has an entry.
+        refused: also those that a worker is sure to refuse again.
     """
 
     rate_per_second: float = DEFAULT_RATE
     max_replays: int = DEFAULT_MAX_REPLAYS
     rebuild: bool = False
     forgotten: bool = False
-    partner_known: Callable[[str], bool] = field(default=lambda _: True)
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +138,14 @@ async def facts_since(
     return facts
 
 
-def plan(
+def plan(  # noqa: PLR0913  # what is judged, by what, and how
     dead_letters: Iterable[Fact],
     facts: Iterable[Fact],
     options: Options,
     now_ms: int,
     *,
     resuming: str | None = None,
+    refusals: Mapping[RecordId, Refusal] = _NONE,
 ) -> ReplayPlan:
     """Return what a replay of these dead letters would do. Pure.
 
@@ -151,6 +155,7 @@ def plan(
         options: how.
         now_ms: the present.
         resuming: the run that is gone on with; what it has put back already is not counted as skipped.
+        refusals: what a worker is sure to refuse again, by place.
     """
     since = _Since(facts, now_ms)
     selected, skipped = [], []
@@ -158,7 +163,8 @@ def plan(
     # The youngest first: of several of an order it alone says what is still to be told.
     for dead in sorted(dead_letters, key=age_order, reverse=True):
         order = _order_of(dead)
-        if reason := next(_why_left(dead, since, options, resuming), None):
+        refusal = None if options.refused else refusals.get(dead.record_id)
+        if reason := next(_why_left(dead, since, options, resuming), refusal):
             skipped.append(Skipped(dead, *reason))
         elif order in orders:
             why = "a later dead letter of the same order is put back instead"
@@ -240,5 +246,3 @@ def _why_left(
             "replayed too often",
             f"put back {replays} times (limit {options.max_replays}; --max-replays)",
         )
-    if dead.partner_id is not None and not options.partner_known(dead.partner_id):
-        yield "unknown partner", "the partners file has no such entry; it would come back at once"

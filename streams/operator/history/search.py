@@ -12,13 +12,14 @@ from typing import Final
 
 from streams.kafka.format.facts import Fact, read_fact, topic_kinds
 from streams.kafka.format.raw import RecordId
-from streams.kafka.reader.key_search import KeySearch
+from streams.kafka.reader.batch_search import key_search
 from streams.kafka.reader.reader import OnProgress, RecordReader, Span
 from streams.kafka.reader.unread import unread_spans
 from streams.kafka.topics import TopicNames
 from streams.mapping.mapping import EventMapping
 from streams.notification.decision import DeadLetterReason
 from streams.operator.history.mapped_events import EventOf, event_reader
+from streams.operator.history.near_orders import near_orders
 from streams.settings import Settings
 
 _CLOCKS_DIFFER_MS: Final = 3_600_000
@@ -33,12 +34,14 @@ class OrderRecords:
         read: how many records were read for it.
         oldest_ms: of when the oldest attempts record is that was seen; None where there is none.
         looked_for_event: whether the source topics were searched too, as nothing was found elsewhere.
+        near: where nothing is known, ids of orders that may be meant instead.
     """
 
     facts: list[Fact] = field(default_factory=list)
     read: int = 0
     oldest_ms: int | None = None
     looked_for_event: bool = False
+    near: tuple[str, ...] = ()
 
     def saw(self, at_ms: int) -> None:
         """Note of when an attempts record is that was seen."""
@@ -73,7 +76,7 @@ async def search_order(  # noqa: PLR0913  # where, what, since when, how it is s
     topics = topic_kinds(names)
     of_key = await reader.key_spans(*topics, key=key, since_ms=since_ms)
     for spans in (of_key.likely, of_key.rest):
-        search = KeySearch(reader, spans, key, on_progress)
+        search = key_search(reader, spans, key, on_progress)
         while search.left:
             found = [read_fact(topics[record.topic], record) for record in await search.step()]
             order.facts += found
@@ -98,6 +101,8 @@ async def search_order(  # noqa: PLR0913  # where, what, since when, how it is s
         await _look_for_event(
             reader, spans, order_id, order, on_progress=on_progress, mapping=mapping
         )
+        if not order.facts:
+            order.near = await near_orders(reader, names, order_id, on_progress)
     return order
 
 

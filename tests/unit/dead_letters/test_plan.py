@@ -17,6 +17,7 @@ from streams.kafka.reader.reader import Span
 from streams.kafka.topics import TopicNames
 from streams.operator.dead_letters.find import spans_around
 from streams.operator.dead_letters.plan import Options, plan
+from streams.operator.dead_letters.refusal import Refusal
 from streams.operator.dead_letters.replay_record import (
     ReplayAudit,
     fault_of,
@@ -79,7 +80,10 @@ def test_what_is_left_where_it_is():
     assert judge(dead(attempt=None, kind="event")) == "put back"
     assert judge(dead(replays=3)) == "replayed too often"
     assert judge(dead(replays=3), Options(max_replays=4)) == "put back"
-    assert judge(dead(), Options(partner_known=lambda name: name != "acme")) == "unknown partner"
+    refused = dead()
+    refusals = {refused[1].record_id: Refusal("unknown partner", "no such entry")}
+    assert judge(refused, refusals=refusals) == "unknown partner"
+    assert judge(refused, Options(refused=True), refusals=refusals) == "put back"
     assert judge(dead(), now=T0 + 31 * DAY) == "forgotten"
     assert judge(dead(), Options(forgotten=True), now=T0 + 31 * DAY) == "put back"
 

@@ -1,19 +1,19 @@
-"""Finds the records with one key without decoding others: the newest part of each partition first.
+"""Finds the records with a key, or with a text in them, without decoding others: the newest part of each partition first.
 
 A topic's records are decoded at some 65,000 a second of CPU; here a batch is checked, decompressed and searched for the
-key as a record has it (its length, then its bytes), and only a batch that holds it is decoded.
+bytes, and only a batch that holds them is decoded.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from streams.kafka.format.key_filter import KeyFilter
+from streams.kafka.format.batch_filter import BatchFilter, key_in_record
 from streams.kafka.format.raw import RawRecord
-from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.raw_fetch import RawAnswer, answer_at, decode
 from streams.kafka.reader.reader import (
     OnProgress,
@@ -24,36 +24,44 @@ from streams.kafka.reader.reader import (
 
 _FIRST_STEP: Final = 4_096  # offsets
 _NEXT_STEP: Final = 8  # times the last
+_MOST: Final = 1_000  # records with a text: nobody looks at more
 _AT_ONCE: Final = 4  # partitions; each holds an answer of up to 4 MiB
 
 
-class KeySearch:
-    """A search for the records with a key, one step after the other, each further back.
+class BatchSearch:
+    """A search for records, one step after the other, each further back.
 
     Args:
         reader: of the brokers. Between two steps it may be used for other reads.
         spans: where to look.
-        key: the records'.
+        wanted: bytes of which one at least stands in every record that is looked for.
+        is_wanted: tells of a record of aiokafka's, in which they may stand, whether it is looked for.
         on_progress: told how far it is.
+        most: so many are enough; None to find all.
 
     Attributes:
         left: what was not looked at yet.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what, where, how much of it, how it is shown
         self,
         reader: RecordReader,
         spans: Iterable[Span],
-        key: bytes,
+        wanted: Iterable[bytes],
+        is_wanted: Callable[[Any], bool],
         on_progress: OnProgress | None = None,
+        *,
+        most: int | None = None,
     ) -> None:
         self.left = [span for span in spans if span.length]
         self._reader = reader
-        self._key = key
-        self._filter = KeyFilter(key)
+        self._is_wanted = is_wanted
+        self._filter = BatchFilter(*wanted)
         self._on_progress = on_progress
         self._of = self._not_done = sum(span.length for span in self.left)
         self._step = _FIRST_STEP
+        self._most = most
+        self._found = 0
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     @property
@@ -62,12 +70,17 @@ class KeySearch:
         return self._filter.passed
 
     @property
+    def has_enough(self) -> bool:
+        """Whether as many were found as are wanted at most; then not all was looked at."""
+        return self._most is not None and self._found >= self._most
+
+    @property
     def oldest_ms(self) -> Mapping[str, int]:
         """By topic, the time of the oldest batch that was looked at, milliseconds since the epoch."""
         return self._filter.oldest_ms
 
     async def step(self) -> list[RawRecord]:
-        """Look through the newest part of what is left, and return the records with the key there.
+        """Look through the newest part of what is left, and return the records there that are looked for.
 
         Raises:
             ReadFailed: the brokers stopped answering, or where a batch that can't be read ends can't be told.
@@ -116,10 +129,12 @@ class KeySearch:
         async with self._slots:
             while (
                 at < part.end
+                and not self.has_enough
                 and (answer := await answer_at(self._reader, tp, at, part.end)) is not None
             ):
                 records, behind = self._matching(tp, answer)
                 found += [record for record in records if at <= record.offset < part.end]
+                self._found += len(records)
                 behind = min(behind, part.end)
                 self._pass(behind - at)
                 at = behind
@@ -127,13 +142,62 @@ class KeySearch:
         return found
 
     def _matching(self, tp: TopicPartition, answer: RawAnswer) -> tuple[list[RawRecord], int]:
-        """Return the records with the key, and the offset behind the last batch that came whole."""
+        """Return the records that are looked for, and the offset behind the last batch that came whole."""
         kept, behind = self._filter.batches(tp.topic, answer.records)
         behind = max(behind, answer.offset)
-        if kept:
-            decoded = decode(tp, replace(answer, records=kept), lambda r: r.key == self._key)
-            return decoded.records, decoded.behind if decoded.left_out else behind
-        if behind == answer.offset:
-            message = f"{tp.topic} {tp.partition}: at offset {behind} comes no whole batch"
-            raise ReadFailed(message)
-        return [], behind
+        if not kept and behind > answer.offset:
+            return [], behind
+        decoded = decode(tp, replace(answer, records=kept), self._is_wanted)
+        return decoded.records, decoded.behind if decoded.left_out else max(behind, decoded.behind)
+
+
+def key_search(
+    reader: RecordReader,
+    spans: Iterable[Span],
+    key: bytes,
+    on_progress: OnProgress | None = None,
+) -> BatchSearch:
+    """Return a search for the records with a key."""
+    return BatchSearch(reader, spans, [key_in_record(key)], lambda r: r.key == key, on_progress)
+
+
+def text_search(
+    reader: RecordReader,
+    spans: Iterable[Span],
+    text: str,
+    on_progress: OnProgress | None = None,
+) -> BatchSearch:
+    """Return a search for the records that have a text as a whole: as key, as a header's value, as a string of their JSON.
+
+    In values that are no JSON it may stand anywhere. The search ends when it has found a thousand.
+    """
+    plain = text.encode()
+    in_json = json.dumps(text)[1:-1].encode()  # the same, but for what JSON escapes
+    forms = tuple(dict.fromkeys((plain, in_json)))
+
+    def has_it(record: Any) -> bool:  # noqa: ANN401  # aiokafka ships no types
+        if record.key == plain or any(value == plain for _, value in record.headers):
+            return True
+        value = record.value or b""
+        return any(form in value for form in forms) and _holds(value, text)
+
+    return BatchSearch(reader, spans, forms, has_it, on_progress, most=_MOST)
+
+
+def _holds(value: bytes, text: str) -> bool:
+    """Tell whether a value is JSON with this string in it, or no JSON."""
+    try:
+        left = [json.loads(value)]
+    except (ValueError, RecursionError):
+        return True
+    while left:
+        match left.pop():
+            case str() as found if found == text:
+                return True
+            case dict() as members:
+                left += members.values()
+            case list() as items:
+                left += items
+            case _:  # a number, true, null: no text
+                pass
+    return False

@@ -1,12 +1,14 @@
 """Searching topics for a key: from the end, in steps, over all that may stand on a topic."""
 
+import json
+
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 
 from streams.kafka.connection import Connection
+from streams.kafka.reader.batch_search import BatchSearch, key_search, text_search
 from streams.kafka.reader.failures import ReadFailed
-from streams.kafka.reader.key_search import KeySearch
 from streams.kafka.reader.raw_fetch import scan
 from streams.kafka.reader.reader import ReadProgress, RecordReader, Span
 from streams.sandbox.broker import Broker
@@ -28,7 +30,7 @@ async def test_a_search_goes_back_in_steps_and_stops_where_it_is_told(make_deplo
         seen: list[ReadProgress] = []
         async with RecordReader(Connection(deployment.bootstrap), "test") as reader:
             spans = await reader.spans(deployment.source)
-            search = KeySearch(reader, spans, b"wanted", seen.append)
+            search = key_search(reader, spans, b"wanted", seen.append)
             first, second = await search.step(), await search.step()
             assert [record.value for record in first] == [b"v3000", b"v%d" % (MANY - 1)]
             assert [(record.value, record.offset) for record in second] == [(b"v5", 5)]
@@ -37,14 +39,14 @@ async def test_a_search_goes_back_in_steps_and_stops_where_it_is_told(make_deplo
             assert search.passed >= MANY  # a batch in which a step begins is looked at twice
             assert search.oldest_ms == {deployment.source: 1000}
 
-            search = KeySearch(reader, spans, b"wanted", seen.append)
+            search = key_search(reader, spans, b"wanted", seen.append)
             await search.step()
             assert await search.begin_at(1000 + 10)
             assert [span.start for span in search.left] == [10]
             assert await search.step() == []
             assert (search.left, seen[-1].passed) == ([], MANY)
             assert not await search.begin_at(0)
-            gone = KeySearch(reader, spans, b"wanted")
+            gone = key_search(reader, spans, b"wanted")
             assert await gone.begin_at(10**13)
             assert gone.left == []
 
@@ -65,12 +67,42 @@ async def test_a_search_leaves_out_what_was_aborted(make_deployment):
             await client.stop()
         async with RecordReader(Connection(deployment.bootstrap), "test") as reader:
             spans = await reader.spans(deployment.source)
-            search = KeySearch(reader, spans, b"wanted")
+            search = key_search(reader, spans, b"wanted")
             assert [record.value for record in await search.step()] == [b"commit_transaction"]
-            scanned = [
-                r.value async for batch in scan(reader, spans, lambda _: True) for r in batch
-            ]
+            scanned = [r.value async for batch in scan(reader, spans, None) for r in batch]
             assert scanned == [b"commit_transaction"]
+
+
+async def test_a_text_is_found_wherever_it_stands_as_a_whole(make_deployment):
+    """As key, as a header's value, as a string of JSON however it is escaped, anywhere in what is no JSON; not as a part."""
+    wanted = 'id-7 é "x"'
+    plain = wanted.encode()
+    here = [
+        (b"{}", plain, []),
+        (b"{}", None, [("h", plain)]),
+        (json.dumps({"a": [1, None, {"b": wanted}]}).encode(), None, []),
+        (json.dumps([wanted], ensure_ascii=False).encode(), None, []),
+        (b"\0avro" + plain + b"\xff", None, []),
+    ]
+    elsewhere = [
+        (b"{}", plain + b"8", [("h", b"0" + plain)]),
+        (json.dumps({"a": wanted + "8", wanted: 1}).encode(), None, []),
+        (None, b"k", []),
+    ]
+    async with make_deployment() as deployment:
+        async with producer(deployment.bootstrap, "lz4") as client:
+            for value, key, headers in here + elsewhere:
+                await client.send_and_wait(
+                    deployment.source, value, key, partition=0, headers=headers
+                )
+        async with RecordReader(Connection(deployment.bootstrap), "test") as reader:
+            spans = await reader.spans(deployment.source)
+            search = text_search(reader, spans, wanted)
+            assert [record.offset for record in await search.step()] == list(range(len(here)))
+            assert not search.has_enough
+            few = BatchSearch(reader, spans, [b"{}"], lambda _: True, most=1)
+            assert await few.step()
+            assert few.has_enough
 
 
 async def test_a_scan_gives_what_is_wanted_within_its_spans(make_deployment):
@@ -111,7 +143,7 @@ async def test_a_search_ends_in_one_sentence_where_the_broker_is_gone(tmp_path):
         async with producer(running.bootstrap) as client:
             await client.send_and_wait("t", b"v", b"wanted")
         async with RecordReader(Connection(running.bootstrap), "test") as reader:
-            search = KeySearch(reader, await reader.spans("t"), b"wanted")
+            search = key_search(reader, await reader.spans("t"), b"wanted")
             running.kill()
             with pytest.raises(ReadFailed, match="NOTIFIER_BROKERS"):
                 await search.step()

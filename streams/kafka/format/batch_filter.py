@@ -1,7 +1,7 @@
-"""Picks from a fetch's answer the batches that may hold a key, without decoding a record.
+"""Picks from a fetch's answer the batches that may hold a key or a text, without decoding a record.
 
-A batch is checked, decompressed and searched for the key as a record has it: its length, then its bytes. That is some
-hundred times faster than making an object of every record to compare its key.
+A batch is checked, decompressed and searched for the bytes. That is some hundred times faster than making an object of
+every record to compare its key.
 """
 
 import struct
@@ -22,24 +22,24 @@ _CONTROL_BIT: Final = 0x20
 _DECODERS: Final[dict[int, Decode]] = {1: gunzip, 2: unsnappy, 3: unlz4, 4: unzstd}
 
 
-class KeyFilter:
-    """A filter for one key.
+class BatchFilter:
+    """A filter for batches that hold some bytes.
 
     Args:
-        key: the records'.
+        wanted: the bytes, of which one at least must stand in a batch.
 
     Attributes:
-        passed: how many records were looked at, those with the key included.
+        passed: how many records were looked at, those with these bytes included.
         oldest_ms: by topic, the time of the oldest batch that was looked at, milliseconds since the epoch.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, *wanted: bytes) -> None:
         self.passed = 0
         self.oldest_ms: dict[str, int] = {}
-        self._needle = _as_record_has_it(key)
+        self._wanted = wanted
 
     def batches(self, topic: str, raw: bytes) -> tuple[bytes, int]:
-        """Return the batches that may hold the key, those that tell of transactions and those that can't be judged here.
+        """Return the batches that may hold the bytes, those that tell of transactions and those that can't be judged here.
 
         And the offset behind the last batch; 0 where none came whole.
         """
@@ -61,7 +61,7 @@ class KeyFilter:
         return b"".join(kept), behind
 
     def _can_be_passed(self, topic: str, raw: bytes, at: int, end: int) -> bool:
-        """Tell whether a batch is whole and has no record with the key; note how many records it has, and its time."""
+        """Tell whether a batch is whole and has no such record; note how many records it has, and its time."""
         if end - at < _HEAD.size or end > len(raw) or raw[at + _MAGIC_AT] != _PRESENT:
             return False
         (*_, crc, attributes, last, first_ms, _, _, _, _, count) = _HEAD.unpack_from(raw, at)
@@ -73,14 +73,15 @@ class KeyFilter:
         if first_ms >= 0:
             self.oldest_ms[topic] = min(self.oldest_ms.get(topic, first_ms), first_ms)
         if not (codec := attributes & _CODEC_BITS):
-            return raw.find(self._needle, at + _HEAD.size, end) < 0
+            return all(raw.find(bytes_, at + _HEAD.size, end) < 0 for bytes_ in self._wanted)
         try:
-            return self._needle not in bytes(_DECODERS[codec](raw[at + _HEAD.size : end]))
+            records = bytes(_DECODERS[codec](raw[at + _HEAD.size : end]))
         except Exception:  # noqa: BLE001  # decoders of four formats, fed with anything: their errors have no root
             return False
+        return not any(bytes_ in records for bytes_ in self._wanted)
 
 
-def _as_record_has_it(key: bytes) -> bytes:
+def key_in_record(key: bytes) -> bytes:
     """Return the bytes of a key in a record of version 2: its length, then itself."""
     length = bytearray()
     encode_varint(len(key), length.append)

@@ -2,15 +2,15 @@
 
 import pytest
 
+from streams.kafka.format.batch_filter import BatchFilter, key_in_record
 from streams.kafka.format.batches import NotGiven
-from streams.kafka.format.key_filter import KeyFilter
 from tests.support.batches import CODECS, TIME_MS, Row, batch, flipped, old_record, rows
 
 KEY = b"2026112219074102000100"
 
 
 def kept(raw, key=KEY):
-    return KeyFilter(key).batches("t", raw)
+    return BatchFilter(key_in_record(key)).batches("t", raw)
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
@@ -18,7 +18,7 @@ def test_only_batches_with_the_key_are_kept(codec):
     """Whatever the compression; what was passed is counted with its time, and the offset behind all of it is known."""
     with_key = batch([*rows(5), Row(b"value", KEY), *rows(5)], 10, codec)
     raw = batch(rows(10), 0, codec) + with_key + batch(rows(3), 21, codec)
-    judge = KeyFilter(KEY)
+    judge = BatchFilter(key_in_record(KEY))
     assert judge.batches("t", raw) == (with_key, 24)
     assert (judge.passed, judge.oldest_ms) == (24, {"t": TIME_MS})
 
