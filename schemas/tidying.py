@@ -25,6 +25,7 @@ Faults = dict[str, str]
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _MOST_FAULTS: Final = 256  # more than a dead letter's detail has room for
+_FAULTS: Final = {"missing": "missing or empty"}
 _KINDS: Final = {bool: "true or false", int: "a number", float: "a number", type(None): "null"}
 
 
@@ -92,9 +93,12 @@ def add_faults(error: ValidationError, path: str, faults: Faults) -> None:
     """Add the faults that a model reports; of several about one member the first stays."""
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         where = path + ".".join(_wire_name(step) for step in detail["loc"])
-        missing = detail["type"] == "missing"
-        fault = "missing or empty" if missing else detail["msg"].removeprefix("Value error, ")
-        faults.setdefault(where, fault)
+        faults.setdefault(where, _FAULTS.get(detail["type"]) or _in_our_words(detail["msg"]))
+
+
+def _in_our_words(message: str) -> str:
+    """Return what pydantic says without its own words."""
+    return message.removeprefix("Value error, ").replace("Input should be", "expected", 1)
 
 
 def _wire_name(step: str | int) -> str:

@@ -18,12 +18,14 @@ class ExactRequest:
         headers: in the order in which they are sent.
         body: what follows them.
         signed: the string that the signature is over.
+        ca_file: the authorities that the partner's certificate comes from; None for the public ones.
     """
 
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
     signed: bytes
+    ca_file: str | None = None
 
     @property
     def head(self) -> str:
@@ -44,6 +46,7 @@ class ExactRequest:
         # --data-binary would read a file where its argument began with @, which no body does
         arguments = [
             f"curl -i --path-as-is {shlex.quote(self.url)}",
+            *([f"--cacert {shlex.quote(self.ca_file)}"] if self.ca_file else []),
             *options,
             f"--data-binary {shlex.quote(body)}",
         ]
@@ -76,4 +79,5 @@ def exact_request(
         *signed_headers(partner, now, signature).items(),
         ("Content-Length", str(len(body))),
     )
-    return ExactRequest(url, headers, body, signed)
+    authorities = (found.file for found in partner.certificates if found.kind == "ca")
+    return ExactRequest(url, headers, body, signed, next(authorities, None))

@@ -128,7 +128,7 @@ async def test_a_mistyped_order_is_unknown_and_the_nearest_are_named(asked):
     """One character more, other case, white space: exit 1, and the order that may be meant."""
     deployment, orders = asked
     order = orders["rejected"]
-    for typed in (order[:-1], f"{order[:9]} {order[9:]}", order.upper()):
+    for typed in {order[:-1], f"{order[:9]} {order[9:]}", order.upper()} - {order}:
         done = await deployment.run("why", typed)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.rstrip().endswith(f"; did you mean {order}?")

@@ -149,6 +149,7 @@ def test_kafka_is_not_there(told):
     ("arguments", "first"),
     [
         (("send-test", "acne"), "fault: the partners file has no entry acne; did you mean acme?"),
+        (("tail", "--partner", "acne"), "fault: --partner: seen acne, and the partners file has no such entry; did you mean acme?"),
         (("send-test", "acme"), "fault: partners.acme has no notify_url, expected --url with the address that its events name"),
         (("send-test", "acme", "--url", "https://x.example/"), "fault: --profile: seen none, expected one that the partner lists: mpp-to-alipay-plus, mpp-to-ant"),
         (("verify", "partners.yaml"), "fault: partners.yaml: seen 'partners:' first, expected a request (POST /path HTTP/1.1"),

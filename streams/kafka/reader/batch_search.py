@@ -172,8 +172,9 @@ def text_search(
     In values that are no JSON it may stand anywhere. The search ends when it has found a thousand.
     """
     plain = text.encode()
-    in_json = json.dumps(text)[1:-1].encode()  # the same, but for what JSON escapes
-    forms = tuple(dict.fromkeys((plain, in_json)))
+    # The same, but for what JSON escapes: quotes always, other letters as its writer likes.
+    in_json = [json.dumps(text, ensure_ascii=ascii_)[1:-1].encode() for ascii_ in (True, False)]
+    forms = tuple(dict.fromkeys((plain, *in_json)))
 
     def has_it(record: Any) -> bool:  # noqa: ANN401  # aiokafka ships no types
         if record.key == plain or any(value == plain for _, value in record.headers):

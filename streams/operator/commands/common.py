@@ -91,10 +91,19 @@ def partners_or_fail(settings: "Settings") -> "Partners":
         fail(*error.faults)
 
 
-def known_or_fail(settings: "Settings", partners: Iterable[str]) -> None:
-    """Exit with 1 where the partners file has no entry for a partner of which nothing was found: it is mistyped.
+def known_or_fail(
+    settings: "Settings",
+    partners: Iterable[str],
+    unknown_to: str = "neither the topics nor the partners file know it",
+) -> None:
+    """Exit with 1 where the partners file has no entry for a partner: it is mistyped.
 
     Nothing where the file can't be used: an operator's machine may have none.
+
+    Args:
+        settings: name the file.
+        partners: as they were typed.
+        unknown_to: who does not know them, in a sentence.
     """
     from difflib import get_close_matches
 
@@ -110,7 +119,7 @@ def known_or_fail(settings: "Settings", partners: Iterable[str]) -> None:
     for partner in partners:
         if partner not in entries:
             guess = did_you_mean(get_close_matches(partner, entries))
-            message = f"--partner: seen {printable(partner)}, and neither the topics nor the partners file know it{guess}"
+            message = f"--partner: seen {printable(partner)}, and {unknown_to}{guess}"
             fail(message)
 
 

@@ -13,7 +13,7 @@ from streams.clock import Clock
 from streams.kafka.connection import connection_of
 from streams.kafka.reader.reader import RecordReader, Span
 from streams.kafka.topics import TopicNames
-from streams.operator.commands.common import say, settings_or_fail
+from streams.operator.commands.common import known_or_fail, say, settings_or_fail
 from streams.operator.commands.output import finish, moment, shown
 from streams.operator.history.text import rfc3339, short_answer
 from streams.settings import CONSOLE_FILES, Settings
@@ -72,6 +72,8 @@ def tail(  # one argument for each option
     """
     settings = settings_or_fail("partners_file", *CONSOLE_FILES)
     since_ms = moment(since, Clock().now_ms(), "--since")
+    if partner is not None and since_ms is None:  # of one that has gone there may be records
+        known_or_fail(settings, [partner], "the partners file has no such entry")
     chosen = Filter(partner, order, profile, not_acknowledged)
 
     def show(record: AttemptRecord) -> None:
