@@ -92,6 +92,6 @@ class WorkerHost:
         self.health.missing_topics[group_id] = frozenset(topics)
         self.metrics.missing_topics.labels(group_id).set(len(topics))
 
-    def on_crash(self, error: BaseException) -> None:
+    def on_crash(self, error: BaseException, what: str) -> None:
         """Note that an application is crashing."""
-        self.health.crashed = f"a handler raised {type(error).__name__}"
+        self.health.crashed = f"{what} {type(error).__name__}"

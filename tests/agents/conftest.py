@@ -78,7 +78,7 @@ class RecordingHost:
     def on_commit_error(self):
         self.told.append("commit error")
 
-    def on_crash(self, error):
+    def on_crash(self, error, _):
         self.told.append(("crash", error))
 
     def on_assigned(self, group_id, partitions, of):

@@ -350,7 +350,7 @@ async def test_a_handler_that_raises_crashes_the_worker_and_its_record_is_read_a
 
 
 async def test_a_lane_that_fails_crashes_the_worker_and_no_record_is_passed_over(
-    new_member, monkeypatch
+    new_member, monkeypatch, caplog
 ):
     """Faust would go on with the records behind those that no lane has taken, and they would be committed."""
     member = await new_member(A)
@@ -366,6 +366,8 @@ async def test_a_lane_that_fails_crashes_the_worker_and_no_record_is_passed_over
     member.kafka.put("a", *values("r", 40))
     async with asyncio.timeout(TIMEOUT_SECONDS):
         await member.app._crashed.wait()
+    assert "a lane raised; the worker stops" in caplog.text
+    assert "a handler raised" not in caplog.text
     await member.stop()
     assert (member.kafka.offset("a") or 0) <= 5
     assert max(offsets(member), default=0) <= 5  # the next to read

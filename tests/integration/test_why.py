@@ -95,6 +95,7 @@ async def test_why_speaks_to_people_and_to_pipes(asked):
 async def test_why_finds_an_order_by_any_id_of_its_event(asked):
     """By payment id, event id and place, of what was delivered and of what waits; nothing found is exit 1."""
     deployment, orders = asked
+    event_id = ""
     for name in ("delivered", "rejected"):
         (life,) = json.loads((await deployment.run("why", orders[name], "--json")).stdout)[
             "notifications"
@@ -105,6 +106,7 @@ async def test_why_finds_an_order_by_any_id_of_its_event(asked):
             for record in await deployment.records(deployment.source)
             if (record.partition, record.offset) == (at.partition, at.offset)
         )
+        event_id = event["eventId"]
         for text in (event["payment"]["paymentId"], event["eventId"], life["event"]):
             done = await deployment.run("why", "--scan", text, "--json")
             assert done.returncode == 0, done.stderr
@@ -112,16 +114,14 @@ async def test_why_finds_an_order_by_any_id_of_its_event(asked):
             assert [order["order_id"] for order in found["orders"]] == [orders[name]]
             assert found["orders"][0]["notifications"][0]["told"] == life["told"]
             assert (found["complete"], found["without_order"]) == (True, [])
-    done = await deployment.run("why", "--scan", event["eventId"])
+    done = await deployment.run("why", "--scan", event_id)
     assert done.stdout.startswith(
         f"Order {orders['rejected']}\nshop-rejected knows and refused it."
     )
-    assert f"{event['eventId']} belongs to 1 order (" in done.stderr
-    unknown = await deployment.run("why", "--scan", event["eventId"][:-1])
+    assert f"{event_id} belongs to 1 order (" in done.stderr
+    unknown = await deployment.run("why", "--scan", event_id[:-1])
     assert (unknown.returncode, unknown.stdout) == (1, "")
-    assert unknown.stderr.startswith(
-        f"Nothing that was read has {event['eventId'][:-1]} as a whole ("
-    )
+    assert unknown.stderr.startswith(f"Nothing that was read has {event_id[:-1]} as a whole (")
 
 
 async def test_a_mistyped_order_is_unknown_and_the_nearest_are_named(asked):

@@ -217,9 +217,9 @@ def build_app(
     app.sources = group.sources
     app.host = host
 
-    def crash(error: BaseException) -> None:
-        host.on_crash(error)
-        log.critical("a handler raised; the worker stops so that nothing is lost", exc_info=error)
+    def crash(error: BaseException, what: str = "a handler raised") -> None:
+        host.on_crash(error, what)
+        log.critical("%s; the worker stops so that nothing is lost", what, exc_info=error)
         app.loop.create_task(app.crash(error))
 
     concurrency = ConcurrencyLimit(
@@ -243,7 +243,7 @@ def build_app(
     return app
 
 
-def _add_agent(app: NotifierApp, topic: str, crash: Callable[[BaseException], None]) -> None:
+def _add_agent(app: NotifierApp, topic: str, crash: Callable[[BaseException, str], None]) -> None:
     channel = app.topic(
         topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
     )
@@ -254,7 +254,7 @@ def _add_agent(app: NotifierApp, topic: str, crash: Callable[[BaseException], No
                 app.lanes.admit(record, event.message.generation_id)
         except BaseException as error:  # noqa: BLE001  # Faust would go on behind the records that no lane has taken
             app.lanes.stop_starting()
-            crash(error)
+            crash(error, "a lane raised")
 
     async def dispatch(stream: StreamT[Any]) -> None:
         queue = stream.channel.queue  # type: ignore[attr-defined]  # missing in Faust's interface

@@ -26,8 +26,13 @@ class Host(Protocol):
     def on_commit_error(self) -> None:
         """Count a commit that failed."""
 
-    def on_crash(self, error: BaseException) -> None:
-        """Note that a handler raised although it must not; the process ends with 1 and the record is read again."""
+    def on_crash(self, error: BaseException, what: str) -> None:
+        """Note that a handler or a lane raised although it must not; the process ends with 1 and the record is read again.
+
+        Args:
+            error: what was raised.
+            what: what raised it, as the beginning of a sentence: `a handler raised`.
+        """
 
     def on_assigned(self, group_id: str, partitions: int, of: int) -> None:
         """Note that the group gave us so many of its partitions (perhaps none)."""

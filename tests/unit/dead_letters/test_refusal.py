@@ -1,6 +1,7 @@
 """What a worker is sure to refuse again is known before it is put back."""
 
 import json
+from typing import cast
 
 import pytest
 
@@ -9,6 +10,7 @@ from streams.kafka.format.facts import read_fact
 from streams.kafka.format.raw import RawRecord
 from streams.kafka.format.records import replace_headers
 from streams.kafka.topics import TopicNames
+from streams.mapping.mapping import EventMapping
 from streams.mapping.registry import SchemaUnavailable
 from streams.notification.decision import DeadLetterReason
 from streams.notification.intake import Refused
@@ -120,7 +122,7 @@ class Registry:
 def test_an_event_whose_schema_can_not_be_had_is_not_judged():
     """It is not sure that it will be refused; the registry is asked once, as each question may take seconds."""
     mapping = Registry()
-    judge = RefusalJudge(NAMES, {}.get, allow_http=False, mapping=mapping)
+    judge = RefusalJudge(NAMES, lambda _: None, False, cast(EventMapping, mapping))  # noqa: FBT003
     record = refused_event(b"\0\0\0\0\7x", "core/0/1")
     for _ in range(2):
         assert judge.refusal(read_fact("dead-letter", record), record) is None
