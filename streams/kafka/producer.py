@@ -1,14 +1,13 @@
 """Writes records and returns when the broker has acknowledged them: acks=all, in batches, retried until it has.
 
-aiokafka's own producer, not Faust's: a delivery future per record without Faust's topic objects, and it can
-be replaced when it dies (an idempotent producer does, when the broker forgets or mixes up its sequence).
+aiokafka's producer (`streams.kafka.batching`), not Faust's: without Faust's topic objects, and it can be replaced when it
+dies (an idempotent producer does, when the broker forgets or mixes up its sequence).
 """
 
 import asyncio
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -23,13 +22,15 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
+from schemas.valueclass import valueclass
+from streams.kafka.batching import BatchingProducer
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw_names import has_raw_name, send_with_raw_names
 from streams.kafka.format.records import MAX_RECORD_BYTES, OutRecord, too_large
 
 log = logging.getLogger(__name__)
 
-_LINGER_MS = 20
+_LINGER_SECONDS = 0.02
 """The shortest time between two requests: nobody but a commit waits for it, and a batch costs more than its records."""
 
 _FIRST_PAUSE_SECONDS = 0.1
@@ -44,7 +45,7 @@ class RecordTooLarge(ValueError):  # noqa: N818  # what the record is
     """The broker will never take this record."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class Written:
     """Where and when the broker stored a record.
 
@@ -136,8 +137,9 @@ class RecordProducer:
                 failed.append(index)
         for index, future in pending:
             try:
-                # Shielded: a cancelled waiter must not take the record out of a batch that others share.
-                stored = await asyncio.shield(future)
+                stored = (
+                    await future
+                )  # of this record alone: to give it up takes nothing out of a batch
             except MessageSizeTooLargeError as error:
                 raise RecordTooLarge(too_large(records[index])) from error
             except KafkaError as error:
@@ -185,11 +187,11 @@ class RecordProducer:
             return self._producer
 
     async def _start_new(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
+        producer = BatchingProducer(
             **self._connection.options(self._client_id),
             acks="all",
             enable_idempotence=True,
-            linger_ms=_LINGER_MS,
+            linger_seconds=_LINGER_SECONDS,
             max_batch_size=256 * 1024,
             max_request_size=MAX_RECORD_BYTES + 48_576,
             request_timeout_ms=20_000,

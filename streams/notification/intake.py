@@ -12,6 +12,7 @@ from schemas.fields import Body, InvalidBody
 from schemas.near_names import NearName, near_names
 from schemas.strict_json import MalformedJson, loads
 from schemas.tidying import Faults, plain
+from schemas.valueclass import valueclass
 from streams.notification.body import SUCCESS_CODE, map_result, result_of
 from streams.notification.decision import DeadLetterReason
 from streams.notification.notification import Headers, Notification
@@ -67,7 +68,7 @@ class PartnerTerms:
         return faults
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class ReadEvent:
     """An event that keeps every rule that can be checked without the partner.
 
@@ -110,7 +111,7 @@ class Refused:
     faults: tuple[str, ...] = field(default=(), compare=False)  # the detail says the same
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class Prepared:
     """A notification before its first attempt, and what should be counted about it.
 

@@ -1,8 +1,9 @@
 """A notification: the message that tells a partner a payment result, and how far it has come."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from schemas.near_names import NearName
+from schemas.valueclass import valueclass
 from streams.notification.profile import Profile
 
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -10,7 +11,7 @@ Headers = tuple[tuple[str, bytes | None], ...]
 no UTF-8 stand in it as lone surrogates (PEP 383)."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class Notification:
     """What a record on a tier holds, decoded. Times are milliseconds since the epoch, UTC.
 

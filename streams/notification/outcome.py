@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
+from schemas.valueclass import valueclass
+
 
 class Status(StrEnum):
     """`result.resultStatus`, as the partner writes it."""
@@ -42,7 +44,7 @@ class RequestLeft(StrEnum):
     YES = "yes"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class Answered:
     """The partner answered with HTTP 200, a readable result and a signature where one is required.
 

@@ -5,12 +5,12 @@ that names a real coding: some servers write a charset there, or `none`, and the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from schemas.acknowledgement import UnreadableAcknowledgement, read_acknowledgement
+from schemas.valueclass import valueclass
 from streams.notification.outcome import Answered, Failure, NoResult, Outcome, Status
 from streams.webhook.signing import string_to_sign, verify
 
@@ -26,7 +26,7 @@ _CODINGS: Final = frozenset(
 """What changes a body. Anything else in Content-Encoding is a mistake that changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class Expected:
     """What an answer is checked against.
 

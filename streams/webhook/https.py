@@ -7,10 +7,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Final
 
 from schemas.trace_context import TRACEPARENT
+from schemas.valueclass import valueclass
 from streams.clock import Clock
 from streams.notification.outcome import Blocked, Failure, NoResult, Outcome, RequestLeft
 from streams.partners import Partner, SigningKey, public_tls
@@ -37,7 +37,7 @@ async def _always() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class AttemptResult:
     """One attempt, ended.
 

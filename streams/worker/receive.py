@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from schemas.attempt_record import Trigger
 from schemas.notify_url import check_notify_url
 from schemas.trace_context import is_traceparent
+from schemas.valueclass import valueclass
 from streams.clock import Clock
 from streams.kafka.consumer.deduplication import Deduplicator, digest
 from streams.kafka.format.decoding import MalformedRecord, NewerRecord, decode_notification
@@ -38,7 +39,7 @@ SOURCE = "source"
 REPLAY = "replay"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class ReceivedEvent:
     """An event as it was read.
 
@@ -55,7 +56,7 @@ class ReceivedEvent:
     identities: tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class ReceivedRecord:
     """A record of a retry topic or of the replay topic as it was read.
 

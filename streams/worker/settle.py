@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas.attempt_record import AttemptReport, render
+from schemas.valueclass import valueclass
 from streams.kafka.format.records import OutRecord
 from streams.kafka.producer import RecordProducer, RecordTooLarge, Written
 from streams.notification.decision import DeadLetterReason
 from streams.worker.settlement import Settlement, cut_to_fit
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class Settled:
     """A settlement that the broker has.
 

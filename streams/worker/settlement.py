@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from schemas.attempt_record import AttemptReport, Trigger
+from schemas.valueclass import valueclass
 from streams.kafka.format.event_headers import EventSource, refused_event_headers
 from streams.kafka.format.records import (
     MAX_RECORD_BYTES,
@@ -35,7 +36,7 @@ from streams.worker.oversized import cut_dead_letter
 from streams.worker.report import add_attempt, as_dead_letter, report_of
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class Settlement:
     """What is decided about a record.
 

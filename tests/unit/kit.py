@@ -93,7 +93,7 @@ class MemoryProducer:
             raise self.broker.errors.popleft()
         record = OutRecord(topic, key, value, tuple(headers))
         self.broker.asked.append(record)
-        return asyncio.ensure_future(self._store(record, size))
+        return asyncio.shield(self._store(record, size))  # which belongs to its caller
 
     async def _wait_on_metadata(self, _topic):
         """Know every topic."""
@@ -108,7 +108,7 @@ class MemoryProducer:
         ((record,),) = [list(AnyNames(bytes(batch._build())))]
         stored = OutRecord(topic, record.key, record.value, tuple(record.headers))
         self.broker.asked.append(stored)
-        return asyncio.ensure_future(self._store(stored, stored.size_bytes))
+        return asyncio.shield(self._store(stored, stored.size_bytes))
 
     async def _store(self, record, size):
         if self.broker.held is not None:

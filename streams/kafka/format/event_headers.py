@@ -5,10 +5,10 @@ means something on our records gets a prefix there. Only `traceparent` is read, 
 Contract, section 1.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from schemas.trace_context import is_traceparent
+from schemas.valueclass import valueclass
 from streams.kafka.format.records import (
     FORMAT,
     ORIGIN_LENGTH,
@@ -33,7 +33,7 @@ HEADER_FAULTS: Final[tuple[str, ...]] = get_args(HeaderFault)
 _TRACEPARENT: Final = "traceparent"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class EventSource:
     """Where an event comes from (payment core, or an operator who put it back), and what its headers bring.
 

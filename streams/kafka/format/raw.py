@@ -1,8 +1,8 @@
 """A record as a plain reader sees it, and its id. No Kafka client is needed for either."""
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from schemas.valueclass import valueclass
 from streams.kafka.format.records import InRecord
 
 
@@ -40,7 +40,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 19  # noqa: PLR2004  # of an offset, 64 bits
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class RawRecord(InRecord):
     """A record as it was read, with its time.
 

@@ -5,8 +5,8 @@ Contract, section 4. How a notification is read back stands in `decoding.py`, wh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from schemas.valueclass import valueclass
 from streams.notification.decision import DeadLetterReason
 from streams.notification.notification import Headers, Notification
 
@@ -24,7 +24,7 @@ PartitionId = tuple[str, int]
 """A topic and a partition of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class InRecord:
     """A record as it was read. Offsets and partitions count from 0; the timestamp is milliseconds since the epoch."""
 
@@ -41,7 +41,7 @@ class InRecord:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass(frozen=True, slots=True)
 class OutRecord:
     """A record to be written. The key is the order id wherever it is known."""
 
