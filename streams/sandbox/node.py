@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -224,14 +224,14 @@ class Node:
             if run.wait(_START_SECONDS) != 0:
                 self._give_up("could not format its storage")
 
-    def _java(self, *command: str) -> Guarded:
+    def _java(self, *command: str, flags: Sequence[str] = ()) -> Guarded:
         assert self._home is not None  # noqa: S101  # made by format
         try:
             return java(
                 self._home,
                 command,
                 heap=self._heap,
-                flags=self._secure.java_flags() if self._secure is not None else (),
+                flags=[*flags, *(self._secure.java_flags() if self._secure is not None else ())],
                 log_levels=self._log_levels,
             )
         except ImportError as exc:
