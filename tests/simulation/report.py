@@ -1,4 +1,4 @@
-"""Write the tables of docs/reliability.md from the figures of the last worlds: `python -m tests.simulation.report`."""
+"""Write the figures of the last worlds into docs/reliability.md and docs/guarantees.md: `python -m tests.simulation.report`."""
 
 import json
 import sys
@@ -10,7 +10,9 @@ from tests.simulation.long_world import FILE, long_section
 from tests.simulation.plan import KINDS, PLACES
 
 ROOT = Path(__file__).parents[2]
-PAGE, FIGURES = ROOT / "docs" / "reliability.md", ROOT / "build" / "simulation"
+PAGE, GUARANTEES = ROOT / "docs" / "reliability.md", ROOT / "docs" / "guarantees.md"
+FIGURES = ROOT / "build" / "simulation"
+_WORLDS_FILE, _SEEDED_FILE = "simulation.json", "seeded.json"
 WORLDS = ("<!-- figures of make simulate -->", "<!-- end of worlds -->")
 LONG = ("<!-- figures of the long world -->", "<!-- end of the long world -->")
 SEEDED = ("<!-- figures of seeded faults -->", "<!-- end of seeded faults -->")
@@ -62,22 +64,77 @@ def seeded_section(figures: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def guarantees_section(worlds: dict[str, Any] | None, day: dict[str, Any] | None) -> str:
+    """Return what many worlds and the long one came to, in the words of whoever relies on the promises.
+
+    Args:
+        worlds: figures of many worlds; None where none are kept.
+        day: figures of the long world; the same.
+    """
+    columns = []
+    if worlds is not None:
+        waits = f"{worlds['unscaled']:,} of them with the waits of production"
+        columns.append(
+            _promises(
+                f"{worlds['worlds']:,} worlds",
+                f"{worlds['hours']:,.0f} hours; {waits}",
+                len(worlds["failed"]),
+                worlds,
+            )
+        )
+    if day is not None:
+        about = f"{day['hours']:g} hours of payments and faults, {day['lasted_hours']:g} until all had ended"
+        columns.append(_promises("One long world", about, len(day["faults"]), day))
+    rows = zip(*columns, strict=True)
+    head, *others = [
+        f"| {names[0][0]} | {' | '.join(value for _, value in names)} |" for names in rows
+    ]
+    return "\n".join([head, "|---|" + "---|" * len(columns), *others])
+
+
+def _promises(
+    title: str, lasted: str, wrong: int, figures: dict[str, Any]
+) -> list[tuple[str, str]]:
+    sums = figures["sums"]
+    repeats = sum(count for name, count in sums.items() if name.startswith("repeats"))
+    return [
+        ("", title),
+        ("Time that passed in them", lasted),
+        ("Payments, and attempts to tell of them", f"{sums['payments']:,}, {sums['calls']:,}"),
+        ("Faults that were made", f"{sum(figures['fired'].values()):,}"),
+        (
+            "Anything lost, early, wrongly signed, out of order, not as it was the first time, or without an end",
+            f"{wrong:,}",
+        ),
+        ("Attempts repeated after a fault", f"{repeats:,}"),
+        ("Notifications with a second ladder", f"{sums['forked']:,}"),
+        ("Attempts by a worker that was cut off and did not know it yet", f"{sums['zombies']:,}"),
+    ]
+
+
 def main() -> int:
     """Replace the sections between the marks."""
-    page, found = PAGE.read_text("utf-8"), False
-    for name, marks, section in (
-        ("simulation.json", WORLDS, worlds_section),
-        (FILE, LONG, long_section),
-        ("seeded.json", SEEDED, seeded_section),
-    ):
-        file = FIGURES / name
-        if file.exists():
-            found = True
-            page = replaced(page, marks[0], section(json.loads(file.read_text("utf-8"))), marks[1])
-    if not found:
+    kept = {
+        name: json.loads(file.read_text("utf-8"))
+        for name in (_WORLDS_FILE, FILE, _SEEDED_FILE)
+        if (file := FIGURES / name).exists()
+    }
+    if not kept:
         sys.stderr.write("no figures of worlds: run make simulate first\n")
         return 1
+    page = PAGE.read_text("utf-8")
+    for name, marks, section in (
+        (_WORLDS_FILE, WORLDS, worlds_section),
+        (FILE, LONG, long_section),
+        (_SEEDED_FILE, SEEDED, seeded_section),
+    ):
+        if name in kept:
+            page = replaced(page, marks[0], section(kept[name]), marks[1])
     PAGE.write_text(page, "utf-8")
+    if _WORLDS_FILE in kept or FILE in kept:
+        section = guarantees_section(kept.get(_WORLDS_FILE), kept.get(FILE))
+        page = replaced(GUARANTEES.read_text("utf-8"), WORLDS[0], section, WORLDS[1])
+        GUARANTEES.write_text(page, "utf-8")
     return 0
 
 

@@ -152,9 +152,13 @@ async def test_a_dead_letter_that_is_put_back_is_mapped_again(bench):
     (letter,) = bench.letters
     assert headers_of(letter)["dead-letter-reason"] == "unknown-partner"
     bench.partners["alipayplus"] = partner("alipayplus", notify_url="https://partner.example/n")
-    await bench.replay(read_back(replace(letter, topic="pn-replay")))
+    put_back = (*letter.headers, ("replays", b"2"), ("replay-run", b"run-7"))
+    await bench.replay(read_back(replace(letter, topic="pn-replay", headers=put_back)))
     assert len(bench.caller.made) == 1
-    assert bench.journal[-1]["decision"] == "delivered"
+    line = bench.journal[-1]
+    assert (line["decision"], line["trigger"]) == ("delivered", "replay")
+    assert (line["replays"], line["replay_run"]) == (2, "run-7")
+    assert line["origin"] == headers_of(letter)["origin"]
 
 
 async def test_an_event_of_our_own_form_is_put_back_as_before(bench):
