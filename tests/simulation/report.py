@@ -132,8 +132,8 @@ def main() -> int:
             page = replaced(page, marks[0], section(kept[name]), marks[1])
     PAGE.write_text(page, "utf-8")
     if _WORLDS_FILE in kept or FILE in kept:
-        section = guarantees_section(kept.get(_WORLDS_FILE), kept.get(FILE))
-        page = replaced(GUARANTEES.read_text("utf-8"), WORLDS[0], section, WORLDS[1])
+        promises = guarantees_section(kept.get(_WORLDS_FILE), kept.get(FILE))
+        page = replaced(GUARANTEES.read_text("utf-8"), WORLDS[0], promises, WORLDS[1])
         GUARANTEES.write_text(page, "utf-8")
     return 0
 

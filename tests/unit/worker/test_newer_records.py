@@ -159,3 +159,12 @@ async def test_a_ladder_that_became_shorter_ends_as_exhausted(bench, made):
     assert letter.headers[: len(headers)] == headers
     assert len(bench.caller.made) == 1
     assert bench.count("notifier_notifications_total", outcome="attempts-exhausted", profile="mpp-to-ant") == 1  # fmt: skip
+
+
+async def test_newer_records_that_differ_in_their_key_alone_are_two(bench):
+    """What a newer version means by a key is not known here: neither may be taken for a copy of the other."""
+    record = written_by_a_newer_one(bench)
+    for key in (b"one", b"two"):
+        await bench.tier(replace(record, key=key))
+    assert [line["decision"] for line in bench.journal[-2:]] == ["parked", "parked"]
+    assert [moved.key for moved in bench.moved[-2:]] == [b"one", b"two"]
