@@ -5,10 +5,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks.curves import CURVES
 from benchmarks.open_loops import OPEN_SCENARIOS
-from benchmarks.results import Results
+from benchmarks.quiet_table import quiet_machines, quiet_table
+from benchmarks.results import DIRECTORY, Results
 from benchmarks.scenarios import SCENARIOS, THROUGHPUT
 from benchmarks.svg import Bar, Panel, bars, lines, short
 from benchmarks.systems import System
@@ -180,15 +182,20 @@ def _pictures(results: Results) -> dict[str, str]:
 
 def where(results: Results) -> str:
     """Return on what it was measured."""
-    machine, settings = results.on, results.settings
+    return (
+        f"{_machine(results.on)}\n"
+        f"One signature: {results.floor_ms:.3f} ms of CPU"
+        f" ({min(results.signature_ms):.3f} to {max(results.signature_ms):.3f}).\n"
+        f"{results.rounds} round{'s' if results.rounds > 1 else ''}, windows of {results.settings['seconds']:g} s."
+    )
+
+
+def _machine(machine: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     return (
         f"{machine['date']}, {machine['cores']} cores ({machine['processor']}, "
         f"{'with' if machine['wide'] else 'without'} AVX-512 for RSA), {machine['system']}, "
-        f"Python {machine['python']} ({machine['build']}), {packages}.\n"
-        f"One signature: {results.floor_ms:.3f} ms of CPU"
-        f" ({min(results.signature_ms):.3f} to {max(results.signature_ms):.3f}).\n"
-        f"{results.rounds} round{'s' if results.rounds > 1 else ''}, windows of {settings['seconds']:g} s."
+        f"Python {machine['python']} ({machine['build']}), {packages}."
     )
 
 
@@ -210,6 +217,8 @@ def blocks() -> dict[str, str]:
         beside = ratios(results)
         parts = [*shown, "", *table(results), "", *beside, *([""] if beside else [])]
         found[name] = "\n".join([*parts, where(results)]).lstrip()
+    if quiet := quiet_table(DIRECTORY):
+        found["quiet"] = "\n".join([*quiet, "", *map(_machine, quiet_machines(DIRECTORY))])
     if everything:
         found["targets"] = "\n".join(targets(everything))
     if THROUGHPUT in everything:

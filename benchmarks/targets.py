@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from benchmarks.open_loops import LOW_RATE, OPEN_LOOP, OPEN_SCENARIOS
+from benchmarks.quiet_table import quiet_figures
 from benchmarks.results import DIRECTORY, Results
 from benchmarks.scenarios import THROUGHPUT, THROUGHPUT_HTTP
 from benchmarks.systems import GO
@@ -132,28 +132,20 @@ def _latency(found: Mapping[str, Results]) -> Iterator[str]:
 
 def _start_and_idle(directory: Path) -> Iterator[str]:
     """Yield what a worker costs that has nothing to do, where the scenarios `start` and `idle` were run."""
-    if starts := _quiet_figures(directory / "start.json"):
+    if starts := quiet_figures(directory / "start.json"):
         seconds, cpu = (median(one[name] for one in starts) for name in ("seconds", "cpu_seconds"))
         yield _line(
             f"start to ready: at most {_MOST_START_SECONDS:g} s and {_MOST_START_CPU:g} s of CPU",
             f"{seconds:.2f} s, {cpu:.2f} s of CPU",
             met=seconds <= _MOST_START_SECONDS and cpu <= _MOST_START_CPU,
         )
-    if idles := _quiet_figures(directory / "idle.json"):
+    if idles := quiet_figures(directory / "idle.json"):
         cores = median(one["cpu_seconds"] / one["seconds"] for one in idles)
         yield _line(
             f"an idle worker: at most {_MOST_IDLE_CORES:g} cores",
             f"{cores:.4f} cores",
             met=cores <= _MOST_IDLE_CORES,
         )
-
-
-def _quiet_figures(file: Path) -> list[dict[str, Any]]:
-    """Return the figures of this checkout, which is the first of those that took turns; none without the file."""
-    if not file.exists():
-        return []
-    figures: dict[str, list[dict[str, Any]]] = json.loads(file.read_text("utf-8"))["figures"]
-    return next(iter(figures.values()))
 
 
 def _isolation(measures: Path) -> Iterator[str]:

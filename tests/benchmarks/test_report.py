@@ -1,7 +1,7 @@
 """Tables and plots, from results made by hand."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -9,6 +9,8 @@ import pytest
 from benchmarks import report
 from benchmarks.figures import Figures, Latency
 from benchmarks.machine import build
+from benchmarks.quiet import Figure
+from benchmarks.quiet_table import quiet_machines, quiet_table
 from benchmarks.results import Results, Run
 from benchmarks.svg import Bar, Panel, bars, lines, short
 from benchmarks.targets import targets
@@ -201,15 +203,27 @@ def test_start_and_idle_are_read_from_their_own_files(tmp_path, monkeypatch):
     """The medians of this checkout, not of one that took turns with it."""
     monkeypatch.setattr("benchmarks.targets.DIRECTORY", tmp_path)
     assert "idle" not in "".join(targets({}))
-    other = [{"seconds": 9.0, "cpu_seconds": 9.0}]
-    starts = [{"seconds": seconds, "cpu_seconds": 0.8} for seconds in (1.2, 2.5, 1.4)]
-    idle = [{"seconds": 10.0, "cpu_seconds": 0.2}]
-    for name, ours in (("start", starts), ("idle", idle)):
-        document = {"on": {}, "figures": {"here": ours, "other": other}}
+    one = Figure(10.0, 0.2, 450, 0.1, 90.0)
+    other = [replace(one, seconds=9.0, cpu_seconds=9.0)]
+    starts = [replace(one, seconds=seconds, cpu_seconds=0.8) for seconds in (1.2, 2.5, 1.4)]
+    for name, ours in (("start", starts), ("idle", [one])):
+        figures = {"here": list(map(asdict, ours)), "other": list(map(asdict, other))}
+        document = {"on": MACHINE, "figures": figures}
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     text = "".join(targets({}))
     assert "start to ready: at most 2 s and 1.2 s of CPU | 1.40 s, 0.80 s of CPU |" in text
     assert "an idle worker: at most 0.01 cores | 0.0200 cores, **missed** |" in text
+    assert quiet_table(tmp_path)[2:] == [
+        "| from the start to ready, s | 1.40 (1.20 to 2.50) |",
+        "| CPU in that time, s | 0.80 (0.80 to 0.80) |",
+        "| idle, cores | 0.0200 (0.0200 to 0.0200) |",
+        "| idle, the broker's cores | 0.0100 (0.0100 to 0.0100) |",
+        "| idle, wake-ups a second | 45 (45 to 45) |",
+        "| memory, MB | 90 (90 to 90) |",
+    ]
+    assert quiet_machines(tmp_path) == [MACHINE]
+    assert quiet_table(tmp_path / "none") == []
+    assert quiet_machines(tmp_path / "none") == []
 
 
 def test_without_results_the_report_says_so(page, capsys):
