@@ -8,6 +8,7 @@ is to put it in its next place and to return when the broker has it.
 from dataclasses import dataclass
 
 from schemas.attempt_record import Trigger
+from streams.kafka.consumer.deduplication import Deduplicator
 from streams.kafka.consumer.membership import Lease
 from streams.kafka.consumer.route import LaneContext
 from streams.kafka.format.records import InRecord
@@ -17,7 +18,14 @@ from streams.notification.ladder import Wait
 from streams.worker.deliver import Delivery
 from streams.worker.mapped import MappedEvents
 from streams.worker.observe import Observer
-from streams.worker.receive import DUE_TOLERANCE_MS, REPLAY, SOURCE, ReceivedEvent, Receiver
+from streams.worker.receive import (
+    DUE_TOLERANCE_MS,
+    REPLAY,
+    SOURCE,
+    ReceivedEvent,
+    ReceivedRecord,
+    Receiver,
+)
 from streams.worker.settle import Settler
 from streams.worker.settlement import Settlement
 
@@ -91,8 +99,13 @@ class RecordHandler:
 
     async def retry(self, record: InRecord, lane: LaneContext, *, wait: Wait) -> None:
         """Handle a record of a retry topic whose due time has come."""
-        latest = self.receiver.clock.now_ms() + wait.seconds * 1000 + DUE_TOLERANCE_MS
-        await self._notification(record, lane, wait.label, latest)
+        await self._notification(self._read_retry(record, wait), lane, wait.label)
+
+    def recall(self, record: InRecord, deduplicator: Deduplicator, *, wait: Wait) -> None:
+        """Remember a record of a retry topic that was settled before its lane was opened."""
+        received = self._read_retry(record, wait)
+        for key, value in received.identities:
+            deduplicator.remember(key, value)
 
     async def replay(self, record: InRecord, lane: LaneContext) -> None:
         """Handle what an operator put back: a notification, or an event where the header `kind` says so."""
@@ -101,14 +114,14 @@ class RecordHandler:
             handle = self.mapped_event if is_mapped else self.event
             await handle(record, lane, REPLAY)
         else:
-            await self._notification(record, lane, REPLAY, None)
+            received = self.receiver.read_record(record, put_back=True, latest_due_ms=None)
+            await self._notification(received, lane, REPLAY)
 
-    async def _notification(
-        self, record: InRecord, lane: LaneContext, stage: str, latest_due_ms: int | None
-    ) -> None:
-        received = self.receiver.read_record(
-            record, put_back=stage == REPLAY, latest_due_ms=latest_due_ms
-        )
+    def _read_retry(self, record: InRecord, wait: Wait) -> ReceivedRecord:
+        latest = self.receiver.clock.now_ms() + wait.seconds * 1000 + DUE_TOLERANCE_MS
+        return self.receiver.read_record(record, put_back=False, latest_due_ms=latest)
+
+    async def _notification(self, received: ReceivedRecord, lane: LaneContext, stage: str) -> None:
         deduplicator = lane.deduplicator
         async with deduplicator.lock(*(key for key, _ in received.identities)):
             decided = self.receiver.receive_record(received, deduplicator)

@@ -27,6 +27,9 @@ _SOURCE_FETCH_BYTES = 1024 * 1024
 _TIER_MAX_UNCOMMITTED = 1024
 _TIER_MAX_BUFFERED = 64  # the millions that are not due stay in Kafka
 _TIER_REMEMBERED = 2048
+_TIER_RECALLED = (
+    256  # what a partition settles in the seconds between two copies; read in about half a second
+)
 _TIER_FETCH_BYTES = 64 * 1024
 _TIER_PAUSE_SECONDS = 0.1  # between fetches: no wait is shorter than 1 s, times the scale
 
@@ -65,6 +68,7 @@ def groups_of(
             max_uncommitted=_TIER_MAX_UNCOMMITTED,
             max_buffered=_TIER_MAX_BUFFERED,
             remembered=_TIER_REMEMBERED,
+            recalled=_TIER_RECALLED,
         )
         routes = {
             names.tier(wait): Route(
@@ -72,6 +76,7 @@ def groups_of(
                 partial(handler.retry, wait=wait),
                 partial(_tier_due, clock, wait.seconds),
                 limits,
+                partial(handler.recall, wait=wait),
             )
             for wait in TIERS
         }

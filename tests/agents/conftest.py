@@ -104,12 +104,14 @@ class Member:
         self.kafka, self.work, self.host = MemoryKafka(partitions), Work(), RecordingHost()
         self.clock = ManualClock()
         self.dues: dict[bytes | None, int] = {}
+        self.recalled: list[int] = []
         routes = {
             topic: Route(
                 stage="source",
                 handle=self.work.handle,
                 due_at_ms=lambda record: self.dues.get(record.value, 0),
                 limits=limits.get(topic, LaneLimits(2000, 2000, 10)),
+                recall=lambda record, _deduplicator: self.recalled.append(record.offset),
             )
             for topic in topics
         }

@@ -195,6 +195,14 @@ class MemoryConsumer:
     def highwater(self, partition: TopicPartition) -> int:
         return len(self.kafka.log[TopicPartition(*partition)])
 
+    async def beginning_offsets(
+        self, partitions: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return {partition: self.highwater(partition) for partition in partitions}
+
     async def position(self, partition: TopicPartition) -> int:
         return self._positions[TopicPartition(*partition)]
 

@@ -135,6 +135,23 @@ async def test_where_the_texts_beside_the_offsets_cannot_be_read_records_are_rep
     assert "reading finished offsets failed" in caplog.text
 
 
+async def test_a_new_lane_reads_again_what_was_settled_last_and_handles_none_of_it(new_member):
+    """So that it recognises second copies; what comes after what is committed is handled, and commits go on from there."""
+    member = await new_member(A, B, limits={"a": LaneLimits(1000, 1000, 10, recalled=4)})
+    member.kafka.put("a", *values("r", 20))
+    member.kafka.put("b", *values("s", 20))
+    await member.work.until_finished(40)
+    await member.kafka.rebalance(A, B)
+    assert (member.kafka.offset("a"), member.kafka.offset("b")) == (20, 20)
+    member.kafka.put("a", *values("r", 1, first=20))
+    member.kafka.put("b", *values("s", 1, first=20))
+    await member.work.until_finished(42)
+    assert member.recalled == [16, 17, 18, 19]
+    assert member.work.repeated == []
+    await member.kafka.until(lambda: member.kafka.offset("a") == 21)
+    assert offsets(member) == sorted(offsets(member))
+
+
 async def test_a_partition_that_goes_is_committed_and_left_alone(new_member):
     """Its next owner begins where we ended; ours goes on with the other."""
     member = await new_member(A, B)

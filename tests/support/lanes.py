@@ -14,8 +14,8 @@ from tests.unit.kit import ManualClock, turns
 TAG = ("topic", 0)
 
 
-def limits(span=1000, waiting=1000):
-    return LaneLimits(span, waiting, remembered=100)
+def limits(span=1000, waiting=1000, recalled=0):
+    return LaneLimits(span, waiting, remembered=100, recalled=recalled)
 
 
 def record(offset, topic="topic", partition=0, due=0):
@@ -77,10 +77,15 @@ class Desk:
     def __init__(self, at_most=None, clock=None, window=1000):
         self.work, self.flow, self.clock = Work(), RecordingFlow(), clock or ManualClock(1000)
         self.crashes: list[BaseException] = []
+        self.recalled: list[int] = []
         self.silent_seconds = 0.0
         self.lease = Membership(10.0, lambda: self.silent_seconds, self._regained)
         self.route = Route(
-            stage="1s", handle=self.work.handle, due_at_ms=due_at_ms, limits=at_most or limits()
+            stage="1s",
+            handle=self.work.handle,
+            due_at_ms=due_at_ms,
+            limits=at_most or limits(),
+            recall=lambda read, _deduplicator: self.recalled.append(read.offset),
         )
         self.lane = Lane(
             TAG,

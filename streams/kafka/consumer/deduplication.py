@@ -3,7 +3,8 @@
 A crash between the broker's acknowledgement of a notification's next place and the commit of its offset leaves two
 copies of it; payment core may write an event twice. One notification must not climb two ladders for that.
 
-Only settled records are remembered, for ten minutes and up to a number of them, and the memory goes with its lane.
+Only settled records are remembered, for ten minutes and up to a number of them. The memory goes with its lane; a new lane of
+a retry topic reads the last settled records again for it, see `streams.kafka.consumer.recall`.
 """
 
 import asyncio

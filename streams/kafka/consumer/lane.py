@@ -57,6 +57,7 @@ class Lane:
         on_crash: called once if `handle` raises although it must not: the record stays unacknowledged.
         lease: on the partition; no record is begun without it.
         finished: offsets that the partition's former owner has settled; they may lie far ahead of what was read.
+        begins_at: the committed offset; records below it were settled, and are read again only to be remembered.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # what it is made of
@@ -69,6 +70,7 @@ class Lane:
         on_crash: Callable[[BaseException], None],
         lease: Lease,
         finished: frozenset[int] = frozenset(),
+        begins_at: int = 0,
     ) -> None:
         self.partition = partition
         self.stage = route.stage
@@ -87,6 +89,7 @@ class Lane:
         self._timed: _Slot | None = None  # the record that the timer is for
         self._finished: set[int] = set()  # settled, behind one that is not
         self._finished_before = finished
+        self._begins_at = begins_at
         self._put_aside: dict[int, str] = {}  # offsets that wait for something else, and why
         self._paused = False
         self._draining = False
@@ -157,10 +160,14 @@ class Lane:
         """Take a record that was read; records come in offset order. A draining lane drops it: it will be read again."""
         if self._draining:
             return
+        if record.offset < self._begins_at:
+            self._route.recall(record, self._context.deduplicator)
+            return
         slot = _Slot(record, self._route.due_at_ms(record))
         self._next_offset = record.offset + 1
         self._uncommitted.append(slot)
         if record.offset in self._finished_before:
+            self._route.recall(record, self._context.deduplicator)
             self._finish(slot)
         else:
             heapq.heappush(self._buffered, slot)
@@ -183,14 +190,10 @@ class Lane:
             position: the next offset to read.
             last_read: the last record that was read in this generation, or None; one that has not come here yet counts.
         """
-        after = self._next_offset
-        if (
-            self._uncommitted
-            or self._draining
-            or (last_read is not None and last_read >= (after or 0))
-        ):
+        after = max(self._next_offset or 0, self._begins_at)
+        if self._uncommitted or self._draining or (last_read is not None and last_read >= after):
             return
-        self._next_offset = position if after is None else max(after, position)
+        self._next_offset = max(after, position)
 
     def take_turn(self) -> None:
         """Begin what is due for as long as there are permits, and queue again for the next."""

@@ -41,6 +41,7 @@ class Lanes:
         self._lanes: dict[PartitionId, Lane] = {}
         self._generation: int | None = None
         self._finished_before: Mapping[PartitionId, frozenset[int]] = {}
+        self._begins_at: dict[PartitionId, int] = {}
         self._given_up: dict[PartitionId, Lane | None] = {}
         self._retired = False
 
@@ -58,7 +59,24 @@ class Lanes:
         if not self._retired:
             self._generation = generation
             self._finished_before = finished
+            self._begins_at.clear()
             self._given_up.clear()
+
+    def recalled_of(self, topic: str) -> int:
+        """Return how many records below what is committed a new lane of a topic reads again, to remember them."""
+        route = self._routes.get(topic)
+        return 0 if route is None else route.limits.recalled
+
+    def recall_before(self, partition: PartitionId, committed: int) -> bool:
+        """Let a lane that is not open yet only remember the records below what is committed.
+
+        Returns:
+            Whether the partition may be read from before: a lane that is open has a memory, and has read on.
+        """
+        if self._generation is None or partition in self._lanes or partition in self._given_up:
+            return False
+        self._begins_at[partition] = committed
+        return True
 
     def admit(self, record: InRecord, generation: int) -> None:
         """Hand a record to the lane of its partition. A record of another generation is dropped: it will be read again."""
@@ -80,6 +98,7 @@ class Lanes:
                 self._on_crash,
                 self._lease,
                 finished,
+                self.begins_at(partition),
             )
             self._lanes[partition] = lane
         return lane
@@ -104,6 +123,11 @@ class Lanes:
             if lane is not None:
                 lane.stop_starting()
             self._given_up[partition] = lane
+            self._begins_at.pop(partition, None)
+
+    def begins_at(self, partition: PartitionId) -> int:
+        """Return the offset below which all is settled, where a partition is read from before it; else 0."""
+        return self._begins_at.get(partition, 0)
 
     def is_given_up(self, partition: PartitionId) -> bool:
         """Tell whether a partition was given up in this generation."""
@@ -138,6 +162,7 @@ class Lanes:
 
     def _unsettled(self, partition: PartitionId, position: int, end: int) -> int:
         lane = self._lanes.get(partition)
+        position = max(position, self.begins_at(partition))
         unread = end - position - self.settled_between(partition, position, end)
         return (lane.unsettled if lane else 0) + max(0, unread)
 

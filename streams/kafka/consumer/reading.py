@@ -65,6 +65,9 @@ class Reading(Standing):
         if self._lanes().is_given_up(partition):
             return
         if position < begin:
+            consumer.seek(tp, begin)
+            position = max(position, self._lanes().begins_at(partition))
+        if position < begin:
             # What the former owner had settled above its commit is gone, but not lost.
             lost = begin - position - self._lanes().settled_between(partition, position, begin)
             log.error(
@@ -73,7 +76,6 @@ class Reading(Standing):
                 " (retention.ms, retention.bytes); reading goes on at %s",
                 *partition, position, begin - 1, lost, begin,
             )  # fmt: skip
-            consumer.seek(tp, begin)
             self._report.on_lost(tp.topic, lost)
         elif position > end:
             await self._begin_again({partition: CommittedState(begin)}, commit)

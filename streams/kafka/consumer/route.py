@@ -32,11 +32,13 @@ class LaneLimits:
         max_uncommitted: records read and not yet acknowledged; bounds what a SIGKILL repeats.
         max_buffered: records held that are not yet due or not yet begun.
         remembered: settled records whose copies are recognised.
+        recalled: records below the committed offset that a new lane reads again, to remember them.
     """
 
     max_uncommitted: int
     max_buffered: int
     remembered: int
+    recalled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,10 @@ class LaneContext:
     lease: Lease
 
 
+def _remember_nothing(_record: InRecord, _deduplicator: Deduplicator) -> None:
+    """Let a new lane begin without a memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """What happens to the records of one topic.
@@ -61,9 +67,12 @@ class Route:
         handle: settles a record; returns when its next place is acknowledged; raises nothing but `NotYet`.
         due_at_ms: when a record may be handled, milliseconds since the epoch.
         limits: how many at once.
+        recall: remembers a record that was settled before the lane was opened, so that a second copy is recognised, and
+            does nothing else with it.
     """
 
     stage: str
     handle: Callable[[InRecord, LaneContext], Awaitable[None]]
     due_at_ms: Callable[[InRecord], int]
     limits: LaneLimits
+    recall: Callable[[InRecord, Deduplicator], None] = _remember_nothing

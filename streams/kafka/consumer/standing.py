@@ -19,6 +19,7 @@ from aiokafka.structs import OffsetAndMetadata
 from streams.kafka.admin.topic_ids import Topics, look_at_topics
 from streams.kafka.committed_state import CommittedState, short_name
 from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.recall import starts_of_recall
 from streams.kafka.consumer.topic_watch import TopicWatch
 from streams.kafka.format.records import PartitionId
 from streams.kafka.patches.answer_times import know_brokers
@@ -254,8 +255,10 @@ class Standing:
         bare = ours - offsets.keys()
         if bare:
             await consumer.seek_to_beginning(*bare)
+        starts = await starts_of_recall(consumer, self._lanes(), offsets)
         for tp, offset in offsets.items():
-            consumer.seek(tp, offset)
+            recalls = tp in starts and self._lanes().recall_before(partition_of(tp), offset)
+            consumer.seek(tp, starts[tp] if recalls else offset)
         self._sought = True
         return offsets | dict.fromkeys(bare)
 

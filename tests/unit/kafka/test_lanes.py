@@ -164,6 +164,7 @@ async def test_what_the_former_owner_finished_is_not_handled_again(new_desk):
     desk.lanes.admit(record(11, partition=1), 2)
     await turns()
     assert sorted(desk.work.started) == [10, 11, 13, 15]
+    assert desk.recalled == [11, 12, 14]
     assert desk.lanes.progress()[TAG] == CommittedState(10, frozenset({11, 12, 14}))
     await desk.end(10)
     assert desk.lanes.progress()[TAG] == CommittedState(13, frozenset({14}))

@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import (
     KafkaConnectionError,
     NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
     RequestTimedOutError,
 )
 from aiokafka.structs import OffsetAndMetadata
@@ -46,6 +47,8 @@ class Brokers:
         assignment = SimpleNamespace(tps={PARTITION}, state_value=lambda _partition: state)
         self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
         self.passed: list[dict[tuple[str, int], tuple[int, int | None]]] = []
+        self.sought: list[int] = []
+        self.recalled, self.settled_below, self.log_start = 0, 0, 0
 
     def _refresh(self) -> None:
         self.refreshes += 1
@@ -70,6 +73,12 @@ class Brokers:
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.begun += [partition] * (offset == 0)
+        self.sought.append(offset)
+
+    async def beginning_offsets(
+        self, partitions: list[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, self.log_start)
 
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         return {one: 10 + one.partition for one in partitions}
@@ -78,6 +87,22 @@ class Brokers:
         return 4
 
     # --- the lanes and the report ---------------------------------------------------------------
+
+    def recalled_of(self, _topic: str) -> int:
+        return self.recalled
+
+    def recall_before(self, _partition: tuple[str, int], committed: int) -> bool:
+        self.settled_below = committed
+        return True
+
+    def begins_at(self, _partition: tuple[str, int]) -> int:
+        return self.settled_below
+
+    def is_given_up(self, _partition: tuple[str, int]) -> bool:
+        return False
+
+    def settled_between(self, *_: object) -> int:
+        return 0
 
     def give_up(self, tags: Any) -> None:
         self.given_up += tags
@@ -202,6 +227,35 @@ async def test_a_position_that_is_not_of_our_choice_is_never_committed(brokers, 
     await member.begin([PARTITION])
     member.pass_markers()
     assert len(brokers.passed) == 1
+
+
+async def test_what_is_read_again_begins_before_what_is_committed(brokers, member):
+    """Where the lane remembers settled records; the offset that the group has is returned all the same."""
+    brokers.committed[PARTITION] = OffsetAndMetadata(8, "")
+    assert await member.seek() == {PARTITION: 8}
+    brokers.recalled = 5
+    assert await member.seek() == {PARTITION: 8}
+    assert brokers.sought == [8, 3]
+    brokers.committed[PARTITION] = OffsetAndMetadata(12, "")  # the log ends at 10
+    assert await member.seek() == {PARTITION: 12}
+    assert brokers.sought == [8, 3, 12]
+
+
+@pytest.mark.parametrize(("log_start", "lost"), [(6, None), (8, None), (9, 1)])
+async def test_settled_records_that_retention_takes_are_not_lost(brokers, member, log_start, lost):
+    """They were only to be remembered; what is above the committed offset is counted."""
+    brokers.committed[PARTITION] = OffsetAndMetadata(8, "")
+    brokers.recalled = 5
+    await member.begin([PARTITION])
+    await member.seek()
+    brokers.log_start = log_start
+
+    async def fetch() -> Any:
+        raise OffsetOutOfRangeError({PARTITION: 3})
+
+    assert await member.fetched(fetch, nothing_fails) == {}
+    assert brokers.sought == [3, log_start]
+    assert brokers.told == ([] if lost is None else [("lost", TOPIC, lost)])
 
 
 async def test_a_topic_made_again_with_fewer_partitions(brokers, member):

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from schemas.attempt_record import AttemptRecord
-from streams.kafka.consumer.deduplication import KEEP_MS
+from streams.kafka.consumer.deduplication import KEEP_MS, Deduplicator
 from streams.kafka.format.records import dead_letter_headers
 from streams.notification.decision import DeadLetterReason
+from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
 from streams.notification.profiles import PROFILES
 from tests.unit.bench import ACKNOWLEDGED, UNKNOWN, Bench, partner
@@ -401,6 +402,34 @@ async def test_a_copy_that_was_parked_more_often_on_its_way_is_a_copy(bench):
     await bench.tier(read(moved.topic, moved.value, key=moved.key, headers=other))
     assert len(bench.caller.made) == 2
     assert bench.journal[-1]["decision"] == "absorbed"
+
+
+async def test_a_second_copy_after_a_rebalance_climbs_no_ladder(bench):
+    """The lane is new: it has read the first copy again, which was settled before, and done nothing with it."""
+    bench.caller.script[0] = UNKNOWN
+    await bench.event(read(SOURCE, event()))
+    (moved,) = bench.moved
+    bench.clock.ms += 5000
+    await bench.tier(read_back(moved))
+    made, written = len(bench.caller.made), len(bench.broker.written)
+    bench.memory = Deduplicator(bench.clock.now_ms, 1000)
+    wait = Wait.parse(moved.topic.rsplit("-", 1)[1])
+    bench.handler.recall(read_back(moved), bench.memory, wait=wait)
+    assert (len(bench.caller.made), len(bench.broker.written)) == (made, written)
+    await bench.tier(read_back(moved, offset=2))
+    assert len(bench.caller.made) == made
+    assert bench.journal[-1]["decision"] == "absorbed"
+
+
+async def test_a_broken_record_is_not_remembered(bench):
+    """It was dead-lettered as it was; one that can be read is no copy of it."""
+    bench.caller.script[0] = UNKNOWN
+    await bench.event(read(SOURCE, event()))
+    (moved,) = bench.moved
+    broken = read(moved.topic, b"{}", key=moved.key, headers=moved.headers)
+    bench.memory = Deduplicator(bench.clock.now_ms, 1000)
+    bench.handler.recall(broken, bench.memory, wait=Wait.parse(moved.topic.rsplit("-", 1)[1]))
+    assert len(bench.memory) == 0
 
 
 async def test_members_and_reasons_that_nobody_knows_are_counted(bench):

@@ -1,0 +1,53 @@
+"""Where a new lane begins to read so that it remembers what was settled last before it was opened.
+
+The memory of settled records goes with its lane. A second copy of a retry that comes after a rebalance would be attempted
+again, and one notification would climb two ladders. So a lane of a retry topic reads the last records below its committed
+offset again, remembers them, and does nothing else with them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.kafka.consumer.lanes import Lanes
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS: Final = 2.0
+"""How long a rebalance waits for the ends of logs; without them lanes begin with no memory."""
+
+
+async def starts_of_recall(
+    consumer: AIOKafkaConsumer, lanes: Lanes, committed: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Return from where partitions are to be read whose settled records are remembered; none where nobody can say now.
+
+    Args:
+        consumer: asks the brokers.
+        lanes: know how many records are remembered.
+        committed: the offset of each partition below which all is settled.
+    """
+    wanted = [tp for tp, offset in committed.items() if offset and lanes.recalled_of(tp.topic)]
+    if not wanted:
+        return {}
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            begins, ends = await asyncio.gather(
+                consumer.beginning_offsets(wanted), consumer.end_offsets(wanted)
+            )
+    except (KafkaError, TimeoutError) as error:
+        log.warning(
+            "the ends of retry topics can't be read, so second copies of what was settled before may be attempted again: %s",
+            error or type(error).__name__,
+        )
+        return {}
+    # A log that ends before what is committed is not the one that was read: there nothing counts as settled.
+    return {
+        tp: min(committed[tp], max(begins[tp], committed[tp] - lanes.recalled_of(tp.topic)))
+        for tp in wanted
+        if committed[tp] <= ends[tp]
+    }
