@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.kafka import wire
-from tests.simulation.kafka.cluster import (
+from tests.simulation.kafka.group import ILLEGAL_GENERATION, REBALANCE, UNKNOWN_MEMBER, Group
+from tests.simulation.kafka.log import OUT_OF_ORDER
+from tests.simulation.kafka.order import (
     NOT_COORDINATOR,
     NOT_LEADER,
     TIMED_OUT,
     TOO_FEW_COPIES,
     Order,
 )
-from tests.simulation.kafka.group import ILLEGAL_GENERATION, REBALANCE, UNKNOWN_MEMBER, Group
-from tests.simulation.kafka.log import OUT_OF_ORDER
 from tests.simulation.plan import MISDEEDS, Fault
 
 if TYPE_CHECKING:
@@ -92,6 +92,21 @@ def _order(key: int, how: str, errors: tuple[int, ...] = (0,)) -> Do:
     return do
 
 
+_commit_answered_late: Final = _order(wire.COMMIT, "late")
+
+
+def _commit_late(world: "World", fault: Fault, worker: "Worker | None") -> None:
+    if fault.choice < 0.5:
+        _commit_answered_late(world, fault, worker)
+        return
+    # Not made, and not refused either: the worker's patience of 5 s ends first, its session of 10 s does not.
+    world.broke(_AFTERMATH_SECONDS)
+    process = worker.process if worker is not None else None
+    order = Order(wire.COMMIT, "hang", process, 5.5 + 2 * fault.choice)
+    order.done = lambda: world.broke(order.seconds + _AFTERMATH_SECONDS)
+    world.cluster.orders.append(order)
+
+
 def _fetch_again(world: "World", _fault: Fault, worker: "Worker | None") -> None:
     process = worker.process if worker is not None else None
     world.cluster.orders.append(Order(wire.FETCH, "lose", process))
@@ -130,7 +145,7 @@ _KINDS: Final[dict[str, Do]] = {
     "commit refused": _order(
         wire.COMMIT, "refuse", (ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCE, NOT_COORDINATOR)
     ),
-    "commit late": _order(wire.COMMIT, "late"),
+    "commit late": _commit_late,
     "produce refused": _order(
         wire.PRODUCE,
         "refuse",

@@ -1,6 +1,6 @@
 """Tells the world where records are: a few methods of the worker say that they were reached, and go on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -12,13 +12,16 @@ from streams.admission.destination import Destination
 from streams.kafka.consumer.consumer import Consumer
 from streams.kafka.consumer.lane import Lane
 from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.recall import starts_of_recall
 from streams.kafka.consumer.standing import Standing
 from streams.webhook.https import WebhookClient
 from streams.worker.observe import Observer
 
 
 @contextmanager
-def watched(reached: Callable[[str], None]) -> Iterator[None]:  # noqa: C901  # one short step for each place
+def watched(  # noqa: C901  # one short step for each place
+    reached: Callable[[str], None], recalled: Callable[[Collection[Any], Collection[Any]], None]
+) -> Iterator[None]:
     """Let the product's methods say where a record is, for as long as this lasts."""
     with pytest.MonkeyPatch.context() as patch:
 
@@ -63,6 +66,14 @@ def watched(reached: Callable[[str], None]) -> Iterator[None]:  # noqa: C901  # 
                 reached("during the drain")
             return await drain(lanes, seconds)
 
+        async def recall_and_say(consumer: Any, lanes: Lanes, committed: Mapping[Any, int]) -> Any:
+            found = await starts_of_recall(consumer, lanes, committed)
+            recalled(
+                found, [tp for tp in committed if committed[tp] and lanes.recalled_of(tp.topic)]
+            )
+            return found
+
+        patch.setattr("streams.kafka.consumer.standing.starts_of_recall", recall_and_say)
         patch.setattr(Lane, "admit", admit_and_say)
         patch.setattr(Destination, "reserve_slot", reserve_and_say)
         patch.setattr(Observer, "decided", decided_and_say)

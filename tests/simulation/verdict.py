@@ -2,18 +2,22 @@
 
 Two things that Kafka lets happen are no faults, but named and counted:
 
-- A second copy: the write of a retry record is acknowledged, the commit of what it came from is not. A lane that remembers
-  absorbs the copy; a lane that is new since does not, and the notification climbs on from both.
+- A second copy: the write of a retry record is acknowledged, the commit of what it came from is not, and the next owner
+  writes the same step again. The lane that reads both must recognise the second, also where it is new since the first: it
+  has recalled what was settled. The notification may climb on from both only where two owners wrote them with a rebalance
+  in between and nobody could know of both: they are on different partitions, the first was settled more than ten minutes
+  before, or no broker could say what there was to recall.
 - A worker out of its group: it stood still or was cut off, others have its partitions, and what it had begun goes on.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from schemas.attempt_record import AttemptRecord
 from streams.kafka.consumer.deduplication import KEEP_MS
-from streams.sandbox.ledger import FaultKind
+from streams.sandbox.ledger import FaultKind, Kept, Ledger
 from tests.faults.judge import Why, judge
 from tests.simulation.plan import HARMFUL
 from tests.simulation.world import NAMES, Outcome
@@ -21,6 +25,10 @@ from tests.simulation.world import NAMES, Outcome
 _Entries = Sequence[tuple[AttemptRecord, int]]  # each with when the broker had it
 
 _FORKED = {FaultKind.REPEATED, FaultKind.TWO_PLACES, FaultKind.LADDER, FaultKind.EARLY}
+"""What two ladders of one notification may look like."""
+
+_OUT_OF_GROUP = {FaultKind.REPEATED, FaultKind.TWO_PLACES}
+"""What the attempt of a worker that was out of its group may look like, beside that of the partition's new owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +40,9 @@ class Judgement:
         payments: how many there were.
         calls: requests that partners got.
         repeats: attempts made again, by what explains them.
-        copies: second copies of a record that were written.
+        copies: events of which a record was written a second time.
         absorbed: of these, how many a lane recognised.
-        forked: notifications that were attempted from both copies.
+        forked: notifications that were attempted from both copies, which nobody could know.
         zombies: attempts that a worker made, or whose outcome it wrote, after it was out of its group.
         dead_letters: how many.
     """
@@ -58,15 +66,26 @@ def verdict(outcome: Outcome) -> Judgement:
         for record in outcome.ledger.kept
         if record.topic == NAMES.attempts
     ]
-    copies = _copies(outcome, entries)
+    copies = _copies(outcome.ledger)
+    explained = {
+        origin
+        for origin, steps in copies.items()
+        if any(_explains(outcome, *pair) for records in steps for pair in pairwise(records))
+    }
     zombies = _zombies(outcome, entries)
     faults = list(outcome.faults)
     forked: set[str] = set()
     out_of_group, repeats = 0, sum(list(judged.repeats.values()))
+    for sentence in judged.forks:
+        origin = sentence.split(": ")[0]
+        if origin in explained:
+            forked.add(origin)
+        else:
+            faults.append(f"a second copy was attempted: {sentence}")
     for fault in judged.faults:
-        if fault.kind in _FORKED and fault.origin in copies and copies[fault.origin]:
-            forked.add(fault.origin)
-        elif fault.kind in _FORKED and fault.origin in zombies:
+        if fault.kind in _FORKED and fault.origin in forked:
+            continue
+        if fault.kind in _OUT_OF_GROUP and fault.origin in zombies:
             out_of_group += 1
         else:
             faults.append(f"{fault.kind.value}: {fault.origin}: {fault.detail}")
@@ -101,37 +120,46 @@ def _unheard(outcome: Outcome, entries: _Entries) -> list[str]:
     return found
 
 
-def _copies(outcome: Outcome, entries: _Entries) -> dict[str, bool]:
-    """Return the events of which a record was written twice, each with whether the lane that has the copies has changed since."""
-    seen: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
-    for record in outcome.ledger.kept:
+def _copies(ledger: Ledger) -> dict[str, list[list[Kept]]]:
+    """Return, by event, the records of one step that were written more than once, in the order of their writes."""
+    steps: defaultdict[tuple[str, ...], list[Kept]] = defaultdict(list)
+    for record in ledger.kept:
         if "-retry-" in record.topic:
             headers = record.headers
             # A park leaves the attempt's number as it is, and counts on.
             parked = headers.get("parks", "") if headers.get("last-outcome") == "parked" else ""
-            key = (record.origin, headers.get("replays", ""), headers.get("attempt", ""), parked)
-            seen[key].append(record.timestamp_ms)
-    moments = sorted(
-        moment
-        for group, made in outcome.rebalances.items()
-        if group.endswith("-retry")
-        for moment in made
-    )
-    found: dict[str, bool] = {}
-    for (origin, *_), times in seen.items():
-        if len(times) > 1:
-            # From the first copy to the last attempt of the second no lane may have changed, or the memory went with it.
-            last = max(
-                [
-                    entry.started_at_ms or 0
-                    for entry, _ in entries
-                    if entry.origin == origin and entry.kind == "attempt"
-                ],
-                default=0,
-            )
-            changed = any(min(times) <= moment <= last for moment in moments)
-            found[origin] = found.get(origin, False) or changed or last - min(times) > KEEP_MS
+            step = (record.origin, headers.get("replays", ""), headers.get("attempt", ""), parked)
+            steps[step].append(record)
+    found: defaultdict[str, list[list[Kept]]] = defaultdict(list)
+    for (origin, *_), records in steps.items():
+        if len(records) > 1:
+            found[origin].append(sorted(records, key=lambda record: record.timestamp_ms))
     return found
+
+
+def _explains(outcome: Outcome, first: Kept, second: Kept) -> bool:
+    """Tell whether two copies may both have been attempted: two owners wrote them, and no memory could know of both."""
+    group = _writing_group(outcome, second)
+    between = any(
+        first.timestamp_ms <= moment <= second.timestamp_ms
+        for moment in outcome.rebalances.get(group, ())
+    )
+    if not between:
+        return False
+    apart = (first.topic, first.partition) != (second.topic, second.partition)
+    due_ms = [int(record.headers["due-at-ms"]) for record in (first, second)]
+    forgotten = due_ms[1] - due_ms[0] > KEEP_MS
+    # Both may be due long after the rebalance in which a new lane had to begin without a memory.
+    return apart or forgotten or any(at >= first.timestamp_ms for at in outcome.without_recall)
+
+
+def _writing_group(outcome: Outcome, record: Kept) -> str:
+    """Return the group whose member wrote a record: the first place of an event is written by those that read sources."""
+    headers = record.headers
+    places = int(headers["attempt"]) + int(headers["parks"]) + int(headers.get("replays", "0"))
+    return next(
+        (name for name in outcome.rebalances if name.endswith("-retry") is (places > 1)), ""
+    )
 
 
 def _zombies(outcome: Outcome, entries: _Entries) -> set[str]:

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import mode.services
 import mode.timers
 import pytest
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaError
 
@@ -94,7 +95,12 @@ def in_the_world() -> Iterator[None]:
         for function in (mode.timers.Timer.__init__, mode.services.Service.itertimer):
             defaults = dict(function.__kwdefaults__ or {}) | {"clock": _now}
             patch.setattr(function, "__kwdefaults__", defaults)
-        for name in ("faust.transport.consumer", "faust.sensors.monitor", "faust.sensors.base"):
+        for name in (
+            "aiohttp.connector",
+            "faust.transport.consumer",
+            "faust.sensors.monitor",
+            "faust.sensors.base",
+        ):
             patch.setattr(f"{name}.monotonic", _now)
         patch.setattr(wiring, "WebPort", _NoWeb)
         patch.setattr(wiring, "watch_unknown_tiers", _for_ever)
@@ -104,8 +110,15 @@ def in_the_world() -> Iterator[None]:
         patch.setattr("streams.webhook.answer.verify", cheap_verify)
         patch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", _started)
         patch.setattr(AIOKafkaConnection, "__del__", lambda _: None)
+        patch.setattr(ClusterMetadata, "brokers", _brokers_in_order)
         with without_last_words():
             yield
+
+
+def _brokers_in_order(cluster: ClusterMetadata) -> Collection[Any]:
+    """Return the brokers in the order of their numbers; as members of a set they stand by the address of `None`, their rack."""
+    known = cluster._brokers or cluster._bootstrap_brokers
+    return {broker: None for _, broker in sorted(known.items())}.keys()
 
 
 def _name_of_process() -> str:

@@ -5,7 +5,7 @@ import json
 import logging
 import random  # noqa: TID251  # aiokafka draws from it
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
@@ -64,6 +64,8 @@ class Outcome:
         commits: every one.
         rebalances: when a group began or ended one, by group.
         memberships: from when on which workers were in a group.
+        writers: which worker wrote a record, by topic, partition and offset.
+        without_recall: when a worker could not read what was settled before its lanes were opened.
         fired: what went wrong, and where.
         faults: what is wrong with the world itself: it did not end, or a worker crashed.
         seconds: how long it lasted, in its own time.
@@ -77,6 +79,8 @@ class Outcome:
     commits: dict[tuple[str, int], Any]
     rebalances: dict[str, list[int]]
     memberships: list[tuple[int, str, frozenset[str]]]
+    writers: dict[tuple[str, int, int], str]
+    without_recall: list[int]
     fired: Counter[tuple[str, str]]
     faults: list[str]
     seconds: float
@@ -108,6 +112,8 @@ class World:
         self._reached: Counter[str] = Counter()
         self._left = list(plan.faults)
         self._produced: list[Produced] = []
+        self._writers: dict[tuple[str, int, int], str] = {}
+        self._without_recall: list[int] = []
         self._names = 0
         self._healed = False
         self._done = False
@@ -233,7 +239,7 @@ class World:
         if producer >= 0:
             log.mark(producer, commit=True, now_ms=self.now_ms())
         log.replicate()
-        self.cluster.wake(SOURCE)
+        self.cluster.fetches.wake(SOURCE)
         origin = f"{SOURCE}/{log_number}/{offset}"
         self.say(f"payment {number} ({order}) is at {origin}, script {payment.script}")
         self._produced.append(Produced(origin, payment.profile, order, payment.expected))
@@ -267,7 +273,10 @@ class World:
         self.loop.may_skip = self._may_skip
         self.loop.set_exception_handler(lambda *_: None)
         asyncio.set_event_loop(self.loop)
-        with watched(self.reached), _logs_to(None if self.tell is None else self.say):
+        with (
+            watched(self.reached, self._recalled),
+            _logs_to(None if self.tell is None else self.say),
+        ):
             try:
                 self.loop.run_until_complete(self._main())
             except Stuck as stuck:
@@ -306,11 +315,17 @@ class World:
         if self.workers:
             self.wrong.append(f"{[w.process.name for w in self.workers]} did not end within 60 s")
 
+    def _recalled(self, begins: Collection[object], wanted: Collection[object]) -> None:
+        if len(begins) < len(wanted):
+            self._without_recall.append(self.now_ms())
+
     def _reached_by(self, process: Process, place: str) -> None:
         process_context = self.network.context_of(process)
         process_context.run(self.reached, place)
 
-    def _written(self, process: Process, topic: str, _partition: int) -> None:
+    def _written(self, process: Process, topic: str, partition: int, offsets: range) -> None:
+        for offset in offsets:  # a batch that comes again is its first writer's
+            self._writers.setdefault((topic, partition, offset), process.name)
         place = "attempts record written" if topic == NAMES.attempts else "next place written"
         self.say(f"{topic} has a record of {process.name}")
         self._reached_by(process, place)
@@ -390,6 +405,8 @@ class World:
             commits,
             {group.name: list(group.rebalances) for group in self.cluster.groups.values()},
             self.cluster.memberships,
+            self._writers,
+            self._without_recall,
             self.fired,
             self.wrong,
             self.loop.now - ZERO_SECONDS,

@@ -1,0 +1,138 @@
+"""Mistakes in commits, in seeking and in fetching."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from streams.kafka.consumer import consumer as consuming
+from streams.kafka.consumer.app import NotifierApp
+from streams.kafka.consumer.commits import Commits
+from streams.kafka.consumer.consumer import Consumer
+from streams.kafka.consumer.standing import Standing
+from streams.kafka.consumer.unused import WithoutTables
+from tests.simulation.seeded.kind import Seed
+
+
+def failed_commit_counts_as_made(patch: pytest.MonkeyPatch) -> None:
+    real = Commits.__init__
+
+    def init(self: Commits, settled: Any, commit: Any, on_error: Any) -> None:
+        async def never_fails(states: Any) -> bool:
+            try:
+                await asyncio.wait_for(commit(states), 5)
+            except Exception:  # noqa: BLE001  # the mistake
+                on_error()
+            return True
+
+        real(self, settled, never_fails, on_error)
+
+    patch.setattr(Commits, "__init__", init)
+
+
+def commits_end_after_an_error(patch: pytest.MonkeyPatch) -> None:
+    real = Commits.commit
+
+    async def commit(self: Any) -> bool:
+        if getattr(self, "failed", False):
+            return False
+        on_error = self._on_error
+
+        def note() -> None:
+            self.failed = True
+            on_error()
+
+        self._on_error = note
+        return await real(self)
+
+    patch.setattr(Commits, "commit", commit)
+
+
+def revocation_without_a_commit(patch: pytest.MonkeyPatch) -> None:
+    async def revoked(self: Any, revoked: Any) -> None:
+        await self._ours.before_revoke()
+        self._ours.lanes.close()
+        self._commits.forget()
+        await WithoutTables.on_partitions_revoked(self, revoked)
+
+    patch.setattr(Consumer, "on_partitions_revoked", revoked)
+
+
+def revocation_without_a_drain(patch: pytest.MonkeyPatch) -> None:
+    async def at_once(self: NotifierApp) -> None:
+        self.lanes.stop_starting()
+
+    patch.setattr(NotifierApp, "before_revoke", at_once)
+
+
+def stop_without_a_drain(patch: pytest.MonkeyPatch) -> None:
+    async def at_once(self: NotifierApp) -> None:
+        self.lanes.close()
+
+    patch.setattr(NotifierApp, "_drain", at_once)
+
+
+def without_an_offset_from_the_end(patch: pytest.MonkeyPatch) -> None:
+    real = Standing.seek
+
+    async def seek(self: Standing) -> Any:
+        found = await real(self)
+        bare = [partition for partition, offset in found.items() if offset is None]
+        if bare:
+            await self._consumer().seek_to_end(*bare)
+        return found
+
+    patch.setattr(Standing, "seek", seek)
+
+
+def seek_one_too_far(patch: pytest.MonkeyPatch) -> None:
+    real = Standing._committed
+
+    async def committed(self: Standing, partitions: Any) -> Any:
+        found = await real(self, partitions)
+        return {tp: replace(state, offset=state.offset + 1) for tp, state in found.items()}
+
+    patch.setattr(Standing, "_committed", committed)
+
+
+def no_seek_to_what_is_committed(patch: pytest.MonkeyPatch) -> None:
+    async def seek(self: Standing) -> Any:
+        self._sought = True
+        ours = self._consumer().assignment()
+        await self._consumer().seek_to_end(*ours)
+        return dict.fromkeys(ours, 0)
+
+    patch.setattr(Standing, "seek", seek)
+
+
+def first_record_of_a_fetch_is_dropped(patch: pytest.MonkeyPatch) -> None:
+    real = Consumer._getmany
+
+    async def getmany(self: Consumer, active: Any, timeout: float) -> Any:  # noqa: ASYNC109
+        found = await real(self, active, timeout)
+        return {tp: records[1:] or records for tp, records in found.items()}
+
+    patch.setattr(Consumer, "_getmany", getmany)
+
+
+def records_are_handed_over_backwards(patch: pytest.MonkeyPatch) -> None:
+    def by_turns(fetched: Any, _most: int) -> Any:
+        for partition, records in fetched.items():
+            yield partition, records[::-1]
+
+    patch.setattr(consuming, "_by_turns", by_turns)
+
+
+FAULTS: Final[tuple[Seed, ...]] = (
+    failed_commit_counts_as_made,
+    commits_end_after_an_error,
+    revocation_without_a_commit,
+    revocation_without_a_drain,
+    stop_without_a_drain,
+    without_an_offset_from_the_end,
+    seek_one_too_far,
+    no_seek_to_what_is_committed,
+    first_record_of_a_fetch_is_dropped,
+    records_are_handed_over_backwards,
+)

@@ -1,0 +1,62 @@
+"""Worlds for mistakes that show only where two things go wrong together: drawn like any other, and those two put in."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random  # noqa: TID251  # seeded
+
+from tests.simulation.plan import PLACES, Fault, Plan
+
+Wanted = Callable[[Plan], Plan]
+
+
+def as_drawn(plan: Plan) -> Plan:
+    """Return the plan."""
+    return plan
+
+
+def _rng(plan: Plan) -> Random:
+    return Random(f"wanted {plan.seed}")  # noqa: S311  # no secret
+
+
+def with_second_copies(plan: Plan) -> Plan:
+    """Return it with a worker that dies after a write, and rebalances before and after the copy that this leaves."""
+    rng = _rng(plan)
+    crash = Fault(
+        "crash", "next place written", rng.choice([1, 2, 3]), rng.choice([0, 1, 2, 5]), 1.0, 0.5
+    )
+    places = ("answer judged", "attempts record written", "before the due time", "call under way")
+    rebalances = tuple(
+        Fault("revocation", rng.choice(places), nth, rng.choice([0, 30, 200, 600]), 1.0, 0.9)
+        for nth in rng.sample(range(2, 9), 3)
+    )
+    payments = tuple(replace(one, script="U,U,U,S") for one in plan.payments)
+    return replace(
+        plan, faults=(crash, *rebalances), payments=payments, workers=("all", "all"), scale=0.3
+    )
+
+
+def with_parked_copies(plan: Plan) -> Plan:
+    """Return it with a worker that dies after a write, and so little room that what it leaves is parked."""
+    rng = _rng(plan)
+    crash = Fault("crash", "next place written", rng.choice([1, 2, 3, 4]), rng.choice([0, 1, 2]), 0.5, 0.1)  # fmt: skip
+    first = replace(plan.payments[0], script="slow:2,U,U,S", marker="")
+    payments = tuple(replace(first, at=0.2 * number) for number in range(8))
+    return replace(
+        plan, faults=(crash,), payments=payments, workers=("all", "all"), limits=(1, 0.0), scale=0.3
+    )
+
+
+def with_refused_writes(plan: Plan) -> Plan:
+    """Return it with one broker, which has lost a producer's sequence and refuses all that one request brings."""
+    rng = _rng(plan)
+    refused = tuple(
+        Fault("produce refused", rng.choice(PLACES), nth, 0, 1.0, 0.2) for nth in (1, 2, 3)
+    )
+    return replace(plan, faults=refused, brokers=1)
+
+
+def with_commits_not_made(plan: Plan) -> Plan:
+    """Return it with commits that are neither made nor refused, for longer than a worker waits for them."""
+    rng = _rng(plan)
+    late = tuple(Fault("commit late", "before the commit", nth, 0, 1.0, 0.75) for nth in rng.sample(range(2, 20), 3))  # fmt: skip
+    return replace(plan, faults=late)

@@ -1,0 +1,146 @@
+"""Mistakes in writing, and in what is remembered of what was written."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from streams.kafka import producer as producing
+from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.producer import RecordProducer
+from streams.notification.notification import Notification
+from streams.worker.receive import Receiver
+from streams.worker.settle import Settled, Settler
+from tests.simulation.seeded.kind import Seed
+
+
+def write_is_not_waited_for(patch: pytest.MonkeyPatch) -> None:
+    real = Settler.settle
+
+    async def settle(self: Settler, decided: Any) -> Settled:
+        task = asyncio.ensure_future(real(self, decided))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return Settled(decided, None)
+
+    patch.setattr(Settler, "settle", settle)
+
+
+def failed_write_counts_as_made(patch: pytest.MonkeyPatch) -> None:
+    async def write(self: Any, *records: Any) -> Any:
+        written: list[Any] = [producing.Written(-1)] * len(records)
+        await self._try(records, list(range(len(records))), written)
+        return written
+
+    patch.setattr(RecordProducer, "write", write)
+
+
+def only_the_first_record_is_tried_again(patch: pytest.MonkeyPatch) -> None:
+    real = RecordProducer._try
+
+    async def tried(self: Any, records: Any, missing: Any, written: Any) -> Any:
+        failed = await real(self, records, missing, written)
+        for index in failed[1:]:
+            written[index] = producing.Written(-1)
+        return failed[:1]
+
+    patch.setattr(RecordProducer, "_try", tried)
+
+
+def producer_without_its_sequence_is_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(RecordProducer, "_retire", lambda *_: None)
+
+
+def retry_is_not_written(patch: pytest.MonkeyPatch) -> None:
+    _settle_changed(patch, "retry", lambda made: replace(made, next=None))
+
+
+def dead_letter_is_not_written(patch: pytest.MonkeyPatch) -> None:
+    _settle_changed(patch, "dead-letter", lambda made: replace(made, next=None))
+
+
+def park_is_not_written(patch: pytest.MonkeyPatch) -> None:
+    _settle_changed(patch, "parked", lambda made: replace(made, next=None))
+
+
+def _settle_changed(patch: pytest.MonkeyPatch, kind: str, change: Callable[[Any], Any]) -> None:
+    real = Settler.settle
+
+    async def settle(self: Settler, decided: Any) -> Settled:
+        return await real(self, change(decided) if decided.kind == kind else decided)
+
+    patch.setattr(Settler, "settle", settle)
+
+
+def attempts_record_is_not_written(patch: pytest.MonkeyPatch) -> None:
+    real = RecordProducer.write
+
+    async def write(self: RecordProducer, *records: Any) -> Any:
+        kept = [record for record in records if not record.topic.endswith("-attempts")]
+        if kept:
+            await real(self, *kept)
+        return [producing.Written(-1)] * len(records)
+
+    patch.setattr(RecordProducer, "write", write)
+
+
+def lane_forgets_what_it_settled(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Deduplicator, "get", lambda *_: None)
+
+
+def identity_without_the_attempt(patch: pytest.MonkeyPatch) -> None:
+    _identity(patch, lambda n: (n.notification_id,))
+
+
+def identity_with_the_parks(patch: pytest.MonkeyPatch) -> None:
+    _identity(patch, lambda n: (n.notification_id, n.replays, n.attempt, n.parks))
+
+
+def _identity(patch: pytest.MonkeyPatch, of: Callable[[Any], Any]) -> None:
+    real = Receiver.read_record
+
+    def read(self: Receiver, *args: Any, **options: Any) -> Any:
+        found = real(self, *args, **options)
+        if isinstance(found.content, Notification):
+            key = repr(of(found.content)).encode()
+            return replace(found, identities=((key, b""),))
+        return found
+
+    patch.setattr(Receiver, "read_record", read)
+
+
+def new_lane_recalls_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Lanes, "recall_before", lambda *_: False)
+
+
+def recall_takes_one_record_too_many(patch: pytest.MonkeyPatch) -> None:
+    real = Lanes.recall_before
+
+    def recall_before(self: Lanes, partition: Any, committed: int) -> bool:
+        return real(self, partition, committed + 1)
+
+    patch.setattr(Lanes, "recall_before", recall_before)
+
+
+def recalled_records_are_handled(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Lanes, "begins_at", lambda *_: 0)
+
+
+FAULTS: Final[tuple[Seed, ...]] = (
+    write_is_not_waited_for,
+    failed_write_counts_as_made,
+    only_the_first_record_is_tried_again,
+    producer_without_its_sequence_is_kept,
+    retry_is_not_written,
+    dead_letter_is_not_written,
+    park_is_not_written,
+    attempts_record_is_not_written,
+    lane_forgets_what_it_settled,
+    identity_without_the_attempt,
+    identity_with_the_parks,
+    new_lane_recalls_nothing,
+    recall_takes_one_record_too_many,
+    recalled_records_are_handled,
+)
