@@ -50,6 +50,14 @@ def pytest_runtest_protocol(item):
         _alone.clear()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Count what the import of modules runs in one process of pytest: each of them imports and collects the same."""
+    first = os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
+    with nullcontext() if first else uncounted():
+        return (yield)
+
+
 def pytest_collection_modifyitems(items):
     """Begin with the rules, and then with what takes longest."""
     arrange(items)

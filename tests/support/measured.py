@@ -36,6 +36,7 @@ UNCOUNTED = (
     "tests/monitoring/",
     "tests/mutants/",
     "tests/packaging/",
+    "tests/sandbox/test_demo.py::test_ctrl_c_at_the_terminal_leaves_nothing",
     "tests/simulation/",
 )
 """Beginnings of the names of tests that don't count."""
