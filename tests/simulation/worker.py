@@ -105,7 +105,7 @@ def in_the_world() -> Iterator[None]:
         patch.setattr(wiring, "WebPort", _NoWeb)
         patch.setattr(wiring, "watch_unknown_tiers", _for_ever)
         patch.setattr(wiring, "socket", SimpleNamespace(gethostname=_name_of_process))
-        patch.setattr(services, "gc", SimpleNamespace(enable=int, freeze=int))
+        patch.setattr(services, "gc", SimpleNamespace(enable=int, freeze=int, set_threshold=int))
         patch.setattr("streams.webhook.https.sign", cheap_sign)
         patch.setattr("streams.webhook.answer.verify", cheap_verify)
         patch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", _started)
