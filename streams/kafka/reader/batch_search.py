@@ -186,15 +186,21 @@ def text_search(
 
 
 def _holds(value: bytes, text: str) -> bool:
-    """Tell whether a value is JSON with this string in it, or no JSON."""
-    try:
-        left = [json.loads(value)]
-    except (ValueError, RecursionError):
-        return True
+    """Tell whether a value is JSON with this string in it, or no JSON.
+
+    JSON that stands in a string is looked through too: outboxes have their payload so.
+    """
+    left: list[Any] = [value]
     while left:
         match left.pop():
             case str() as found if found == text:
                 return True
+            case bytes() | str() as inner if isinstance(inner, bytes) or text in inner:
+                try:
+                    left.append(json.loads(inner))
+                except (ValueError, RecursionError):
+                    if isinstance(inner, bytes):
+                        return True
             case dict() as members:
                 left += members.values()
             case list() as items:

@@ -1,0 +1,33 @@
+"""Whether a record's value has a text as a whole; the search itself is tested with a broker."""
+
+import json
+
+import pytest
+
+from streams.kafka.reader.batch_search import _holds
+
+ID = "id-7"
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [
+        ({"a": [1, None, {"b": ID}]}, True),
+        ([ID], True),
+        (ID, True),
+        ({"payload": json.dumps({"id": ID})}, True),
+        ({"payload": json.dumps({"id": f"{ID}8"})}, False),
+        ({"payload": f"see {ID} there"}, False),
+        ({ID: True, "b": f"{ID}8"}, False),
+        (7, False),
+    ],
+)
+def test_an_id_is_a_string_of_the_json(value, holds):
+    """However deep, also in JSON that stands in a string, as an outbox has its payload; no part of a text, no name."""
+    assert _holds(json.dumps(value).encode(), ID) is holds
+
+
+@pytest.mark.parametrize("value", [b"\0\0\0\0\7id-7", b"[" * 100_000 + b"id-7"])
+def test_what_is_no_json_may_have_it_anywhere(value):
+    """Avro, and what only looks like JSON: it is shown rather than passed over."""
+    assert _holds(value, ID)
