@@ -8,11 +8,12 @@ name, and only where we have no record it is looked for, in all partitions.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from streams.kafka.format.facts import Fact, read_fact, topic_kinds
 from streams.kafka.format.raw import RecordId
 from streams.kafka.reader.batch_search import key_search
+from streams.kafka.reader.raw_fetch import scan
 from streams.kafka.reader.reader import OnProgress, RecordReader, Span
 from streams.kafka.reader.unread import unread_spans
 from streams.kafka.topics import TopicNames
@@ -157,12 +158,19 @@ async def _look_for_event(  # noqa: PLR0913  # as above
 ) -> None:
     order.looked_for_event = True
     key, event_of = order_id.encode(), event_reader(mapping)
+    order.read += sum(span.length for span in spans)
     mapped = () if mapping is None else mapping.topics
-    async for batch in reader.read(spans, on_progress):
-        order.read += len(batch)
-        for record in batch:
-            # Most are not; reading JSON is slow. What a mapping makes of an event need not stand in it.
-            if key in (record.value or b"") or record.topic in mapped:
+
+    def may_be(record: Any) -> bool:  # noqa: ANN401  # aiokafka ships no types
+        return key in (record.value or b"")  # most are not; reading JSON is slow
+
+    # What a mapping makes of an event need not stand in it.
+    for some, is_wanted in (
+        ([span for span in spans if span.topic not in mapped], may_be),
+        ([span for span in spans if span.topic in mapped], None),
+    ):
+        async for batch in scan(reader, some, is_wanted, on_progress):
+            for record in batch:
                 fact = read_fact("event", record, event_of)
                 if fact.order_id == order_id:
                     order.facts.append(fact)
