@@ -144,11 +144,13 @@ def _scan_summary(text: str, scanned: Scanned, explained: int, since_ms: int | N
         orders = f"{explained} order{'' if explained == 1 else 's'}"
         which = f"more orders than the {explained} above" if more else orders
         sentence = f"{shown(text)} belongs to {which} ({read}{since})."
+    elif scanned.nameless:
+        sentence = f"No order has {shown(text)} ({read}{since})."
     else:
         sentence = f"Nothing that was read has {shown(text)} as a whole ({read}{since})."
     if scanned.nameless:
         places = ", ".join(map(str, scanned.nameless[:3]))
-        sentence += f" It also stands where no order can be read: {places}."
+        sentence += f" It stands where no order can be read: {places}."
     return sentence
 
 
