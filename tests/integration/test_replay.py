@@ -53,6 +53,11 @@ async def test_what_will_be_refused_again_is_left_unless_it_is_told(make_deploym
         event = payment_event(PROFILE, rng=deployment.rng, partner_id="shop")
         await deployment.send([event | {"outcome": "PENDING"}])
         (letter,) = await deployment.dead_letters(1)
+        for mistyped in (("--partner", "shap"), ("no-such-order",)):
+            unknown = await deployment.run("dead-letters", "replay", *mistyped)
+            assert (unknown.returncode, unknown.stdout) == (1, "")
+            expected = "did you mean shop?" if mistyped[1:] else "no dead letter is no-such-order"
+            assert expected in unknown.stderr
         command = ("dead-letters", "replay", "--partner", "shop")
         planned = await deployment.run(*command)
         assert planned.returncode == 0

@@ -198,6 +198,8 @@ def export(
 
     with file if output is not None else nullcontext():
         count = finish(_find(settings, selection, write))
+    if not count:
+        known_or_fail(settings, partner or ())
     say(f"Exported {count:,} dead letters{', with bodies' if with_bodies else ''}.")
 
 

@@ -15,6 +15,7 @@ from streams.operator.commands.common import (
     INTERRUPTED,
     Json,
     fail,
+    known_or_fail,
     mapping_or_fail,
     partners_or_fail,
     print_json,
@@ -117,6 +118,13 @@ def replay(
     judge = RefusalJudge.of(settings, partners.get, mapping_or_fail(settings), rebuild=rebuild)
     planned = finish(_plan(settings, selection, options, judge, run_id))
     count = len(planned.selected)
+    if not planned.selected and not planned.skipped:
+        known_or_fail(settings, partner or ())
+        if which:
+            named = shown(", ".join(which))
+            fail(
+                f"no dead letter is {named} and as the options ask; see `notifier dead-letters list`"
+            )
     if not as_json:
         _print_plan(planned)
     if expect is not None and expect != count:
