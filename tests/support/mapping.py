@@ -12,6 +12,13 @@ import fastavro
 
 from streams.mapping.file import read_mapping_file
 from streams.mapping.mapping import EventMapping, SourceRecord
+from streams.mapping.registry import (
+    RegisteredSchema,
+    RegistryFault,
+    SchemaId,
+    SchemaRegistry,
+    SchemaUnavailable,
+)
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -73,3 +80,18 @@ def avro_bytes(members: dict[str, Any], schema: str = AVRO_SCHEMA) -> bytes:
 def framed(schema_id: int, encoded: bytes) -> bytes:
     """Return a record in the wire format of Confluent's clients."""
     return b"\x00" + schema_id.to_bytes(4, "big") + encoded
+
+
+class ChosenRegistry(SchemaRegistry):
+    """Gives the Avro example's schema, or fails as the test says; counts how often it is asked."""
+
+    fault: RegistryFault | None = None
+    asked = 0
+
+    def fetch(self, schema: SchemaId) -> RegisteredSchema:
+        self.asked += 1
+        if self.fault is not None:
+            message = "not now"
+            raise SchemaUnavailable(message, schema, self.fault)
+        self._schemas[schema] = RegisteredSchema("AVRO", AVRO_SCHEMA)
+        return self._schemas[schema]

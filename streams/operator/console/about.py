@@ -29,5 +29,6 @@ def about(read_model: ReadModel, version: str) -> About:
         database_bytes=sum(
             part.stat().st_size for part in store.path.parent.glob(f"{store.path.name}*")
         ),
+        unread_events=store.unread_events(),
         oldest_ms=oldest_known_ms(read_model),
     )

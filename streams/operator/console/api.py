@@ -68,7 +68,9 @@ class OrdersQuery(RowsQuery):
     partner: str = Field("", max_length=256)
     state: order_list.State = Field("", description="how it stands now")
     text: str = Field(
-        "", max_length=256, description="what the order id or the notification id contains"
+        "",
+        max_length=256,
+        description="what the order id contains, or the notification id begins with",
     )
     since_ms: int | None = Field(None, ge=0, le=1 << 53, description="changed then or later")
     until_ms: int | None = Field(None, ge=0, le=1 << 53, description="changed before")

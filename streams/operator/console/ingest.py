@@ -16,7 +16,7 @@ from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.tail import Edges
 from streams.operator.console.reconcile import Reconciliation, reconcile
 from streams.operator.console.store import ReadModelStore
-from streams.operator.history.mapped_events import EventOf, event_reader
+from streams.operator.history.mapped_events import EventReader, event_reader
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Ingest:
     groups: tuple[str, ...]
     attempts_topic: str
     now_ms: Callable[[], int]
-    event_of: EventOf = field(default_factory=lambda: event_reader(None))
+    event_of: EventReader = field(default_factory=lambda: event_reader(None))
     freshness: Freshness = field(default_factory=Freshness)
     edges: dict[PartitionId, Edges] = field(default_factory=dict)
     reconciliation: Reconciliation | None = None
@@ -152,6 +152,8 @@ class Ingest:
             message = "none of the topics exists; `notifier topics create` makes ours"
             raise ReadFailed(message)
         self._looked, self._looked_ms, self._settled = now, looked_ms, settled
+        if await asyncio.to_thread(self._go_back):
+            first = True
         known = await asyncio.to_thread(self.store.positions)
         if any(known.get(tag, 0) > edge.end for tag, edge in edges.items()):
             log.warning("the topics were made anew: the read model is built anew")
@@ -166,10 +168,20 @@ class Ingest:
             begins = {tag: edge.begin for tag, edge in edges.items() if edge.begin > 0}
             await asyncio.to_thread(self.store.forget, begins)
 
+    def _go_back(self) -> bool:
+        """Go back to the events whose schema could not be had and can be had now; tell whether there are any."""
+        waiting = self.store.unread_events()
+        if not waiting or not self.event_of.has_schema_again():
+            return False
+        log.info("the schema registry answers again: %s events are read again", waiting)
+        self.store.go_back_to_unread()
+        return True
+
     def _put(self, records: list[RawRecord], positions: Mapping[PartitionId, int]) -> None:
         self.store.put(
             [read_fact(self.kinds[record.topic], record, self.event_of) for record in records],
             positions,
+            self.event_of.take_without_schema(),
         )
 
     async def _catch_up(self, positions: Mapping[PartitionId, int], *, got: int) -> None:

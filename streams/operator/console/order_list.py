@@ -25,7 +25,7 @@ class Filter:
     Attributes:
         partner: exactly.
         state: `overdue`, or a status of `streams.notification.status`.
-        text: what the order id or the notification id contains.
+        text: what the order id contains, or the notification id begins with.
         since_ms: changed then or later, milliseconds since the epoch.
         until_ms: changed before.
     """
@@ -65,13 +65,16 @@ def _where(chosen: Filter) -> tuple[str, dict[str, Any]]:
     """Return a condition of SQL and its values."""
     conditions = {
         "partner_id = :partner": chosen.partner or None,
-        "(instr(order_id, :text) OR instr(notification_id, :text))": chosen.text or None,
+        # A second search within texts would take a million orders past the fifth of a second that a page may take.
+        "(instr(order_id, :text) OR notification_id BETWEEN :text AND :text_end)": chosen.text
+        or None,
         "since_ms >= :since_ms": chosen.since_ms,
         "since_ms < :until_ms": chosen.until_ms,
     }
     values: dict[str, Any] = {
         "partner": chosen.partner,
         "text": chosen.text,
+        "text_end": f"{chosen.text}\U0010ffff",
         "since_ms": chosen.since_ms,
         "until_ms": chosen.until_ms,
     }

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -92,6 +92,29 @@ def history_row(order_id: str, history: NotificationHistory) -> Row:
         history.has_ended,
         history.event.header if history.event else None,
     )
+
+
+def closed_dead_letters(facts: Sequence[Fact]) -> list[tuple[str]]:
+    """Return the dead letters of an order that need nobody any more: put back, or delivered some other way."""
+    put_back = {fact.replay_of for fact in facts if fact.kind == "replay"}
+    rounds: dict[str | None, int] = {}
+    delivered: set[str | None] = set()
+    for fact in facts:
+        record = fact.record
+        if record is None or record.kind != "replay":  # a decision alone had no effect yet
+            rounds[fact.origin] = max(rounds.get(fact.origin, 0), fact.replays or 0)
+        if record is not None and record.decision == "delivered":
+            delivered.add(fact.origin)
+    return [
+        (fact.record_id.header,)
+        for fact in facts
+        if fact.kind == "dead-letter"
+        and (
+            fact.record_id.header in put_back
+            or rounds[fact.origin] > (fact.replays or 0)
+            or (fact.origin is not None and fact.origin in delivered)
+        )
+    ]
 
 
 def _add_attempt(rows: dict[str, list[Row]], fact: Fact) -> None:

@@ -93,6 +93,9 @@ END;
 CREATE INDEX dead_letters_kinds ON dead_letters (reason, partner_id, answer, profile, open, at_ms);
 CREATE INDEX dead_letters_of_order ON dead_letters (order_id);
 
+-- Events whose schema the registry did not give when they were read: they are read again once it does.
+CREATE TABLE unread_events (topic TEXT, partition INTEGER, offset INTEGER, PRIMARY KEY (topic, partition, offset)) WITHOUT ROWID;
+
 -- What arrived and what ended, for the reconciliation. A unit is an arrival on a source topic or on the replay topic:
 -- the event's place, and how often it was put back.
 -- stage: 0 nothing else is known, 1 something was done about it, 2 it has ended.

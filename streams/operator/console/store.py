@@ -17,11 +17,11 @@ from typing import Any, Final
 from streams.kafka.format.facts import Fact
 from streams.kafka.format.raw import RecordId
 from streams.kafka.format.records import PartitionId
-from streams.operator.console.rows import Row, history_row, rows_of
+from streams.operator.console.rows import Row, closed_dead_letters, history_row, rows_of
 from streams.operator.dead_letters.selection import SQL_FUNCTION, code_of
 from streams.operator.history.notification_history import histories_of
 
-SCHEMA: Final = "4"
+SCHEMA: Final = "5"
 """Of `schema.sql` and of what is put into it. A file with another one is made anew."""
 
 _FOLDED_AT_ONCE: Final = 500
@@ -118,11 +118,17 @@ class ReadModelStore:
         rows = self.rows("SELECT topic, partition, next_offset FROM positions")
         return {(topic, partition): offset for topic, partition, offset in rows}
 
-    def put(self, facts: Iterable[Fact], positions: Mapping[PartitionId, int]) -> None:
-        """Keep what records say, and how far was read: both or neither."""
+    def put(
+        self,
+        facts: Iterable[Fact],
+        positions: Mapping[PartitionId, int],
+        unread: Iterable[RecordId] = (),
+    ) -> None:
+        """Keep what records say, how far was read, and which of them are to be read again: all or nothing."""
         rows = rows_of(facts)
         with self._writing() as writer:
             self._put_rows(rows)
+            writer.executemany("INSERT OR IGNORE INTO unread_events VALUES (?, ?, ?)", unread)
             writer.executemany(
                 "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
                 [(*tag, offset) for tag, offset in positions.items()],
@@ -157,6 +163,25 @@ class ReadModelStore:
             [(row[3],) for row in rows.get("dead_letters", ())],
         )
 
+    def unread_events(self) -> int:
+        """Return how many events wait for their schema."""
+        return int(self.row("SELECT count(*) FROM unread_events")[0])
+
+    def go_back_to_unread(self) -> None:
+        """Go back to the events that wait for their schema, as if they and what follows had not been read."""
+        first = (
+            "SELECT min(offset) FROM unread_events AS u"
+            " WHERE u.topic = positions.topic AND u.partition = positions.partition"
+        )
+        with self._writing() as writer:
+            writer.execute(
+                f"UPDATE positions SET next_offset = min(next_offset, coalesce(({first}), next_offset))"  # noqa: S608  # of this method
+            )
+            writer.execute(
+                "DELETE FROM facts WHERE (topic, partition, offset) IN (SELECT topic, partition, offset FROM unread_events)"
+            )
+            writer.execute("DELETE FROM unread_events")
+
     def forget(self, begins: Mapping[PartitionId, int]) -> None:
         """Drop what Kafka has deleted, so that the model says what a new one would say."""
         with self._writing() as writer:
@@ -167,7 +192,7 @@ class ReadModelStore:
                     f"INSERT OR IGNORE INTO touched SELECT order_id FROM facts WHERE order_id NOTNULL AND {where}",  # noqa: S608  # of this file
                     values,
                 )
-                for table in (*_PLACED, "units"):
+                for table in (*_PLACED, "units", "unread_events"):
                     writer.execute(f"DELETE FROM {table} WHERE {where}", values)  # noqa: S608  # of this file
 
     # --- what it comes to ---------------------------------------------------------------------------
@@ -195,7 +220,7 @@ class ReadModelStore:
         }
         for row in rows.values():
             writer.execute(f"INSERT INTO notifications VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608  # marks only
-        closed = _closed_dead_letters(facts)
+        closed = closed_dead_letters(facts)
         writer.executemany("UPDATE dead_letters SET open = 0 WHERE place = ?", closed)
 
     def facts_of(self, order_id: str) -> list[Fact]:
@@ -254,26 +279,3 @@ class ReadModelStore:
 
 def _facts(rows: Iterable[Any]) -> list[Fact]:
     return [Fact.from_dict(json.loads(said)) for (said,) in rows]
-
-
-def _closed_dead_letters(facts: Sequence[Fact]) -> list[tuple[str]]:
-    """Return the dead letters of an order that need nobody any more: put back, or delivered some other way."""
-    put_back = {fact.replay_of for fact in facts if fact.kind == "replay"}
-    rounds: dict[str | None, int] = {}
-    delivered: set[str | None] = set()
-    for fact in facts:
-        record = fact.record
-        if record is None or record.kind != "replay":  # a decision alone had no effect yet
-            rounds[fact.origin] = max(rounds.get(fact.origin, 0), fact.replays or 0)
-        if record is not None and record.decision == "delivered":
-            delivered.add(fact.origin)
-    return [
-        (fact.record_id.header,)
-        for fact in facts
-        if fact.kind == "dead-letter"
-        and (
-            fact.record_id.header in put_back
-            or rounds[fact.origin] > (fact.replays or 0)
-            or (fact.origin is not None and fact.origin in delivered)
-        )
-    ]

@@ -213,6 +213,9 @@ class About(Shown):
     facts: int
     lives: int
     database_bytes: int
+    unread_events: int = Field(
+        description="that wait for their schema: the registry did not give it"
+    )
     oldest_ms: int | None
 
 

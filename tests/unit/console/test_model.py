@@ -167,7 +167,7 @@ def test_a_file_that_is_not_ours_is_made_anew(tmp_path):
     connection.commit()
     connection.close()
     old = ReadModelStore(path, "elsewhere")
-    assert old.anew == "it has version 0, expected 4"
+    assert old.anew == "it has version 0, expected 5"
     old.close()
     path.write_bytes(b"rubbish" * 1000)
     broken = ReadModelStore(path, "elsewhere")

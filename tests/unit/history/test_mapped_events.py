@@ -6,33 +6,19 @@ import pytest
 
 from streams.kafka.format.facts import read_fact
 from streams.kafka.format.raw import RawRecord
-from streams.mapping.registry import (
-    RegisteredSchema,
-    RegistryFault,
-    SchemaRegistry,
-    SchemaUnavailable,
+from streams.operator.history.mapped_events import EventReader, event_reader
+from tests.support.mapping import (
+    ChosenRegistry,
+    avro_bytes,
+    avro_example,
+    event_of,
+    example,
+    framed,
 )
-from streams.operator.history.mapped_events import event_reader
-from tests.support.mapping import AVRO_SCHEMA, avro_bytes, avro_example, event_of, example, framed
 
 
 def raw(topic, value):
     return RawRecord(topic, 0, 7, None, value, (), 1)
-
-
-class ChosenRegistry(SchemaRegistry):
-    """Gives the Avro example's schema, or fails as the test says; counts how often it is asked."""
-
-    fault: RegistryFault | None = None
-    asked = 0
-
-    def fetch(self, schema):
-        self.asked += 1
-        if self.fault is not None:
-            message = "not now"
-            raise SchemaUnavailable(message, schema, self.fault)
-        self._schemas[schema] = RegisteredSchema("AVRO", AVRO_SCHEMA)
-        return self._schemas[schema]
 
 
 def test_what_a_mapped_event_says():
@@ -81,3 +67,37 @@ def test_a_schema_is_fetched_where_it_is_needed():
         event = json.loads(event_of_record(raw("payments-avro", value)) or b"")
         assert event["payment"]["paymentRequestId"] == order
     assert registry.asked == 1
+
+
+def test_a_registry_that_answers_again_is_noticed():
+    """It is asked every half minute for what was missed; an id that it does not know any more is no reason to wait."""
+    mapping, now = example("avro"), [100.0]
+    mapping.registry = registry = ChosenRegistry("http://127.0.0.1:9")
+    registry.fault = "unreachable"
+    read = EventReader(mapping, lambda: now[0])
+    assert read.has_schema_again()  # nothing was missed
+    record = raw("payments-avro", framed(7, avro_bytes(avro_example())))
+    assert [read(record), read(record)] == [None, None]
+    assert read.take_without_schema() == [record.record_id] * 2
+    assert read.take_without_schema() == []
+    assert not read.has_schema_again()
+    assert registry.asked == 1
+    now[0] += 31
+    assert not read.has_schema_again()
+    assert registry.asked == 2
+    now[0] += 31
+    registry.fault = "unknown-schema"
+    assert read.has_schema_again()
+    registry.fault = None
+    assert read(record) is not None
+    assert read.take_without_schema() == []
+
+
+def test_a_schema_that_there_is_not_is_not_waited_for():
+    """The registry has answered."""
+    mapping = example("avro")
+    mapping.registry = registry = ChosenRegistry("http://127.0.0.1:9")
+    registry.fault = "unknown-schema"
+    read = EventReader(mapping)
+    assert read(raw("payments-avro", framed(7, avro_bytes(avro_example())))) is None
+    assert read.take_without_schema() == []
