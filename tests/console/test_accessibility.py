@@ -97,3 +97,21 @@ async def test_larger_text_loses_nothing(stand, visit):
         await page.evaluate("document.body.style.setProperty('letter-spacing', '.12em')")
         assert await page.evaluate("document.documentElement.scrollWidth") <= 1280
         assert await page.get_by_label("Order, payment or event id").is_visible()
+
+
+@pytest.mark.parametrize("path", ["/", "/orders", "/partners", "/tiers/30s", "/dead-letters?all=1"])
+async def test_rows_fit_a_narrow_screen_whatever_the_names(stand, visit, path):
+    """At 320 px rows are cards: names of 64 characters without a place to break scroll nothing, and stay a table to readers."""
+    async with visit(viewport={"width": 320, "height": 900}) as page:
+        await page.goto(stand.url + path)
+        await page.evaluate(
+            "for (const link of document.querySelectorAll('table.rows a')) link.textContent = 'W'.repeat(64)"
+        )
+        wide = await page.evaluate(
+            "[...document.querySelectorAll('.scroll:has(table.rows)')].map(box => box.scrollWidth - box.clientWidth)"
+        )
+        assert [more for more in wide if more > 0] == []
+        assert await page.evaluate("document.documentElement.scrollWidth") == 320
+        for table in await page.locator("table.rows").all():
+            assert await table.get_by_role("row").count() > 1
+            assert await table.get_by_role("rowheader").first.is_visible()

@@ -1,5 +1,7 @@
 """What an operator does at three in the morning, in a real Chromium, against a real installation."""
 
+import re
+
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -201,3 +203,25 @@ async def test_it_stops_within_its_grace(stand, chromium):
         page = await chromium.new_page()
         await page.goto(own.url + "/login")
         assert await own.stop(30) == 0  # aiohttp itself would wait for a minute
+
+
+async def test_times_have_the_readers_own_beside_utc(stand, visit):
+    """In brackets, eight hours on in Shanghai, also after a refresh; who lives by UTC sees no brackets."""
+    async with visit(timezone_id="Asia/Shanghai") as page:
+        await page.clock.install()
+        await page.goto(f"{stand.url}/orders")
+        await page.get_by_text("Times in brackets: Asia/Shanghai").wait_for()
+
+        async def hours():
+            said = await page.locator("tbody time:has(.local)").first.inner_text()
+            utc, own = re.findall(r"(\d\d):\d\d:\d\d", said)
+            return (int(own) - int(utc)) % 24
+
+        assert await hours() == 8
+        async with page.expect_response("**/orders"):
+            await page.clock.run_for(5100)
+        assert await hours() == 8
+    async with visit() as page:
+        await page.goto(f"{stand.url}/orders")
+        assert await page.locator(".local").count() == 0
+        assert not await page.locator("#zone").is_visible()

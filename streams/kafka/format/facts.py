@@ -95,9 +95,9 @@ class Fact:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it, without what is unknown."""
         members = {
-            field.name: value
-            for field in fields(self)
-            if (value := getattr(self, field.name)) is not None and value is not False
+            name: value
+            for name in _NAMES
+            if (value := getattr(self, name)) is not None and value is not False
         }
         if self.record is not None:
             members["record"] = self.record.model_dump(exclude_none=True)
@@ -113,6 +113,11 @@ class Fact:
                 "record": None if record is None else AttemptRecord.model_validate(record),
             }
         )
+
+
+_NAMES: Final = tuple(
+    field.name for field in fields(Fact)
+)  # asked for with every fact that is kept
 
 
 def _own_form(record: RawRecord) -> bytes | None:

@@ -49,6 +49,7 @@ class ReadModelStore:
     _writer: sqlite3.Connection = field(init=False)
     _idle: list[sqlite3.Connection] = field(default_factory=list, init=False)
     _generation: int = field(default=0, init=False)
+    _left: int | None = field(default=None, init=False)  # orders to fold, while nothing new comes
 
     def __post_init__(self) -> None:
         self._writer = self._connect()
@@ -62,6 +63,7 @@ class ReadModelStore:
     def clear(self) -> None:
         """Make the file anew, empty."""
         with self._writing_lock:
+            self._left = None
             self.close()
             for suffix in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
@@ -127,6 +129,7 @@ class ReadModelStore:
         """Keep what records say, how far was read, and which of them are to be read again: all or nothing."""
         rows = rows_of(facts)
         with self._writing() as writer:
+            self._left = None
             self._put_rows(rows)
             writer.executemany("INSERT OR IGNORE INTO unread_events VALUES (?, ?, ?)", unread)
             writer.executemany(
@@ -185,6 +188,7 @@ class ReadModelStore:
     def forget(self, begins: Mapping[PartitionId, int]) -> None:
         """Drop what Kafka has deleted, so that the model says what a new one would say."""
         with self._writing() as writer:
+            self._left = None
             for (topic, partition), begin in begins.items():
                 values = (topic, partition, begin)
                 where = "topic = ? AND partition = ? AND offset < ?"
@@ -199,6 +203,7 @@ class ReadModelStore:
 
     def fold(self) -> int:
         """Fold the histories of some orders anew of which something new was read; return how many orders are left."""
+        before, self._left = self._left, None  # not known any more, should this fail
         with self._writing() as writer:
             orders = writer.execute(
                 "SELECT order_id FROM touched LIMIT ?", (_FOLDED_AT_ONCE,)
@@ -206,8 +211,12 @@ class ReadModelStore:
             for (order_id,) in orders:
                 self._fold(order_id)
                 writer.execute("DELETE FROM touched WHERE order_id = ?", (order_id,))
-            (left,) = writer.execute("SELECT count(*) FROM touched").fetchone()
-        return int(left)
+            if before is None:  # a million take nearly as long to count as five hundred to fold
+                (left,) = writer.execute("SELECT count(*) FROM touched").fetchone()
+            else:
+                left = before - len(orders)
+        self._left = int(left)
+        return self._left
 
     def _fold(self, order_id: str) -> None:
         writer = self._writer
