@@ -1,18 +1,18 @@
-"""The known name that somebody may have meant who typed another one."""
+"""The known names that somebody may have meant who typed another one, and how a message asks for them."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
-from typing import Final
 
-_ALIKE: Final = 0.6  # difflib's own default: about every third character may differ
+from streams.printable import printable
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> tuple[str, ...]:
     """Return the known names that look most like this one, the likeliest first; none where none looks like it."""
-    return tuple(get_close_matches(name, tuple(known), n=most, cutoff=_ALIKE))
+    from difflib import get_close_matches  # noqa: PLC0415  # commands start without it
+
+    return tuple(get_close_matches(name, tuple(known), n=most))
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Return the question for a message, `did you mean acme?`, or None where no known name is near."""
-    near = nearest(name, known)
-    return f"did you mean {near[0]}?" if near else None
+def did_you_mean(names: Iterable[str]) -> str:
+    """Return what ends a sentence about a name that is not known: those that may be meant, if any."""
+    shown = " or ".join(map(printable, names))
+    return f"; did you mean {shown}?" if shown else ""

@@ -1,6 +1,5 @@
 """`notifier check-event`: every fault of one event, and the request that it would become, before it is on Kafka."""
 
-import difflib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from streams.operator.commands.common import (
 )
 from streams.operator.commands.map_event import MappingFile, RecordHeaders, Topic, map_event
 from streams.operator.commands.output import shown
+from streams.operator.did_you_mean import did_you_mean, nearest
 from streams.partners import Partner
 from streams.settings import CONSOLE_FILES, KAFKA_FILES
 from streams.webhook.egress import DestinationBlocked, Guard, guard_of
@@ -236,9 +236,9 @@ def _names_url(raw: bytes) -> bool:
 
 
 def _unknown(partner_id: str, partners: Mapping[str, Partner]) -> str:
-    near = difflib.get_close_matches(partner_id, partners, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted(partners))}"
-    return f"partnerId: the partners file has no entry {partner_id}; {hint}"
+    meant = did_you_mean(nearest(partner_id, partners))
+    meant = meant or f"; expected one of {', '.join(sorted(partners))}"
+    return f"partnerId: the partners file has no entry {partner_id}{meant}"
 
 
 def print_request(request: ExactRequest) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from streams.operator.did_you_mean import did_you_mean, nearest
 from streams.printable import printable
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ USAGE = 2
 INTERRUPTED = 130
 SCHEMA = 1
 """Version of every JSON object of the operator's commands."""
+_MOST_MEANT = 3  # names that a message asks for
 
 _for_a_program: ContextVar[bool] = ContextVar("for_a_program", default=False)
 
@@ -105,8 +107,6 @@ def known_or_fail(
         partners: as they were typed.
         unknown_to: who does not know them, in a sentence.
     """
-    from difflib import get_close_matches
-
     from streams.clock import Clock
     from streams.partners import PartnersFileError, load_partners
 
@@ -118,15 +118,9 @@ def known_or_fail(
         return
     for partner in partners:
         if partner not in entries:
-            guess = did_you_mean(get_close_matches(partner, entries))
+            guess = did_you_mean(nearest(partner, entries, _MOST_MEANT))
             message = f"--partner: seen {printable(partner)}, and {unknown_to}{guess}"
             fail(message)
-
-
-def did_you_mean(names: Iterable[str]) -> str:
-    """Return what ends a sentence about a name that is not known: those that may be meant, if any."""
-    shown = " or ".join(map(printable, names))
-    return f"; did you mean {shown}?" if shown else ""
 
 
 def mapping_or_fail(settings: "Settings") -> "EventMapping | None":

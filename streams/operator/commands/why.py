@@ -10,7 +10,6 @@ from streams.operator.commands.ask_console import CannotAsk, ConsoleAddress, ask
 from streams.operator.commands.common import (
     FAULT,
     Json,
-    did_you_mean,
     mapping_or_fail,
     print_json,
     say,
@@ -18,6 +17,7 @@ from streams.operator.commands.common import (
     used_wrongly,
 )
 from streams.operator.commands.output import finish, moment, print_table, reading_topics, shown
+from streams.operator.did_you_mean import did_you_mean
 from streams.operator.history.assessment import Limits
 from streams.operator.history.notification_history import NotificationHistory, histories_of
 from streams.operator.history.report import NotificationReport, details, report_on

@@ -24,7 +24,7 @@ from streams.operator.console.openapi import Operation, document
 from streams.operator.console.pages import Pages
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.replays import Replays
-from streams.operator.did_you_mean import did_you_mean
+from streams.operator.did_you_mean import did_you_mean, nearest
 
 MOST_ROWS: Final = 500
 _DEFAULT_ROWS: Final = 50
@@ -146,7 +146,7 @@ class Api:
             )
             if result is None:
                 near = await asyncio.to_thread(_meant, self.pages.read_model, request.match_info)
-                return _fault(404, f"nothing is known of it{f'; {near}' if near else ''}")
+                return _fault(404, f"nothing is known of it{near}")
             return web.Response(text=result.model_dump_json(), content_type="application/json")
 
         return handle
@@ -175,13 +175,13 @@ def _partners(read_model: ReadModel, query: PartnersQuery) -> views.PartnerList:
     return views.PartnerList(as_of=read_model.as_of(), partners=shown[:MOST_ROWS])
 
 
-def _meant(read_model: ReadModel, path: Mapping[str, str]) -> str | None:
-    """Return which partner or order may have been meant."""
+def _meant(read_model: ReadModel, path: Mapping[str, str]) -> str:
+    """Return what ends a sentence that nothing is known: the partner or the order that may have been meant."""
     if partner_id := path.get("partner_id"):
-        return did_you_mean(partner_id, partners.names(read_model))
+        return did_you_mean(nearest(partner_id, partners.names(read_model)))
     if order_id := path.get("order_id"):
-        return did_you_mean(order_id, orders.like(read_model, order_id))
-    return None
+        return did_you_mean(orders.like(read_model, order_id)[:1])
+    return ""
 
 
 def _orders(read_model: ReadModel, query: OrdersQuery) -> views.OrderList:

@@ -215,6 +215,6 @@ async def test_a_mistyped_order_is_asked_back(topics, browse):
 def test_only_a_name_that_is_near_is_meant():
     """A letter more or less or another one; the likeliest first."""
     known = ("acme", "acme-eu", "other")
-    assert did_you_mean("acm", known) == "did you mean acme?"
-    assert did_you_mean("zzz", known) is None
+    assert did_you_mean(nearest("acm", known)) == "; did you mean acme?"
+    assert did_you_mean(nearest("zzz", known)) == ""
     assert nearest("acme-us", known, 2) == ("acme-eu", "acme")
