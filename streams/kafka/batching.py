@@ -13,6 +13,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
+    KafkaError,
     MessageSizeTooLargeError,
     ProducerClosed,
     UnknownTopicOrPartitionError,
@@ -22,6 +23,10 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from streams.kafka.format.records import PartitionId
 
 _Headers = list[tuple[str, bytes | None]]
+
+
+class BatchTooLarge(KafkaError):  # type: ignore[misc]  # noqa: N818  # aiokafka ships no types; what the batch is
+    """The broker refused several records together for their size; each of them may fit alone."""
 
 
 class _Batch:
@@ -47,6 +52,8 @@ class _Batch:
 
     def failed(self, error: BaseException) -> None:
         """Tell the writers that it was refused; each gets an exception of its own, whose traceback grows."""
+        if isinstance(error, MessageSizeTooLargeError) and len(self.waiting) > 1:
+            error = BatchTooLarge(f"{len(self.waiting)} records together are too large")
         for waiter in self.waiting:
             if not waiter.done():
                 waiter.set_exception(copy.copy(error))
@@ -77,8 +84,17 @@ class BatchingProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka ship
         value: bytes | None = None,
         key: bytes | None = None,
         headers: _Headers | None = None,
+        *,
+        alone: bool = False,
     ) -> "asyncio.Future[Any]":
         """Put a record into the batch of its partition; return what resolves once the broker has acknowledged the batch.
+
+        Args:
+            topic: as aiokafka has it; the others too.
+            value: of the record.
+            key: of the record.
+            headers: of the record.
+            alone: whether it is to have a batch of its own.
 
         Raises:
             MessageSizeTooLargeError: it is larger than a request may be.
@@ -98,8 +114,10 @@ class BatchingProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka ship
         partition = self._partitioner(key, partitions, partitions)
         queue = self._queued.get((topic, partition))
         batch = queue[-1] if queue else None
-        if batch is None or not batch.takes(key, value, headers):
+        if batch is None or alone or not batch.takes(key, value, headers):
             batch = _Batch(self.create_batch(), key, value, headers)
+            if alone:
+                batch.builder.close()
             self._queued.setdefault((topic, partition), deque()).append(batch)
             if self._departure is None:
                 self._departure = self._loop.call_later(self._linger_seconds, self._depart)

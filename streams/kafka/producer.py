@@ -23,7 +23,7 @@ from aiokafka.errors import (
 )
 
 from schemas.valueclass import valueclass
-from streams.kafka.batching import BatchingProducer
+from streams.kafka.batching import BatchingProducer, BatchTooLarge
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw_names import has_raw_name, send_with_raw_names
 from streams.kafka.format.records import MAX_RECORD_BYTES, OutRecord, too_large
@@ -107,44 +107,49 @@ class RecordProducer:
         """
         written: list[Written | None] = [None] * len(records)
         missing = list(range(len(records)))
+        alone: set[int] = set()
         pause = _FIRST_PAUSE_SECONDS
         while missing:
-            failed = await self._try(records, missing, written)
+            failed = await self._try(records, missing, alone, written)
             if failed:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-            missing = failed
+            missing = list(failed)
+            alone |= {index for index, error in failed.items() if isinstance(error, BatchTooLarge)}
         return [stored for stored in written if stored is not None]
 
     async def _try(
-        self, records: tuple[OutRecord, ...], missing: list[int], written: list[Written | None]
-    ) -> list[int]:
+        self,
+        records: tuple[OutRecord, ...],
+        missing: list[int],
+        alone: set[int],
+        written: list[Written | None],
+    ) -> dict[int, KafkaError]:
         pending: list[tuple[int, asyncio.Future[Any]]] = []
-        failed: list[int] = []
+        failed: dict[int, KafkaError] = {}
         try:
             producer = await self._usable()
         except KafkaError as error:
             self._failed(records[missing[0]], error)
-            return missing
+            return dict.fromkeys(missing, error)
         for index in missing:
             record = records[index]
             try:
-                pending.append((index, await _send(producer, record)))
+                pending.append((index, await _send(producer, record, alone=index in alone)))
             except MessageSizeTooLargeError as error:
                 raise RecordTooLarge(too_large(record)) from error
             except KafkaError as error:
                 self._failed(record, error)
-                failed.append(index)
+                failed[index] = error
         for index, future in pending:
             try:
-                stored = (
-                    await future
-                )  # of this record alone: to give it up takes nothing out of a batch
+                # Of this record only: to give it up takes nothing out of a batch.
+                stored = await future
             except MessageSizeTooLargeError as error:
                 raise RecordTooLarge(too_large(records[index])) from error
             except KafkaError as error:
                 self._failed(records[index], error)
-                failed.append(index)
+                failed[index] = error
                 if isinstance(error, _SEQUENCE_LOST):
                     self._retire(producer)
             else:
@@ -221,13 +226,15 @@ def _end_waiting(producer: AIOKafkaProducer) -> None:
         update.exception()  # asyncio would report one that nobody waits for
 
 
-async def _send(producer: AIOKafkaProducer, record: OutRecord) -> asyncio.Future[Any]:
+async def _send(
+    producer: AIOKafkaProducer, record: OutRecord, *, alone: bool
+) -> asyncio.Future[Any]:
     if producer._closed or _is_dead(producer):  # noqa: SLF001  # since the record before this one was sent
         raise ProducerClosed
     if has_raw_name(record.headers):
         return await send_with_raw_names(producer, record)
     sending: asyncio.Future[Any] = await producer.send(
-        record.topic, record.value, record.key, headers=list(record.headers)
+        record.topic, record.value, record.key, headers=list(record.headers), alone=alone
     )
     return sending
 

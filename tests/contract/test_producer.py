@@ -13,6 +13,7 @@ from streams.kafka.producer import RecordProducer, RecordTooLarge
 from streams.kafka.reader.reader import RecordReader
 from streams.sandbox.client import create_topic
 from tests.support.kafka import administration
+from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import MemoryBroker, MemoryRecordProducer
 
 
@@ -133,6 +134,15 @@ async def test_what_a_topic_does_not_take_is_refused_for_good(side):
         await side.producer.write(OutRecord(topic, b"k", b"x" * 2000))
     await side.producer.write(OutRecord(topic, b"k", b"after"))
     assert [value for _, value, _ in await side.stored(topic)] == [b"before", b"after"]
+
+
+async def test_records_that_fit_alone_are_taken_where_their_batch_is_too_large(side):
+    """A topic may take less than a batch holds: none of the batch's records is called too large for that."""
+    topic = await side.topic("narrow", {"max.message.bytes": "1000"})
+    values = [b"%d" % n + b"x" * 300 for n in range(8)]
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await asyncio.gather(*(side.producer.write(OutRecord(topic, b"k", v)) for v in values))
+    assert {value for _, value, _ in await side.stored(topic)} == set(values)
 
 
 async def test_a_record_needs_a_key_or_a_value(side):

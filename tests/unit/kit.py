@@ -84,7 +84,7 @@ class MemoryProducer:
         self._sender = SimpleNamespace(sender_task=self._running)
         self.client = self
 
-    async def send(self, topic, value, key, headers):
+    async def send(self, topic, value, key, headers, *, alone=False):  # noqa: ARG002  # each is alone here
         assert not (value is None and key is None), "Need at least one: key or value"  # aiokafka's
         size = DefaultRecordBatchBuilder.estimate_size_in_bytes(key, value, headers)
         if size > 1_048_576:

@@ -31,7 +31,7 @@ def write_is_not_waited_for(patch: pytest.MonkeyPatch) -> None:
 def failed_write_counts_as_made(patch: pytest.MonkeyPatch) -> None:
     async def write(self: Any, *records: Any) -> Any:
         written: list[Any] = [producing.Written(-1)] * len(records)
-        await self._try(records, list(range(len(records))), written)
+        await self._try(records, list(range(len(records))), set(), written)
         return written
 
     patch.setattr(RecordProducer, "write", write)
@@ -40,11 +40,12 @@ def failed_write_counts_as_made(patch: pytest.MonkeyPatch) -> None:
 def only_the_first_record_is_tried_again(patch: pytest.MonkeyPatch) -> None:
     real = RecordProducer._try
 
-    async def tried(self: Any, records: Any, missing: Any, written: Any) -> Any:
-        failed = await real(self, records, missing, written)
-        for index in failed[1:]:
+    async def tried(self: Any, records: Any, missing: Any, alone: Any, written: Any) -> Any:
+        failed = await real(self, records, missing, alone, written)
+        for index in list(failed)[1:]:
             written[index] = producing.Written(-1)
-        return failed[:1]
+            del failed[index]
+        return failed
 
     patch.setattr(RecordProducer, "_try", tried)
 

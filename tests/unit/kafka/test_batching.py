@@ -14,7 +14,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import DefaultPartitioner
 
-from streams.kafka.batching import BatchingProducer
+from streams.kafka.batching import BatchingProducer, BatchTooLarge
 from streams.kafka.format.batches import AnyNames
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import turns
@@ -268,3 +268,25 @@ async def test_a_cancelled_task_fails_its_batch(producer):
     with pytest.raises(ProducerClosed):
         await waiter
     assert task.cancelled()
+
+
+async def test_several_records_that_are_too_large_together_are_told_so(producer):
+    """Each may fit by itself: only a record that was alone is too large."""
+    together = [await producer.send("t", b"%d" % n, b"k") for n in range(2)]
+    producer._depart()
+    await turns()
+    producer.sent[0].answer.set_exception(MessageSizeTooLargeError())
+    for error in await asyncio.gather(*together, return_exceptions=True):
+        assert isinstance(error, BatchTooLarge)
+        assert str(error).endswith("2 records together are too large")
+    alone = await producer.send("t", b"0", b"k", alone=True)
+    other = await producer.send("t", b"1", b"k")
+    producer._depart()
+    await turns()
+    producer.sent[1].answer.set_exception(MessageSizeTooLargeError())
+    with pytest.raises(MessageSizeTooLargeError):
+        await alone
+    await turns()
+    assert [sent.values for sent in producer.sent[1:]] == [[b"0"], [b"1"]]
+    producer.sent[2].answer.set_result("stored")
+    assert await other == "stored"

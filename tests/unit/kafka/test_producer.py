@@ -93,10 +93,10 @@ async def test_a_write_that_waits_for_a_retired_producers_metadata_goes_on_with_
     old._md_update_fut = asyncio.get_running_loop().create_future()
     send = old.send
 
-    async def wait_for_metadata(topic, value, key, headers):
+    async def wait_for_metadata(topic, value, key, headers, *, alone):
         if topic == B.topic:
             await asyncio.shield(old._md_update_fut)
-        return await send(topic, value, key, headers)
+        return await send(topic, value, key, headers, alone=alone)
 
     async def refuse(_record, _size):
         raise OutOfOrderSequenceNumber
