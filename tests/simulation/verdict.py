@@ -5,12 +5,12 @@ Two things that Kafka lets happen are no faults, but named and counted:
 - A second copy: the write of a retry record is acknowledged, the commit of what it came from is not, and the next owner
   writes the same step again. The lane that reads both must recognise the second, also where it is new since the first: it
   has recalled what was settled. The notification may climb on from both only where two owners wrote them with a rebalance
-  in between and nobody could know of both: they are on different partitions, the first was settled more than ten minutes
-  before, or no broker could say what there was to recall.
+  in between and nobody could know of both: they are on different partitions (the first owner moved aside what the second
+  attempted), the first was settled more than ten minutes before, or no broker could say what there was to recall.
 - A worker out of its group: it stood still or was cut off, others have its partitions, and what it had begun goes on.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -40,7 +40,7 @@ class Judgement:
         payments: how many there were.
         calls: requests that partners got.
         repeats: attempts made again, by what explains them.
-        copies: events of which a record was written a second time.
+        copies: second copies of a record that were written.
         absorbed: of these, how many a lane recognised.
         forked: notifications that were attempted from both copies, which nobody could know.
         zombies: attempts that a worker made, or whose outcome it wrote, after it was out of its group.
@@ -66,19 +66,13 @@ def verdict(outcome: Outcome) -> Judgement:
         for record in outcome.ledger.kept
         if record.topic == NAMES.attempts
     ]
-    copies = _copies(outcome.ledger)
-    explained = {
-        origin
-        for origin, steps in copies.items()
-        if any(_explains(outcome, *pair) for records in steps for pair in pairwise(records))
-    }
     zombies = _zombies(outcome, entries)
     faults = list(outcome.faults)
     forked: set[str] = set()
     out_of_group, repeats = 0, sum(list(judged.repeats.values()))
     for sentence in judged.forks:
         origin = sentence.split(": ")[0]
-        if origin in explained:
+        if _is_explained(outcome, entries, sentence):
             forked.add(origin)
         else:
             faults.append(f"a second copy was attempted: {sentence}")
@@ -97,7 +91,7 @@ def verdict(outcome: Outcome) -> Judgement:
         len(outcome.ledger.produced),
         judged.calls,
         judged.repeats,
-        len(copies),
+        _copies(outcome.ledger),
         judged.absorbed,
         len(forked),
         out_of_group,
@@ -120,45 +114,62 @@ def _unheard(outcome: Outcome, entries: _Entries) -> list[str]:
     return found
 
 
-def _copies(ledger: Ledger) -> dict[str, list[list[Kept]]]:
-    """Return, by event, the records of one step that were written more than once, in the order of their writes."""
-    steps: defaultdict[tuple[str, ...], list[Kept]] = defaultdict(list)
+def _copies(ledger: Ledger) -> int:
+    """Return how many records of a step of a ladder were written that had been written before."""
+    steps: Counter[tuple[str, ...]] = Counter()
     for record in ledger.kept:
         if "-retry-" in record.topic:
             headers = record.headers
             # A park leaves the attempt's number as it is, and counts on.
             parked = headers.get("parks", "") if headers.get("last-outcome") == "parked" else ""
             step = (record.origin, headers.get("replays", ""), headers.get("attempt", ""), parked)
-            steps[step].append(record)
-    found: defaultdict[str, list[list[Kept]]] = defaultdict(list)
-    for (origin, *_), records in steps.items():
-        if len(records) > 1:
-            found[origin].append(sorted(records, key=lambda record: record.timestamp_ms))
-    return found
+            steps[step] += 1
+    return sum(count - 1 for count in steps.values())
 
 
-def _explains(outcome: Outcome, first: Kept, second: Kept) -> bool:
-    """Tell whether two copies may both have been attempted: two owners wrote them, and no memory could know of both."""
-    group = _writing_group(outcome, second)
-    between = any(
-        first.timestamp_ms <= moment <= second.timestamp_ms
-        for moment in outcome.rebalances.get(group, ())
+def _is_explained(outcome: Outcome, entries: _Entries, fork: str) -> bool:
+    """Tell whether an attempt may have been made from several records: two owners, a rebalance, and nobody who could know.
+
+    Args:
+        outcome: of the world.
+        entries: attempts records.
+        fork: as the judge says it: `ORIGIN: attempt NUMBER was made from PLACE and from PLACE`.
+    """
+    origin, _, detail = fork.partition(": ")
+    number = int(detail.split()[1])
+    places = {part.removesuffix(" and") for part in detail.split(" from ")[1:]}
+    kept = {record.place: record for record in outcome.ledger.kept}
+    records = sorted(
+        (kept[place] for place in places if place in kept and place != origin),
+        key=lambda record: record.timestamp_ms,
     )
-    if not between:
+    if len(records) + (origin in places) < len(places) or not records:
         return False
-    apart = (first.topic, first.partition) != (second.topic, second.partition)
+    last = max(
+        entry.started_at_ms or 0
+        for entry, _ in entries
+        if entry.origin == origin and entry.attempt == number
+    )
+    if not _was_rebalanced(outcome, records[0].timestamp_ms, last):
+        return False
+    # The event and what it was moved to stand apart: no lane sees both.
+    return all(_may_both_be_attempted(outcome, *pair) for pair in pairwise(records))
+
+
+def _may_both_be_attempted(outcome: Outcome, first: Kept, second: Kept) -> bool:
+    if (first.topic, first.partition) != (second.topic, second.partition):
+        return True
+    if not _was_rebalanced(outcome, first.timestamp_ms, second.timestamp_ms):
+        return False
     due_ms = [int(record.headers["due-at-ms"]) for record in (first, second)]
-    forgotten = due_ms[1] - due_ms[0] > KEEP_MS
-    # Both may be due long after the rebalance in which a new lane had to begin without a memory.
-    return apart or forgotten or any(at >= first.timestamp_ms for at in outcome.without_recall)
+    return due_ms[1] - due_ms[0] > KEEP_MS or any(
+        moment >= first.timestamp_ms for moment in outcome.without_recall
+    )
 
 
-def _writing_group(outcome: Outcome, record: Kept) -> str:
-    """Return the group whose member wrote a record: the first place of an event is written by those that read sources."""
-    headers = record.headers
-    places = int(headers["attempt"]) + int(headers["parks"]) + int(headers.get("replays", "0"))
-    return next(
-        (name for name in outcome.rebalances if name.endswith("-retry") is (places > 1)), ""
+def _was_rebalanced(outcome: Outcome, from_ms: int, until_ms: int) -> bool:
+    return any(
+        from_ms <= moment <= until_ms for made in outcome.rebalances.values() for moment in made
     )
 
 

@@ -211,6 +211,7 @@ class Worker:
         self.stopping = False
         self._settings, self._partners = settings, partners
         self._stop = asyncio.Event()
+        self._failed: Exception | None = None
 
     def start(self, on_end: Callable[["Worker"], None]) -> None:
         """Start it."""
@@ -233,7 +234,8 @@ class Worker:
         self.stopping = True
         if not running.done():
             running.cancel()
-        self.crash = next((app.crash_reason for app in self.apps if app.crash_reason), None)
+        reasons = (app.crash_reason for app in self.apps if app.crash_reason)
+        self.crash = next(reasons, self._failed)
         for app in reversed(self.apps):
             await app.stop()
         for task in (stop, *crashes):
@@ -246,6 +248,9 @@ class Worker:
             for app in self.apps:
                 await app.start()
         except KafkaError:  # no broker is there; production waits for one before it begins, here it is started again
+            self._stop.set()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the world is to say so
+            self._failed = error
             self._stop.set()
 
     def stop(self) -> None:

@@ -64,7 +64,6 @@ class Outcome:
         commits: every one.
         rebalances: when a group began or ended one, by group.
         memberships: from when on which workers were in a group.
-        writers: which worker wrote a record, by topic, partition and offset.
         without_recall: when a worker could not read what was settled before its lanes were opened.
         fired: what went wrong, and where.
         faults: what is wrong with the world itself: it did not end, or a worker crashed.
@@ -79,7 +78,6 @@ class Outcome:
     commits: dict[tuple[str, int], Any]
     rebalances: dict[str, list[int]]
     memberships: list[tuple[int, str, frozenset[str]]]
-    writers: dict[tuple[str, int, int], str]
     without_recall: list[int]
     fired: Counter[tuple[str, str]]
     faults: list[str]
@@ -112,7 +110,6 @@ class World:
         self._reached: Counter[str] = Counter()
         self._left = list(plan.faults)
         self._produced: list[Produced] = []
-        self._writers: dict[tuple[str, int, int], str] = {}
         self._without_recall: list[int] = []
         self._names = 0
         self._healed = False
@@ -323,9 +320,7 @@ class World:
         process_context = self.network.context_of(process)
         process_context.run(self.reached, place)
 
-    def _written(self, process: Process, topic: str, partition: int, offsets: range) -> None:
-        for offset in offsets:  # a batch that comes again is its first writer's
-            self._writers.setdefault((topic, partition, offset), process.name)
+    def _written(self, process: Process, topic: str) -> None:
         place = "attempts record written" if topic == NAMES.attempts else "next place written"
         self.say(f"{topic} has a record of {process.name}")
         self._reached_by(process, place)
@@ -405,7 +400,6 @@ class World:
             commits,
             {group.name: list(group.rebalances) for group in self.cluster.groups.values()},
             self.cluster.memberships,
-            self._writers,
             self._without_recall,
             self.fired,
             self.wrong,

@@ -54,7 +54,7 @@ class Cluster:
         self.topics: dict[str, Topic] = {}
         self.groups: dict[str, Group] = {}
         self.orders: list[Order] = []
-        self.on_write: Callable[[Process, str, int, range], None] = lambda *_: None
+        self.on_write: Callable[[Process, str], None] = lambda *_: None
         self.active_at = 0.0
         self.members_of: dict[tuple[str, str], Process] = {}
         self.memberships: list[tuple[int, str, frozenset[str]]] = []

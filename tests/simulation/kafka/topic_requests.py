@@ -84,13 +84,13 @@ def produce(cluster: "Cluster", request: wire.Request, session: "Session") -> No
             if log is not None:
                 if order is not None and order.how == "truncate":
                     log.held = True
-                error, first, end = log.append(raw, cluster.now_ms())
+                error, first, _ = log.append(raw, cluster.now_ms())
                 if error == DUPLICATE:
                     error = NO_ERROR
                 if error == NO_ERROR:
                     stamp = cluster.now_ms() if log.append_time else -1
                     pending.append((topic, log, log.epoch, log.end))
-                    cluster.on_write(session.link.client, topic, partition, range(first, end))
+                    cluster.on_write(session.link.client, topic)
             part = (partition, error, first, stamp)
             parts.append((*part, log.start if log else -1) if request.version >= 5 else part)
     cluster.active_at = cluster.loop.now
