@@ -34,7 +34,8 @@ async def test_records_that_were_fetched_and_dropped_are_read_again(broker, comm
         if committed is not None:
             await consumer.commit({partition: committed})
         unasked: Any = SimpleNamespace()
-        standing = Standing(lambda: consumer, unasked, unasked)
+        lanes: Any = SimpleNamespace(recalled_of=lambda _topic: 0)
+        standing = Standing(lambda: consumer, lambda: lanes, unasked)
         await standing.seek()
         again = await consumer.getone()
     finally:
