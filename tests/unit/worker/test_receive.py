@@ -246,3 +246,14 @@ def test_no_order_is_told_two_results(events, window, outcome):
         assert len(bench.letters) == decisions(bench).count("dead-letter")
 
     asyncio.run(run())
+
+
+async def test_an_event_that_is_put_back_and_refused_again_stays_whole(bench):
+    """Its partner is still unknown: it is dead-lettered anew, with how often and by whom it was put back."""
+    headers = [("kind", b"event"), ("replays", b"2"), ("replay-run", b"run-7")]
+    await bench.replay(read("pn-replay", event(partnerId="nobody"), headers=headers))
+    (letter,) = bench.letters
+    found = headers_of(letter)
+    assert found["dead-letter-reason"] == "unknown-partner"
+    assert (found["kind"], found["replays"], found["replay-run"]) == ("event", "2", "run-7")
+    assert bench.caller.made == []

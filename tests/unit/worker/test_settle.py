@@ -306,3 +306,4 @@ async def test_what_is_dead_lettered_can_be_read_by_the_replay_topic(bench):
     await bench.replay(read_back(bench.letters[0]))
     assert len(bench.letters) == 1
     assert headers_of(bench.moved[0])["attempt"] == "2"
+    assert bench.count("notifier_settled_records_total", tier="replay") == 1
