@@ -22,7 +22,7 @@ SEEDED: Final[tuple[Seed, ...]] = (
 _WANTED: Final[dict[Seed, worlds.Wanted]] = {
     reading.failed_commit_counts_as_made: worlds.with_commits_not_made,
     writing.only_the_first_record_is_tried_again: worlds.with_refused_writes,
-    writing.identity_with_the_parks: worlds.with_parked_copies,
+    writing.identity_with_the_due_time: worlds.with_second_copies,
     writing.lane_forgets_what_it_settled: worlds.with_second_copies,
     writing.new_lane_recalls_nothing: worlds.with_second_copies,
 }

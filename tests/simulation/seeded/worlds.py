@@ -35,23 +35,6 @@ def with_second_copies(plan: Plan) -> Plan:
     )
 
 
-def with_parked_copies(plan: Plan) -> Plan:
-    """Return it with a worker that dies after a write, and so much to do that the next owner moves aside what it left."""
-    rng = _rng(plan)
-    # Some callbacks after an answer, so that its next place is written and not committed; most others are moved aside.
-    crash = Fault(
-        "crash", "answer judged", rng.randrange(2, 9), rng.choice([10, 20, 30, 45]), 0.5, 0.1
-    )
-    first = replace(plan.payments[0], marker="")
-    payments = tuple(
-        replace(first, at=0.5 * number, script="slow:2,S" if number % 2 else "U,slow:2,S")
-        for number in range(30)
-    )
-    return replace(
-        plan, faults=(crash,), payments=payments, workers=("all", "all"), limits=(1, 0.0), scale=0.3
-    )
-
-
 def with_refused_writes(plan: Plan) -> Plan:
     """Return it with one broker, which has lost a producer's sequence and refuses all that one request brings."""
     rng = _rng(plan)

@@ -95,8 +95,8 @@ def identity_without_the_attempt(patch: pytest.MonkeyPatch) -> None:
     _identity(patch, lambda n: (n.notification_id,))
 
 
-def identity_with_the_parks(patch: pytest.MonkeyPatch) -> None:
-    _identity(patch, lambda n: (n.notification_id, n.replays, n.attempt, n.parks))
+def identity_with_the_due_time(patch: pytest.MonkeyPatch) -> None:
+    _identity(patch, lambda n: (n.notification_id, n.replays, n.attempt, n.due_at_ms))
 
 
 def _identity(patch: pytest.MonkeyPatch, of: Callable[[Any], Any]) -> None:
@@ -140,7 +140,7 @@ FAULTS: Final[tuple[Seed, ...]] = (
     attempts_record_is_not_written,
     lane_forgets_what_it_settled,
     identity_without_the_attempt,
-    identity_with_the_parks,
+    identity_with_the_due_time,
     new_lane_recalls_nothing,
     recall_takes_one_record_too_many,
     recalled_records_are_handled,
