@@ -257,3 +257,17 @@ async def test_an_event_that_is_put_back_and_refused_again_stays_whole(bench):
     assert found["dead-letter-reason"] == "unknown-partner"
     assert (found["kind"], found["replays"], found["replay-run"]) == ("event", "2", "run-7")
     assert bench.caller.made == []
+
+
+async def test_another_orders_outcome_is_no_conflict(bench):
+    """One order has one final result; what became of another says nothing of it."""
+    other = event(
+        eventId="evt-2",
+        outcome="FAILED",
+        reason="RISK_REJECT",
+        payment={"paymentRequestId": "order-2"},
+    )
+    for offset, value in enumerate((event(), other)):
+        await bench.event(read(SOURCE, value, offset=offset))
+    assert decisions(bench) == ["delivered", "delivered"]
+    assert [result_status(body) for _, _, body, _ in bench.caller.made] == ["S", "F"]
