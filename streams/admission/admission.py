@@ -168,9 +168,8 @@ class Admission:
             state.reserve_probe(now)
         elif not queue.has_room(retry=retry):
             needed = state.seconds_for(queue.ahead(retry=retry) + 1)
-            if (
-                needed > PATIENCE_SECONDS
-            ):  # in a queue too long it would only take concurrency from others
+            if needed > PATIENCE_SECONDS:
+                # In a queue too long it would only take concurrency from others.
                 return Denied("in-flight", now + needed, escalate=True)
         loop = asyncio.get_running_loop()
         waiter = Waiter(loop.create_future(), probe, now)

@@ -184,9 +184,8 @@ class RecordProducer:
                 _end_waiting(dead)
             if self._producer is None:
                 loop = asyncio.get_running_loop()
-                await asyncio.sleep(
-                    self._next_start - loop.time()
-                )  # one a second, whatever the broker does
+                # One a second, whatever the broker does.
+                await asyncio.sleep(self._next_start - loop.time())
                 self._next_start = loop.time() + _BETWEEN_STARTS_SECONDS
                 self._producer = await self._start_new()
             return self._producer

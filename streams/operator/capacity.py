@@ -130,9 +130,8 @@ def plan(load: Load, profile: Profile) -> Capacity:
         payments * share * load.failure_seconds / TIER_SPAN,
     )
     tier_record = load.body_bytes + TIER_HEADERS_BYTES
-    moved = (
-        attempts * share * tier_record
-    )  # a failed attempt's notification goes to a tier and is read there
+    # A failed attempt's notification goes to a tier and is read there.
+    moved = attempts * share * tier_record
     written = attempts * ATTEMPTS_RECORD_BYTES + moved
     parked = payments * load.outage_share * DAY_SECONDS
     parks = parked / LONGEST_PARK_SECONDS

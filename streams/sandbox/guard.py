@@ -176,9 +176,8 @@ def _main(arguments: list[str]) -> int:
     cut = arguments.index("--")
     removals, argv = arguments[1:cut:2], arguments[cut + 1 :]
     parent = os.getppid()
-    signal.signal(
-        signal.SIGCHLD, lambda *_: None
-    )  # a handler, so that the wake-up pipe hears of it
+    # A handler, so that the wake-up pipe hears of it.
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
         child = subprocess.Popen(  # noqa: S603  # the command line that our own parent gave
             argv,

@@ -73,9 +73,8 @@ def payment_event(  # noqa: PLR0913  # one argument for each thing a test may wa
 
 def combinations() -> Iterator[Combination]:
     """Yield every profile with every outcome and, for FAILED, every reason: known by name and by code."""
-    for turn in zip_longest(
-        *map(_of_profile, PROFILES)
-    ):  # profiles take turns, so that a few events cover all
+    # Profiles take turns, so that a few events cover all.
+    for turn in zip_longest(*map(_of_profile, PROFILES)):
         yield from (combination for combination in turn if combination is not None)
 
 

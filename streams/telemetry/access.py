@@ -11,9 +11,8 @@ def show_access(
     metrics: Metrics, look: Callable[[], Credentials], now_seconds: Callable[[], float]
 ) -> None:
     """Set the gauges of it. Blocks for as long as `look`, which reads again what has changed on disk."""
-    with suppress(
-        OSError, ValueError
-    ):  # there never was a version that can be used: connecting says what is wrong
+    # Where there never was a version that can be used, connecting says what is wrong.
+    with suppress(OSError, ValueError):
         credentials = look()
         for kind, current in credentials.current.items():
             metrics.kafka_credentials.labels(kind).set(current)

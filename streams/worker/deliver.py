@@ -1,7 +1,7 @@
 """Deliver: a due notification is admitted and attempted once; what follows is returned as a settlement.
 
-Waits for a permit to call its destination and for the partner's answer, and for nothing else. Knows the partners file in force, the
-admission of calls and the HTTP client; no producer, no metric.
+Waits for a permit to call its destination and for the partner's answer, and for nothing else. Knows the partners file in
+force, the admission of calls and the HTTP client; no producer, no metric.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """A record's way, top to bottom: receive, deliver, settle; each step is observed.
 
 When a method here returns, the record is settled and its lane may let the offset move. None raises for anything that a
-record, a partner or the network does; only an event whose schema can't be had is put aside (`NotYet`). A notification is at rest in exactly one place, a record on a topic; to settle it
-is to put it in its next place and to return when the broker has it.
+record, a partner or the network does; only an event whose schema can't be had is put aside (`NotYet`). A notification is
+at rest in exactly one place, a record on a topic; to settle it is to put it in its next place and to return when the
+broker has it.
 """
 
 from dataclasses import dataclass
@@ -134,8 +135,7 @@ class RecordHandler:
         self.observer.handled(stage)
 
     async def _settle(self, settlement: Settlement, stage: str, lease: Lease) -> None:
-        await (
-            lease.hold()
-        )  # or it would be settled twice, by us and by whoever has the partition now
+        # Or it would be settled twice, by us and by whoever has the partition now.
+        await lease.hold()
         self.observer.decided(settlement, stage)
         self.observer.settled(await self.settler.settle(settlement))

@@ -53,9 +53,8 @@ class Settler:
         if record is None:
             return Settled(settlement, await self._write(report))
         if settlement.kind in {"parked", "replayed"}:
-            offset = await self._write(
-                report
-            )  # before its effect, so that `why` never has to guess
+            # Before its effect, so that `why` never has to guess.
+            offset = await self._write(report)
             try:
                 await self._write(record)
             except RecordTooLarge:

@@ -27,9 +27,8 @@ _SOURCE_FETCH_BYTES = 1024 * 1024
 _TIER_MAX_UNCOMMITTED = 1024
 _TIER_MAX_BUFFERED = 64  # the millions that are not due stay in Kafka
 _TIER_REMEMBERED = 2048
-_TIER_RECALLED = (
-    256  # what a partition settles in the seconds between two copies; read in about half a second
-)
+# What a partition settles in the seconds between two copies; read in about half a second.
+_TIER_RECALLED = 256
 _TIER_FETCH_BYTES = 64 * 1024
 _TIER_PAUSE_SECONDS = 0.1  # between fetches: no wait is shorter than 1 s, times the scale
 

@@ -107,9 +107,8 @@ class Standing:
             return
         self._know_brokers()
         seen = await asyncio.wait_for(self.ask(topics), ANSWER_SECONDS)
-        if (
-            seen is None
-        ):  # a broker that knows no ids: the client's own metadata tell of new partitions
+        if seen is None:
+            # A broker that knows no ids: the client's own metadata tell of new partitions.
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
             return
         learned = self._watch.take(seen)

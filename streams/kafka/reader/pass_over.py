@@ -81,9 +81,8 @@ class StoppedGroup:
                 " log gives"
             )
             raise CannotPass(message)
-        await self._commit(
-            self._progress
-        )  # where it stands already: what is refused later is refused now
+        # Where it stands already: what is refused later is refused now.
+        await self._commit(self._progress)
 
     async def move(self, offset: int) -> None:
         """Commit an offset behind the batch. What is settled further on stays so.
