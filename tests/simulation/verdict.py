@@ -12,7 +12,7 @@ Two things that Kafka lets happen are no faults, but named and counted:
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from schemas.attempt_record import AttemptRecord
@@ -60,6 +60,8 @@ class Judgement:
 
 def verdict(outcome: Outcome) -> Judgement:
     """Judge a world."""
+    kept, rewritten = _without_rewritten(outcome.ledger.kept)
+    outcome = replace(outcome, ledger=replace(outcome.ledger, kept=kept))
     judged = judge(outcome.ledger, outcome.breaks, outcome.commits)
     entries = [
         (AttemptRecord.model_validate_json(record.value or b""), record.timestamp_ms)
@@ -84,8 +86,8 @@ def verdict(outcome: Outcome) -> Judgement:
         else:
             faults.append(f"{fault.kind.value}: {fault.origin}: {fault.detail}")
     faults += _unheard(outcome, entries)
-    if not any(kind in HARMFUL for kind, _ in outcome.fired) and repeats:
-        faults.append(f"{repeats} repeats, and nothing broke")
+    if not any(kind in HARMFUL for kind, _ in outcome.fired) and repeats + rewritten:
+        faults.append(f"{repeats} repeats and {rewritten} records written twice, and nothing broke")
     return Judgement(
         tuple(faults),
         len(outcome.ledger.produced),
@@ -97,6 +99,23 @@ def verdict(outcome: Outcome) -> Judgement:
         out_of_group,
         sum(record.topic == NAMES.dead_letter for record in outcome.ledger.kept),
     )
+
+
+def _without_rewritten(kept: Sequence[Kept]) -> tuple[list[Kept], int]:
+    """Return what is kept without attempts records that were written a second time, and how many those are.
+
+    A write that is stored while its acknowledgement is lost is made again, and by another producer where the broker has lost
+    the sequence of the first: then it stands there twice, byte for byte. That of another attempt has another start.
+    """
+    seen: set[tuple[bytes | None, bytes | None]] = set()
+    once = []
+    for record in kept:
+        if record.topic == NAMES.attempts:
+            if (record.key, record.value) in seen:
+                continue
+            seen.add((record.key, record.value))
+        once.append(record)
+    return once, len(kept) - len(once)
 
 
 def _unheard(outcome: Outcome, entries: _Entries) -> list[str]:
