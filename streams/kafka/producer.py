@@ -217,12 +217,17 @@ async def _stop(producer: AIOKafkaProducer) -> None:
 
 
 def _end_waiting(producer: AIOKafkaProducer) -> None:
-    """Fail the sends that wait for metadata of a producer whose client is closed: aiokafka lets them wait for ever."""
-    update = producer.client._md_update_fut  # noqa: SLF001  # aiokafka has no public word for it
-    if update is not None and not update.done():
-        message = "the producer was replaced while it asked who leads"
-        update.set_exception(KafkaConnectionError(message))
-        update.exception()  # asyncio would report one that nobody waits for
+    """Fail the sends that wait, or are going to wait, for metadata of a producer whose client is closed.
+
+    aiokafka lets both wait for ever: a send asks again and again until the brokers name its topic's partitions.
+    """
+    client = producer.client
+    update = client._md_update_fut  # noqa: SLF001  # aiokafka has no public word for it
+    if update is None or update.done():
+        update = client._md_update_fut = asyncio.get_running_loop().create_future()  # noqa: SLF001  # likewise
+    message = "the producer was replaced while it asked who leads"
+    update.set_exception(KafkaConnectionError(message))
+    update.exception()  # asyncio would report one that nobody waits for
 
 
 async def _send(

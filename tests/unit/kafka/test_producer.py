@@ -107,6 +107,34 @@ async def test_a_write_that_waits_for_a_retired_producers_metadata_goes_on_with_
     assert sorted(record.topic for record in producer.broker.written) == ["a", "b", "c"]
 
 
+async def test_a_write_that_asks_a_retired_producer_for_metadata_again_goes_on_with_the_next(
+    producer,
+):
+    """It slept between two questions while the client was closed, and the second one was never answered."""
+    await producer.start()
+    old = producer.made[0]
+    old._md_update_fut = None
+    send = old.send
+
+    async def wait_for_metadata(topic, value, key, headers, *, alone):
+        if topic == B.topic:
+            while not old.stopped:
+                await turns()
+            await turns()
+            if old._md_update_fut is None:  # as aiokafka's client does it
+                old._md_update_fut = asyncio.get_running_loop().create_future()
+            await asyncio.shield(old._md_update_fut)
+        return await send(topic, value, key, headers, alone=alone)
+
+    async def refuse(_record, _size):
+        raise OutOfOrderSequenceNumber
+
+    old.send, old._store = wait_for_metadata, refuse
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await asyncio.gather(producer.write(B, C), producer.write(A))
+    assert sorted(record.topic for record in producer.broker.written) == ["a", "b", "c"]
+
+
 async def test_a_broker_that_cannot_be_reached_is_tried_again():
     """While the caller still waits."""
 
