@@ -54,6 +54,7 @@ def _cut_off(world: "World", fault: Fault, worker: "Worker | None") -> None:
     if worker is not None:
         world.broke(fault.seconds + _AFTERMATH_SECONDS)
         world.network.cut_until[worker.process] = world.loop.now + fault.seconds
+        world.cuts.append((world.now_ms(), world.now_ms() + int(fault.seconds * 1000)))
 
 
 def _groups(world: "World", fault: Fault) -> list[Group]:

@@ -1,6 +1,7 @@
 """The verdict on a world: the ledger's, the judge's over repeats, and whether everything came to its end.
 
-Two things that Kafka lets happen are no faults, but named and counted:
+A request that had left when its worker was cut off arrives late; that is no fault. Two things that Kafka lets happen are
+no faults either, but named and counted:
 
 - A second copy: the write of a retry record is acknowledged, the commit of what it came from is not, and the next owner
   writes the same step again. The lane that reads both must recognise the second, also where it is new since the first: it
@@ -13,6 +14,7 @@ Two things that Kafka lets happen are no faults, but named and counted:
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 
 from schemas.attempt_record import AttemptRecord
@@ -83,6 +85,8 @@ def verdict(outcome: Outcome) -> Judgement:
             continue
         if fault.kind in _OUT_OF_GROUP and fault.origin in zombies:
             out_of_group += 1
+        elif fault.kind is FaultKind.STALE and _was_under_way(outcome.cuts, fault.detail):
+            continue
         else:
             faults.append(f"{fault.kind.value}: {fault.origin}: {fault.detail}")
     faults += _unheard(outcome, entries)
@@ -99,6 +103,15 @@ def verdict(outcome: Outcome) -> Judgement:
         out_of_group,
         sum(record.topic == NAMES.dead_letter for record in outcome.ledger.kept),
     )
+
+
+def _was_under_way(cuts: Sequence[tuple[int, int]], detail: str) -> bool:
+    """Tell whether a request had left when its worker was cut off: it comes when the network is whole, as TCP repeats it."""
+    _, _, made = detail.rpartition(": made ")
+    if not made:
+        return False  # another fault of a signature
+    made_ms = int(made) if made.isdigit() else datetime.fromisoformat(made).timestamp() * 1000
+    return any(begin - 1000 <= made_ms <= end for begin, end in cuts)  # it is cut to the second
 
 
 def _without_rewritten(kept: Sequence[Kept]) -> tuple[list[Kept], int]:

@@ -61,6 +61,7 @@ class Outcome:
         plan: of it.
         ledger: its evidence.
         breaks: when something went wrong that may cause repeats.
+        cuts: from when to when a worker was cut off.
         commits: every one.
         rebalances: when a group began or ended one, by group.
         memberships: from when on which workers were in a group.
@@ -75,6 +76,7 @@ class Outcome:
     plan: Plan
     ledger: Ledger
     breaks: list[Break]
+    cuts: list[tuple[int, int]]
     commits: dict[tuple[str, int], Any]
     rebalances: dict[str, list[int]]
     memberships: list[tuple[int, str, frozenset[str]]]
@@ -105,6 +107,7 @@ class World:
         self.file = WorldPartners()
         self.workers: list[Worker] = []
         self.breaks: list[Break] = []
+        self.cuts: list[tuple[int, int]] = []
         self.fired: Counter[tuple[str, str]] = Counter()
         self.wrong: list[str] = []
         self._reached: Counter[str] = Counter()
@@ -397,6 +400,7 @@ class World:
             self.plan,
             ledger,
             self.breaks,
+            self.cuts,
             commits,
             {group.name: list(group.rebalances) for group in self.cluster.groups.values()},
             self.cluster.memberships,
