@@ -1,5 +1,7 @@
 """One broker for all tests of the rehearsal kit that can share it."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from streams.sandbox.broker import Broker
@@ -15,8 +17,11 @@ def broker(tmp_path_factory):
         "JAVA_HOME": "/nowhere",
         "KAFKA_HEAP_OPTS": "-Xmx1m",
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in badly.items():
-            patch.setenv(name, value)
-        with Broker(tmp_path_factory.mktemp("a, b: c 'd")) as running:
-            yield running
+    with ExitStack() as stack:
+        with (
+            pytest.MonkeyPatch.context() as patch
+        ):  # not for longer: other tests of this process start Java, too
+            for name, value in badly.items():
+                patch.setenv(name, value)
+            running = stack.enter_context(Broker(tmp_path_factory.mktemp("a, b: c 'd")))
+        yield running

@@ -97,10 +97,14 @@ def _harm_when_told(path: str) -> None:
         time.sleep(_LOOK_EVERY_SECONDS)
     kind, harm = _HARMS[name]
     gc.unfreeze()  # the worker freezes what it is made of, which hides it
-    for victim in gc.get_objects():
-        if type(victim).__name__ == kind:
-            harm(victim)
-    sys.stderr.write(f"harm done: {name}\n")
+    victims = [
+        found
+        for found in gc.get_objects()
+        if any(base.__name__ == kind for base in type(found).__mro__)
+    ]
+    for victim in victims:
+        harm(victim)
+    sys.stderr.write(f"harm done: {name}\n" if victims else f"no {kind} to harm was found\n")
 
 
 if "FAULTS_WORKER" in os.environ:
