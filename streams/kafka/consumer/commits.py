@@ -38,8 +38,6 @@ class Commits:
         self._on_error = on_error
         self._one_at_a_time = asyncio.Lock()
         self._committed: dict[PartitionId, CommittedState] = {}
-        self.failed = False
-        """Whether the last commit failed, so that it must be made again although nothing else has been settled."""
 
     async def commit(self) -> bool:
         """Commit what is not yet committed. Never raises; what failed is committed the next time."""
@@ -51,7 +49,6 @@ class Commits:
                 for partition, state in states.items()
                 if self._committed.get(partition) != state
             }
-            self.failed = False
             if not new:
                 return False
             try:
@@ -63,7 +60,6 @@ class Commits:
                     "committing offsets failed, trying again: %s", error or type(error).__name__
                 )
                 self._on_error()
-                self.failed = True
                 return False
             if done:
                 self._committed.update(new)

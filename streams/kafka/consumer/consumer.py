@@ -207,15 +207,11 @@ class Consumer(WithoutTables):
 
     @Service.task
     async def _commit_handler(self) -> None:
-        # Faust's own loop sleeps for a whole interval, and a tenth of a second more at times, after each commit: what is
-        # settled would wait for longer, and be repeated after a crash. And it wakes up although nothing was settled.
-        progressed = self._ours.lanes.progressed
-        while not await self.wait_for_stopped(progressed):  # type: ignore[arg-type]  # any awaitable event will do
+        # Faust's own loop sleeps for a whole interval, and a tenth of a second more at times, after each commit: what
+        # is settled would wait for longer than the interval, and be repeated after a crash.
+        while not self.should_stop:
             begun = self.loop.time()
-            progressed.clear()
             await self.commit()
-            if self._commits.failed:
-                progressed.set()
             spent = self.loop.time() - begun
             await self.sleep(max(self.commit_interval - spent, _LEAST_PAUSE_SECONDS))
 

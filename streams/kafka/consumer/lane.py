@@ -1,9 +1,11 @@
 """Lanes: many records of a partition in flight, acknowledged strictly in offset order.
 
-Faust 0.15.3 commits past a record in flight when acknowledgements come out of order, so nothing here acknowledges
-through Faust: a lane knows the one offset below which every record is settled, and only that offset is ever committed.
-One lane for each partition and group generation; a lane whose partition was taken away is closed and can commit
-nothing any more. Pure asyncio; knows neither Faust nor aiokafka.
+Faust 0.15.3 commits past a record in flight when acknowledgements come out of order, so nothing here
+acknowledges through Faust: a lane knows the one offset below which every record is settled, and only
+that offset is ever committed. One lane for each partition and group generation; a lane whose partition
+was taken away is closed and can commit nothing any more.
+
+Pure asyncio; knows neither Faust nor aiokafka.
 """
 
 import asyncio
@@ -56,7 +58,6 @@ class Lane:
         lease: on the partition; no record is begun without it.
         finished: offsets that the partition's former owner has settled; they may lie far ahead of what was read.
         begins_at: the committed offset; records below it were settled, and are read again only to be remembered.
-        on_progress: called when another state may be committed, perhaps more than once for one.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # what it is made of
@@ -70,7 +71,6 @@ class Lane:
         lease: Lease,
         finished: frozenset[int] = frozenset(),
         begins_at: int = 0,
-        on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         self.partition = partition
         self.stage = route.stage
@@ -81,8 +81,9 @@ class Lane:
         self._now_ms = now_ms
         self._on_crash = on_crash
         self._uncommitted: deque[_Slot] = deque()
-        # a heap: with jitter, due times rise only roughly along a partition
-        self._buffered: list[_Slot] = []
+        self._buffered: list[
+            _Slot
+        ] = []  # a heap: with jitter, due times rise only roughly along a partition
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timed: _Slot | None = None  # the record that the timer is for
@@ -95,7 +96,6 @@ class Lane:
         self._lease = lease
         self._context = LaneContext(Deduplicator(now_ms, route.limits.remembered), lease)
         self._next_offset: int | None = None
-        self._on_progress = on_progress
 
     @property
     def in_flight(self) -> int:
@@ -164,8 +164,6 @@ class Lane:
             self._route.recall(record, self._context.deduplicator)
             return
         slot = _Slot(record, self._route.due_at_ms(record))
-        if self._next_offset is None:
-            self._on_progress()
         self._next_offset = record.offset + 1
         self._uncommitted.append(slot)
         if record.offset in self._finished_before:
@@ -195,9 +193,7 @@ class Lane:
         after = max(self._next_offset or 0, self._begins_at)
         if self._uncommitted or self._draining or (last_read is not None and last_read >= after):
             return
-        if self._next_offset != max(after, position):
-            self._next_offset = max(after, position)
-            self._on_progress()
+        self._next_offset = max(after, position)
 
     def take_turn(self) -> None:
         """Begin what is due for as long as there are permits, and queue again for the next."""
@@ -272,7 +268,6 @@ class Lane:
         uncommitted = self._uncommitted
         while uncommitted and uncommitted[0].done:
             self._finished.discard(uncommitted.popleft().record.offset)
-        self._on_progress()
 
     def _maybe_resume(self) -> None:
         if not self._paused or self._draining:

@@ -44,8 +44,6 @@ class Lanes:
         self._begins_at: dict[PartitionId, int] = {}
         self._given_up: dict[PartitionId, Lane | None] = {}
         self._retired = False
-        self.progressed = asyncio.Event()
-        """Set when another state than before may be committed; whoever commits clears it."""
 
     def __iter__(self) -> Iterator[Lane]:
         """Iterate over the open lanes."""
@@ -101,7 +99,6 @@ class Lanes:
                 self._lease,
                 finished,
                 self.begins_at(partition),
-                self.progressed.set,
             )
             self._lanes[partition] = lane
         return lane

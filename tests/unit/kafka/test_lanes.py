@@ -319,30 +319,3 @@ async def test_a_partition_that_is_given_up_commits_nothing_more(new_desk):
     desk.lanes.admit(record(0), 2)
     await turns()
     assert desk.lanes.progress() == {TAG: CommittedState(0)}
-
-
-async def test_whoever_commits_is_told_when_there_is_something():
-    """At the first record, at each that is settled, and at markers that were passed; at nothing else, so that nobody looks in vain."""
-    desk = Desk()
-    lanes, told = desk.lanes, []
-
-    def look(what):
-        if lanes.progressed.is_set():
-            told.append((what, lanes.progress()[TAG].offset))
-            lanes.progressed.clear()
-
-    lanes.open(1, {})
-    look("opened")
-    for offset in (5, 6):
-        lanes.admit(record(offset), 1)
-        look(f"read {offset}")
-    await turns(5)
-    look("begun")
-    for offset in (6, 5):
-        await desk.end(offset)
-        look(f"settled {offset}")
-    for _ in range(2):
-        lanes.pass_to({TAG: (9, 6)})
-        look("passed")
-    assert told == [("read 5", 5), ("settled 6", 5), ("settled 5", 7), ("passed", 9)]
-    lanes.close()
