@@ -72,5 +72,6 @@ async def test_commits_never_pass_a_record_in_flight(make_deployment, partner):
         if offsets == [HELD] * PARTITIONS
     ]
     assert max(while_held) >= PARTITIONS * (MIDDLE - 1)  # others were done, and waited for it
-    assert [MIDDLE] * PARTITIONS in [offsets for _, offsets in seen]
+    for partition in range(PARTITIONS):  # on a busy machine they come to it one after the other
+        assert any(offsets[partition] == MIDDLE for _, offsets in seen), partition
     assert {len(deployment.requests(order)) for order in orders.values()} == {1}
