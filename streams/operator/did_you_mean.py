@@ -12,6 +12,12 @@ def nearest(name: str, known: Iterable[str], most: int = 1) -> tuple[str, ...]:
     return tuple(get_close_matches(name, tuple(known), n=most))
 
 
+def meant_or_expected(name: str, known: Iterable[str]) -> str:
+    """Return what ends a sentence about a name that is not known: the one that looks most like it, or else all that are."""
+    names = sorted(known)
+    return did_you_mean(nearest(name, names)) or f"; expected one of {', '.join(names)}"
+
+
 def did_you_mean(names: Iterable[str]) -> str:
     """Return what ends a sentence about a name that is not known: those that may be meant, if any."""
     shown = " or ".join(map(printable, names))

@@ -32,7 +32,7 @@ from streams.operator.commands.common import (
 )
 from streams.operator.commands.map_event import MappingFile, RecordHeaders, Topic, map_event
 from streams.operator.commands.output import shown
-from streams.operator.did_you_mean import did_you_mean, nearest
+from streams.operator.did_you_mean import meant_or_expected
 from streams.partners import Partner
 from streams.settings import CONSOLE_FILES, KAFKA_FILES
 from streams.webhook.egress import DestinationBlocked, Guard, guard_of
@@ -236,8 +236,7 @@ def _names_url(raw: bytes) -> bool:
 
 
 def _unknown(partner_id: str, partners: Mapping[str, Partner]) -> str:
-    meant = did_you_mean(nearest(partner_id, partners))
-    meant = meant or f"; expected one of {', '.join(sorted(partners))}"
+    meant = meant_or_expected(partner_id, partners)
     return f"partnerId: the partners file has no entry {partner_id}{meant}"
 
 

@@ -6,7 +6,7 @@ from schemas.notify_url import NotifyUrl
 from streams.notification.profiles import PROFILES
 from streams.operator.commands.common import fail
 from streams.operator.commands.output import shown
-from streams.operator.did_you_mean import did_you_mean, nearest
+from streams.operator.did_you_mean import meant_or_expected
 from streams.partners import Partner
 from streams.webhook.diagnosis import KnownKey
 from streams.webhook.verdict import Side
@@ -16,8 +16,7 @@ def entry_or_fail(partners: Mapping[str, Partner], name: str) -> Partner:
     """Return an entry of the partners file, or say which there are and exit with 1."""
     entry = partners.get(name)
     if entry is None:
-        meant = did_you_mean(nearest(name, partners))
-        meant = meant or f"; expected one of {', '.join(sorted(partners))}"
+        meant = meant_or_expected(name, partners)
         fail(f"the partners file has no entry {shown(name)}{meant}")
     return entry
 
