@@ -1,5 +1,6 @@
 """`notifier why`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ from streams.operator.history.report import as_json as report_as_json
 from streams.operator.history.scan import Scanned, orders_with
 from streams.operator.history.search import OrderRecords, search_order
 from streams.operator.history.text import rfc3339
-from streams.partners import PartnersFileError, load_partners
+from streams.partners import Partner, PartnersFileError, load_partners
 from streams.settings import CONSOLE_FILES, Settings
 
 _MOST_ORDERS = 20
@@ -91,7 +92,8 @@ def why(
     records = None if address is None else _ask(address, order_id)
     if records is None:
         records = finish(_search(settings, order_id, since_ms))
-    explained, now_ms = _explained(settings, records, clock), clock.now_ms()
+    now_ms = clock.now_ms()
+    explained = _explained(settings, _partners(settings, clock), records, now_ms)
     if as_json:
         print_json(_order_as_json(order_id, explained, records, since_ms, now_ms))
     elif explained:
@@ -107,12 +109,15 @@ def _why_scanned(
 ) -> None:
     """Explain every order that an id was found with."""
     scanned, orders = finish(_scan(settings, text, since_ms))
+    partners, now_ms = _partners(settings, clock), clock.now_ms()
+    explained = [
+        (order_id, records, _explained(settings, partners, records, now_ms))
+        for order_id, records in orders
+    ]
     if as_json:
         reports = [
-            _order_as_json(
-                order_id, _explained(settings, records, clock), records, None, clock.now_ms()
-            )
-            for order_id, records in orders
+            _order_as_json(order_id, found, records, None, now_ms)
+            for order_id, records, found in explained
         ]
         print_json(
             {
@@ -126,9 +131,9 @@ def _why_scanned(
             }
         )
     else:
-        for order_id, records in orders:
+        for order_id, _, found in explained:
             print(f"Order {shown(order_id)}")
-            _print_order(_explained(settings, records, clock), None, clock.now_ms())
+            _print_order(found, None, now_ms)
             print()
         say(_scan_summary(text, scanned, len(orders), since_ms))
     if not scanned.orders:
@@ -200,22 +205,31 @@ async def _scan(
 _Explained = list[tuple[NotificationHistory, NotificationReport]]
 
 
-def _explained(settings: Settings, records: OrderRecords, clock: Clock) -> _Explained:
+def _explained(
+    settings: Settings, partners: Mapping[str, Partner], records: OrderRecords, now_ms: int
+) -> _Explained:
     histories = histories_of(records.facts)
-    limits, now_ms = _limits(settings, histories, clock), clock.now_ms()
+    limits = _limits(settings, partners, histories)
     return [
         (history, report_on(history, now_ms, limits, known_since_ms=records.oldest_ms))
         for history in histories
     ]
 
 
-def _limits(settings: Settings, histories: tuple[NotificationHistory, ...], clock: Clock) -> Limits:
+def _partners(settings: Settings, clock: Clock) -> Mapping[str, Partner]:
     try:
-        partners = load_partners(
+        return load_partners(
             settings.partners_file, clock.now_seconds(), allow_http=settings.allow_http
         )
     except PartnersFileError:
-        return Limits.of(settings)  # an operator's machine may have none
+        return {}  # an operator's machine may have none
+
+
+def _limits(
+    settings: Settings,
+    partners: Mapping[str, Partner],
+    histories: tuple[NotificationHistory, ...],
+) -> Limits:
     named = [partners.get(history.partner_id or "") for history in histories]
     timeouts = [partner.attempt_timeout_seconds for partner in named if partner]
     return Limits.of(settings, max(timeouts)) if timeouts else Limits.of(settings)

@@ -64,12 +64,6 @@ def _index(chosen: Filter) -> str:
 
 def _where(read_model: ReadModel, chosen: Filter) -> tuple[str, dict[str, Any]]:
     """Return a condition of SQL and its values."""
-    conditions = {
-        "partner_id = :partner": chosen.partner or None,
-        _text_condition(read_model, chosen.text): chosen.text or None,
-        "since_ms >= :since_ms": chosen.since_ms,
-        "since_ms < :until_ms": chosen.until_ms,
-    }
     values: dict[str, Any] = {
         "partner": chosen.partner,
         "text": chosen.text,
@@ -77,7 +71,15 @@ def _where(read_model: ReadModel, chosen: Filter) -> tuple[str, dict[str, Any]]:
         "since_ms": chosen.since_ms,
         "until_ms": chosen.until_ms,
     }
-    asked = [condition for condition, value in conditions.items() if value is not None]
+    asked = []
+    if chosen.partner:
+        asked.append("partner_id = :partner")
+    if chosen.text:
+        asked.append(_text_condition(read_model, chosen.text))
+    if chosen.since_ms is not None:
+        asked.append("since_ms >= :since_ms")
+    if chosen.until_ms is not None:
+        asked.append("since_ms < :until_ms")
     if chosen.state == "overdue":
         asked.append(f"NOT ended AND {OVERDUE}")  # the first for the index of what has not ended
     elif chosen.state:
