@@ -35,7 +35,7 @@ from streams.operator.console.store import ReadModelStore
 from streams.operator.console.tokens import AccessTokens
 from streams.operator.dead_letters.clients import ReplayClients, open_replay_clients
 from streams.operator.history.assessment import Limits
-from streams.operator.history.mapped_events import event_reader
+from streams.operator.history.mapped_events import EventReader
 from streams.settings import Settings
 from streams.telemetry.server_header import hide_versions
 
@@ -91,7 +91,7 @@ class Console:
             groups=(settings.group_id, settings.retry_group_id),
             attempts_topic=names.attempts,
             now_ms=self.clock.now_ms,
-            event_of=event_reader(self.mapping),
+            event_of=EventReader(self.mapping),
         )
         self.read_model = ReadModel(
             store, ingest, names, settings.source_topics, Limits.of(settings), self.clock.now_ms

@@ -16,7 +16,7 @@ from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.tail import Edges
 from streams.operator.console.reconcile import Reconciliation, reconcile
 from streams.operator.console.store import ReadModelStore
-from streams.operator.history.mapped_events import EventReader, event_reader
+from streams.operator.history.mapped_events import EventReader
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Ingest:
     groups: tuple[str, ...]
     attempts_topic: str
     now_ms: Callable[[], int]
-    event_of: EventReader = field(default_factory=lambda: event_reader(None))
+    event_of: EventReader = field(default_factory=lambda: EventReader(None))
     freshness: Freshness = field(default_factory=Freshness)
     edges: dict[PartitionId, Edges] = field(default_factory=dict)
     reconciliation: Reconciliation | None = None

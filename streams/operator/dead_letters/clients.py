@@ -13,7 +13,7 @@ from streams.kafka.reader.reader import RecordReader
 from streams.kafka.topics import TopicNames
 from streams.mapping.mapping import EventMapping
 from streams.operator.dead_letters.rebuild import Rebuild
-from streams.operator.history.mapped_events import event_reader
+from streams.operator.history.mapped_events import EventReader
 from streams.partners import Partner
 from streams.settings import Settings
 from streams.worker.settle import Settler
@@ -72,6 +72,6 @@ async def open_replay_clients(
                 settings.source_topics,
                 partner_of,
                 settings.allow_http,
-                event_reader(mapping),
+                EventReader(mapping),
             ),
         )

@@ -17,7 +17,7 @@ from streams.kafka.topics import TopicNames
 from streams.notification.intake import Refused, prepare, read_event
 from streams.notification.notification import Notification
 from streams.operator.dead_letters.replay_record import CannotReplay, ReplayAudit
-from streams.operator.history.mapped_events import EventOf, event_reader
+from streams.operator.history.mapped_events import EventOf, EventReader
 from streams.partners import Partner
 
 
@@ -39,7 +39,7 @@ class Rebuild:
     source_topics: tuple[str, ...]
     partner_of: Callable[[str], Partner | None]
     allow_http: bool
-    event_of: EventOf = field(default_factory=lambda: event_reader(None))
+    event_of: EventOf = field(default_factory=lambda: EventReader(None))
 
     async def record(self, known: Fact, audit: ReplayAudit, now_ms: int) -> OutRecord:
         """Return the record of the replay topic that puts a notification back as its event has it today.

@@ -78,8 +78,3 @@ class EventReader:
                 return False
         self._missing = None
         return True
-
-
-def event_reader(mapping: EventMapping | None) -> EventReader:
-    """Return what reads events of these topics."""
-    return EventReader(mapping)

@@ -13,7 +13,7 @@ from streams.kafka.reader.batch_search import text_search
 from streams.kafka.reader.reader import OnProgress, ReadProgress, RecordReader
 from streams.kafka.topics import TopicNames
 from streams.mapping.mapping import EventMapping
-from streams.operator.history.mapped_events import event_reader
+from streams.operator.history.mapped_events import EventReader
 from streams.settings import Settings
 
 
@@ -57,7 +57,7 @@ async def orders_with(  # noqa: PLR0913  # where, what, since when, how it is sh
         ReadFailed: the brokers can't be read.
     """
     kinds = topic_kinds(TopicNames(settings.topic_prefix), settings.source_topics)
-    event_of, found = event_reader(mapping), Scanned()
+    event_of, found = EventReader(mapping), Scanned()
 
     def note(record: RawRecord) -> None:
         order = read_fact(kinds[record.topic], record, event_of).order_id

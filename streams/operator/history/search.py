@@ -19,7 +19,7 @@ from streams.kafka.reader.unread import unread_spans
 from streams.kafka.topics import TopicNames
 from streams.mapping.mapping import EventMapping
 from streams.notification.decision import DeadLetterReason
-from streams.operator.history.mapped_events import EventOf, event_reader
+from streams.operator.history.mapped_events import EventOf, EventReader
 from streams.operator.history.near_orders import near_orders
 from streams.settings import Settings
 
@@ -71,7 +71,7 @@ async def search_order(  # noqa: PLR0913  # where, what, since when, how it is s
     Raises:
         ReadFailed: the brokers can't be read.
     """
-    event_of = event_reader(mapping)
+    event_of = EventReader(mapping)
     names, order = TopicNames(settings.topic_prefix), OrderRecords()
     key = order_id.encode()
     topics = topic_kinds(names)
@@ -157,7 +157,7 @@ async def _look_for_event(  # noqa: PLR0913  # as above
     mapping: EventMapping | None,
 ) -> None:
     order.looked_for_event = True
-    key, event_of = order_id.encode(), event_reader(mapping)
+    key, event_of = order_id.encode(), EventReader(mapping)
     order.read += sum(span.length for span in spans)
     mapped = () if mapping is None else mapping.topics
 
