@@ -25,7 +25,6 @@ Faults = dict[str, str]
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _MOST_FAULTS: Final = 256  # more than a dead letter's detail has room for
-_FAULTS: Final = {"missing": "missing or empty"}
 _KINDS: Final = {bool: "true or false", int: "a number", float: "a number", type(None): "null"}
 
 
@@ -93,7 +92,8 @@ def add_faults(error: ValidationError, path: str, faults: Faults) -> None:
     """Add the faults that a model reports; of several about one member the first stays."""
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         where = path + ".".join(_wire_name(step) for step in detail["loc"])
-        faults.setdefault(where, _FAULTS.get(detail["type"]) or _in_our_words(detail["msg"]))
+        missing = detail["type"] == "missing"
+        faults.setdefault(where, "missing or empty" if missing else _in_our_words(detail["msg"]))
 
 
 def _in_our_words(message: str) -> str:

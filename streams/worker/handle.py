@@ -77,8 +77,7 @@ class RecordHandler:
             await self._settle(decided, stage, lane.lease)
             # What was refused must go through once it is mended, whichever copy it is.
             if decided.kind != "duplicate" and decided.refused is None:
-                for key, value in received.identities:
-                    deduplicator.remember(key, value)
+                _remember(received, deduplicator)
         self.observer.handled(stage)
 
     async def mapped_event(self, record: InRecord, lane: LaneContext, stage: str = SOURCE) -> None:
@@ -105,8 +104,7 @@ class RecordHandler:
     def recall(self, record: InRecord, deduplicator: Deduplicator, *, wait: Wait) -> None:
         """Remember a record of a retry topic that was settled before its lane was opened."""
         received = self._read_retry(record, wait)
-        for key, value in received.identities:
-            deduplicator.remember(key, value)
+        _remember(received, deduplicator)
 
     async def replay(self, record: InRecord, lane: LaneContext) -> None:
         """Handle what an operator put back: a notification, or an event where the header `kind` says so."""
@@ -130,8 +128,7 @@ class RecordHandler:
                 decided = await self.delivery.deliver(decided, received.trigger, lane.lease)
             await self._settle(decided, stage, lane.lease)
             if decided.kind != "duplicate":
-                for key, value in received.identities:
-                    deduplicator.remember(key, value)
+                _remember(received, deduplicator)
         self.observer.handled(stage)
 
     async def _settle(self, settlement: Settlement, stage: str, lease: Lease) -> None:
@@ -139,3 +136,9 @@ class RecordHandler:
         await lease.hold()
         self.observer.decided(settlement, stage)
         self.observer.settled(await self.settler.settle(settlement))
+
+
+def _remember(received: ReceivedEvent | ReceivedRecord, deduplicator: Deduplicator) -> None:
+    """Remember that a record was settled."""
+    for key, value in received.identities:
+        deduplicator.remember(key, value)

@@ -115,9 +115,8 @@ class Fact:
         )
 
 
-_NAMES: Final = tuple(
-    field.name for field in fields(Fact)
-)  # asked for with every fact that is kept
+# Asked for with every fact that is kept.
+_NAMES: Final = tuple(field.name for field in fields(Fact))
 
 
 def _own_form(record: RawRecord) -> bytes | None:

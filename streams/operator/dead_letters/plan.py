@@ -1,7 +1,7 @@
 """What a replay would do: which dead letters it puts back, which it leaves and why, and how long it takes.
 
-`each_dead_letter` and `facts_since` bring what is to be judged, `RefusalJudge` what a worker says; `plan` judges, purely; `run` (streams.operator.dead_letters.run)
-acts. The command line and the console use the same.
+`each_dead_letter` and `facts_since` bring what is to be judged, `RefusalJudge` what a worker says; `plan` judges, purely;
+`run` (streams.operator.dead_letters.run) acts. The command line and the console use the same.
 """
 
 from collections import Counter

@@ -86,16 +86,15 @@ async def test_a_producer_whose_sequence_is_lost_is_replaced(producer):
     assert [made.stopped for made in producer.made] == [True, True]
 
 
-async def test_a_write_that_waits_for_a_retired_producers_metadata_goes_on_with_the_next(producer):
-    """aiokafka's closed client answers nobody: the write waited for ever, until the watch ended the worker."""
+async def write_beside_a_retirement(producer, wait):
+    """Write while the broker refuses the producer's sequence; the write to B's topic waits for metadata meanwhile."""
     await producer.start()
     old = producer.made[0]
-    old._md_update_fut = asyncio.get_running_loop().create_future()
     send = old.send
 
     async def wait_for_metadata(topic, value, key, headers, *, alone):
         if topic == B.topic:
-            await asyncio.shield(old._md_update_fut)
+            await wait(old)
         return await send(topic, value, key, headers, alone=alone)
 
     async def refuse(_record, _size):
@@ -104,34 +103,29 @@ async def test_a_write_that_waits_for_a_retired_producers_metadata_goes_on_with_
     old.send, old._store = wait_for_metadata, refuse
     async with asyncio.timeout(TIMEOUT_SECONDS):
         await asyncio.gather(producer.write(B, C), producer.write(A))
-    assert sorted(record.topic for record in producer.broker.written) == ["a", "b", "c"]
 
 
-async def test_a_write_that_asks_a_retired_producer_for_metadata_again_goes_on_with_the_next(
-    producer,
+async def ask(client):
+    """Wait for metadata, as aiokafka's client does."""
+    if client._md_update_fut is None:
+        client._md_update_fut = asyncio.get_running_loop().create_future()
+    await asyncio.shield(client._md_update_fut)
+
+
+async def ask_once_closed(client):
+    """Sleep between two questions while the client is closed, and ask again."""
+    while not client.stopped:
+        await turns()
+    await turns()
+    await ask(client)
+
+
+@pytest.mark.parametrize("wait", [ask, ask_once_closed])
+async def test_a_write_that_waits_for_a_retired_producers_metadata_goes_on_with_the_next(
+    producer, wait
 ):
-    """It slept between two questions while the client was closed, and the second one was never answered."""
-    await producer.start()
-    old = producer.made[0]
-    old._md_update_fut = None
-    send = old.send
-
-    async def wait_for_metadata(topic, value, key, headers, *, alone):
-        if topic == B.topic:
-            while not old.stopped:
-                await turns()
-            await turns()
-            if old._md_update_fut is None:  # as aiokafka's client does it
-                old._md_update_fut = asyncio.get_running_loop().create_future()
-            await asyncio.shield(old._md_update_fut)
-        return await send(topic, value, key, headers, alone=alone)
-
-    async def refuse(_record, _size):
-        raise OutOfOrderSequenceNumber
-
-    old.send, old._store = wait_for_metadata, refuse
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        await asyncio.gather(producer.write(B, C), producer.write(A))
+    """aiokafka's closed client answers nobody: the write waited for ever, until the watch ended the worker."""
+    await write_beside_a_retirement(producer, wait)
     assert sorted(record.topic for record in producer.broker.written) == ["a", "b", "c"]
 
 
