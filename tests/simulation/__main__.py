@@ -1,6 +1,7 @@
 """Run worlds: `python -m tests.simulation --worlds 500 --seed 7`. Exits with 1 where one goes wrong.
 
-`--replay SEED` runs one again and prints what happens in it, line by line; `--shrink SEED` looks for a smaller one that
+They run on all cores, and their figures are kept at every step: `--go-on` runs the worlds behind those that are kept,
+where the code is the same, and adds theirs. `--replay SEED` runs one again and prints what happens in it, line by line; `--shrink SEED` looks for a smaller one that
 goes wrong in the same way, and prints that.
 """
 
@@ -11,17 +12,19 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
+from tests.simulation import kept
 from tests.simulation.campaign import Campaign, plan_of, run, run_all, shrink
+from tests.simulation.kept import FIGURES
 from tests.simulation.long_world import keep, long_section, run_long
 from tests.simulation.plan import KINDS, PLACES
+from tests.simulation.report import cells
 from tests.simulation.seeded_faults import SEEDED, try_one
-from tests.simulation.verdict import Judgement
 from tests.simulation.worker import in_the_world
 
-FIGURES = Path(__file__).parents[2] / "build" / "simulation"
-_SAY_EVERY = 10
+_SAY_EVERY = 20
+"""Worlds, at least."""
 
 
 def main() -> int:
@@ -35,6 +38,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first world")
     parser.add_argument("--replay", type=int, metavar="SEED")
     parser.add_argument("--shrink", type=int, metavar="SEED")
+    parser.add_argument("--go-on", action="store_true", help="behind the worlds that are kept")
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--hours", type=float, help="run one long world of so many hours instead")
     parser.add_argument("--seeded", type=int, metavar="MOST", help="worlds for each seeded fault")
     asked = parser.parse_args()
@@ -45,9 +50,37 @@ def main() -> int:
             return _try_seeded(asked.seed, asked.seeded)
         if asked.replay is not None or asked.shrink is not None:
             return _show(asked.replay, asked.shrink)
-        campaign = run_all(_until_ctrl_c(asked.seed, asked.worlds), _hear)
-        _report(campaign, asked.seed)
-        return 1 if campaign.failed else 0
+        return _run_many(asked)
+
+
+def _run_many(asked: argparse.Namespace) -> int:
+    """Run worlds; return 1 where one goes wrong, 2 where they can't go on behind the kept ones."""
+    of_code = kept.code()
+    before = kept.read(FIGURES) if asked.go_on else None
+    if before is not None and before["code"] != of_code:
+        _say(
+            f"[simulate] the code is no longer the one of the {before['worlds']:,} worlds that are kept: begin anew, without GO_ON"
+        )
+        return 2
+    seed = before["seed"] + before["worlds"] if before is not None else asked.seed
+
+    def hear(part: Campaign, so_far: Campaign) -> None:
+        for wrong, faults in part.wrong.items():
+            for fault in faults:
+                _say(f"[simulate] world {wrong} went wrong: {fault}")
+        # As far as it is now: whatever ends it, what was run until then is kept.
+        kept.write(FIGURES, kept.together(before, kept.figures_of(so_far, seed, of_code)))
+        if so_far.worlds % max(_SAY_EVERY, asked.worlds // 50) < part.worlds:
+            _say(
+                f"[simulate] {so_far.worlds:,} of {asked.worlds:,} worlds, {len(so_far.wrong)} wrong"
+            )
+
+    run_all(_until_ctrl_c(seed, asked.worlds), hear, asked.processes)
+    figures = kept.read(FIGURES)
+    if figures is None:
+        return 1
+    _report(figures)
+    return 1 if figures["failed"] else 0
 
 
 def _until_ctrl_c(first: int, count: int) -> Iterator[int]:
@@ -99,46 +132,22 @@ def _try_seeded(first: int, most: int) -> int:
     return 0 if all(one.worlds for one in tried) else 1
 
 
-def _hear(seed: int, judgement: Judgement) -> None:
-    for fault in judgement.faults:
-        _say(f"[simulate] world {seed} went wrong: {fault}")
-    if seed % _SAY_EVERY == 0:
-        _say(f"[simulate] at world {seed}")
-
-
-def _report(campaign: Campaign, seed: int) -> None:
-    sums = campaign.sums()
-    worlds = len(campaign.judgements)
+def _report(figures: dict[str, Any]) -> None:
+    minute = 60 * figures["worlds"] / figures["seconds"]
     _say(
-        f"[simulate] {worlds} worlds in {campaign.seconds:.0f} s, {campaign.a_minute:.0f} a minute;"
-        f" {campaign.world_seconds / 3600:,.0f} hours of their own time, {campaign.unscaled} worlds with unscaled ladders"
+        f"[simulate] {figures['worlds']:,} worlds in {figures['seconds']:.0f} s, {minute:.0f} a minute;"
+        f" {figures['hours']:,.0f} hours of their own time, {figures['unscaled']:,} worlds with unscaled ladders"
     )
-    for name, value in sums.items():
+    for name, value in figures["sums"].items():
         _say(f"[simulate] {name}: {value:,}")
+    fired = figures["fired"]
     _say(
-        f"[simulate] faults done: {campaign.fired.total():,}, in {len(campaign.fired)} of {len(KINDS) * len(PLACES)} cells"
+        f"[simulate] faults done: {sum(fired.values()):,}, in {len(fired)} of {len(KINDS) * len(PLACES)} cells"
     )
-    _say("\n".join(table(campaign)))
-    _say(f"[simulate] went wrong: {campaign.failed or 'none'}")
-    for failed in campaign.failed[:3]:
-        _say(f"[simulate] PYTHONHASHSEED=0 python -m tests.simulation --shrink {failed}")
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    figures = {
-        "seed": seed, "worlds": worlds, "seconds": round(campaign.seconds, 1),
-        "hours": round(campaign.world_seconds / 3600, 1), "unscaled": campaign.unscaled,
-        "callbacks": campaign.callbacks, "sums": dict(sums), "failed": campaign.failed,
-        "fired": {f"{kind} | {place}": count for (kind, place), count in campaign.fired.items()},
-    }  # fmt: skip
-    (FIGURES / "simulation.json").write_text(json.dumps(figures, indent=1), "utf-8")
-
-
-def table(campaign: Campaign) -> list[str]:
-    """Return what was tried where, as a table of Markdown."""
-    lines = [f"| | {' | '.join(PLACES)} |", "|---|" + "---|" * len(PLACES)]
-    for kind in KINDS:
-        cells = " | ".join(str(campaign.fired[kind, place]) for place in PLACES)
-        lines.append(f"| {kind} | {cells} |")
-    return lines
+    _say(cells(fired))
+    _say(f"[simulate] went wrong: {figures['failed'] or 'none'}")
+    for failed in figures["failed"][:3]:
+        _say(f"[simulate] make simulate SHRINK={failed}")
 
 
 def _say(line: str) -> None:

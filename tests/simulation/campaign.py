@@ -1,17 +1,22 @@
 """Many worlds one after the other: how many a minute, what they came to, which went wrong, and what was tried where."""
 
 import gc
+import multiprocessing
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
-from tests.simulation.plan import KINDS, PLACES, Plan, directed, draw
+from tests.simulation.plan import Plan, directed, draw
 from tests.simulation.verdict import Judgement, total, verdict
 from tests.simulation.world import MOST_CALLBACKS, World
 
-_TIDY_EVERY = 25
-"""Worlds: what is left of them are cycles, which nobody takes apart while one runs."""
+_AT_ONCE = 20
+"""Worlds that a process is given at a time. Then it tidies: what is left of worlds are cycles, which nobody takes apart while
+they run."""
 
 _clock = time.perf_counter
 UNSCALED_EVERY = 10
@@ -23,7 +28,9 @@ class Campaign:
     """What many worlds came to.
 
     Attributes:
-        judgements: of each, by its seed.
+        worlds: how many.
+        wrong: what must not be, by the seeds of the worlds in which it was.
+        sums: what all of them came to together.
         fired: what went wrong, and where.
         seconds: how long it took.
         world_seconds: how long it lasted in the worlds' own time.
@@ -31,30 +38,29 @@ class Campaign:
         unscaled: how many worlds had the ladders of production.
     """
 
-    judgements: dict[int, Judgement] = field(default_factory=dict)
+    worlds: int = 0
+    wrong: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    sums: Counter[str] = field(default_factory=Counter)
     fired: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: float = 0.0
     world_seconds: float = 0.0
     callbacks: int = 0
     unscaled: int = 0
 
-    @property
-    def failed(self) -> list[int]:
-        """The seeds of worlds that went wrong."""
-        return [seed for seed, judgement in self.judgements.items() if judgement.faults]
+    def add(self, other: "Campaign") -> None:
+        """Count the worlds of another in; not the time that it took, since it may have run beside this one."""
+        self.worlds += other.worlds
+        self.wrong |= other.wrong
+        self.sums.update(other.sums)
+        self.fired.update(other.fired)
+        self.world_seconds += other.world_seconds
+        self.callbacks += other.callbacks
+        self.unscaled += other.unscaled
 
     @property
     def a_minute(self) -> float:
         """Worlds in a minute."""
-        return 60 * len(self.judgements) / self.seconds if self.seconds else 0.0
-
-    def sums(self) -> Counter[str]:
-        """What all of them came to together."""
-        return total(list(self.judgements.values()))
-
-    def empty_cells(self) -> list[tuple[str, str]]:
-        """What was never tried, and where."""
-        return [(kind, place) for kind in KINDS for place in PLACES if not self.fired[kind, place]]
+        return 60 * self.worlds / self.seconds if self.seconds else 0.0
 
 
 def plan_of(seed: int) -> Plan:
@@ -73,22 +79,58 @@ def run(
     return verdict(outcome), world
 
 
-def run_all(seeds: Iterable[int], hear: Callable[[int, Judgement], None]) -> Campaign:
-    """Run the worlds of these seeds; `hear` is told of each."""
+def run_all(
+    seeds: Iterable[int], hear: Callable[[Campaign, Campaign], None], processes: int = 1
+) -> Campaign:
+    """Run the worlds of these seeds, in so many processes; `hear` is told of some after the other, and what all came to so far."""
     campaign, begun = Campaign(), _clock()
-    for number, seed in enumerate(seeds):
+    for part in map(_run_some, _parts(seeds)) if processes == 1 else _beside(seeds, processes):
+        campaign.add(part)
+        campaign.seconds = _clock() - begun
+        hear(part, campaign)
+    return campaign
+
+
+def _parts(seeds: Iterable[int]) -> Iterator[list[int]]:
+    left = iter(seeds)
+    while part := list(islice(left, _AT_ONCE)):
+        yield part
+
+
+def _beside(seeds: Iterable[int], processes: int) -> Iterator[Campaign]:
+    """Run parts of the seeds in processes that are forked here, so that the world's clock and network are theirs too."""
+    fork = multiprocessing.get_context("fork")
+    running: set[Future[Campaign]] = set()
+    with ProcessPoolExecutor(processes, fork, initializer=_leave_ctrl_c_to_the_parent) as pool:
+        for part in _parts(seeds):
+            running.add(pool.submit(_run_some, part))
+            # No more than that ahead: after Ctrl-C the seeds end, and what was begun is awaited.
+            if len(running) > processes:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        yield from (future.result() for future in running)
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _run_some(seeds: list[int]) -> Campaign:
+    campaign = Campaign()
+    for seed in seeds:
         plan = plan_of(seed)
         judgement, world = run(plan)
-        campaign.judgements[seed] = judgement
-        campaign.fired += world.fired
+        campaign.worlds += 1
+        if judgement.faults:
+            campaign.wrong[seed] = judgement.faults
+        campaign.sums.update(total([judgement]))
+        campaign.fired.update(world.fired)
         campaign.unscaled += plan.scale == 1.0
         campaign.world_seconds += world.outcome.seconds
         campaign.callbacks += world.outcome.callbacks
-        hear(seed, judgement)
-        if number % _TIDY_EVERY == _TIDY_EVERY - 1:
-            del world
-            gc.collect()
-        campaign.seconds = _clock() - begun
+        del world
+    gc.collect()
     return campaign
 
 

@@ -47,7 +47,7 @@ def _stop_and_start(_world: "World", _fault: Fault, worker: "Worker | None") -> 
 def _stand_still(world: "World", fault: Fault, worker: "Worker | None") -> None:
     if worker is not None:
         world.broke(fault.seconds + _AFTERMATH_SECONDS)
-        worker.process.stopped_until = world.loop.now + fault.seconds
+        world.loop.stop_process(worker.process, world.loop.now + fault.seconds)
 
 
 def _cut_off(world: "World", fault: Fault, worker: "Worker | None") -> None:

@@ -95,7 +95,6 @@ class WorldLoop(base_events.BaseEventLoop):
         start_seconds: the first moment.
     """
 
-    _scheduled: list[Any]
     _timer_cancelled_count: int
 
     def __init__(self, seed: str, start_seconds: float = 1000.0) -> None:
@@ -107,6 +106,8 @@ class WorldLoop(base_events.BaseEventLoop):
         self.connect: Any = None
         self._outside = Process("world")
         self._runnable: list[Process] = []
+        self._timers: list[tuple[float, int, Any]] = []
+        self._stopped_until = 0.0
         self._numbers = 0
         self._over = False
         self._kept: list[asyncio.Task[Any]] = []
@@ -157,11 +158,16 @@ class WorldLoop(base_events.BaseEventLoop):
         self, when: float, callback: Any, *args: Any, context: Any = None
     ) -> Any:
         late = self.rng.random() * _LATEST_SECONDS
-        return super().call_at(max(when, self.now) + late, callback, *args, context=context)
+        return self.exactly_at(max(when, self.now) + late, callback, *args, context=context)
 
     def exactly_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
         """Call at a moment, not a bit later: for what is no timer of a process."""
-        return super().call_at(when, callback, *args, context=context)
+        timer: Any = asyncio.TimerHandle(when, callback, args, self, context)
+        timer._scheduled = True
+        self._numbers += 1
+        # Numbered, so that timers are never compared, which would be done in Python, and ties keep their order.
+        heapq.heappush(self._timers, (when, self._numbers, timer))
+        return timer
 
     async def create_connection(  # type: ignore[override]  # what the world's processes ask for
         self, factory: Any, host: Any = None, port: Any = None, *, sock: Any = None, **_: Any
@@ -200,11 +206,11 @@ class WorldLoop(base_events.BaseEventLoop):
             process.queue.append(handle)
 
     def _run_once(self) -> None:
-        scheduled = self._scheduled
-        if scheduled and (scheduled[0]._when <= self.now or scheduled[0]._cancelled):
+        timers = self._timers
+        if timers and (timers[0][0] <= self.now or timers[0][2]._cancelled):
             self._due()
         runnable = self._runnable
-        if any(process.stopped_until > self.now for process in runnable):
+        if self._stopped_until > self.now:
             runnable = [process for process in runnable if process.stopped_until <= self.now]
         if not runnable:
             self._advance()
@@ -232,23 +238,27 @@ class WorldLoop(base_events.BaseEventLoop):
             self._runnable.remove(process)
 
     def _due(self) -> None:
-        scheduled = self._scheduled
-        while scheduled and (scheduled[0]._when <= self.now or scheduled[0]._cancelled):
-            timer = heapq.heappop(scheduled)
+        timers = self._timers
+        while timers and (timers[0][0] <= self.now or timers[0][2]._cancelled):
+            timer = heapq.heappop(timers)[2]
             timer._scheduled = False
             if timer._cancelled:
                 self._timer_cancelled_count = max(0, self._timer_cancelled_count - 1)
             else:
                 self._enqueue(timer)
-        if self._timer_cancelled_count > max(_LEAST_CANCELLED, len(scheduled) // 2):
-            self._scheduled = [timer for timer in scheduled if not timer._cancelled]
-            heapq.heapify(self._scheduled)
+        if self._timer_cancelled_count > max(_LEAST_CANCELLED, len(timers) // 2):
+            self._keep(lambda timer: not timer._cancelled)
             self._timer_cancelled_count = 0
+
+    def _keep(self, which: Callable[[Any], bool]) -> None:
+        """Leave out the other timers."""
+        self._timers = [entry for entry in self._timers if which(entry[2])]
+        heapq.heapify(self._timers)
 
     def _advance(self) -> None:
         moments = [process.stopped_until for process in self._runnable]
-        if self._scheduled:
-            moments.append(self._scheduled[0]._when)
+        if self._timers:
+            moments.append(self._timers[0][0])
         if not moments:
             message = "nothing is due and nothing can happen"
             raise Stuck(message)
@@ -260,16 +270,26 @@ class WorldLoop(base_events.BaseEventLoop):
     def _skip(self, until: float) -> None:
         """Move to a later moment with all timers that are only about the present, so that hours without events pass at once."""
         by = until - self.now
-        for timer in self._scheduled:
+        for _, _, timer in self._timers:
             if not is_of_a_record(timer):
                 timer._when += by
-        heapq.heapify(self._scheduled)
+        self._timers = [(timer._when, number, timer) for _, number, timer in self._timers]
+        heapq.heapify(self._timers)
         self.now = until
 
     def first_of_a_record(self) -> float | None:
         """Return when the first timer ends that a record waits for, or None."""
-        whens = [t._when for t in self._scheduled if not t._cancelled and is_of_a_record(t)]
+        whens = (
+            when
+            for when, _, timer in self._timers
+            if not timer._cancelled and is_of_a_record(timer)
+        )
         return min(whens, default=None)
+
+    def stop_process(self, process: Process, until: float) -> None:
+        """Let a process stand still until a moment."""
+        process.stopped_until = until
+        self._stopped_until = max(self._stopped_until, until)
 
     def kill(self, process: Process) -> None:
         """Let a process end here: nothing of it runs any more."""
@@ -277,16 +297,11 @@ class WorldLoop(base_events.BaseEventLoop):
         process.queue.clear()
         if process in self._runnable:
             self._runnable.remove(process)
-        self._scheduled = [
-            timer
-            for timer in self._scheduled
-            if timer._context.get(_process, self._outside) is not process
-        ]
-        heapq.heapify(self._scheduled)
+        self._keep(lambda timer: timer._context.get(_process, self._outside) is not process)
 
     def end(self) -> None:
         """Let go of everything without running any of it."""
-        self._scheduled.clear()
+        self._timers.clear()
         for task in self._kept:
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # has it
         self._outside.alive = False

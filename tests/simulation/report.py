@@ -2,17 +2,19 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.faults.figures import replaced
+from tests.simulation import kept
 from tests.simulation.long_world import FILE, long_section
 from tests.simulation.plan import KINDS, PLACES
 
 ROOT = Path(__file__).parents[2]
 PAGE, GUARANTEES = ROOT / "docs" / "reliability.md", ROOT / "docs" / "guarantees.md"
-FIGURES = ROOT / "build" / "simulation"
-_WORLDS_FILE, _SEEDED_FILE = "simulation.json", "seeded.json"
+FIGURES = kept.FIGURES
+_WORLDS_FILE, _SEEDED_FILE = kept.FILE, "seeded.json"
 WORLDS = ("<!-- figures of make simulate -->", "<!-- end of worlds -->")
 LONG = ("<!-- figures of the long world -->", "<!-- end of the long world -->")
 SEEDED = ("<!-- figures of seeded faults -->", "<!-- end of seeded faults -->")
@@ -45,13 +47,17 @@ def worlds_section(figures: dict[str, Any]) -> str:
         "Dead letters": f"{sums['dead_letters']:,}",
     }
     lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items()), ""]
-    lines += [f"| | {' | '.join(PLACES)} |", "|---|" + "---|" * len(PLACES)]
+    command = f"`make simulate WORLDS={figures['worlds']} SEED={figures['seed']}`"
+    return "\n".join([*lines, cells(fired), "", command])
+
+
+def cells(fired: Mapping[str, int]) -> str:
+    """Return what went wrong where and how often, as a table of Markdown."""
+    lines = [f"| | {' | '.join(PLACES)} |", "|---|" + "---|" * len(PLACES)]
     for kind in KINDS:
-        cells = (str(fired.get(f"{kind} | {place}", "")) for place in PLACES)
-        lines.append(f"| {kind} | {' | '.join(cells)} |")
-    return "\n".join(
-        [*lines, "", f"`make simulate WORLDS={figures['worlds']} SEED={figures['seed']}`"]
-    )
+        row = (str(fired.get(f"{kind} | {place}", "")) for place in PLACES)
+        lines.append(f"| {kind} | {' | '.join(row)} |")
+    return "\n".join(lines)
 
 
 def seeded_section(figures: list[dict[str, Any]]) -> str:

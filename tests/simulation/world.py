@@ -43,8 +43,8 @@ from tests.simulation.worker import (
 SOURCE: Final = "payments"
 NAMES: Final = TopicNames("pn")
 GROUP: Final = "notifier"
-_QUIET_SECONDS: Final = 0.6
-_BEFORE_DUE_SECONDS: Final = 0.8
+_QUIET_SECONDS: Final = 0.35
+_BEFORE_DUE_SECONDS: Final = 0.4
 MOST_CALLBACKS: Final = 600_000
 """An ordinary world has some 15,000; one that goes round in circles has no end."""
 _HEALED_AFTER: Final = 60.0

@@ -75,7 +75,8 @@ class Fetches:
             self._drop(waiting)
 
     def _answer(self, request: wire.Request, session: "Session", *, forced: bool) -> bool:
-        topics, anything = [], forced
+        topics: list[tuple[str, tuple[Any, ...]]] = []
+        anything = forced
         decided = request.version >= 4 and request.fields[4] == 1
         for topic, partitions in self._fetched(request):
             parts = []
@@ -90,13 +91,13 @@ class Fetches:
                 parts.append(
                     _part(request.version, partition, error, log, batches, decided=decided)
                 )
-            topics.append((topic, parts))
+            topics.append((topic, tuple(parts)))
         if not anything:
             return False
         if not forced:
             self._cluster.active_at = self._cluster.loop.now
         head = [0, 0, 0] if request.version >= 7 else [0]
-        session.reply(request.answer(*head, topics))
+        session.reply(request.answer(*head, tuple(topics)))
         return True
 
 
@@ -115,11 +116,11 @@ def _part(  # noqa: PLR0913  # what the answer says
         replicated, stable, start = log.replicated, log.stable, log.start
         if decided and batches:
             first, last = batches[0].first, batches[-1].last
-            aborted = [
+            aborted = tuple(
                 (producer, began)
                 for producer, began, marker in log.aborted
                 if marker >= first and began <= last
-            ]
+            )
     middle = [start] if version >= 5 else []
     nearby = [-1] if version >= 11 else []
     return (partition, error, replicated, stable, *middle, aborted, *nearby, raw)

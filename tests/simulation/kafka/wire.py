@@ -3,6 +3,7 @@
 import struct
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
 
@@ -56,6 +57,10 @@ _KNOWN: Final = {
 }
 _decoded: dict[tuple[int, int, bytes], tuple[Any, ...]] = {}
 _MOST_DECODED: Final = 20_000
+_ASK_THE_SAME: Final = frozenset({FETCH, HEARTBEAT, METADATA})
+"""Requests that come again and again, byte for byte."""
+_SAY_THE_SAME: Final = frozenset({FETCH, HEARTBEAT})
+"""Requests whose answers do."""
 
 
 class Request:
@@ -83,7 +88,7 @@ class Request:
                 fields = (_topics_asked(body[1:]),)
             else:
                 fields = _KNOWN[self.key, self.version].SCHEMA.decode(BytesIO(body))
-            if self.key in {FETCH, HEARTBEAT, METADATA}:
+            if self.key in _ASK_THE_SAME:
                 if len(_decoded) > _MOST_DECODED:
                     _decoded.clear()
                 _decoded[known] = fields
@@ -91,12 +96,20 @@ class Request:
 
     def answer(self, *fields: Any) -> bytes:
         """Return the bytes of the answer, its length in front."""
-        schema = _KNOWN[self.key, self.version].RESPONSE_TYPE.SCHEMA
-        return self.raw_answer(schema.encode(fields))
+        encode = _encoded_again if self.key in _SAY_THE_SAME else _encoded
+        return self.raw_answer(encode(self.key, self.version, fields))
 
     def raw_answer(self, body: bytes, tags: bytes = b"") -> bytes:
         """Return the same of a body that is bytes already."""
         return struct.pack(">ii", 4 + len(tags) + len(body), self.correlation) + tags + body
+
+
+def _encoded(key: int, version: int, fields: tuple[Any, ...]) -> bytes:
+    body: bytes = _KNOWN[key, version].RESPONSE_TYPE.SCHEMA.encode(fields)
+    return body
+
+
+_encoded_again: Final = lru_cache(4096)(_encoded)
 
 
 def _topics_asked(body: bytes) -> list[str]:

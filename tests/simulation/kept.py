@@ -1,0 +1,69 @@
+"""The figures of the worlds that were run, in `build/simulation`: a run that goes on adds to those of the same code."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from tests.simulation.campaign import Campaign
+
+ROOT: Final = Path(__file__).parents[2]
+FIGURES: Final = ROOT / "build" / "simulation"
+FILE: Final = "simulation.json"
+_RUNS_IN_THEM: Final = ("streams", "schemas", "tests/simulation", "tests/faults", "requirements")
+
+
+def code() -> str:
+    """Return a digest of what runs in the worlds, and of what judges them."""
+    digest = hashlib.sha256()
+    for directory in _RUNS_IN_THEM:
+        for path in sorted((ROOT / directory).rglob("*")):
+            if path.suffix in {".py", ".txt"}:
+                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def read(directory: Path) -> dict[str, Any] | None:
+    """Return the figures that are kept there, or None."""
+    file = directory / FILE
+    if not file.exists():
+        return None
+    figures: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return figures
+
+
+def figures_of(campaign: Campaign, seed: int, of_code: str) -> dict[str, Any]:
+    """Return the figures of worlds whose first has this seed."""
+    return {
+        "code": of_code,
+        "seed": seed,
+        "worlds": campaign.worlds,
+        "seconds": round(campaign.seconds, 1),
+        "hours": round(campaign.world_seconds / 3600, 1),
+        "unscaled": campaign.unscaled,
+        "callbacks": campaign.callbacks,
+        "sums": dict(campaign.sums),
+        "failed": sorted(campaign.wrong),
+        "fired": {f"{kind} | {place}": count for (kind, place), count in campaign.fired.items()},
+    }
+
+
+def together(before: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of both, where the seeds of the second follow those of the first; of the second alone after None."""
+    if before is None:
+        return new
+    added = {
+        name: {key: before[name].get(key, 0) + new[name].get(key, 0) for key in before[name] | new[name]}
+        for name in ("sums", "fired")
+    }  # fmt: skip
+    added |= {
+        name: before[name] + new[name]
+        for name in ("worlds", "seconds", "hours", "unscaled", "callbacks", "failed")
+    }
+    return new | added | {"seed": before["seed"]}
+
+
+def write(directory: Path, figures: dict[str, Any]) -> None:
+    """Keep the figures."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / FILE).write_text(json.dumps(figures, indent=1), "utf-8")
