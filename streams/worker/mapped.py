@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from streams.kafka.consumer.route import NotYet
-from streams.kafka.format.event_headers import CARRIED_PREFIX
+from streams.kafka.format.event_headers import as_it_came
 from streams.kafka.format.raw import RecordId
 from streams.kafka.format.records import InRecord, header_text
 from streams.mapping.mapping import (
@@ -98,11 +98,9 @@ class MappedEvents:
         self.observer.schema_found(schema, was_missing=was_missing)
 
     def _put_back(self, record: InRecord) -> SourceRecord:
-        """Return a record as it stood on its source topic: its own headers have their own names again."""
-        headers = tuple(
-            (name.removeprefix(CARRIED_PREFIX), value) for name, value in record.headers
-        )
-        return SourceRecord(self._origin_topic(record) or "", record.key, record.value, headers)
+        """Return a record as it stood on its source topic: its key is its own again, and so are its headers' names."""
+        key, headers = as_it_came(record)
+        return SourceRecord(self._origin_topic(record) or "", key, record.value, headers)
 
     @staticmethod
     def _origin_topic(record: InRecord) -> str | None:

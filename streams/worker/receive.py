@@ -14,7 +14,12 @@ from schemas.valueclass import valueclass
 from streams.clock import Clock
 from streams.kafka.consumer.deduplication import Deduplicator, digest
 from streams.kafka.format.decoding import MalformedRecord, NewerRecord, decode_notification
-from streams.kafka.format.event_headers import EventSource, fresh_event, put_back_event
+from streams.kafka.format.event_headers import (
+    EventSource,
+    fresh_event,
+    own_key_header,
+    put_back_event,
+)
 from streams.kafka.format.records import InRecord
 from streams.mapping.mapping import MappedEvent
 from streams.notification.decision import DeadLetter, DeadLetterReason
@@ -114,6 +119,9 @@ class Receiver:
         """
         event = read_members(mapped.members, dict(mapped.faults), allow_http=self.allow_http)
         source = put_back_event(record) if put_back else fresh_event(record)
+        order = event.order_id.encode() if event.order_id is not None else None
+        if own_key := own_key_header(record, order):
+            source = replace(source, carried=source.carried + own_key)
         if mapped.traceparent is not None and source.traceparent is None:
             readable = is_traceparent(mapped.traceparent)
             source = replace(
@@ -220,8 +228,10 @@ def _received(
     """Return an event as it was read; its value tells second copies from others of the same id."""
     if isinstance(event, Refused):
         return ReceivedEvent(record, source, event, ())
+    # Each time that it is put back it is another one, and two records of the same time are copies.
+    times = (source.replays,) if source.replays else ()
     identities = (
-        (digest("event", event.event.event_id), digest(value)),
+        (digest("event", event.event.event_id, *times), digest(value)),
         (digest("order", event.order_id), event.event.outcome.encode()),
     )
     return ReceivedEvent(record, source, event, identities)

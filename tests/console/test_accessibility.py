@@ -38,6 +38,10 @@ async def pages_of(page, stand):
     await page.get_by_role("button", name="Check a replay of all").click()
     await page.get_by_role("heading", level=1).wait_for()
     yield "/dead-letters/check"
+    await page.goto(f"{stand.url}/orders/{stand.told}")
+    await page.get_by_role("button", name="Check a resend").click()
+    await page.get_by_role("heading", level=1, name="again?").wait_for()
+    yield "/resends/check"
 
 
 @pytest.mark.parametrize("width", [1280, 320])

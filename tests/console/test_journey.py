@@ -68,6 +68,24 @@ async def test_dead_letters_are_put_back_and_delivered(stand, visit, shows):
         assert "replay-token" not in log
 
 
+async def test_a_delivered_one_is_sent_again(stand, visit, shows):
+    """From the order's page, with a reason; the partner gets the same body once more, and the page says who did it and why."""
+    async with visit() as page:
+        await shows(page, f"/orders/{stand.told}", "Told.")
+        before = len(stand.deployment.requests(stand.told))
+        await page.get_by_role("button", name="Check a resend").click()
+        await page.get_by_role("heading", name=f"Send order {stand.told} again?").wait_for()
+        assert "Nothing has been sent." in await page.content()
+        await page.get_by_label("Why").fill("they lost their database")
+        await page.get_by_role("button", name="Send it again").click()
+        await page.get_by_text("1 of 1 delivered.").wait_for(timeout=30_000)
+        requests = stand.deployment.requests(stand.told)
+        assert len(requests) == before + 1
+        assert len({request.body for request in requests}) == 1
+        await shows(page, f"/orders/{stand.told}", "they lost their database")
+        assert "alice" in await page.locator(".timeline").inner_text()
+
+
 async def test_the_keyboard_is_enough(stand, visit):
     """Sign in, skip to the page, walk the pages and search, without a mouse."""
     async with visit(None) as page:

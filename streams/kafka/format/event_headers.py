@@ -27,6 +27,10 @@ CARRIED_PREFIX: Final = "event."
 FUTURE_PREFIX: Final = "notifier-"
 """What the names of our own headers begin with that later versions add."""
 
+OWN_KEY: Final = "notifier-event-key"
+"""The key that an event had on its source topic, where it is another than the order id, which is its key on our topics: a
+mapping may read members from it."""
+
 HeaderFault = Literal["null", "not-utf8", "malformed", "repeated"]
 HEADER_FAULTS: Final[tuple[str, ...]] = get_args(HeaderFault)
 
@@ -86,16 +90,28 @@ def put_back_event(record: InRecord) -> EventSource:
 
 
 def refused_event_headers(refused: Refused, accepted_at_ms: int, source: EventSource) -> Headers:
-    """Return what a dead letter that holds an event says of it: whatever could be read, and `kind: event`.
+    """Return what a dead letter that holds an event says of it: whatever could be read.
 
-    With `kind: event` the record can be put back through the replay topic as it is.
+    It can be put back through the replay topic as it is.
     """
+    ids = refused.event_id, refused.profile, refused.partner_id
+    return event_headers(*ids, accepted_at_ms, source)
+
+
+def event_headers(
+    event_id: str | None,
+    profile: str | None,
+    partner_id: str | None,
+    accepted_at_ms: int,
+    source: EventSource,
+) -> Headers:
+    """Return the headers of an event on a topic of ours: its `kind` says that the value is payment core's, as it came."""
     known = {
         "format": FORMAT,
         "kind": "event",
-        "notification-id": refused.event_id,
-        "profile": refused.profile,
-        "partner-id": refused.partner_id,
+        "notification-id": event_id,
+        "profile": profile,
+        "partner-id": partner_id,
         "accepted-at-ms": str(accepted_at_ms),
         "origin": source.origin,
         "replays": str(source.replays) if source.replays else None,
@@ -104,6 +120,26 @@ def refused_event_headers(refused: Refused, accepted_at_ms: int, source: EventSo
     }
     ours = tuple((name, value.encode()) for name, value in known.items() if value is not None)
     return ours + source.carried
+
+
+def as_it_came(record: InRecord) -> tuple[bytes | None, Headers]:
+    """Return the key and the headers that an event on a topic of ours had on its source topic."""
+    key = next((value for name, value in record.headers if name == OWN_KEY), record.key)
+    return key, tuple((name.removeprefix(CARRIED_PREFIX), value) for name, value in record.headers)
+
+
+def own_key_header(record: InRecord, order_id: bytes | None) -> Headers:
+    """Return the header that keeps an event's own key, where it has one that is not the order id.
+
+    Args:
+        record: the event as it came; one that was put back keeps the header it has.
+        order_id: its key on our topics; None where it is not known, and the own key is kept as it is.
+    """
+    if record.key is None or order_id in {None, record.key}:
+        return ()
+    if any(name == OWN_KEY for name, _ in record.headers):
+        return ()
+    return ((OWN_KEY, record.key),)
 
 
 def _is_ours(name: str) -> bool:

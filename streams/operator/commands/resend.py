@@ -10,7 +10,6 @@ from streams.operator.commands.common import (
     Json,
     fail,
     mapping_or_fail,
-    partners_or_fail,
     print_json,
     say,
     settings_or_fail,
@@ -23,7 +22,6 @@ from streams.operator.dead_letters.resend import event_to_resend
 from streams.operator.dead_letters.resend import resend as send_again
 from streams.operator.history.notification_history import NotificationHistory, histories_of
 from streams.operator.history.search import search_order
-from streams.partners import Partners
 from streams.settings import Settings
 
 
@@ -40,19 +38,18 @@ def resend(
 ) -> None:
     """Send a delivered notification again, for a partner that lost it.
 
-    Bodies are not kept after delivery: it is made anew from its event, which must still stand on its topic.
+    Bodies are not kept after delivery: a worker makes it anew from its event, which must still stand on its topic.
 
     notifier resend 2026112219074102000100 --why "acme lost its database"
     """
     audit = audit_of(why, who)
     settings = settings_or_fail()
-    partners = partners_or_fail(settings)
     try:
         event = event_to_resend(finish(_histories(settings, order_id)), notification)
         confirm(
             f"Send {shown(event.notification_id)} to {shown(event.partner_id)} again?", 1, yes=yes
         )
-        finish(_resend(settings, partners, event, audit))
+        finish(_resend(settings, event, audit))
     except CannotReplay as error:
         fail(f"order {shown(order_id)} can't be sent again: {shown(error)}")
     if as_json:
@@ -69,8 +66,7 @@ async def _histories(settings: Settings, order_id: str) -> tuple[NotificationHis
         return histories_of(found.facts)
 
 
-async def _resend(settings: Settings, partners: Partners, event: Fact, audit: ReplayAudit) -> None:
-    async with open_replay_clients(
-        settings, partners.get, Clock(), mapping_or_fail(settings)
-    ) as clients:
+async def _resend(settings: Settings, event: Fact, audit: ReplayAudit) -> None:
+    mapping = mapping_or_fail(settings)
+    async with open_replay_clients(settings, lambda _: None, Clock(), mapping) as clients:
         await send_again(event, clients, audit)

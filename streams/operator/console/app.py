@@ -29,6 +29,7 @@ from streams.operator.console.read_model import ReadModel
 from streams.operator.console.render import make_environment, static_response
 from streams.operator.console.replay_pages import ReplayPages
 from streams.operator.console.replays import Replays
+from streams.operator.console.resends import Resends
 from streams.operator.console.sessions import Sessions
 from streams.operator.console.sign_in import SignIn
 from streams.operator.console.store import ReadModelStore
@@ -111,7 +112,9 @@ class Console:
         )
         app = web.Application(middlewares=[*protection.middlewares(), _faults(pages)])
         app.add_routes([*pages.routes(), *SignIn(pages, protection, self.metrics).routes()])
-        app.add_routes(ReplayPages(pages, self.replays, self.metrics).routes())
+        app.add_routes(
+            ReplayPages(pages, self.replays, Resends(self.replays), self.metrics).routes()
+        )
         app.add_routes(Api(pages, self.replays).routes())
         app.add_routes(
             [
@@ -165,7 +168,8 @@ class Console:
         )
 
     def _replay_clients(self) -> AbstractAsyncContextManager[ReplayClients]:
-        # Bodies stay as they were: who the partners are and what keys they have is none of the console's business.
+        # Bodies stay as they were, or a worker makes them: who the partners are and what keys they have is none of the console's
+        # business.
         return open_replay_clients(self.settings, lambda _: None, self.clock, self.mapping)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:

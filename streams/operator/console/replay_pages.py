@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from streams.operator.console import dead_letters, partners
+from streams.operator.console import dead_letters, orders, partners
 from streams.operator.console.forms import FORM_BYTES, SELECTION_BYTES, read_form
 from streams.operator.console.metrics import ConsoleMetrics
 from streams.operator.console.pages import PER_PAGE, Pages, named, place_of
@@ -20,6 +20,7 @@ from streams.operator.console.replays import (
     Refusal,
     Replays,
 )
+from streams.operator.console.resends import CheckedResend, Resends
 from streams.operator.console.tokens import Person
 from streams.operator.console.views import PartnerView
 from streams.operator.dead_letters.plan import DEFAULT_RATE, ReplayPlan
@@ -27,6 +28,9 @@ from streams.operator.dead_letters.plan import DEFAULT_RATE, ReplayPlan
 _TYPE_OVER: Final = 100
 """So many are put back with one click; for more the number is typed, as four are not four hundred thousand."""
 _SHORTEST_WHY: Final = 5
+_SAY_WHY: Final = (
+    f"Say why, in {_SHORTEST_WHY} letters or more: whoever looks at this order later wants to know."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,13 @@ class ReplayPages:
     Attributes:
         pages: show and ask.
         replays: do it.
+        resends: do it for what was delivered.
         metrics: count it.
     """
 
     pages: Pages
     replays: Replays
+    resends: Resends
     metrics: ConsoleMetrics
 
     def routes(self) -> list[web.RouteDef]:
@@ -51,6 +57,8 @@ class ReplayPages:
             web.post("/replays", self.begin),
             web.get("/replays/{run}", self.watch),
             web.post("/replays/{run}/stop", self.stop),
+            web.post("/resends/check", self.check_resend),
+            web.post("/resends", self.resend),
         ]
 
     async def check(self, request: web.Request) -> web.Response:
@@ -80,7 +88,7 @@ class ReplayPages:
             return self._refused(request, refusal)
         fault = None
         if len(why) < _SHORTEST_WHY:
-            fault = f"Say why, in {_SHORTEST_WHY} letters or more: whoever looks at this order later wants to know."
+            fault = _SAY_WHY
         elif rate is None or not 1 <= rate <= FASTEST:
             fault = f"At most a second: expected a number from 1 to {FASTEST:.0f}."
         elif expected is None or (expected > _TYPE_OVER and typed != str(expected)):
@@ -126,6 +134,55 @@ class ReplayPages:
         self.replays.stop(request.match_info["run"])
         raise web.HTTPSeeOther(page_path("replays", request.match_info["run"]))
 
+    async def check_resend(self, request: web.Request) -> web.Response:
+        """Show what sending a delivered notification again would do; nothing is sent."""
+        person, form = may_replay(request), await read_form(request, FORM_BYTES)
+        asked = form.get("order"), form.get("notification") or None
+        try:
+            checked = await asyncio.to_thread(self.resends.check, person.name, *asked)
+        except Refusal as refusal:
+            return self._refused(request, refusal, page_path("orders", asked[0]))
+        return await self._show_resend(request, checked)
+
+    async def resend(self, request: web.Request) -> web.StreamResponse:
+        """Send what was checked again. The same form twice leads to the same run."""
+        person, form = may_replay(request), await read_form(request, FORM_BYTES)
+        why = form.get("why").strip()
+        try:
+            checked = self.resends.checked(form.get("resend"), person.name)
+        except Refusal as refusal:
+            return self._refused(request, refusal)
+        if len(why) < _SHORTEST_WHY:
+            return await self._show_resend(request, checked, error=_SAY_WHY, why=why)
+        fresh = checked.run is None
+        try:
+            run = self.resends.start(checked, why)
+        except Refusal as refusal:
+            return await self._show_resend(request, checked, error=str(refusal), why=why)
+        if fresh:
+            self.metrics.replays.inc()
+        raise web.HTTPSeeOther(page_path("replays", run))
+
+    async def _show_resend(
+        self, request: web.Request, checked: CheckedResend, *, error: str = "", why: str = ""
+    ) -> web.Response:
+        event = checked.event
+        order = await self.pages.ask(orders.order, checked.order_id)
+        known = () if order is None else order.notifications
+        reports = [one for one in known if one.notification_id == event.notification_id]
+        if not reports:
+            raise web.HTTPNotFound
+        return self.pages.show(
+            request,
+            "check_resend.html",
+            400 if error else 200,
+            checked=checked,
+            notification=reports[0],
+            partner=await self.pages.ask(partners.partner, event.partner_id or ""),
+            error=error,
+            why=why,
+        )
+
     async def _show_check(
         self, request: web.Request, selection: CheckedSelection, *, error: str = "", why: str = ""
     ) -> web.Response:
@@ -145,14 +202,16 @@ class ReplayPages:
             rate=int(DEFAULT_RATE),
         )
 
-    def _refused(self, request: web.Request, refusal: Refusal) -> web.Response:
+    def _refused(
+        self, request: web.Request, refusal: Refusal, back: str = "/dead-letters"
+    ) -> web.Response:
         return self.pages.show(
             request,
             "refused.html",
             409,
             title="Nothing was sent",
             why=str(refusal),
-            back="/dead-letters",
+            back=back,
         )
 
 

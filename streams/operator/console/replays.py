@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -145,18 +145,8 @@ class Replays:
         """
         if selection.run is not None:
             return selection.run
-        if self.read_model.is_stale():
-            message = "The console is behind Kafka and could put back what was put back already. Nothing was sent."
-            raise Refusal(message)
-        if any(not going.done for going in self._runs.values()):
-            message = "Another replay of this console is under way. Wait for its end, or stop it. Nothing was sent."
-            raise Refusal(message)
-        run = f"r-{secrets.token_hex(4)}"
-        try:
-            audit = ReplayAudit(run, selection.by, why.strip())
-        except ValueError as error:
-            raise Refusal(str(error)) from error
-        selection.run = run  # before the first await: the same form twice starts one run
+        audit = self.audit(selection.by, why)
+        selection.run = audit.run  # before the first await: the same form twice starts one run
         planned = await asyncio.to_thread(self.plan, selection, rate)
         count = len(planned.selected)
         if count != expected:
@@ -166,17 +156,48 @@ class Replays:
                 " Check it again. Nothing was sent."
             )
             raise Refusal(message)
-        self._runs[run] = going = ConsoleRun(audit, self.read_model.now_ms(), RunResult(count))
-        log.info("replay %s: %s puts back %s dead letters", run, audit.by, count)
-        task = asyncio.create_task(self._carry_out(going, planned))
+        self.begin(audit, count, lambda clients, result: carry_out(planned, clients, audit, result))
+        return audit.run
+
+    def audit(self, by: str, why: str) -> ReplayAudit:
+        """Return who and why of a run that may begin now.
+
+        Raises:
+            Refusal: not now, or not for this reason.
+        """
+        if self.read_model.is_stale():
+            message = "The console is behind Kafka and could put back what was put back already. Nothing was sent."
+            raise Refusal(message)
+        if any(not going.done for going in self._runs.values()):
+            message = "Another replay of this console is under way. Wait for its end, or stop it. Nothing was sent."
+            raise Refusal(message)
+        try:
+            return ReplayAudit(f"r-{secrets.token_hex(4)}", by, why.strip())
+        except ValueError as error:
+            raise Refusal(str(error)) from error
+
+    def begin(
+        self,
+        audit: ReplayAudit,
+        count: int,
+        work: Callable[[ReplayClients, RunResult], Awaitable[object]],
+    ) -> None:
+        """Begin a run that puts so many back; `work` does it, and brings the result up to date."""
+        going = ConsoleRun(audit, self.read_model.now_ms(), RunResult(count))
+        self._runs[audit.run] = going
+        log.info("replay %s: %s puts back %s", audit.run, audit.by, count)
+        task = asyncio.create_task(self._carry_out(going, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return run
 
-    async def _carry_out(self, going: ConsoleRun, planned: ReplayPlan) -> None:
+    async def _carry_out(
+        self,
+        going: ConsoleRun,
+        work: Callable[[ReplayClients, RunResult], Awaitable[object]],
+    ) -> None:
         try:
             async with self.clients() as clients:
-                await carry_out(planned, clients, going.audit, going.result)
+                await work(clients, going.result)
         except ReadFailed as error:
             going.fault = str(error)
             log.warning("replay %s ended early: %s", going.audit.run, error)

@@ -1,20 +1,26 @@
-"""Making a notification's body anew from its event, where the event can still be read at its origin.
+"""Putting a notification back from its event, where that can still be read at its origin.
 
-For a body that was wrong when it was made (a reason that was mapped to the wrong code, a profile that was mended), and for
-one that is not kept any more because it was delivered.
+With a body made anew, for one that was wrong when it was made (a reason that was mapped to the wrong code, a profile that
+was mended); or as the event itself, of which a worker makes the body, for one that is not kept because it was delivered.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from streams.kafka.format.event_headers import fresh_event, put_back_event
+from streams.kafka.format.event_headers import (
+    EventSource,
+    event_headers,
+    fresh_event,
+    own_key_header,
+    put_back_event,
+)
 from streams.kafka.format.facts import Fact
-from streams.kafka.format.raw import RecordId
+from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.format.records import OutRecord, notification_record
 from streams.kafka.reader.reader import RecordReader
 from streams.kafka.topics import TopicNames
-from streams.notification.intake import Refused, prepare, read_event
+from streams.notification.intake import ReadEvent, Refused, prepare, read_event
 from streams.notification.notification import Notification
 from streams.operator.dead_letters.replay_record import CannotReplay, ReplayAudit
 from streams.operator.history.mapped_events import EventOf, EventReader
@@ -23,7 +29,7 @@ from streams.partners import Partner
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """Makes notifications anew.
+    """Puts notifications back from their events.
 
     Attributes:
         reader: of the brokers; not the one that reads at the same time.
@@ -63,12 +69,52 @@ class Rebuild:
         of = (("replay-of", known.record_id.header.encode()),)
         return replace(record, headers=record.headers + of)
 
+    async def event_record(self, known: Fact, audit: ReplayAudit, now_ms: int) -> OutRecord:
+        """Return the record of the replay topic that puts an event back as it came: a worker makes it a notification.
+
+        Args:
+            known: see `record`.
+            audit: who and why.
+            now_ms: the present.
+
+        Raises:
+            CannotReplay: the event can't be read any more, or became another.
+        """
+        record, event, source = await self._event(known)
+        source = replace(source, replays=(known.replays or 0) + 1, replay_run=audit.run)
+        headers = event_headers(
+            event.event.event_id, event.profile.name, event.event.partner_id, now_ms, source
+        )
+        of = (("replay-of", known.record_id.header.encode()),)
+        key = event.order_id.encode()
+        return OutRecord(
+            self.names.replay, key, record.value, headers + of + own_key_header(record, key)
+        )
+
     async def notification(self, known: Fact) -> Notification:
         """Return the notification that an event becomes today.
 
         Raises:
             CannotReplay: the event can't be read, or is not the one that is meant.
         """
+        record, event, source = await self._event(known)
+        partner = self.partner_of(event.event.partner_id)
+        prepared = prepare(
+            event,
+            partner.terms if partner else None,
+            accepted_at_ms=record.timestamp_ms,
+            origin=record.origin,
+            traceparent=source.traceparent,
+            extra_headers=source.carried,
+        )
+        if isinstance(prepared, Refused):
+            message = (
+                f"its event becomes no notification: {prepared.reason.value}: {prepared.detail}"
+            )
+            raise CannotReplay(message)
+        return prepared.notification
+
+    async def _event(self, known: Fact) -> tuple[RawRecord, ReadEvent, EventSource]:
         record_id = _origin(known)
         if record_id.topic not in {*self.source_topics, self.names.replay}:
             message = f"its origin {record_id} is on none of the topics that events stand on (NOTIFIER_SOURCE_TOPICS)"
@@ -90,24 +136,8 @@ class Rebuild:
         if (event.event.event_id, event.order_id) != known_as:
             message = f"the event at {record_id} is another one; was the topic created anew?"
             raise CannotReplay(message)
-        partner = self.partner_of(event.event.partner_id)
-        source = (
-            put_back_event(record) if record_id.topic == self.names.replay else fresh_event(record)
-        )
-        prepared = prepare(
-            event,
-            partner.terms if partner else None,
-            accepted_at_ms=record.timestamp_ms,
-            origin=record_id.header,
-            traceparent=source.traceparent,
-            extra_headers=source.carried,
-        )
-        if isinstance(prepared, Refused):
-            message = (
-                f"its event becomes no notification: {prepared.reason.value}: {prepared.detail}"
-            )
-            raise CannotReplay(message)
-        return prepared.notification
+        put_back = record_id.topic == self.names.replay
+        return record, event, put_back_event(record) if put_back else fresh_event(record)
 
 
 def _origin(known: Fact) -> RecordId:

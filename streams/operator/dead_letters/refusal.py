@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from schemas.notify_url import NotifyUrl, check_notify_url
 from streams.kafka.format.decoding import MalformedRecord, NewerRecord, decode_notification
-from streams.kafka.format.event_headers import CARRIED_PREFIX, put_back_event
+from streams.kafka.format.event_headers import as_it_came, put_back_event
 from streams.kafka.format.facts import Fact
 from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.topics import TopicNames
@@ -99,8 +99,8 @@ class RefusalJudge:
             return read_event(record.value, allow_http=self.allow_http)
         if not self._schemas_can_be_had:
             return None
-        headers = tuple((name.removeprefix(CARRIED_PREFIX), text) for name, text in record.headers)
-        source = SourceRecord(topic, record.key, record.value, headers)
+        key, headers = as_it_came(record)
+        source = SourceRecord(topic, key, record.value, headers)
         try:
             mapped = self.mapping.read_waiting(source)
         except (SchemaNeeded, SchemaUnavailable):

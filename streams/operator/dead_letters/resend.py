@@ -1,8 +1,9 @@
-"""Sending a delivered notification again: for a partner that lost it. Its body is made anew from its event."""
+"""Sending a delivered notification again: for a partner that lost it. Its event is put back, and a worker makes the body anew."""
 
 from collections.abc import Iterable
 
 from streams.kafka.format.facts import Fact
+from streams.kafka.producer import RecordTooLarge
 from streams.operator.dead_letters.clients import ReplayClients
 from streams.operator.dead_letters.replay_record import CannotReplay, ReplayAudit, replay_settlement
 from streams.operator.history.notification_history import NotificationHistory
@@ -52,8 +53,11 @@ async def resend(event: Fact, clients: ReplayClients, audit: ReplayAudit) -> Non
     """Put the notification of an event back, its decision written down first.
 
     Raises:
-        CannotReplay: the event can't be read any more.
+        CannotReplay: the event can't be read any more, or the replay topic takes none as large.
     """
     now_ms = clients.clock.now_ms()
-    effect = await clients.rebuild.record(event, audit, now_ms)
-    await clients.settler.settle(replay_settlement(effect, event, audit, now_ms))
+    effect = await clients.rebuild.event_record(event, audit, now_ms)
+    try:
+        await clients.settler.settle(replay_settlement(effect, event, audit, now_ms))
+    except RecordTooLarge as error:
+        raise CannotReplay(str(error)) from error

@@ -1,20 +1,25 @@
 """Sending a delivered notification again."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from schemas.attempt_record import AttemptRecord
-from streams.kafka.format.decoding import decode_notification
+from streams.kafka.format.event_headers import as_it_came, put_back_event
 from streams.kafka.format.raw import RawRecord, RecordId
-from streams.kafka.format.records import header_text
+from streams.kafka.format.records import header_text, replace_headers
+from streams.kafka.producer import RecordTooLarge
 from streams.operator.dead_letters.replay_record import CannotReplay, ReplayAudit
 from streams.operator.dead_letters.resend import event_to_resend, resend
 from streams.operator.history.notification_history import histories_of
+from streams.worker.settle import Settler
 from tests.support.history import HistoryBuilder
+from tests.unit.bench import ACKNOWLEDGED
+from tests.unit.bench import Bench as Worker
 from tests.unit.dead_letters.records import ORDER, ORIGIN
 from tests.unit.dead_letters.test_run import Bench
-from tests.unit.kit import NOW_MS, event
+from tests.unit.kit import NOW_MS, event, read_back
 
 AUDIT = ReplayAudit("r-1", "bob", "they lost it")
 TOLD = HistoryBuilder(ORIGIN).attempt(20, decision="delivered", result_status="S")
@@ -38,20 +43,46 @@ async def send_again():
         await bench.producer.stop()
 
 
-async def test_it_goes_back_as_its_event_has_it(send_again):
-    """Attempt 1, one replay more, the event's origin and headers; the decision comes first and says who and why."""
+async def test_it_goes_back_as_its_event(send_again):
+    """To the byte, with its headers, place and key; one replay more; the decision comes first and says who and why."""
     decision, effect = await send_again(TOLD, EVENT)
     assert (decision.topic, effect.topic) == ("pn-attempts", "pn-replay")
-    read = decode_notification(
-        RawRecord(effect.topic, 0, 0, effect.key, effect.value, effect.headers),
-        latest_due_ms=None,
-        check_url=lambda _: None,
-    )
-    assert (read.order_id, read.attempt, read.replays, read.replay_run) == (ORDER, 0, 1, "r-1")
-    assert (read.origin, read.extra_headers) == (ORIGIN, (("x", b"1"),))
+    assert (effect.key, effect.value) == (ORDER.encode(), EVENT.value)
+    read = RawRecord(effect.topic, 0, 0, effect.key, effect.value, effect.headers)
+    source = put_back_event(read)
+    assert (source.origin, source.replays, source.replay_run) == (ORIGIN, 1, "r-1")
+    assert as_it_came(read)[0] == EVENT.key
+    assert source.carried[0] == ("x", b"1")
     assert header_text(effect.headers, "replay-of") == ORIGIN
     said = AttemptRecord.model_validate_json(decision.value or b"")
     assert (said.by, said.why, said.replay_of, said.replays) == ("bob", "they lost it", ORIGIN, 1)
+
+
+async def test_a_worker_tells_the_partner_of_it(send_again):
+    """Attempt 1 of a new ladder, with the body that the event has today; a second record of the same time is absorbed."""
+    _, effect = await send_again(TOLD, EVENT)
+    worker = Worker(ACKNOWLEDGED)
+    for offset in (0, 1):
+        await worker.replay(read_back(effect, offset=offset))
+    ((_, _, body, _),) = worker.caller.made
+    assert json.loads(body)["paymentResult"]["resultStatus"] == "S"
+    assert [line["decision"] for line in worker.journal] == ["delivered", "absorbed"]
+    assert (worker.journal[0]["attempt"], worker.journal[0]["replays"]) == (1, 1)
+    again = replace_headers(effect.headers, {"replays": "2", "replay-run": "r-2"})
+    await worker.replay(read_back(replace(effect, headers=again), offset=2))
+    assert [line["decision"] for line in worker.journal][2:] == ["delivered"]
+
+
+async def test_what_the_replay_topic_cannot_take_is_refused(send_again, monkeypatch):
+    """As any other reason for which nothing is sent, not as a fault of the program."""
+
+    async def too_large(*_):
+        message = "2,000,000 bytes"
+        raise RecordTooLarge(message)
+
+    monkeypatch.setattr(Settler, "settle", too_large)
+    with pytest.raises(CannotReplay, match="2,000,000 bytes"):
+        await send_again(TOLD, EVENT)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,16 @@ from streams.telemetry.metrics import RULE
 from streams.worker.handle import RecordHandler
 from streams.worker.mapped import MappedEvents
 from tests.support.events import EVENTS
-from tests.support.mapping import AVRO_SCHEMA, avro_bytes, avro_example, event_of, example, framed
+from tests.support.mapping import (
+    AVRO_SCHEMA,
+    EVENT,
+    avro_bytes,
+    avro_example,
+    event_of,
+    example,
+    framed,
+    written,
+)
 from tests.support.waiting import TIMEOUT_SECONDS, eventually
 from tests.unit.bench import ACKNOWLEDGED, Bench, partner
 from tests.unit.kit import headers_of, read, read_back
@@ -159,6 +168,27 @@ async def test_a_dead_letter_that_is_put_back_is_mapped_again(bench):
     assert (line["decision"], line["trigger"]) == ("delivered", "replay")
     assert (line["replays"], line["replay_run"]) == (2, "run-7")
     assert line["origin"] == headers_of(letter)["origin"]
+
+
+async def test_a_mapping_reads_the_events_own_key_again(bench, tmp_path):
+    """On our topics its key is the order id; a mapping that reads the key finds the one that it came with, as often as it comes."""
+    members = EVENT.replace("{constant: alipayplus}", "key")
+    text = f"topics:\n  core-keyed:\n    format: json\n    event:{members}"
+    mapping = bench.handler.mapped_events.mapping
+    mapping.topics = {**mapping.topics, **written(tmp_path, text).topics}
+    value = b'{"id": "e-1", "state": "BROKEN", "at": "2026-11-22T10:15:29Z", "order": "o-1"}'
+    arrived = read("core-keyed", value, key=b"newcomer", partition=0)
+    await bench.handler.mapped_event(arrived, bench.lane)
+    for replays in (b"1", b"2"):
+        letter = bench.letters[-1]
+        assert letter.key == b"o-1"
+        assert headers_of(letter)["partner-id"] == "newcomer"
+        if replays == b"2":
+            bench.partners["newcomer"] = partner("newcomer", notify_url="https://p.example/n")
+        kept = tuple(header for header in letter.headers if header[0] != "replays")
+        put_back = replace(letter, topic="pn-replay", headers=(*kept, ("replays", replays)))
+        await bench.replay(read_back(put_back))
+    assert [called[0] for called in bench.caller.made] == ["newcomer"]
 
 
 async def test_an_event_of_our_own_form_is_put_back_as_before(bench):
