@@ -66,10 +66,10 @@ OPEN_SCENARIOS = {
         ),
         OpenScenario(
             LOW_RATE,
-            "150 events a second, over TLS",
+            "100, 150 and 400 events a second, over TLS",
             ("notifier-1", "aiokafka-aiohttp", "go-franz"),
-            rates=(150.0,),
-            common=0,
+            rates=(100.0, 150.0, 400.0),
+            common=1,
             more_warm_up_seconds=1.5,
             windows=2.0,
         ),

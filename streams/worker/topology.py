@@ -24,6 +24,7 @@ _SOURCE_MAX_BUFFERED = (
 )
 _SOURCE_REMEMBERED = 8192
 _SOURCE_FETCH_BYTES = 1024 * 1024
+_SOURCE_PAUSE_SECONDS = 0.02  # between fetches: a record that comes after a pause waits for none
 _TIER_MAX_UNCOMMITTED = 1024
 _TIER_MAX_BUFFERED = 64  # the millions that are not due stay in Kafka
 _TIER_REMEMBERED = 2048
@@ -59,7 +60,12 @@ def groups_of(
         sources = frozenset(settings.source_topics)
         groups.append(
             ConsumerGroup(
-                settings.group_id, routes, max_concurrency, _SOURCE_FETCH_BYTES, sources=sources
+                settings.group_id,
+                routes,
+                max_concurrency,
+                _SOURCE_FETCH_BYTES,
+                between_fetches_seconds=_SOURCE_PAUSE_SECONDS,
+                sources=sources,
             )
         )
     if settings.role in {"retry", "all"}:

@@ -24,6 +24,8 @@ class Commits:
     Args:
         settled: returns what may be committed now.
         commit: sends a commit of the partitions that are still ours; returns False where none is.
+        changes: counts up whenever what may be committed has become another. While it stays the same and all is committed,
+            nobody looks at the partitions, of which there are hundreds.
         on_error: called for each commit that failed.
     """
 
@@ -31,25 +33,35 @@ class Commits:
         self,
         settled: Callable[[], _States],
         commit: Callable[[_States], Awaitable[bool]],
+        changes: Callable[[], int],
         on_error: Callable[[], None],
     ) -> None:
         self._settled = settled
         self._commit = commit
+        self._changes = changes
+        self._all_committed_at: int | None = None
         self._on_error = on_error
         self._one_at_a_time = asyncio.Lock()
         self._committed: dict[PartitionId, CommittedState] = {}
+
+    def is_all_committed(self) -> bool:
+        """Tell whether a commit would find nothing to do: the last one succeeded, and nothing has changed since."""
+        return self._changes() == self._all_committed_at
 
     async def commit(self) -> bool:
         """Commit what is not yet committed. Never raises; what failed is committed the next time."""
         async with self._one_at_a_time:
             # Asked only now: what was settled before a wait for the lock may have been given up in it.
-            states = self._settled()
+            if self.is_all_committed():
+                return False
+            changes, states = self._changes(), self._settled()
             new = {
                 partition: state
                 for partition, state in states.items()
                 if self._committed.get(partition) != state
             }
             if not new:
+                self._all_committed_at = changes
                 return False
             try:
                 done = await asyncio.wait_for(self._commit(new), TIMEOUT_SECONDS)
@@ -63,6 +75,7 @@ class Commits:
                 return False
             if done:
                 self._committed.update(new)
+                self._all_committed_at = changes
             return done
 
     async def write_down(self, states: _States) -> None:
@@ -72,10 +85,12 @@ class Commits:
             KafkaError, TimeoutError: it could not be written.
         """
         async with self._one_at_a_time:
+            self._all_committed_at = None
             for partition in states:
                 self._committed.pop(partition, None)
             await asyncio.wait_for(self._commit(states), TIMEOUT_SECONDS)
 
     def forget(self) -> None:
         """Forget what was committed: the partitions go, and others may commit there."""
+        self._all_committed_at = None
         self._committed.clear()

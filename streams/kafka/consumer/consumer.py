@@ -18,6 +18,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -46,6 +47,9 @@ _BEGIN_TIMEOUT_SECONDS: Final = 10.0
 
 _LEAST_PAUSE_SECONDS: Final = 0.02
 """Between two commits, however long the first took."""
+
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+"""Until somebody looks whether there is something to commit, should nobody have told."""
 
 _TOGETHER: Final = 16
 """Records of a partition that are handed over at once, each some 0.1 ms of work: others must have their turns."""
@@ -89,7 +93,12 @@ class Consumer(WithoutTables):
         self.standing = Reading(
             self.kafka, lambda: self._ours.lanes, self._ours, self._ours.sources
         )
-        self._commits = Commits(self._settled, self.standing.commit, self._ours.on_commit_error)
+        self._commits = Commits(
+            self._settled,
+            self.standing.commit,
+            lambda: self._ours.lanes.changes,
+            self._ours.on_commit_error,
+        )
 
     def kafka(self) -> AIOKafkaConsumer:
         """Return aiokafka's consumer.
@@ -207,13 +216,21 @@ class Consumer(WithoutTables):
 
     @Service.task
     async def _commit_handler(self) -> None:
-        # Faust's own loop sleeps for a whole interval, and a tenth of a second more at times, after each commit: what
-        # is settled would wait for longer than the interval, and be repeated after a crash.
+        # Faust's own loop sleeps for a whole interval, and a tenth of a second more at times, after each commit: what is
+        # settled would wait for longer than the interval, and be repeated after a crash. And it sleeps by two tasks that
+        # are woken at the end; this one is cancelled then.
+        changed = self._ours.lanes.changed
         while not self.should_stop:
             begun = self.loop.time()
+            changed.clear()
             await self.commit()
             spent = self.loop.time() - begun
-            await self.sleep(max(self.commit_interval - spent, _LEAST_PAUSE_SECONDS))
+            await asyncio.sleep(max(self.commit_interval - spent, _LEAST_PAUSE_SECONDS))
+            # A commit that could not be made is made again, whether or not anything changes.
+            if self._commits.is_all_committed():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LONGEST_PAUSE_SECONDS):
+                        await changed.wait()
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Read these topics."""

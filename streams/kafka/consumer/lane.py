@@ -58,6 +58,7 @@ class Lane:
         lease: on the partition; no record is begun without it.
         finished: offsets that the partition's former owner has settled; they may lie far ahead of what was read.
         begins_at: the committed offset; records below it were settled, and are read again only to be remembered.
+        on_progress: called when another state than before may be committed.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # what it is made of
@@ -71,6 +72,7 @@ class Lane:
         lease: Lease,
         finished: frozenset[int] = frozenset(),
         begins_at: int = 0,
+        on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         self.partition = partition
         self.stage = route.stage
@@ -96,6 +98,7 @@ class Lane:
         self._lease = lease
         self._context = LaneContext(Deduplicator(now_ms, route.limits.remembered), lease)
         self._next_offset: int | None = None
+        self._on_progress = on_progress
 
     @property
     def in_flight(self) -> int:
@@ -166,6 +169,7 @@ class Lane:
         slot = _Slot(record, self._route.due_at_ms(record))
         self._next_offset = record.offset + 1
         self._uncommitted.append(slot)
+        self._on_progress()
         if record.offset in self._finished_before:
             self._route.recall(record, self._context.deduplicator)
             self._finish(slot)
@@ -193,7 +197,9 @@ class Lane:
         after = max(self._next_offset or 0, self._begins_at)
         if self._uncommitted or self._draining or (last_read is not None and last_read >= after):
             return
-        self._next_offset = max(after, position)
+        if self._next_offset != max(after, position):
+            self._next_offset = max(after, position)
+            self._on_progress()
 
     def take_turn(self) -> None:
         """Begin what is due for as long as there are permits, and queue again for the next."""
@@ -268,6 +274,7 @@ class Lane:
         uncommitted = self._uncommitted
         while uncommitted and uncommitted[0].done:
             self._finished.discard(uncommitted.popleft().record.offset)
+        self._on_progress()
 
     def _maybe_resume(self) -> None:
         if not self._paused or self._draining:

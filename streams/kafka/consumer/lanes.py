@@ -14,6 +14,10 @@ from streams.kafka.format.records import InRecord, PartitionId
 class Lanes:
     """All lanes of one consumer group member.
 
+    Attributes:
+        changes: counts up whenever `progress` may have become another; while it stays the same, so does that.
+        changed: set at each of them; whoever waits for one clears it.
+
     Args:
         routes: by topic.
         concurrency: how many records may be handled at once, over all lanes.
@@ -44,6 +48,12 @@ class Lanes:
         self._begins_at: dict[PartitionId, int] = {}
         self._given_up: dict[PartitionId, Lane | None] = {}
         self._retired = False
+        self.changes = 0
+        self.changed = asyncio.Event()
+
+    def _note_change(self) -> None:
+        self.changes += 1
+        self.changed.set()
 
     def __iter__(self) -> Iterator[Lane]:
         """Iterate over the open lanes."""
@@ -57,6 +67,7 @@ class Lanes:
             finished: for each partition, offsets above the committed one that its former owner has settled.
         """
         if not self._retired:
+            self._note_change()
             self._generation = generation
             self._finished_before = finished
             self._begins_at.clear()
@@ -99,6 +110,7 @@ class Lanes:
                 self._lease,
                 finished,
                 self.begins_at(partition),
+                self._note_change,
             )
             self._lanes[partition] = lane
         return lane
@@ -116,6 +128,7 @@ class Lanes:
 
         What is in flight goes on; `drain` waits for it.
         """
+        self._note_change()
         for partition in partitions:
             if partition in self._given_up:
                 continue
@@ -201,6 +214,7 @@ class Lanes:
         """End the generation: the lanes are gone and commit nothing any more."""
         for lane in self._all():
             lane.abandon()
+        self._note_change()
         self._lanes.clear()
         self._given_up.clear()
         self._generation = None

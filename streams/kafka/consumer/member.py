@@ -20,6 +20,9 @@ from streams.kafka.patches.quick_close import close_quickly
 _FETCH_WAIT_MS: Final = 250
 """How long a partition that flows again may wait for a fetch already under way. Faust: 1500."""
 
+_LOOK_SECONDS: Final = 1.0
+"""How often a fetcher looks through its partitions, of which there are hundreds, when nothing has happened."""
+
 
 def make_consumer(connection: Connection, conf: Any) -> AIOKafkaConsumer:  # noqa: ANN401  # Faust's settings have no type
     """Return a consumer that is to be started.
@@ -68,6 +71,8 @@ async def start(
     guard_commits(consumer)
     learn_of_moved_leaders(consumer)
     learn_of_nearby_copies(consumer)
+    # Each fetch that ends and each partition that flows again tells its fetcher; what is left is a safeguard. aiokafka: 0.2.
+    consumer._fetcher._fetcher_timeout = _LOOK_SECONDS  # noqa: SLF001  # aiokafka has no public word for it
     if between_fetches_seconds:
         pace_fetches(consumer, between_fetches_seconds)
 

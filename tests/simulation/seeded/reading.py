@@ -10,6 +10,7 @@ from streams.kafka.consumer import consumer as consuming
 from streams.kafka.consumer.app import NotifierApp
 from streams.kafka.consumer.commits import Commits
 from streams.kafka.consumer.consumer import Consumer
+from streams.kafka.consumer.lane import Lane
 from streams.kafka.consumer.standing import Standing
 from streams.kafka.consumer.unused import WithoutTables
 from tests.simulation.seeded.kind import Seed
@@ -18,7 +19,7 @@ from tests.simulation.seeded.kind import Seed
 def failed_commit_counts_as_made(patch: pytest.MonkeyPatch) -> None:
     real = Commits.__init__
 
-    def init(self: Commits, settled: Any, commit: Any, on_error: Any) -> None:
+    def init(self: Commits, settled: Any, commit: Any, changes: Any, on_error: Any) -> None:
         async def never_fails(states: Any) -> bool:
             try:
                 await asyncio.wait_for(commit(states), 5)
@@ -26,7 +27,7 @@ def failed_commit_counts_as_made(patch: pytest.MonkeyPatch) -> None:
                 on_error()
             return True
 
-        real(self, settled, never_fails, on_error)
+        real(self, settled, never_fails, changes, on_error)
 
     patch.setattr(Commits, "__init__", init)
 
@@ -47,6 +48,28 @@ def commits_end_after_an_error(patch: pytest.MonkeyPatch) -> None:
         return await real(self)
 
     patch.setattr(Commits, "commit", commit)
+
+
+def commit_not_made_waits_for_a_change(patch: pytest.MonkeyPatch) -> None:
+    real = Commits.commit
+
+    async def commit(self: Any) -> bool:
+        done = await real(self)
+        self._all_committed_at = self._changes()
+        return done
+
+    patch.setattr(Commits, "commit", commit)
+
+
+def settled_records_are_no_change(patch: pytest.MonkeyPatch) -> None:
+    finish = Lane._finish
+
+    def uncounted(self: Any, slot: Any) -> None:
+        told, self._on_progress = self._on_progress, lambda: None
+        finish(self, slot)
+        self._on_progress = told
+
+    patch.setattr(Lane, "_finish", uncounted)
 
 
 def revocation_without_a_commit(patch: pytest.MonkeyPatch) -> None:
@@ -127,6 +150,8 @@ def records_are_handed_over_backwards(patch: pytest.MonkeyPatch) -> None:
 FAULTS: Final[tuple[Seed, ...]] = (
     failed_commit_counts_as_made,
     commits_end_after_an_error,
+    commit_not_made_waits_for_a_change,
+    settled_records_are_no_change,
     revocation_without_a_commit,
     revocation_without_a_drain,
     stop_without_a_drain,

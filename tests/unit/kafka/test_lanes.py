@@ -1,6 +1,7 @@
 """Lanes: the offset that may be committed, the limits of what is read, buffered and handled at once."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -319,3 +320,39 @@ async def test_a_partition_that_is_given_up_commits_nothing_more(new_desk):
     desk.lanes.admit(record(0), 2)
     await turns()
     assert desk.lanes.progress() == {TAG: CommittedState(0)}
+
+
+async def test_whoever_commits_knows_when_there_may_be_something():
+    """As long as the count of changes stays the same, so does what may be committed: else a commit would be left out for ever."""
+    desk = Desk()
+    lanes = desk.lanes
+    seen: dict[str, Any] = {}
+
+    def look(what, *, changes):
+        now = lanes.changes, lanes.progress()
+        assert (now[0] != seen.get("changes")) == changes, what
+        if now[0] == seen.get("changes"):
+            assert now[1] == seen["progress"], what
+        seen.update(changes=now[0], progress=now[1])
+
+    lanes.open(1, {TAG: frozenset({8, 30})})
+    look("opened", changes=True)
+    for offset in (5, 6, 7, 8):
+        lanes.admit(record(offset), 1)
+        look(f"read {offset}", changes=True)
+    lanes.admit(record(9), 0)
+    look("of another generation", changes=False)
+    await turns(5)
+    look("begun", changes=False)
+    for offset in (6, 5, 7):
+        await desk.end(offset)
+        look(f"settled {offset}", changes=True)
+    assert seen["progress"] == {TAG: CommittedState(9, frozenset({30}))}
+    lanes.pass_to({TAG: (12, 8)})
+    look("passed markers", changes=True)
+    lanes.pass_to({TAG: (12, 8)})
+    look("passed nothing", changes=False)
+    lanes.give_up([TAG])
+    look("given up", changes=True)
+    lanes.close()
+    look("closed", changes=True)

@@ -1,0 +1,101 @@
+"""Commits: only what is new, and again until they are made."""
+
+from aiokafka.errors import KafkaConnectionError
+
+from streams.kafka.committed_state import CommittedState
+from streams.kafka.consumer.commits import Commits
+
+TAG = ("final", 0)
+
+
+class Member:
+    """A member of a group: what its lanes say is settled, and a broker that takes commits, refuses them or takes none."""
+
+    def __init__(self):
+        self.states = {TAG: CommittedState(0)}
+        self.changes = 0
+        self.looks = 0
+        self.errors = 0
+        self.sent = []
+        self.answer: bool | Exception = True
+        self.commits = Commits(self.settled, self.commit, lambda: self.changes, self.failed)
+
+    def settled(self):
+        self.looks += 1
+        return dict(self.states)
+
+    async def commit(self, states):
+        self.sent.append(dict(states))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def failed(self):
+        self.errors += 1
+
+    def settle(self, offset):
+        self.states[TAG] = CommittedState(offset)
+        self.changes += 1
+
+
+async def test_nobody_looks_where_nothing_has_changed():
+    """There are hundreds of partitions, and several looks a second."""
+    member = Member()
+    member.settle(5)
+    for _ in range(5):
+        await member.commits.commit()
+    assert (member.looks, len(member.sent)) == (1, 1)
+    assert member.commits.is_all_committed()
+    member.changes += 1  # a record was read: what may be committed is the same
+    assert not member.commits.is_all_committed()
+    assert not await member.commits.commit()
+    assert member.commits.is_all_committed()
+    assert (member.looks, len(member.sent)) == (2, 1)
+
+
+async def test_a_commit_that_could_not_be_made_is_made_again():
+    """Although nothing else changes: refused, unanswered, or of a member whose partitions were on the move."""
+    answers: tuple[bool | Exception, ...] = (False, KafkaConnectionError(), TimeoutError())
+    for answer in answers:
+        member = Member()
+        member.settle(5)
+        member.answer = answer
+        for _ in range(3):
+            assert not await member.commits.commit()
+            assert not member.commits.is_all_committed()
+        member.answer = True
+        assert await member.commits.commit()
+        assert member.commits.is_all_committed()
+        assert member.sent == [{TAG: CommittedState(5)}] * 4
+        assert member.errors == (0 if answer is False else 3)
+
+
+async def test_what_is_settled_during_a_commit_is_committed_by_the_next():
+    """The count of changes is taken before the states, and the commit says no more than it found."""
+    member = Member()
+    member.settle(5)
+    commit = member.commit
+
+    async def settles_meanwhile(states):
+        member.settle(6)
+        return await commit(states)
+
+    member.commits = Commits(
+        member.settled, settles_meanwhile, lambda: member.changes, member.failed
+    )
+    assert await member.commits.commit()
+    assert not member.commits.is_all_committed()
+
+
+async def test_partitions_that_went_are_committed_anew():
+    """Others may have committed there meanwhile; so too where a beginning is written down."""
+    member = Member()
+    member.settle(5)
+    await member.commits.commit()
+    member.commits.forget()
+    assert not member.commits.is_all_committed()
+    assert await member.commits.commit()
+    await member.commits.write_down({TAG: CommittedState(9)})
+    assert not member.commits.is_all_committed()
+    assert await member.commits.commit()
+    assert [states[TAG].offset for states in member.sent] == [5, 5, 9, 5]
