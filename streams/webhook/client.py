@@ -5,7 +5,9 @@ the contract counts calls. Idle connections are dropped before common servers dr
 """
 
 import asyncio
+import math
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,6 +35,7 @@ class Exchange:
 
     Attributes:
         target: where it goes.
+        send_before: the monotonic clock's time from which nothing is sent any more: the signature is too old by then.
         left: whether the partner may have seen the request.
         http_status: of the answer, once it has come.
         headers: of the answer, under lower-case names; those given twice joined with a comma.
@@ -40,6 +43,7 @@ class Exchange:
     """
 
     target: NotifyUrl
+    send_before: float = math.inf
     left: RequestLeft = RequestLeft.NO
     http_status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -87,6 +91,10 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
         )
         reader = ResponseReader()
         try:
+            # The caller's time-out can't tell: in a process that was paused its timer may fire after this.
+            if time.monotonic() >= exchange.send_before:
+                message = "the connection was there only after the attempt's time"
+                raise aiohttp.ConnectionTimeoutError(message)  # noqa: TRY301  # closed below, as after any other error
             done = protocol_of(connection).begin(head + request.read(), reader)
             exchange.left = RequestLeft.PERHAPS
             await done

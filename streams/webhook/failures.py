@@ -43,6 +43,8 @@ def _failure_of(error: Exception) -> Failure:
             return Failure.DNS_ERROR
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, TimeoutError):
             return Failure.CONNECT_TIMEOUT  # the system's own, shorter than ours
+        case aiohttp.ConnectionTimeoutError():
+            return Failure.CONNECT_TIMEOUT  # the connection came too late to send anything
         case aiohttp.ClientConnectorError():
             return Failure.CONNECT_ERROR
         case _:

@@ -218,6 +218,7 @@ class WebhookClient:
         client = self._client(partner)
         client.in_use += 1
         limit = asyncio.timeout(partner.attempt_timeout_seconds)
+        exchange.send_before = time.monotonic() + partner.attempt_timeout_seconds
         try:
             async with limit:
                 await client.post(exchange, headers, body)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from schemas.notify_url import host_of
 from streams.notification.outcome import Answered, Failure, NoResult, RequestLeft, Status
 from streams.webhook.addresses import EgressNetworks
+from streams.webhook.connector import PartnerConnector
 from streams.webhook.egress import Guard
 from streams.webhook.signing import string_to_sign, verify
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -103,6 +104,29 @@ async def test_what_had_to_wait_before_it_was_sent_is_signed_anew(raw_server, ca
     assert int(request.headers["request-time"]) == call.started_at_ms
     assert call.started_at_ms >= asked[0] + 45  # two clocks, each rounded
     assert verify(request.headers["signature"], request.signed, {"1": partner_key(partner)})
+
+
+async def test_nothing_is_sent_after_the_attempts_time(raw_server, caller, partner, monkeypatch):
+    """A worker that was paused while it connected sends no old signature when it goes on, and the next call is right."""
+    connect = PartnerConnector.connect
+
+    async def pauses_once_connected(self, *args):
+        connection = await connect(self, *args)
+        time.sleep(1.1)  # noqa: ASYNC251  # the whole process stands still: no timer fires
+        return connection
+
+    impatient = replace(partner, attempt_timeout_seconds=1.0)
+    async with raw_server() as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(PartnerConnector, "connect", pauses_once_connected)
+            late = await caller.call(impatient, server.url(), BODY, signed_answer=True)
+        assert (late.outcome, late.request_left) == (
+            NoResult(Failure.CONNECT_TIMEOUT),
+            RequestLeft.NO,
+        )
+        assert not server.requests
+        call = await caller.call(partner, server.url(), BODY, signed_answer=True)
+    assert call.outcome == SUCCESS
 
 
 async def test_every_spelling_of_a_server_reaches_it_alike(raw_server, caller, partner, ca):
