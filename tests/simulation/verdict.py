@@ -8,7 +8,8 @@ no faults either, but named and counted:
   has recalled what was settled. The notification may climb on from both only where two owners wrote them with a rebalance
   in between and nobody could know of both: they are on different partitions (the first owner moved aside what the second
   attempted), the first was settled more than ten minutes before, or no broker could say what there was to recall.
-- A worker out of its group: it stood still or was cut off, others have its partitions, and what it had begun goes on.
+- A worker out of its group: it stood still or was cut off, others have its partitions, and what it had begun goes on. What
+  it attempted or moved aside then, the new owner attempts or moves aside as well, and nobody can know of both.
 """
 
 from collections import Counter
@@ -76,7 +77,7 @@ def verdict(outcome: Outcome) -> Judgement:
     out_of_group, repeats = 0, sum(list(judged.repeats.values()))
     for sentence in judged.forks:
         origin = sentence.split(": ")[0]
-        if _is_explained(outcome, entries, sentence):
+        if origin in zombies or _is_explained(outcome, entries, sentence):
             forked.add(origin)
         else:
             faults.append(f"a second copy was attempted: {sentence}")

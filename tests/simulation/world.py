@@ -363,16 +363,26 @@ class World:
         for group in cluster.groups.values():
             if any(cluster.members_of.get((group.name, one)) not in alive for one in group.members):
                 return None
-        for worker in self.workers:
-            if worker.process.stopped_until > loop.now or not worker.apps:
-                return None
-            if any(lane.in_flight for app in worker.apps for lane in app.lanes):
-                return None
+        if not all(self._is_at_rest(worker) for worker in self.workers):
+            return None
         first = loop.first_of_a_record()
         if first is None or first - loop.now < 2 * _BEFORE_DUE_SECONDS:
             return None
-        cluster.active_at = first - _BEFORE_DUE_SECONDS
-        return first - _BEFORE_DUE_SECONDS
+        until = first - _BEFORE_DUE_SECONDS
+        cluster.active_at = until
+        for worker in self.workers:
+            for app in worker.apps:
+                app.membership.confirm(until)  # what goes on as it was has its heartbeats answered
+        return until
+
+    def _is_at_rest(self, worker: Worker) -> bool:
+        """Tell whether a worker goes on as it is; one that waits for its coordinator may have due records, of which no timer tells."""
+        if worker.process.stopped_until > self.loop.now or not worker.apps:
+            return False
+        return all(
+            app.membership.is_held() and not any(lane.in_flight for lane in app.lanes)
+            for app in worker.apps
+        )
 
     # --- evidence -------------------------------------------------------------------------------------
 
