@@ -49,7 +49,7 @@ _LEAST_PAUSE_SECONDS: Final = 0.02
 """Between two commits, however long the first took."""
 
 _LONGEST_PAUSE_SECONDS: Final = 1.0
-"""Until somebody looks whether there is something to commit, should nobody have told."""
+"""As long is a change waited for: commits that were forgotten or written down meanwhile are none, and are made then."""
 
 _TOGETHER: Final = 16
 """Records of a partition that are handed over at once, each some 0.1 ms of work: others must have their turns."""
