@@ -83,9 +83,8 @@ class Lane:
         self._now_ms = now_ms
         self._on_crash = on_crash
         self._uncommitted: deque[_Slot] = deque()
-        self._buffered: list[
-            _Slot
-        ] = []  # a heap: with jitter, due times rise only roughly along a partition
+        # A heap: with jitter, due times rise only roughly along a partition.
+        self._buffered: list[_Slot] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timed: _Slot | None = None  # the record that the timer is for

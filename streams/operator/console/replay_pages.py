@@ -6,7 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
+from streams.kafka.format.facts import Fact
 from streams.operator.console import dead_letters, orders, partners
+from streams.operator.console.checks import Checked, Refusal
 from streams.operator.console.forms import FORM_BYTES, SELECTION_BYTES, read_form
 from streams.operator.console.metrics import ConsoleMetrics
 from streams.operator.console.pages import PER_PAGE, Pages, named, place_of
@@ -16,11 +18,10 @@ from streams.operator.console.render import page_path
 from streams.operator.console.replays import (
     FASTEST,
     MOST_DEAD_LETTERS,
-    CheckedSelection,
-    Refusal,
     Replays,
+    Selection,
 )
-from streams.operator.console.resends import CheckedResend, Resends
+from streams.operator.console.resends import Resends
 from streams.operator.console.tokens import Person
 from streams.operator.console.views import PartnerView
 from streams.operator.dead_letters.plan import DEFAULT_RATE, ReplayPlan
@@ -83,7 +84,7 @@ class ReplayPages:
         why, typed = form.get("why").strip(), form.get("typed").strip()
         expected, rate = _number(form.get("expected")), _number(form.get("rate"))
         try:
-            selection = self.replays.selection(form.get("selection"), person.name)
+            selection = self.replays.selections.find(form.get("selection"), person.name)
         except Refusal as refusal:
             return self._refused(request, refusal)
         fault = None
@@ -149,7 +150,7 @@ class ReplayPages:
         person, form = may_replay(request), await read_form(request, FORM_BYTES)
         why = form.get("why").strip()
         try:
-            checked = self.resends.checked(form.get("resend"), person.name)
+            checked = self.resends.checks.find(form.get("resend"), person.name)
         except Refusal as refusal:
             return self._refused(request, refusal)
         if len(why) < _SHORTEST_WHY:
@@ -164,10 +165,10 @@ class ReplayPages:
         raise web.HTTPSeeOther(page_path("replays", run))
 
     async def _show_resend(
-        self, request: web.Request, checked: CheckedResend, *, error: str = "", why: str = ""
+        self, request: web.Request, checked: Checked[Fact], *, error: str = "", why: str = ""
     ) -> web.Response:
-        event = checked.event
-        order = await self.pages.ask(orders.order, checked.order_id)
+        event = checked.what
+        order = await self.pages.ask(orders.order, event.order_id or "")
         known = () if order is None else order.notifications
         reports = [one for one in known if one.notification_id == event.notification_id]
         if not reports:
@@ -184,7 +185,7 @@ class ReplayPages:
         )
 
     async def _show_check(
-        self, request: web.Request, selection: CheckedSelection, *, error: str = "", why: str = ""
+        self, request: web.Request, selection: Selection, *, error: str = "", why: str = ""
     ) -> web.Response:
         plan: ReplayPlan = await asyncio.to_thread(self.replays.plan, selection)
         by_partner = await self.pages.ask(_partners_of, plan)

@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Final
 
 from streams.kafka.format.facts import Fact
 from streams.kafka.format.raw import RecordId
 from streams.kafka.reader.failures import ReadFailed
+from streams.operator.console.checks import Checked, Checks, Refusal
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.views import Run
 from streams.operator.dead_letters.clients import ReplayClients
@@ -25,32 +25,11 @@ log = logging.getLogger(__name__)
 MOST_DEAD_LETTERS: Final = 10_000
 """That one run may hold; `notifier dead-letters replay` takes more."""
 FASTEST: Final = 1000.0
-_SELECTION_MS: Final = 15 * 60_000
-_MOST_SELECTIONS: Final = 100
 _SHOWN: Final = 100
 
 
-class Refusal(Exception):  # noqa: N818  # what was decided
-    """A replay that is not done: why, in a sentence for the person who asked."""
-
-
-@dataclass(slots=True)
-class CheckedSelection:
-    """Dead letters that somebody looked at and may put back within a quarter of an hour.
-
-    Attributes:
-        selection_id: the same for the same dead letters and person, so that a form that is sent twice starts one run.
-        by: who.
-        places: of the dead letters.
-        until_ms: how long it holds.
-        run: the run that was started from it, or None.
-    """
-
-    selection_id: str
-    by: str
-    places: tuple[RecordId, ...]
-    until_ms: int
-    run: str | None = None
+Selection = Checked[tuple[RecordId, ...]]
+"""The places of dead letters that somebody checked."""
 
 
 @dataclass(slots=True)
@@ -79,15 +58,19 @@ class Replays:
     Attributes:
         read_model: what is known.
         clients: connects what a run works with, for as long as it lasts.
+        selections: what was checked.
     """
 
     read_model: ReadModel
     clients: Callable[[], AbstractAsyncContextManager[ReplayClients]]
-    _selections: dict[str, CheckedSelection] = field(default_factory=dict, init=False)
+    selections: Checks[tuple[RecordId, ...]] = field(init=False)
     _runs: dict[str, ConsoleRun] = field(default_factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
-    def select(self, by: str, places: Sequence[RecordId]) -> CheckedSelection:
+    def __post_init__(self) -> None:
+        self.selections = Checks(self.read_model.now_ms)
+
+    def select(self, by: str, places: Sequence[RecordId]) -> Selection:
         """Remember what somebody is about to check.
 
         Raises:
@@ -102,42 +85,20 @@ class Replays:
                 " `notifier dead-letters replay`, which goes on where it was stopped."
             )
             raise Refusal(message)
-        now, chosen = self.read_model.now_ms(), tuple(sorted(set(places)))
-        text = "\n".join([by, *(place.header for place in chosen)])
-        selection_id = sha256(text.encode()).hexdigest()[:32]
-        known = self._selections.get(selection_id)
-        if known is not None and known.run is None:
-            known.until_ms = now + _SELECTION_MS
-            return known
-        while len(self._selections) >= _MOST_SELECTIONS:
-            del self._selections[next(iter(self._selections))]
-        selection = CheckedSelection(selection_id, by, chosen, now + _SELECTION_MS)
-        self._selections[selection_id] = selection
-        return selection
+        chosen = tuple(sorted(set(places)))
+        return self.selections.remember(by, (place.header for place in chosen), chosen)
 
-    def selection(self, selection_id: str, by: str) -> CheckedSelection:
-        """Return what somebody checked before.
-
-        Raises:
-            Refusal: it is too long ago, or was another's.
-        """
-        known = self._selections.get(selection_id)
-        if known is None or known.by != by or known.until_ms < self.read_model.now_ms():
-            message = "What you checked is no longer known: it holds for 15 minutes. Check it again. Nothing was sent."
-            raise Refusal(message)
-        return known
-
-    def plan(self, selection: CheckedSelection, rate: float = DEFAULT_RATE) -> ReplayPlan:
+    def plan(self, selection: Selection, rate: float = DEFAULT_RATE) -> ReplayPlan:
         """Return what a replay would do, by what is known now."""
         store = self.read_model.store
-        dead_letters = [fact for place in selection.places if (fact := store.fact_at(*place))]
+        dead_letters = [fact for place in selection.what if (fact := store.fact_at(*place))]
         orders = {dead.order_id for dead in dead_letters if dead.order_id is not None}
         facts = [fact for order in orders for fact in store.facts_of(order)]
         facts += [fact for dead in dead_letters for fact in store.facts_about(dead.record_id)]
         since = [fact for fact in facts if fact.kind in {"attempts", "replay"}]
         return plan(dead_letters, since, Options(rate_per_second=rate), self.read_model.now_ms())
 
-    async def start(self, selection: CheckedSelection, why: str, rate: float, expected: int) -> str:
+    async def start(self, selection: Selection, why: str, rate: float, expected: int) -> str:
         """Begin a run and return its id; the run of this selection, where there is one already.
 
         Raises:
