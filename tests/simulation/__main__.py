@@ -1,8 +1,8 @@
 """Run worlds: `python -m tests.simulation --worlds 500 --seed 7`. Exits with 1 where one goes wrong.
 
 They run on all cores, and their figures are kept at every step: `--go-on` runs the worlds behind those that are kept,
-where the code is the same, and adds theirs. `--replay SEED` runs one again and prints what happens in it, line by line; `--shrink SEED` looks for a smaller one that
-goes wrong in the same way, and prints that.
+where the code is the same, and adds theirs. `--replay SEED` runs one again and prints what happens in it, line by line;
+`--shrink SEED` looks for a smaller one that goes wrong in the same way, and prints that.
 """
 
 import argparse
@@ -64,21 +64,25 @@ def _run_many(asked: argparse.Namespace) -> int:
         return 2
     seed = before["seed"] + before["worlds"] if before is not None else asked.seed
 
+    def figures_with(so_far: Campaign) -> dict[str, Any]:
+        return kept.together(before, kept.figures_of(so_far, seed, of_code))
+
     def hear(part: Campaign, so_far: Campaign) -> None:
         for wrong, faults in part.wrong.items():
             for fault in faults:
                 _say(f"[simulate] world {wrong} went wrong: {fault}")
         # As far as it is now: whatever ends it, what was run until then is kept.
-        kept.write(FIGURES, kept.together(before, kept.figures_of(so_far, seed, of_code)))
+        kept.write(FIGURES, figures_with(so_far))
         if so_far.worlds % max(_SAY_EVERY, asked.worlds // 50) < part.worlds:
             _say(
                 f"[simulate] {so_far.worlds:,} of {asked.worlds:,} worlds, {len(so_far.wrong)} wrong"
             )
 
-    run_all(_until_ctrl_c(seed, asked.worlds), hear, asked.processes)
-    figures = kept.read(FIGURES)
-    if figures is None:
+    campaign = run_all(_until_ctrl_c(seed, asked.worlds), hear, asked.processes)
+    if not campaign.worlds:
+        _say("[simulate] no world was run")
         return 1
+    figures = figures_with(campaign)
     _report(figures)
     return 1 if figures["failed"] else 0
 
@@ -133,9 +137,8 @@ def _try_seeded(first: int, most: int) -> int:
 
 
 def _report(figures: dict[str, Any]) -> None:
-    minute = 60 * figures["worlds"] / figures["seconds"]
     _say(
-        f"[simulate] {figures['worlds']:,} worlds in {figures['seconds']:.0f} s, {minute:.0f} a minute;"
+        f"[simulate] {figures['worlds']:,} worlds in {figures['seconds']:.0f} s, {kept.a_minute(figures):.0f} a minute;"
         f" {figures['hours']:,.0f} hours of their own time, {figures['unscaled']:,} worlds with unscaled ladders"
     )
     for name, value in figures["sums"].items():

@@ -57,11 +57,6 @@ class Campaign:
         self.callbacks += other.callbacks
         self.unscaled += other.unscaled
 
-    @property
-    def a_minute(self) -> float:
-        """Worlds in a minute."""
-        return 60 * self.worlds / self.seconds if self.seconds else 0.0
-
 
 def plan_of(seed: int) -> Plan:
     """Return the plan of a seed."""

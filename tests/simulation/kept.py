@@ -48,6 +48,11 @@ def figures_of(campaign: Campaign, seed: int, of_code: str) -> dict[str, Any]:
     }
 
 
+def a_minute(figures: dict[str, Any]) -> float:
+    """Return how many worlds were run in a minute."""
+    return float(60 * figures["worlds"] / figures["seconds"])
+
+
 def together(before: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of both, where the seeds of the second follow those of the first; of the second alone after None."""
     if before is None:

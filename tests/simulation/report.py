@@ -23,7 +23,6 @@ SEEDED = ("<!-- figures of seeded faults -->", "<!-- end of seeded faults -->")
 def worlds_section(figures: dict[str, Any]) -> str:
     """Return what many worlds came to, and what was tried where."""
     sums, fired = figures["sums"], figures["fired"]
-    minute = 60 * figures["worlds"] / figures["seconds"]
     repeats = {
         name.removeprefix("repeats: "): count
         for name, count in sums.items()
@@ -33,7 +32,7 @@ def worlds_section(figures: dict[str, Any]) -> str:
         "Worlds": f"{figures['worlds']:,}, of which {figures['unscaled']:,} with unscaled ladders",
         "Went wrong": f"{len(figures['failed']):,}",
         "Time in the worlds": f"{figures['hours']:,.0f} hours",
-        "Worlds a minute": f"{minute:,.0f}",
+        "Worlds a minute": f"{kept.a_minute(figures):,.0f}",
         "Payments": f"{sums['payments']:,}",
         "Calls": f"{sums['calls']:,}",
         "Faults done": f"{sum(fired.values()):,}, in {len(fired)} of {len(KINDS) * len(PLACES)} cells",

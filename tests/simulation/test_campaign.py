@@ -96,6 +96,16 @@ def test_worlds_of_other_code_are_not_added(figures, capsys):
     assert kept_in(figures)["worlds"] == 3
 
 
+def test_a_run_of_no_world_does_not_tell_of_the_last(figures, capsys):
+    """What was found before, perhaps of other code, stays kept and is no result of this one."""
+    assert command._run_many(asked()) == 0
+    before = kept_in(figures)
+    capsys.readouterr()
+    assert command._run_many(asked(worlds=0)) == 1
+    assert capsys.readouterr().out == "[simulate] no world was run\n"
+    assert kept_in(figures) == before
+
+
 def test_an_empty_run_says_so():
     """No world is no campaign."""
     assert run_all([], lambda *_: None).worlds == 0
