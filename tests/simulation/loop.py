@@ -13,11 +13,11 @@ import sys
 import warnings
 from asyncio import base_events
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from random import Random  # noqa: TID251  # seeded
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _TURN_SECONDS: Final = 20e-6
 """What a turn of a process takes at least: time goes on where nothing waits."""
@@ -300,12 +300,19 @@ class WorldLoop(base_events.BaseEventLoop):
         self._keep(lambda timer: timer._context.get(_process, self._outside) is not process)
 
     def end(self) -> None:
-        """Let go of everything without running any of it."""
+        """Let go of everything; inside `without_last_words`.
+
+        What has begun is closed here, and not when the last reference goes: a log record with a traceback may keep one
+        until another test, which Python would then tell of a coroutine that was never awaited.
+        """
         self._timers.clear()
-        for task in self._kept:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # has it
         self._outside.alive = False
         self._over = True
+        for task in self._kept:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # has it
+            if not task.done():
+                with suppress(BaseException):  # whatever its `finally` blocks meet
+                    cast(Coroutine[Any, Any, Any], task.get_coro()).close()
 
     def __del__(self) -> None:
         """Have nothing to close."""

@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import sys
 
 import pytest
 
@@ -54,6 +56,37 @@ def test_what_died_does_nothing_more(loop):
     loop.call_later(1, loop.kill, process)
     loop.run_until_complete(asyncio.sleep(10))
     assert seen == []
+
+
+def _end_a_world(kept: list[asyncio.Task[None]]) -> None:
+    """Leave tasks of it: one in the midst of something, and one that never took a step."""
+    loop, process = WorldLoop("test"), Process("victim")
+
+    async def work():
+        await asyncio.sleep(5)
+
+    def crash():
+        kept.append(loop.create_task(work()))
+        loop.kill(process)
+
+    context = process.context()
+    kept.append(loop.create_task(work(), context=context))
+    loop.call_later(1, crash, context=context)
+    loop.run_until_complete(asyncio.sleep(2))
+    loop.end()
+
+
+def test_a_world_that_has_ended_says_nothing_later(monkeypatch):
+    """A task may outlive its world, in the traceback of a log record: another test would fail for it."""
+    kept: list[asyncio.Task[None]] = []
+    said: list[object] = []
+    with without_last_words():
+        _end_a_world(kept)
+    assert len(kept) == 2
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    kept.clear()
+    gc.collect()
+    assert not said
 
 
 def test_a_world_in_which_nothing_can_happen_says_so(loop):

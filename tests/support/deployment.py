@@ -1,5 +1,6 @@
 """One installation of the notifier on the shared broker: topics, groups and a partners file of its own."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import count
 from pathlib import Path
@@ -213,6 +214,16 @@ class Deployment:
     async def attempts(self) -> list[dict[str, Any]]:
         """Return the attempts topic's records."""
         return await read_values(self.bootstrap, self.names.attempts)
+
+    async def attempts_made(self) -> Counter[str]:
+        """Return how many attempts are written down for each order.
+
+        What a partner was asked is compared with this, not with 1: where a busy machine answered after the time-out,
+        the partner was asked again.
+        """
+        return Counter(
+            item["order_id"] for item in await self.attempts() if item["kind"] == "attempt"
+        )
 
     async def delivered(
         self, orders: Iterable[str], timeout_seconds: float = TIMEOUT_SECONDS
