@@ -53,7 +53,7 @@ def repository(tmp_path, monkeypatch):
         settings = tmp_path / ".config" / "jgo.conf"
         settings.parent.mkdir()
         settings.write_text(f"[repositories]\ncentral = http://127.0.0.1:{server.server_port}\n")
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield files, asked
         server.shutdown()

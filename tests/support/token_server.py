@@ -60,7 +60,7 @@ class TokenServer:
         )
         self._keys = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._threads = [
-            threading.Thread(target=server.serve_forever, daemon=True)
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
             for server in (self._tokens, self._keys)
         ]
 

@@ -1,5 +1,6 @@
 """Topics in memory, written as the worker writes them, for the console to read: records, offsets, what is settled."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any, Self
@@ -91,6 +92,8 @@ class Topics:
             some = self.records[tag][begin : begin + self.most - len(found)]
             self._positions[tag] += len(some)
             found += some
+        if not found:
+            await asyncio.sleep(0.01)  # as a broker waits for records
         return found
 
     async def positions(self) -> dict[PartitionId, int]:

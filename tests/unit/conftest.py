@@ -1,8 +1,11 @@
 """What tests of the parts share."""
 
+import functools
 import logging
 
 import pytest
+
+from streams.partners import files
 
 
 @pytest.fixture(autouse=True)
@@ -14,4 +17,14 @@ def logging_as_before():
     for logger, handlers, level, propagate in before:
         logger.handlers[:] = handlers
         logger.propagate = propagate
-        logger.setLevel(level)
+        if logger.level != level:  # setting it clears a cache of every logger there is
+            logger.setLevel(level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_checked_once():
+    """Keep private keys by their text: OpenSSL's check of one costs 50 ms, and the same few are loaded 400 times."""
+    loaded = functools.cache(files.load_pem_private_key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "load_pem_private_key", loaded)
+        yield

@@ -5,12 +5,14 @@ import signal
 
 import pytest
 
+from streams import interruptible
 from streams.interruptible import run_until_interrupted
 
 
 @pytest.mark.parametrize("left_behind", [False, True])
-def test_work_that_catches_its_cancellation_is_cancelled_again(left_behind):
+def test_work_that_catches_its_cancellation_is_cancelled_again(left_behind, monkeypatch):
     """A library that takes the first cancellation for its own time-out does not keep the program running."""
+    monkeypatch.setattr(interruptible, "_CANCEL_AGAIN_AFTER_SECONDS", 0.05)
     caught: list[str] = []
 
     async def library():

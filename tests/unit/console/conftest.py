@@ -2,12 +2,15 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha256
 
 import pytest
 from aiohttp import ClientSession, CookieJar, TCPConnector
 from aiohttp.test_utils import TestServer
+from jinja2 import BytecodeCache
 
+from streams.operator.console import ingest, render
 from streams.operator.console.app import SERVER, Console
 from streams.operator.console.tokens import AccessTokens
 from streams.settings import Settings
@@ -18,6 +21,36 @@ from tests.unit.kit import ManualClock
 
 TOKENS = {"reader": "read-token", "alice": "replay-token"}
 RIGHTS = {"reader": "read", "alice": "replay"}
+
+
+class CompiledTemplates(BytecodeCache):
+    """Templates that were compiled once in this run."""
+
+    def __init__(self):
+        self.code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket):
+        if bucket.key in self.code:
+            bucket.bytecode_from_string(self.code[bucket.key])
+
+    def dump_bytecode(self, bucket):
+        self.code[bucket.key] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def templates_compiled_once():
+    """Compile no template again for the console of each test."""
+    environment = partial(render.Environment, bytecode_cache=CompiledTemplates())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "Environment", environment)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def kafka_is_read_soon(monkeypatch):
+    """Wait less before the topics are looked at again, also after they could not be read."""
+    monkeypatch.setattr(ingest, "_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(ingest, "_AGAIN_SECONDS", 0.05)
 
 
 @pytest.fixture

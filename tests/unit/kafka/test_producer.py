@@ -10,6 +10,7 @@ from aiokafka.errors import (
     OutOfOrderSequenceNumber,
 )
 
+from streams.kafka import producer as producer_module
 from streams.kafka.connection import Connection
 from streams.kafka.format.records import MAX_RECORD_BYTES, OutRecord
 from streams.kafka.producer import RecordProducer, RecordTooLarge, Written
@@ -17,6 +18,12 @@ from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import MemoryBroker, MemoryRecordProducer, turns
 
 A, B, C = (OutRecord(topic, b"k", topic.encode(), (("h", b"1"),)) for topic in "abc")
+
+
+@pytest.fixture(autouse=True)
+def producers_start_soon(monkeypatch):
+    """Wait less between the starts of two producers."""
+    monkeypatch.setattr(producer_module, "_BETWEEN_STARTS_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def test_spans_travel_as_opentelemetrys_variables_say(monkeypatch):
     """By OTLP over HTTP, under the service's name; what is not sent yet is sent at the end."""
     with HTTPServer(("127.0.0.1", 0), Collector) as server:
         server.taken = []  # type: ignore[attr-defined]  # the test's own
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             address = f"http://127.0.0.1:{server.server_port}"
