@@ -15,6 +15,7 @@ from streams.sandbox.partner_process import PartnerProcess
 from tests.support.deployment import Deployment
 from tests.support.measured import UNCOUNTED, uncounted
 from tests.support.order import Scheduler, arrange
+from tests.support.shared_broker import directory_of_run, shared_broker
 
 # A shell that runs the tests in the background makes Ctrl-C ignored, for every child too; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -83,8 +84,15 @@ def patched_libraries():
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory):
-    """A real Kafka, for the whole run."""
-    with Broker(tmp_path_factory.mktemp("broker")) as running:
+    """A real Kafka, for the whole run: not to be stopped."""
+    with shared_broker(directory_of_run(tmp_path_factory)) as running:
+        yield running
+
+
+@pytest.fixture
+def own_broker(tmp_path):
+    """A real Kafka that a test may break."""
+    with Broker(tmp_path) as running:
         yield running
 
 
@@ -102,13 +110,14 @@ def partner(keys):
 
 
 @pytest.fixture(scope="session")
-def make_deployment(broker, partner, keys, tmp_path_factory):
+def make_deployment(request, partner, keys, tmp_path_factory):
     """Make an installation with clean topics and groups; ends its workers and drops its topics afterwards."""
 
     @asynccontextmanager
-    async def make(*, topics=True, source=None, **options):
+    async def make(*, broker=None, topics=True, source=None, **options):
         directory = tmp_path_factory.mktemp("deployment")
-        deployment = Deployment(broker, partner, keys, directory, **options)
+        on = broker or request.getfixturevalue("broker")
+        deployment = Deployment(on, partner, keys, directory, **options)
         try:
             if topics:
                 await deployment.create_topics(source)

@@ -8,7 +8,6 @@ from hashlib import sha256
 from types import SimpleNamespace
 
 import pytest
-from playwright.async_api import async_playwright
 
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.notifier import WorkerProcess
@@ -102,6 +101,9 @@ async def chromium():
         pytest.skip(
             "no Chromium: install one (Debian: apt-get install chromium) or name it in CHROMIUM"
         )
+    # A second to import, which only the process that runs these tests needs to spend.
+    from playwright.async_api import async_playwright  # noqa: PLC0415
+
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser

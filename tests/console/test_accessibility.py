@@ -1,7 +1,6 @@
 """Every page, light and dark, wide and narrow: axe-core finds nothing, and nothing scrolls sideways."""
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
 from tests.console.conftest import PAGES
 
@@ -44,10 +43,18 @@ async def pages_of(page, stand):
     yield "/resends/check"
 
 
+@pytest.fixture
+def axe():
+    """The checker, which brings Playwright: a second to import, that only the process of these tests needs to spend."""
+    from axe_playwright_python.async_playwright import Axe  # noqa: PLC0415
+
+    return Axe()
+
+
 @pytest.mark.parametrize("width", [1280, 320])
-async def test_axe_finds_nothing(stand, visit, shows, width):
+async def test_axe_finds_nothing(stand, visit, shows, axe, width):
     """WCAG 2.2 AA and the best practices, as far as a program can tell, light and dark; reflow at 320 px."""
-    axe, found = Axe(), []
+    found = []
     viewport = {"width": width, "height": 900}
     async with visit(color_scheme="light", viewport=viewport, expected=("404",)) as page:
         await shows(page, "/dead-letters", "all 5 that match")
@@ -62,14 +69,14 @@ async def test_axe_finds_nothing(stand, visit, shows, width):
     assert found == []
 
 
-async def test_axe_would_find_something(visit):
+async def test_axe_would_find_something(visit, axe):
     """The check itself works: a label that is taken away is missed, and so is a contrast, in the dark alone."""
     async with visit() as page:
         await page.evaluate("""() => {
                 document.querySelector('label[for=q]').remove();
                 document.querySelector('#q').placeholder = '';  // axe takes it for a name
             }""")
-        assert [rule for rule, _ in await faults(Axe(), page, RULES)] == ["label"]
+        assert [rule for rule, _ in await faults(axe, page, RULES)] == ["label"]
         await page.evaluate(
             """() => {
                 const sheet = new CSSStyleSheet();  // a style element would be refused by the page's own policy
@@ -77,9 +84,9 @@ async def test_axe_would_find_something(visit):
                 document.adoptedStyleSheets = [sheet];
             }"""
         )
-        assert await faults(Axe(), page, COLORS) == []
+        assert await faults(axe, page, COLORS) == []
         await page.emulate_media(color_scheme="dark")
-        assert [rule for rule, _ in await faults(Axe(), page, COLORS)] == ["color-contrast"]
+        assert [rule for rule, _ in await faults(axe, page, COLORS)] == ["color-contrast"]
 
 
 async def faults(axe, page, rules):

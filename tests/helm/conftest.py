@@ -28,6 +28,22 @@ def helm(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def kubernetes():
+    """The schemas of Kubernetes. A second to import, which only the process that runs these tests needs to spend."""
+    import kubernetes_validate  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    return kubernetes_validate
+
+
+@pytest.fixture(scope="session")
+def jsonschema():
+    """The validator; as slow to import."""
+    import jsonschema  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    return jsonschema
+
+
+@pytest.fixture(scope="session")
 def rendered(helm):
     """Return the objects of a set of values, by its name; not to be changed."""
     return cache(helm.objects)

@@ -2,8 +2,6 @@
 
 import re
 
-import jsonschema  # type: ignore[import-untyped]  # ships no types
-import kubernetes_validate  # type: ignore[import-untyped]  # ships no types
 import pytest
 import yaml
 
@@ -40,14 +38,14 @@ def objects(helm, values):
     return helm.objects(values)
 
 
-def test_what_it_installs_is_valid(objects):
+def test_what_it_installs_is_valid(objects, kubernetes):
     """Helm takes the values, and the newest Kubernetes every object of them."""
-    version = kubernetes_validate.latest_version()
+    version = kubernetes.latest_version()
     for item in objects:
-        assert version.startswith(kubernetes_validate.validate(item, version, strict=True))
+        assert version.startswith(kubernetes.validate(item, version, strict=True))
 
 
-def test_kafka_is_the_one_that_is_named(kafka, values):
+def test_kafka_is_the_one_that_is_named(kafka, values, jsonschema):
     """Bootstrap server, listener, cluster labels, partitions and copies agree."""
     name = kafka["Kafka"]["metadata"]["name"]
     (listener,) = kafka["Kafka"]["spec"]["kafka"]["listeners"]

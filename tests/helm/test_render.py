@@ -14,23 +14,6 @@ VERSIONS = tuple(f"1.{int(NEWEST.split('.')[1]) - age}" for age in range(3))
 """The newest Kubernetes and the two before it."""
 
 
-@pytest.fixture(scope="session")
-def kubernetes():
-    """The schemas of Kubernetes. A second to import, which only the process that runs these tests needs to spend."""
-    import kubernetes_validate  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    assert kubernetes_validate.latest_version() == NEWEST
-    return kubernetes_validate
-
-
-@pytest.fixture(scope="session")
-def jsonschema():
-    """The validator; as slow to import."""
-    import jsonschema  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    return jsonschema
-
-
 CUSTOM = {
     "full": {
         "ScaledObject": 2,
@@ -72,6 +55,11 @@ def test_kubernetes_accepts_every_object(kubernetes, rendered, case, version):
             assert kubernetes.validate(item, version, strict=True) == version
             checked += 1
     assert checked >= 4
+
+
+def test_the_newest_kubernetes_is_among_them(kubernetes):
+    """The schemas that are installed have the version that they say."""
+    assert kubernetes.latest_version() == NEWEST
 
 
 def test_a_slip_in_a_field_is_found(kubernetes, rendered, named):

@@ -4,7 +4,6 @@ import json
 import re
 import tomllib
 
-import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 import yaml
 
@@ -50,7 +49,7 @@ def at(path, value):
 
 
 @pytest.mark.parametrize("path", closed_objects(SCHEMA))
-def test_an_unknown_key_is_refused_everywhere(path):
+def test_an_unknown_key_is_refused_everywhere(path, jsonschema):
     """A misspelt key breaks the schema, at every level of the values."""
     (fault, *_) = jsonschema.Draft202012Validator(SCHEMA).iter_errors(at(path, {"replicsa": 3}))
     assert "replicsa" in fault.message

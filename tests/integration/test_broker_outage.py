@@ -23,9 +23,12 @@ EVENTS = 300
         ),  # longer than the producer's request time-out of 20 s, after which batches used to expire
     ],
 )
-async def test_nothing_is_lost_over_a_restart_of_the_broker(make_deployment, broker, how, seconds):
+async def test_nothing_is_lost_over_a_restart_of_the_broker(
+    make_deployment, own_broker, how, seconds
+):
     """Killed, or stopped for longer than a time-out, under load: the worker lives, goes on by itself, tells all."""
-    async with make_deployment(settings={"ladder_scale": 0.001, "max_in_flight": 32}) as deployment:
+    settings = {"ladder_scale": 0.001, "max_in_flight": 32}
+    async with make_deployment(broker=own_broker, settings=settings) as deployment:
         worker = await deployment.ready_worker()
         url, rng = deployment.partner.notify_url, deployment.rng
         events = [
@@ -39,7 +42,7 @@ async def test_nothing_is_lost_over_a_restart_of_the_broker(make_deployment, bro
             lambda requests: sum(request.order_id in orders for request in requests) > EVENTS // 5,
         )
         try:
-            await asyncio.to_thread(getattr(broker, how))
+            await asyncio.to_thread(getattr(own_broker, how))
 
             async def stands_still():
                 assert (await worker.get("/health/live")).is_success
@@ -50,7 +53,7 @@ async def test_nothing_is_lost_over_a_restart_of_the_broker(make_deployment, bro
             await asyncio.sleep(seconds)  # how long the outage lasts
             assert (await worker.get("/health/live")).is_success
         finally:
-            await asyncio.to_thread(broker.start)
+            await asyncio.to_thread(own_broker.start)
         await deployment.delivered(orders)
         assert (await worker.get("/health/live")).is_success
         fresh = await deployment.send(payment_event(profile, rng=rng) for profile in PROFILES)

@@ -47,10 +47,14 @@ async def broken(broker, how):
     ("how", "sentence"),
     [("stop", "no broker answers at"), ("freeze", "it answers nothing")],
 )
-async def test_workers_outlast_the_absence_of_their_broker(make_deployment, broker, how, sentence):
+async def test_workers_outlast_the_absence_of_their_broker(
+    make_deployment, own_broker, how, sentence
+):
     """Nobody there, or a broker that answers nothing: `notifier` and `faust` wait longer than clients do, then deliver."""
     async with AsyncExitStack() as stack:
-        places = [await stack.enter_async_context(make_deployment()) for _ in range(2)]
+        places = [
+            await stack.enter_async_context(make_deployment(broker=own_broker)) for _ in range(2)
+        ]
         orders = [
             await place.send(
                 payment_event(
@@ -60,7 +64,7 @@ async def test_workers_outlast_the_absence_of_their_broker(make_deployment, brok
             )
             for place in places
         ]
-        async with broken(broker, how):
+        async with broken(own_broker, how):
             workers = [
                 places[0].worker(),
                 stack.enter_context(WorkerProcess(places[1].settings(role="main"), **FAUST)),

@@ -32,6 +32,7 @@ from tests.support.kafka import (
     values_of,
 )
 from tests.support.notifier import NOTIFIER, WorkerProcess, notifier
+from tests.support.shared_broker import WORKER, SharedBroker
 from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 _numbers = count(1)
@@ -56,7 +57,7 @@ class Deployment:
 
     def __init__(  # noqa: PLR0913, PLR0917  # what it is made of
         self,
-        broker: Broker | Cluster,
+        broker: Broker | SharedBroker | Cluster,
         partner: ScriptedPartner | PartnerProcess,
         keys: Keys,
         directory: Path,
@@ -64,7 +65,7 @@ class Deployment:
         settings: Mapping[str, object] | None = None,
     ) -> None:
         number = next(_numbers)
-        name = f"it-{number}"
+        name = f"it-{WORKER}{number}"
         self.rng = Random(number)  # noqa: S311  # no secret; another for each, so that no order ids meet at the partner
         self.broker, self.partner, self.keys, self.partitions = broker, partner, keys, partitions
         self.bootstrap = broker.bootstrap

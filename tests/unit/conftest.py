@@ -4,6 +4,7 @@ import functools
 import logging
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from streams.partners import files
 
@@ -24,7 +25,7 @@ def logging_as_before():
 @pytest.fixture(scope="session", autouse=True)
 def keys_checked_once():
     """Keep private keys by their text: OpenSSL's check of one costs 50 ms, and the same few are loaded 400 times."""
-    loaded = functools.cache(files.load_pem_private_key)
+    loaded = functools.cache(load_pem_private_key)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "load_pem_private_key", loaded)
         yield

@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 from aiohttp import ClientSession, CookieJar, TCPConnector
 from aiohttp.test_utils import TestServer
-from jinja2 import BytecodeCache
+from jinja2 import BytecodeCache, Environment
 
 from streams.operator.console import ingest, render
 from streams.operator.console.app import SERVER, Console
@@ -40,7 +40,7 @@ class CompiledTemplates(BytecodeCache):
 @pytest.fixture(scope="session", autouse=True)
 def templates_compiled_once():
     """Compile no template again for the console of each test."""
-    environment = partial(render.Environment, bytecode_cache=CompiledTemplates())
+    environment = partial(Environment, bytecode_cache=CompiledTemplates())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(render, "Environment", environment)
         yield
