@@ -15,6 +15,7 @@ from typing import Self
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.go_peer import go_peer
+from benchmarks.peers.common import DUTIES, RECORD
 from benchmarks.processes import cpu_seconds, peak_memory_mb
 from streams.kafka.topics import TopicNames, create_topics, topic_specs
 from streams.notification.profiles import TIERS
@@ -22,9 +23,19 @@ from streams.sandbox.guard import Guarded
 from streams.sandbox.keys import Keys
 
 _SCRIPTS = Path(sysconfig.get_path("scripts"))
+_BY_HAND = [sys.executable, "-m", "benchmarks.peers.aiokafka_aiohttp"]
+WITH_DUTIES = "aiohttp-duties"
+"""The peer written by hand for speed, with the notifier's duties."""
+ONE_DUTY = {f"aiohttp-{duty}": duty for duty in DUTIES}
+"""The same with one of them, by its name, to see what each costs."""
+_DUTIES: Mapping[str, tuple[str, ...]] = {
+    WITH_DUTIES: DUTIES,
+    **{name: (duty,) for name, duty in ONE_DUTY.items()},
+}
 _PEERS: Mapping[str, list[str]] = {
     "aiokafka-httpx": [sys.executable, "-m", "benchmarks.peers.aiokafka_httpx"],
-    "aiokafka-aiohttp": [sys.executable, "-m", "benchmarks.peers.aiokafka_aiohttp"],
+    "aiokafka-aiohttp": _BY_HAND,
+    **dict.fromkeys(_DUTIES, _BY_HAND),
     "faust": [
         *(sys.executable, "-m", "faust", "-A", "benchmarks.peers.faust_app"),
         *("worker", "--without-web", "--loglevel", "warn"),
@@ -64,6 +75,11 @@ class System:
     def more_warm_up_seconds(self) -> float:
         """How much longer than others it takes until it runs evenly."""
         return _SLOW_STARTS.get(self.name, 0.0)
+
+    @property
+    def duties(self) -> tuple[str, ...]:
+        """What a peer does besides; the notifier does it anyway."""
+        return _DUTIES.get(self.name, ())
 
     @property
     def keeps_refusals(self) -> bool:
@@ -123,8 +139,13 @@ class Task:
 
     @property
     def retry_topic(self) -> str:
-        """The one topic of a peer."""
+        """Where a peer leaves what was not settled."""
         return f"{self.name}-retry"
+
+    @property
+    def attempts_topic(self) -> str:
+        """Where a peer writes its attempts records, if that is its duty."""
+        return f"{self.name}-attempts"
 
     def next_places(self, system: System) -> list[str]:
         """Return the topics where a notification stands that was not delivered."""
@@ -144,6 +165,8 @@ class Task:
                 "BENCH_DIRECTORY": str(self.directory),
                 "BENCH_IN_FLIGHT": str(self.in_flight),
                 "BENCH_VERIFIES": str(int(self.verifies)),
+                "BENCH_DUTIES": " ".join(system.duties),
+                "BENCH_ATTEMPTS_TOPIC": self.attempts_topic,
             }
         return {
             "NOTIFIER_BROKERS": self.bootstrap,
@@ -164,7 +187,10 @@ class Task:
         if system.name == NOTIFIER:
             await create_topics(admin, topic_specs(self.names, TIERS, self.partitions, 1))
         else:
-            await admin.create_topics([NewTopic(self.retry_topic, self.partitions, 1)])
+            attempts = [self.attempts_topic] if RECORD in system.duties else []
+            await admin.create_topics(
+                [NewTopic(name, self.partitions, 1) for name in (self.retry_topic, *attempts)]
+            )
 
     async def delete_topics(self, admin: AIOKafkaAdminClient) -> None:
         """Delete them again, so that no run pays for those before it."""

@@ -1,6 +1,7 @@
 """A consumer as a good engineer writes it for speed: aiokafka, aiohttp, uvloop, a sliding window of calls.
 
 Commits once a second what is settled without a gap, and in order when partitions move or the process ends.
+With `BENCH_DUTIES` it does what the notifier does besides, before a record counts as settled.
 """
 
 import asyncio
@@ -18,9 +19,11 @@ from aiokafka import (
     TopicPartition,
 )
 
-from benchmarks.peers.common import TIMEOUT_SECONDS, Desk
+from benchmarks.peers.common import COUNT, RECORD, TIMEOUT_SECONDS, VALIDATE, Answer, Desk, Request
+from benchmarks.peers.duties import Attempt, AttemptsLog, Metrics, attempts_record, validated
 
 _COMMIT_EVERY_SECONDS = 1.0
+_MOST_BATCH_BYTES = 256 * 1024
 
 
 class Window(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -75,6 +78,79 @@ class Window(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """Nothing to do."""
 
 
+class Deliverer:
+    """Tells partners.
+
+    Args:
+        desk: builds requests and reads answers.
+        session: makes calls.
+        producer: writes.
+        window: is told what is settled.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        session: aiohttp.ClientSession,
+        producer: AIOKafkaProducer,
+        window: Window,
+    ) -> None:
+        self._desk = desk
+        self._session = session
+        self._producer = producer
+        self._window = window
+        duties = desk.duties
+        self._read = validated if VALIDATE in duties else json.loads
+        self._log = AttemptsLog(producer, desk.attempts_topic) if RECORD in duties else None
+        self._metrics = Metrics() if COUNT in duties else None
+        if self._metrics is not None:
+            self._metrics.serve()
+
+    async def deliver(self, partition: TopicPartition, record: ConsumerRecord) -> None:
+        """Tell the partner, or leave it to the retry topic."""
+        due_ms = self._desk.now_ms()
+        try:
+            event = self._read(record.value)
+        except ValueError:  # no partner can be told
+            await self._producer.send_and_wait(self._desk.retry_topic, record.value, record.key)
+        else:
+            request = self._desk.request(event)
+            started_ms = self._desk.now_ms()
+            answer = await self._call(request)
+            ended_ms = self._desk.now_ms()
+            if not answer.settles:
+                await self._producer.send_and_wait(
+                    self._desk.retry_topic, record.value, request.order.encode()
+                )
+            if self._log is not None or self._metrics is not None:
+                origin = f"{record.topic}/{record.partition}/{record.offset}"
+                await self._account(
+                    Attempt(event, request, origin, due_ms, started_ms, ended_ms, answer)
+                )
+        self._window.leave(partition, record.offset)
+
+    async def _call(self, request: Request) -> Answer:
+        try:
+            async with self._session.post(
+                request.url, data=request.body, headers=request.headers
+            ) as answer:
+                return self._desk.answer(
+                    request, answer.status, answer.headers, await answer.read()
+                )
+        except (aiohttp.ClientError, TimeoutError):
+            return Answer()
+
+    async def _account(self, attempt: Attempt) -> None:
+        """Write and count an attempt, as far as that is a duty."""
+        if self._metrics is not None:
+            self._metrics.count(attempt)
+        if self._log is not None:
+            value = attempts_record(attempt, self._desk.retry_topic)
+            await self._log.write(attempt.request.order.encode(), value)
+        if self._metrics is not None:
+            self._metrics.settled()
+
+
 async def main() -> None:
     """Consume until SIGTERM."""
     desk = Desk()
@@ -92,17 +168,23 @@ async def main() -> None:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     async with (
         consumer,
-        AIOKafkaProducer(bootstrap_servers=desk.brokers, acks="all") as producer,
+        AIOKafkaProducer(
+            bootstrap_servers=desk.brokers,
+            acks="all",
+            enable_idempotence=RECORD in desk.duties,
+            max_batch_size=_MOST_BATCH_BYTES,
+        ) as producer,
         aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
         asyncio.TaskGroup() as tasks,
     ):
+        deliver = Deliverer(desk, session, producer, window).deliver
         committer = tasks.create_task(commit_regularly(window))
         while not stopped.is_set():
             batch = await consumer.getmany(timeout_ms=500, max_records=desk.in_flight)
             for partition, records in batch.items():
                 for record in records:
                     await window.enter(partition, record.offset)
-                    tasks.create_task(deliver(desk, session, producer, window, partition, record))
+                    tasks.create_task(deliver(partition, record))
         await window.drain()
         committer.cancel()
 
@@ -112,26 +194,6 @@ async def commit_regularly(window: Window) -> None:
     while True:
         await asyncio.sleep(_COMMIT_EVERY_SECONDS)
         await window.commit()
-
-
-async def deliver(  # noqa: PLR0913, PLR0917  # all that it takes
-    desk: Desk,
-    session: aiohttp.ClientSession,
-    producer: AIOKafkaProducer,
-    window: Window,
-    partition: TopicPartition,
-    record: ConsumerRecord,
-) -> None:
-    """Tell the partner, or leave it to the retry topic."""
-    request = desk.request(json.loads(record.value))
-    try:
-        async with session.post(request.url, data=request.body, headers=request.headers) as answer:
-            told = desk.is_told(request, answer.status, answer.headers, await answer.read())
-    except (aiohttp.ClientError, TimeoutError):
-        told = False
-    if not told:
-        await producer.send_and_wait(desk.retry_topic, record.value, request.order.encode())
-    window.leave(partition, record.offset)
 
 
 if __name__ == "__main__":

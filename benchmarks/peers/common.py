@@ -2,6 +2,7 @@
 
 They trust the event: no validation, no limits for each partner, no attempts log, no delays. What did not bring S or a
 refusal goes to one retry topic. The peer in Go (`go_franz`) does the same, and sends the same bytes.
+One of them may be given duties of the notifier besides (`duties`).
 """
 
 import json
@@ -16,11 +17,14 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from schemas.acknowledgement import Acknowledgement
 from streams.clock import Clock
 from streams.sandbox.keys import CLIENT_ID, keys_in
 from streams.sandbox.signatures import is_signed, load_private_key, load_public_key, sign
 
 TIMEOUT_SECONDS = 5.0
+VALIDATE, VERIFY, RECORD, COUNT = DUTIES = ("validate", "verify", "record", "count")
+"""What the notifier does besides, and a peer may be told to do by `BENCH_DUTIES`."""
 _RESULTS = {"SUCCESS": ("S", "SUCCESS"), "CANCELLED": ("F", "ORDER_IS_CLOSED")}
 _FAILED = ("F", "PROCESS_FAIL")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -33,6 +37,7 @@ class Request:
     Attributes:
         path: as it was signed.
         order: the order id, key of what is written about it.
+        result: of the payment, as the body says it.
     """
 
     url: str
@@ -40,6 +45,27 @@ class Request:
     order: str
     headers: dict[str, str]
     body: bytes
+    result: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a request.
+
+    Attributes:
+        http_status: None where no answer came.
+        result: S, F or U; None where nothing came that counts.
+        code: that came with it.
+    """
+
+    http_status: int | None = None
+    result: str | None = None
+    code: str = ""
+
+    @property
+    def settles(self) -> bool:
+        """Whether the notification needs no other attempt: S, or F for good."""
+        return self.result in {"S", "F"}
 
 
 class Desk:
@@ -47,6 +73,7 @@ class Desk:
 
     Attributes:
         verifies: whether answers count only with a right signature.
+        duties: what it does besides.
     """
 
     def __init__(self) -> None:
@@ -56,11 +83,15 @@ class Desk:
         self.retry_topic = os.environ["BENCH_RETRY_TOPIC"]
         self.group = os.environ["BENCH_GROUP"]
         self.in_flight = int(os.environ["BENCH_IN_FLIGHT"])
-        self.verifies = bool(int(os.environ["BENCH_VERIFIES"]))
+        self.duties = frozenset(os.environ["BENCH_DUTIES"].split())
+        self.attempts_topic = os.environ["BENCH_ATTEMPTS_TOPIC"]
+        self.verifies = bool(int(os.environ["BENCH_VERIFIES"])) or VERIFY in self.duties
+        self._is_strict = VERIFY in self.duties
         self._ca = keys.ca
         self._private: RSAPrivateKey = load_private_key(keys.sender.private)
         self._peer: RSAPublicKey = load_public_key(keys.receiver.public)
         self._clock = Clock()
+        self.now_ms = self._clock.now_ms
 
     def tls(self) -> ssl.SSLContext:
         """Return the context that trusts the receiver."""
@@ -72,7 +103,8 @@ class Desk:
         url = event["notifyUrl"]
         parts = urlsplit(url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        body = _ENCODER.encode(_document(event)).encode()
+        content = document(event)
+        body = _ENCODER.encode(content).encode()
         now = datetime.fromtimestamp(self._clock.now_ms() // 1000, UTC).isoformat()
         headers = {
             "Client-Id": CLIENT_ID,
@@ -81,12 +113,17 @@ class Desk:
             "Content-Type": "application/json; charset=UTF-8",
         }
         order = payment["paymentId" if path.endswith("PushPayment") else "paymentRequestId"]
-        return Request(url, path, order, headers, body)
+        result = content["result" if "result" in content else "paymentResult"]
+        return Request(url, path, order, headers, body, result)
 
     def is_told(self, request: Request, status: int, headers: Any, body: bytes) -> bool:  # noqa: ANN401  # a client's own
         """Tell whether an answer settles a notification: S, or F for good."""
+        return self.answer(request, status, headers, body).settles
+
+    def answer(self, request: Request, status: int, headers: Any, body: bytes) -> Answer:  # noqa: ANN401  # a client's own
+        """Read an answer."""
         if status != 200:  # noqa: PLR2004  # HTTP
-            return False
+            return Answer(status)
         if self.verifies and not is_signed(
             self._peer,
             headers.get("signature", ""),
@@ -95,11 +132,18 @@ class Desk:
             headers.get("response-time", ""),
             body,
         ):
-            return False
-        return json.loads(body)["result"]["resultStatus"] in {"S", "F"}
+            return Answer(status)
+        if not self._is_strict:
+            return Answer(status, json.loads(body)["result"]["resultStatus"])
+        try:
+            result = Acknowledgement.model_validate_json(body).result
+        except ValueError:
+            return Answer(status)
+        return Answer(status, result.result_status, result.result_code)
 
 
-def _document(event: Mapping[str, Any]) -> dict[str, Any]:
+def document(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body that an event makes."""
     status, code = _RESULTS.get(event["outcome"], _FAILED)
     result = {"resultStatus": status, "resultCode": code, "resultMessage": code.lower()}
     if event["profile"] == "alipay-to-merchant":
