@@ -14,7 +14,7 @@ from benchmarks.results import DIRECTORY, Results
 from benchmarks.scenarios import SCENARIOS, THROUGHPUT
 from benchmarks.svg import Bar, Panel, bars, lines, short
 from benchmarks.systems import System
-from benchmarks.targets import PEERS_DO_LESS, PEERS_DO_LESS_BUT_VERIFY, targets, times
+from benchmarks.targets import targets, times, what_a_peer_does
 
 _DOCS = Path(__file__).parents[1] / "docs"
 PAGE, PICTURES = _DOCS / "performance.md", _DOCS / "performance"
@@ -78,10 +78,15 @@ def _row(results: Results, system: str, point: float | None, *, open_load: bool)
 
 
 def ratios(results: Results) -> list[str]:
-    """Return how ours compare with each peer, each within a round, and what the peer does not do; [] without peers."""
-    less = PEERS_DO_LESS_BUT_VERIFY if results.settings.get("verifies") else PEERS_DO_LESS
+    """Return how ours compare with each peer, each within a round, and what the peer does or does not do; [] without peers."""
+    verifies = bool(results.settings.get("verifies"))
     rows = [
-        [f"{ours} beside {theirs}", *_offered(point), *map(times, found), less]
+        [
+            f"{ours} beside {theirs}",
+            *_offered(point),
+            *map(times, found),
+            what_a_peer_does(System.parse(theirs).name, verifies=verifies),
+        ]
         for ours, theirs, point in _pairs(results)
         if (found := _all_ratios(results, ours, theirs, point))
     ]

@@ -12,7 +12,7 @@ from benchmarks.progress import Progress
 from benchmarks.receiver import Manner
 from benchmarks.results import Results, Run
 from benchmarks.run import Window
-from benchmarks.systems import System
+from benchmarks.systems import WITH_DUTIES, System
 
 _FASTEST_PER_SECOND = 4000
 """More than any system delivers, so that no backlog ends before its window."""
@@ -55,13 +55,13 @@ SCENARIOS = {
             "one profile, one destination, every answer at once and S, over TLS",
             (
                 *("notifier-1", "notifier-2", "aiokafka-httpx"),
-                *("faust", "aiokafka-aiohttp", "go-franz"),
+                *("faust", "aiokafka-aiohttp", WITH_DUTIES, "go-franz"),
             ),
         ),
         Scenario(
             THROUGHPUT_HTTP,
             "the same over plain HTTP",
-            ("notifier-1", "notifier-2", "aiokafka-aiohttp", "go-franz"),
+            ("notifier-1", "notifier-2", "aiokafka-aiohttp", WITH_DUTIES, "go-franz"),
             plain=True,
         ),
         Scenario(

@@ -9,7 +9,7 @@ from benchmarks.open_loops import LOW_RATE, OPEN_LOOP, OPEN_SCENARIOS
 from benchmarks.quiet_table import quiet_figures
 from benchmarks.results import DIRECTORY, Results
 from benchmarks.scenarios import THROUGHPUT, THROUGHPUT_HTTP
-from benchmarks.systems import GO
+from benchmarks.systems import GO, ONE_DUTY, WITH_DUTIES
 
 MEASURES = Path(__file__).parents[1] / "build" / "measures"
 """Where `make measure` leaves its figures."""
@@ -23,8 +23,29 @@ _ABOVE_SIGNATURE = {True: 1.5, False: 0.6}
 """How much CPU above one signature is asked for, in signatures, by whether the processor signs with AVX-512."""
 
 PEERS_DO_LESS = "the peer writes no attempts record and neither validates nor verifies"
-"""What has to be said beside every ratio to a peer."""
+"""What has to be said beside every ratio to a peer without the notifier's duties."""
 PEERS_DO_LESS_BUT_VERIFY = "the peer writes no attempts record and does not validate"
+SAME_DUTIES = "the peer validates, verifies, writes attempts records and counts; it isolates no partner, knows no second copy and has no ladder"
+_ONE_DUTY_IS = {
+    "validate": "the peer validates, and neither verifies nor writes attempts records",
+    "verify": PEERS_DO_LESS_BUT_VERIFY,
+    "record": "the peer writes attempts records, and neither validates nor verifies",
+    "count": f"{PEERS_DO_LESS}; it has metrics",
+}
+
+
+def what_a_peer_does(peer: str, *, verifies: bool) -> str:
+    """Return what has to be said beside a ratio to a peer.
+
+    Args:
+        peer: its name, without a number of processes.
+        verifies: whether every peer verifies answers in this scenario.
+    """
+    if peer == WITH_DUTIES:
+        return SAME_DUTIES
+    if peer in ONE_DUTY and not verifies:
+        return _ONE_DUTY_IS[ONE_DUTY[peer]]
+    return PEERS_DO_LESS_BUT_VERIFY if verifies else PEERS_DO_LESS
 
 
 def targets(found: Mapping[str, Results]) -> Iterator[str]:
@@ -83,6 +104,11 @@ def _beside_peers(results: Results, over: str) -> Iterator[str]:
         f"one worker beside hand-written aiohttp, CPU per notification: at most 1.0 times {less}",
         ("cpu_ms", _ONE, _BY_HAND, None),
         at_most=1.0,
+    )
+    yield from _ratio(
+        results,
+        f"one worker beside hand-written aiohttp with the same duties, CPU per notification: for information, no target ({over}; {SAME_DUTIES})",
+        ("cpu_ms", _ONE, WITH_DUTIES, None),
     )
 
 

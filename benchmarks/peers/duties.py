@@ -37,7 +37,11 @@ def validated(value: bytes) -> Mapping[str, Any]:
     """
     event: dict[str, Any] = from_json(value)
     Event.model_validate(event, context=_ALLOW_HTTP)
-    PROFILES[event["profile"]].body.model_validate(document(event))
+    profile = PROFILES.get(event["profile"])
+    if profile is None:
+        message = "no such profile"
+        raise ValueError(message)
+    profile.body.model_validate(document(event))
     return event
 
 
