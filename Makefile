@@ -111,7 +111,7 @@ endure: $(STAMP) ## send a million notifications through one worker, which must 
 reliability: $(STAMP) ## write the figures of the last test-faults, measure, simulate and endure into docs/reliability.md
 	@status=1; for report in tests.faults.report tests.simulation.report benchmarks.endurance_report; do $(PY) -m $$report && status=0; done; exit $$status
 
-bench: $(STAMP) ## measure the notifier beside its peers into docs/performance.md; 20 minutes of a machine that does nothing else
+bench: $(STAMP) ## measure the notifier beside its peers into docs/performance.md; half an hour of a machine that does nothing else
 	@status=0; $(PY) -m benchmarks all $(BENCH_ARGS) || status=$$?; \
 	$(PY) -m benchmarks start || status=$$?; \
 	$(PY) -m benchmarks idle --rounds 3 --seconds 15 || status=$$?; \

@@ -23,7 +23,7 @@ _ALL, _CURVES, _SMOKE, _REPORT = "all", "curves", "smoke", "report"
 
 
 async def _scenarios(here: Bench, names: list[str], options: Options) -> list[Results]:
-    progress = Progress(sum(_runs(name, options) for name in names))
+    progress = Progress(sum(runs_of(name, options) for name in names))
     found: list[Results] = []
     for name in names:
         try:
@@ -49,7 +49,7 @@ async def _scenario(
     return await measure(here, SCENARIOS[name], options, progress)
 
 
-def _runs(name: str, options: Options) -> int:
+def runs_of(name: str, options: Options) -> int:
     """Return how many runs a scenario makes."""
     if name in CURVES:
         return options.rounds * len(CURVES[name].points)

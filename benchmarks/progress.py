@@ -19,7 +19,7 @@ class Progress:
         self._made = 0
         self._began = time.monotonic()
         if runs:
-            self.say(f"{runs} runs, {_minutes(runs * _RUN_SECONDS)}")
+            self.say(expected(runs))
 
     def say(self, text: str) -> None:
         """Say a line at once."""
@@ -32,6 +32,11 @@ class Progress:
         left = max(self._runs - self._made, 0)
         each = (time.monotonic() - self._began) / self._made
         self.say(f"{text}  [{self._made} of {self._runs}, {_minutes(left * each)} left]")
+
+
+def expected(runs: int) -> str:
+    """Return how many runs there are and how long they are expected to take."""
+    return f"{runs} runs, {_minutes(runs * _RUN_SECONDS)}"
 
 
 def _minutes(seconds: float) -> str:

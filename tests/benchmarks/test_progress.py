@@ -1,6 +1,10 @@
 """What is said of how far a session is."""
 
-from benchmarks.progress import Progress
+from benchmarks.__main__ import runs_of
+from benchmarks.open_loops import OPEN_SCENARIOS
+from benchmarks.progress import Progress, expected
+from benchmarks.report import PAGE
+from benchmarks.scenarios import SCENARIOS, Options
 
 
 def test_each_run_says_how_many_there_are_still(capsys):
@@ -21,3 +25,11 @@ def test_more_runs_than_planned_leave_none(capsys):
     progress.ran("first")
     progress.ran("second")
     assert "[2 of 1, about 0 s left]" in capsys.readouterr().out
+
+
+def test_the_page_says_how_many_runs_there_are():
+    """What `make bench` makes of every scenario, with five rounds and with three."""
+    for rounds in (5, 3):
+        names = (*SCENARIOS, *OPEN_SCENARIOS)
+        runs = sum(runs_of(name, Options(rounds=rounds)) for name in names)
+        assert expected(runs) in PAGE.read_text()

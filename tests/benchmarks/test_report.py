@@ -89,6 +89,23 @@ def test_a_worker_is_not_compared_with_two_processes_of_a_peer():
     assert "does not validate" in rows[0]
 
 
+@pytest.mark.parametrize(
+    ("peer", "said"),
+    [
+        ("aiohttp-duties", "the peer validates, verifies, writes attempts records and counts"),
+        ("aiohttp-validate", "the peer validates, and neither verifies nor writes"),
+        ("aiohttp-verify", "the peer writes no attempts record and does not validate |"),
+        ("aiohttp-record", "the peer writes attempts records, and neither validates nor verifies"),
+        ("aiohttp-count", "neither validates nor verifies; it has metrics"),
+        ("aiokafka-aiohttp", "writes no attempts record and neither validates nor verifies |"),
+    ],
+)
+def test_a_ratio_says_what_its_peer_does(peer, said):
+    """One that was given duties is not said to lack them."""
+    *_, row = report.ratios(results("throughput", ("notifier-1", None, {}), (peer, None, {})))
+    assert said in row
+
+
 def test_a_session_goes_on_where_an_earlier_one_ended(tmp_path, monkeypatch):
     """Rounds are kept that were measured alike on such a machine; otherwise all begins anew."""
     load = Results.load
@@ -148,6 +165,7 @@ def test_the_page_holds_what_was_measured_and_keeps_what_was_not(page, tmp_path)
         ("notifier-2", None, {"per_second": 1500.0}),
         ("go-franz", None, {"per_second": 1600.0, "cpu_ms": 0.8}),
         ("aiokafka-aiohttp", None, {"cpu_ms": 0.4}),
+        ("aiohttp-duties", None, {"cpu_ms": 0.5}),
     ).save(tmp_path)
     latency = Latency(8.0, 60.0, 70.0, 1.0)
     rates = (("notifier-2", rate, {"latency": latency}) for rate in (250.0, 500.0, 750.0))
@@ -165,6 +183,8 @@ def test_the_page_holds_what_was_measured_and_keeps_what_was_not(page, tmp_path)
     assert per_core.endswith("nor verifies) | 1.33 (1.33 to 1.33) times |")
     beside = "| one worker beside hand-written aiohttp, CPU per notification: at most 1.0 times"
     assert lines[beside].endswith("1.12 (1.12 to 1.12) times, **missed** |")
+    same = "| one worker beside hand-written aiohttp with the same duties, CPU per notification: for information, no target"
+    assert lines[same].endswith("and has no ladder) | 0.90 (0.90 to 0.90) times |")
     above = "| CPU above the signature, one worker: at most 0.6 signatures without AVX-512"
     assert lines[above].endswith("| 0.50 |")
     assert lines["| one worker beside Go, CPU per event at 150/s: at most 1.3 times"].endswith(

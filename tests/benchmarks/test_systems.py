@@ -10,8 +10,7 @@ from benchmarks.receiver import Manner
 from benchmarks.results import Results, Run
 from benchmarks.run import OpenLoad, Window
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.systems import GO, NAMES, System
-from tests.benchmarks.conftest import needs_go
+from benchmarks.systems import GO, NAMES, ONE_DUTY, WITH_DUTIES, System
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
@@ -26,9 +25,9 @@ def sparing():
         yield
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[name for name in NAMES if name not in ONE_DUTY])
 def system(request):
-    """Each system in turn, without its longer warm-up; the one in Go where it can be built."""
+    """Each system in turn but for the peer with a single duty, without its longer warm-up; the one in Go where it can be built."""
     request.getfixturevalue("sparing")
     if request.param == GO:
         request.getfixturevalue("built_go_peer")
@@ -64,13 +63,29 @@ async def test_what_is_not_accepted_is_written_down(running_bench, system):
     assert (figures.lost, figures.wrongly_signed) == (0, 0)
 
 
-@needs_go
-@pytest.mark.usefixtures("sparing")
-async def test_the_peer_in_go_sends_the_same_bytes_over_plain_http(running_bench):
-    """All profiles and outcomes: its bodies are those of the peers in Python, byte for byte, and rightly signed."""
+@pytest.mark.parametrize("name", ONE_DUTY)
+async def test_a_peer_with_a_single_duty_delivers_and_settles(running_bench, name):
+    """Each duty can be measured alone."""
+    backlog = await running_bench.backlog(plain_moulds(running_bench.plain_url), 120)
+    figures = await running_bench.run(
+        System.parse(name), backlog, window=BRIEFLY, in_flight=8, plain=True
+    )
+    assert (figures.settled, figures.repeats, figures.wrongly_signed) == (backlog.count, 0, 0)
+
+
+@pytest.fixture(params=[GO, WITH_DUTIES])
+def peer(request):
+    """A peer whose bodies are made in another way than those of `aiokafka-aiohttp`."""
+    if request.param == GO:
+        request.getfixturevalue("built_go_peer")
+    return request.param
+
+
+async def test_peers_send_the_same_bytes_over_plain_http(running_bench, peer):
+    """All profiles and outcomes: the bodies of every peer are the same, byte for byte, and rightly signed."""
     backlog = await running_bench.backlog(mixed_moulds(running_bench.plain_url), 240)
     bodies = []
-    for name in (GO, "aiokafka-aiohttp"):
+    for name in (peer, "aiokafka-aiohttp"):
         figures = await running_bench.run(
             System.parse(name), backlog, window=BRIEFLY, in_flight=8, plain=True
         )
