@@ -5,6 +5,7 @@ refusal goes to one retry topic. The peer in Go (`go_franz`) does the same, and 
 One of them may be given duties of the notifier besides (`duties`).
 """
 
+import base64
 import json
 import os
 import ssl
@@ -15,18 +16,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from schemas.acknowledgement import Acknowledgement
 from streams.clock import Clock
 from streams.sandbox.keys import CLIENT_ID, keys_in
-from streams.sandbox.signatures import is_signed, load_private_key, load_public_key, sign
+from streams.sandbox.signatures import load_private_key, load_public_key, sign
 
 TIMEOUT_SECONDS = 5.0
 VALIDATE, VERIFY, RECORD, COUNT = DUTIES = ("validate", "verify", "record", "count")
 """What the notifier does besides, and a peer may be told to do by `BENCH_DUTIES`."""
 _RESULTS = {"SUCCESS": ("S", "SUCCESS"), "CANCELLED": ("F", "ORDER_IS_CLOSED")}
 _FAILED = ("F", "PROCESS_FAIL")
+_PADDING, _HASH = PKCS1v15(), SHA256()
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -124,14 +129,7 @@ class Desk:
         """Read an answer."""
         if status != 200:  # noqa: PLR2004  # HTTP
             return Answer(status)
-        if self.verifies and not is_signed(
-            self._peer,
-            headers.get("signature", ""),
-            request.path,
-            CLIENT_ID,
-            headers.get("response-time", ""),
-            body,
-        ):
+        if self.verifies and not self._is_signed(request, headers, body):
             return Answer(status)
         if not self._is_strict:
             return Answer(status, json.loads(body)["result"]["resultStatus"])
@@ -140,6 +138,19 @@ class Desk:
         except ValueError:
             return Answer(status)
         return Answer(status, result.result_status, result.result_code)
+
+    def _is_signed(self, request: Request, headers: Any, body: bytes) -> bool:  # noqa: ANN401  # a client's own
+        """Tell whether an answer's signature is right; on the event loop, since a thread would take longer."""
+        _, _, text = headers.get("signature", "").partition("signature=")
+        # urllib's unquote takes half as long as the verification
+        text = text.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=")
+        when = headers.get("response-time", "")
+        content = f"POST {request.path}\n{CLIENT_ID}.{when}.".encode() + body
+        try:
+            self._peer.verify(base64.b64decode(text), content, _PADDING, _HASH)
+        except (InvalidSignature, ValueError):  # the latter where it is no base64
+            return False
+        return True
 
 
 def document(event: Mapping[str, Any]) -> dict[str, Any]:

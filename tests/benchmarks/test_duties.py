@@ -97,6 +97,8 @@ def test_an_answer_counts_with_a_right_signature_only(desk, keys):
         answered(b'{"result":{"resultStatus":"X"}}'),
         answered(b'{"answer":1}'),
         desk.answer(request, 200, {}, SUCCEEDED),
+        desk.answer(request, 200, {"signature": "signature=A", "response-time": TIME}, SUCCEEDED),
+        desk.answer(request, 200, {"signature": "signature=é", "response-time": TIME}, SUCCEEDED),
         desk.answer(request, 500, {}, SUCCEEDED),
     ):
         assert nothing.result is None
@@ -135,7 +137,7 @@ class FakeProducer:
         return {0, 1}
 
     def create_batch(self):
-        records = []
+        records: list[tuple[bytes, bytes]] = []
 
         def append(*, key, value, timestamp):
             if len(records) == 20:
