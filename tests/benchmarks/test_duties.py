@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random  # noqa: TID251  # seeded: every run has the same payments
 from types import SimpleNamespace
@@ -10,7 +11,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.backlog import plain_moulds
-from benchmarks.peers.common import VERIFY, Answer, Desk
+from benchmarks.peers.aiokafka_aiohttp import Deliverer
+from benchmarks.peers.common import RECORD, VALIDATE, VERIFY, Answer, Desk
 from benchmarks.peers.duties import Attempt, AttemptsLog, Metrics, attempts_record, validated
 from benchmarks.run import Window
 from benchmarks.systems import WITH_DUTIES, System, Task
@@ -38,14 +40,14 @@ def keys(tmp_path_factory):
 
 
 @pytest.fixture
-def desk(keys, monkeypatch):
-    """A peer's desk, whose one duty is to verify."""
+def desk(keys, monkeypatch, request):
+    """A peer's desk, whose duties a test names; else to verify is the only one."""
     variables = {
         **dict.fromkeys(("BROKERS", "TOPIC", "RETRY_TOPIC", "GROUP", "ATTEMPTS_TOPIC"), "x"),
         "KEYS": str(keys.ca.parent),
         "IN_FLIGHT": "1",
         "VERIFIES": "0",
-        "DUTIES": VERIFY,
+        "DUTIES": getattr(request, "param", VERIFY),
     }
     for name, value in variables.items():
         monkeypatch.setenv(f"BENCH_{name}", value)
@@ -131,6 +133,7 @@ class FakeProducer:
 
     def __init__(self):
         self.sent = []
+        self.retries = []
         self.acknowledged = asyncio.get_running_loop().create_future()
 
     async def partitions_for(self, _topic):
@@ -150,6 +153,9 @@ class FakeProducer:
     async def send_batch(self, batch, _topic, *, partition):
         self.sent.append((partition, batch.records))
         return self.acknowledged
+
+    async def send_and_wait(self, topic, value, key):
+        self.retries.append((topic, value, key))
 
 
 async def test_records_of_a_moment_leave_as_one_batch_a_partition():
@@ -174,6 +180,62 @@ async def test_a_write_that_fails_is_its_writers_to_know():
     log = AttemptsLog(producer, "attempts")
     found = await asyncio.gather(log.write(b"1", b""), log.write(b"2", b""), return_exceptions=True)
     assert [type(error) for error in found] == [ConnectionError, ConnectionError]
+
+
+class FakeWindow:
+    """Notes what is settled."""
+
+    def __init__(self):
+        self.left = []
+
+    def leave(self, partition, offset):
+        self.left.append((partition, offset))
+
+
+class FakeSession:
+    """Answers every call S."""
+
+    @asynccontextmanager
+    async def post(self, _url, *, data, headers):
+        assert data
+        assert headers["Signature"]
+        yield SimpleNamespace(status=200, headers={}, read=self._read)
+
+    async def _read(self):
+        return SUCCEEDED
+
+
+def record_of(value):
+    """Return a record of a source topic."""
+    return SimpleNamespace(topic="final", partition=3, offset=42, key=b"order", value=value)
+
+
+@pytest.mark.parametrize("desk", [RECORD], indirect=True)
+async def test_a_record_is_settled_when_the_broker_has_its_attempts_record(desk):
+    """Not before: else a crash would leave a delivery that nobody knows of."""
+    producer, window = FakeProducer(), FakeWindow()
+    deliverer = Deliverer(desk, FakeSession(), producer, window)
+    delivering = asyncio.create_task(deliverer.deliver("final-3", record_of(encode(event()))))
+    await asyncio.sleep(0.1)
+    ((_, ((key, value),)),) = producer.sent
+    assert window.left == []
+    read = AttemptRecord.model_validate_json(value)
+    assert (key.decode(), read.origin) == (read.order_id, "final/3/42")
+    producer.acknowledged.set_result(None)
+    await delivering
+    assert window.left == [("final-3", 42)]
+
+
+@pytest.mark.parametrize("desk", [VALIDATE], indirect=True)
+async def test_an_event_that_is_refused_goes_to_the_retry_topic(desk):
+    """No partner is called for it, and the peer goes on."""
+    producer, window = FakeProducer(), FakeWindow()
+    deliverer = Deliverer(desk, FakeSession(), producer, window)
+    refused = [b"no event", encode(event() | {"profile": "none"})]
+    for value in refused:
+        await deliverer.deliver("final-3", record_of(value))
+    assert producer.retries == [(desk.retry_topic, value, b"order") for value in refused]
+    assert len(window.left) == len(refused)
 
 
 def test_an_attempt_is_counted(attempt):
