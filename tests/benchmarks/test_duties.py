@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random  # noqa: TID251  # seeded: every run has the same payments
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -205,6 +206,12 @@ class FakeSession:
         return SUCCEEDED
 
 
+def deliverer_of(desk, producer, window):
+    """Return a deliverer whose every call is answered S."""
+    session: Any = FakeSession()
+    return Deliverer(desk, session, producer, window)
+
+
 def record_of(value):
     """Return a record of a source topic."""
     return SimpleNamespace(topic="final", partition=3, offset=42, key=b"order", value=value)
@@ -214,7 +221,7 @@ def record_of(value):
 async def test_a_record_is_settled_when_the_broker_has_its_attempts_record(desk):
     """Not before: else a crash would leave a delivery that nobody knows of."""
     producer, window = FakeProducer(), FakeWindow()
-    deliverer = Deliverer(desk, FakeSession(), producer, window)
+    deliverer = deliverer_of(desk, producer, window)
     delivering = asyncio.create_task(deliverer.deliver("final-3", record_of(encode(event()))))
     await asyncio.sleep(0.1)
     ((_, ((key, value),)),) = producer.sent
@@ -230,7 +237,7 @@ async def test_a_record_is_settled_when_the_broker_has_its_attempts_record(desk)
 async def test_an_event_that_is_refused_goes_to_the_retry_topic(desk):
     """No partner is called for it, and the peer goes on."""
     producer, window = FakeProducer(), FakeWindow()
-    deliverer = Deliverer(desk, FakeSession(), producer, window)
+    deliverer = deliverer_of(desk, producer, window)
     refused = [b"no event", encode(event() | {"profile": "none"})]
     for value in refused:
         await deliverer.deliver("final-3", record_of(value))
