@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import httpx
@@ -25,6 +25,8 @@ from streams.webhook.protocol import protocol_of
 from streams.webhook.resolver import CheckedResolver
 from streams.webhook.response import ResponseReader
 
+SENT: Final = "http11.send_request_body.complete"
+ANSWERED: Final = "http11.receive_response_headers.complete"
 _KNOWN_ORIGINS: Final = 4096
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # one time-out over all, the caller's
 
@@ -49,15 +51,38 @@ class Exchange:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
 
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Note how far the exchange got; httpx's request extension `trace`.
+
+        Args:
+            event: `SENT` or `ANSWERED`; others say nothing that is kept.
+            info: what httpcore gives with the event.
+        """
+        if event == SENT:
+            self.left = RequestLeft.PERHAPS
+        elif event == ANSWERED:
+            _, self.http_status, _, headers = info["return_value"]
+            self.headers = {
+                name.decode("latin-1"): value.decode("latin-1") for name, value in headers
+            }
+            self.left = RequestLeft.YES
+
 
 class ExchangeTransport(httpx.AsyncBaseTransport):
     """An httpx transport on aiohttp's connections, without aiohttp's session and parser between them.
 
     aiohttp's connections, because httpx's own pool gives way from 64 calls at once; no session, because building its
     request and its response takes six times what the bytes take on their way (docs/performance.md); a parser of our own
-    (`streams.webhook.response` says why). The URL goes out as it came in (httpx and yarl would each re-quote it, and it is
-    signed), the exchange learns how far the request got, and exceptions stay as they were raised. It follows, decodes,
-    stores and repeats nothing.
+    (`streams.webhook.response` says why). Exceptions stay as they were raised. It follows, decodes, stores and repeats
+    nothing.
+
+    What httpx calls request extensions, all of which may be left out:
+
+    - `target`: path and query to the byte. They are signed, and httpx and yarl would each re-quote them.
+    - `trace`: is told `SENT` once head and body, which leave together, were written, and `ANSWERED` where a head has come,
+      also where the exchange was then cut short: when it has ended, so that nobody has to be woken up in between.
+    - `timeout`: of it `connect` only. Nothing is sent on a connection that is there later than this, but the wait for
+      one is not cut short: whoever calls bounds connect, send, wait and read by one time for all.
 
     Args:
         connector: makes and keeps connections.
@@ -65,64 +90,92 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, connector: aiohttp.BaseConnector) -> None:
         self._connector = connector
-        self._origins: dict[str, aiohttp.ClientRequest] = {}
+        self._origins: dict[tuple[bytes, bytes], aiohttp.ClientRequest] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its answer once it is whole.
 
         Args:
-            request: its extension `exchange` says where it goes and is told how far it got; its body is bytes.
+            request: its body is bytes.
+
+        Returns:
+            The answer; its headers in lower case, those given twice joined with a comma, its body as it came.
 
         Raises:
             aiohttp.ClientError: there is no answer; any of `NETWORK_ERRORS`.
         """
-        exchange: Exchange = request.extensions["exchange"]
-        headers = request.headers.raw
+        began = time.monotonic()
+        extensions, headers = request.extensions, request.headers.raw
+        trace = extensions.get("trace", _untraced)
         head = b"%b %b HTTP/1.1\r\n%b\r\n" % (
             request.method.encode(),
-            exchange.target.path.encode(),
+            extensions.get("target") or request.url.raw_path,
             b"".join([b"%b: %b\r\n" % header for header in headers]),
         )
         if head.count(b"\r") != len(headers) + 2 or head.count(b"\n") != len(headers) + 2:
             message = "a header or the path holds a line break"
             raise ValueError(message)
-        connection = await self._connector.connect(
-            self._origin(exchange.target.origin), [], _NO_TIMEOUT
-        )
+        connection = await self._connector.connect(self._origin(request.url), [], _NO_TIMEOUT)
         reader = ResponseReader()
+        answered: _Answered | None = None
         try:
+            within = extensions.get("timeout", _NO_BOUND).get("connect")
             # The caller's time-out can't tell: in a process that was paused its timer may fire after this.
-            if time.monotonic() >= exchange.send_before:
+            if within is not None and time.monotonic() - began >= within:
                 message = "the connection was there only after the attempt's time"
                 raise aiohttp.ConnectionTimeoutError(message)  # noqa: TRY301  # closed below, as after any other error
             done = protocol_of(connection).begin(head + request.read(), reader)
-            exchange.left = RequestLeft.PERHAPS
+            await trace(SENT, {"return_value": None})
             await done
         except BaseException:
             connection.close()
             raise
         finally:
             if reader.status is not None:
-                exchange.left, exchange.http_status = RequestLeft.YES, reader.status
-                exchange.headers, exchange.body = reader.headers, reader.body
+                answered = _answered(reader, reader.status)
+                await trace(ANSWERED, {"return_value": answered})
         connection.release()
-        # httpx needs no headers, as it shall neither follow, decode nor keep anything.
-        return httpx.Response(reader.status or 0, stream=httpx.ByteStream(reader.body))
+        assert answered is not None  # noqa: S101  # an exchange that was not cut short has an answer
+        version, status, reason, fields = answered
+        return httpx.Response(
+            status,
+            headers=fields,
+            stream=httpx.ByteStream(reader.body),
+            extensions={"http_version": version, "reason_phrase": reason},
+        )
 
-    def _origin(self, origin: str) -> aiohttp.ClientRequest:
+    def _origin(self, url: httpx.URL) -> aiohttp.ClientRequest:
         """Return the request that aiohttp's connector takes an origin from."""
-        found = self._origins.get(origin)
+        key = (url.raw_scheme, url.netloc)
+        found = self._origins.get(key)
         if found is None:
             if len(self._origins) >= _KNOWN_ORIGINS:
                 self._origins.clear()
-            found = self._origins[origin] = aiohttp.ClientRequest(
-                "POST", URL(origin), loop=asyncio.get_running_loop()
+            origin = URL((b"%b://%b" % key).decode())
+            found = self._origins[key] = aiohttp.ClientRequest(
+                "POST", origin, loop=asyncio.get_running_loop()
             )
         return found
 
     async def aclose(self) -> None:
         """Close every connection, also those in use."""
         await self._connector.close()
+
+
+_Answered = tuple[bytes, int, bytes, list[tuple[bytes, bytes]]]
+"""Version, status, reason and headers of an answer, as httpcore gives them to `trace`."""
+_NO_BOUND: Final[Mapping[str, float | None]] = {}
+
+
+async def _untraced(_event: str, _info: Mapping[str, Any]) -> None:
+    """Note nothing."""
+
+
+def _answered(reader: ResponseReader, status: int) -> _Answered:
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in reader.headers.items()
+    ]
+    return reader.http_version, status, reader.reason, headers
 
 
 def fixed_headers(user_agent: str) -> tuple[tuple[str, str], ...]:
@@ -192,9 +245,14 @@ class PartnerClient:
                 (b"Content-Length", b"%d" % len(body)),
             ],
             stream=httpx.ByteStream(body),
-            extensions={"exchange": exchange},
+            extensions={"target": exchange.target.path.encode(), "trace": exchange.trace},
         )
-        await self._transport.handle_async_request(request)
+        # The last thing before the call, which counts from then.
+        request.extensions["timeout"] = {"connect": exchange.send_before - time.monotonic()}
+        response = await self._transport.handle_async_request(request)
+        # The whole body is there, and undecoded: httpx's ways of reading it cost 2 to 9 us.
+        assert isinstance(response.stream, httpx.ByteStream)  # noqa: S101  # the transport makes no other
+        exchange.body = b"".join(response.stream)
 
     async def aclose(self) -> None:
         """Close every connection, also those in use."""

@@ -28,7 +28,7 @@ _MAX_FRAMING_BYTES: Final = 64 * 1024  # sizes and extensions of chunks: as much
 _MOST_DIGITS: Final = 18
 
 _START: Final = b"HTTP/1."
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\0]*)?(?=\r\n)")
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\n\0]*))?(?=\r\n)")
 _EXPECTED_START: Final = "status line: expected HTTP/1.0 or HTTP/1.1 and three digits"
 _BLANK_LINES: Final = re.compile(rb"(?:\r\n)+")
 _DIGITS: Final = re.compile(r"[0-9]+")
@@ -51,15 +51,18 @@ class ResponseReader:
 
     Attributes:
         status: of the response, once its head has come.
+        http_version: as the response names it.
+        reason: what stands behind the status.
         headers: under lower-case names; those given twice joined with a comma; latin-1. Trailers are left out.
         body: empty until the response is whole.
         reusable: whether the connection may carry another exchange: the response allows it, and nothing came behind it.
     """
 
-    __slots__ = ("_at", "_chunks", "_framing_bytes", "_head_bytes", "_interim", "_left", "_parts", "_pending", "_pieces", "_scanned", "_size", "_step", "_wire_bytes", "body", "headers", "reusable", "status")  # fmt: skip
+    __slots__ = ("_at", "_chunks", "_framing_bytes", "_head_bytes", "_interim", "_left", "_parts", "_pending", "_pieces", "_scanned", "_size", "_step", "_wire_bytes", "body", "headers", "http_version", "reason", "reusable", "status")  # fmt: skip
 
     def __init__(self) -> None:
         self.status: int | None = None
+        self.http_version = self.reason = b""
         self.headers: dict[str, str] = {}
         self.body = b""
         self.reusable = False
@@ -127,6 +130,7 @@ class ResponseReader:
                 raise UnreadableResponse(message)
             return True
         self.status, self.headers = status, headers
+        self.http_version, self.reason = b"HTTP/1." + line[1], line[3] or b""
         self._frame(status, headers, http_1_0=line[1] == b"0")
         return True
 
