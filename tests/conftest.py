@@ -12,6 +12,7 @@ from streams.kafka.patches import patch_clients
 from streams.sandbox.broker import Broker
 from streams.sandbox.keys import make_keys
 from streams.sandbox.partner_process import PartnerProcess
+from tests.support.accepting import close_what_comes_too_late
 from tests.support.deployment import Deployment
 from tests.support.measured import UNCOUNTED, uncounted
 from tests.support.order import Scheduler, arrange
@@ -19,6 +20,8 @@ from tests.support.shared_broker import directory_of_run, shared_broker
 
 # A shell that runs the tests in the background makes Ctrl-C ignored, for every child too; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+close_what_comes_too_late()
 
 # An example that takes long tells of the machine, and not of the code.
 settings.register_profile("tests", deadline=None)

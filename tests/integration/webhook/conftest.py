@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from weakref import WeakSet
 
 import pytest
 import trustme
@@ -141,9 +142,10 @@ def server_tls(ca):
 @asynccontextmanager
 async def serving(server, tls, host="127.0.0.1", port=0, **options):
     """Let a server serve each connection to a free port in a task of its own, and leave none behind."""
-    tasks = set()
+    tasks, writers = set(), WeakSet()
 
     def connected(reader, writer):
+        writers.add(writer)
         task = asyncio.create_task(server.serve(reader, writer))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -154,9 +156,13 @@ async def serving(server, tls, host="127.0.0.1", port=0, **options):
         yield server
     finally:
         listening.close()
+        await asyncio.sleep(0)  # connections that were accepted last have their task only now
+        await asyncio.sleep(0)
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in list(writers):
+            writer.transport.abort()  # a task that never began has closed nothing
 
 
 @pytest.fixture
