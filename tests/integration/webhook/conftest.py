@@ -142,7 +142,8 @@ def server_tls(ca):
 @asynccontextmanager
 async def serving(server, tls, host="127.0.0.1", port=0, **options):
     """Let a server serve each connection to a free port in a task of its own, and leave none behind."""
-    tasks, writers = set(), WeakSet()
+    tasks: set[asyncio.Task[None]] = set()
+    writers: WeakSet[asyncio.StreamWriter] = WeakSet()
 
     def connected(reader, writer):
         writers.add(writer)
