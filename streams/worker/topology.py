@@ -23,7 +23,9 @@ _SOURCE_MAX_BUFFERED = (
     256  # some seconds' work of a partition; the rest of a backlog stays in Kafka
 )
 _SOURCE_REMEMBERED = 8192
-_SOURCE_FETCH_BYTES = 1024 * 1024
+# A partition's part of an answer is kept until its last record is taken. This is some hundred records, more than a lane
+# takes in the pause between two fetches; four times as much is no faster, and 8 to 15 MB more with 12 partitions.
+_SOURCE_FETCH_BYTES = 256 * 1024
 _SOURCE_PAUSE_SECONDS = 0.02  # between fetches: a record that comes after a pause waits for none
 _TIER_MAX_UNCOMMITTED = 1024
 _TIER_MAX_BUFFERED = 64  # the millions that are not due stay in Kafka

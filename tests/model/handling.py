@@ -142,8 +142,8 @@ def next_effect(record: InRecord, memory: Memory, told: tuple[str, ...]) -> Effe
         for word in told:
             stop = handling.send(word)
     except StopIteration:
-        settled = deduplicator._settled.items()
-        return Done(frozenset((key, value) for key, (_, value) in settled))
+        found = {key: deduplicator.get(key) for key in deduplicator._settled}
+        return Done(frozenset((key, value) for key, value in found.items() if value is not None))
     assert isinstance(stop, _Stop), f"the handler waits for {stop!r}, which the model does not know"
     handling.close()
     return stop.effect

@@ -1,6 +1,7 @@
 """What a lane remembers, and whose turn it is."""
 
 import asyncio
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -55,6 +56,70 @@ def test_what_is_settled_again_is_young_again(clock):
     memory.remember(b"c", b"")
     assert memory.get(b"a") == b"2"
     assert memory.get(b"b") is None
+
+
+def test_what_is_settled_again_and_again_takes_one_place_in_the_end(clock):
+    """Its earlier times go by like any other's; the key itself stays until its last one does."""
+    memory = Deduplicator(clock.now_ms, 4)
+    for value in (b"1", b"2", b"3"):
+        memory.remember(b"a", value)
+    for key in (b"b", b"c", b"d"):
+        memory.remember(key, b"")
+        assert memory.get(b"a") == b"3"
+    assert len(memory) == 4
+    memory.remember(b"e", b"")
+    assert memory.get(b"a") is None
+    assert len(memory) == 4
+
+
+def test_what_is_settled_again_outlives_its_first_time(clock):
+    """Ten minutes are reckoned from the last one, and then nothing of it is left."""
+    memory = Deduplicator(clock.now_ms, 10)
+    memory.remember(b"a", b"1")
+    clock.ms += KEEP_MS
+    memory.remember(b"a", b"2")
+    clock.ms += KEEP_MS
+    memory.remember(b"b", b"")
+    assert memory.get(b"a") == b"2"
+    clock.ms += 1
+    memory.remember(b"c", b"")
+    assert memory.get(b"a") is None
+    assert len(memory) == 2
+
+
+def test_a_key_takes_less_than_200_bytes(clock):
+    """A busy worker remembers 8,192 of each of its partitions: a hundred thousand in all."""
+    number = 8192
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        memory = Deduplicator(clock.now_ms, number)
+        for order in range(number):
+            memory.remember(digest("event", order), digest(order))
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(memory) == number
+    assert (after - before) / number < 200
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, KEEP_MS))), st.integers(1, 5))
+@settings(deadline=None)
+def test_what_is_remembered_is_the_last_that_was_settled(settled, most):
+    """In whatever order, and whatever has gone: of the last settlements none is forgotten that is not too old."""
+    clock = ManualClock()
+    memory = Deduplicator(clock.now_ms, most)
+    times = []
+    for number, (key, wait) in enumerate(settled):
+        clock.ms += wait
+        memory.remember(key.encode(), str(number).encode())
+        times.append((key, clock.ms))
+        assert len(memory) <= most
+        kept = {k: (n, at) for n, (k, at) in enumerate(times) if n > number - most}
+        for each in "abcdef":
+            last, at = kept.get(each, (None, 0))
+            young = last is not None and clock.ms - at <= KEEP_MS
+            assert memory.get(each.encode()) == (str(last).encode() if young else None)
 
 
 async def test_who_shares_a_key_takes_turns(clock):

@@ -39,6 +39,13 @@ def test_a_worker_with_few_calls_has_small_limits():
         assert group.max_concurrency == 6
 
 
+def test_what_is_fetched_of_a_partition_is_bounded():
+    """It is kept until the last of it is taken: a backlog on 48 partitions may hold 12 MB, not 48."""
+    main, retry = groups()
+    assert main.fetch_bytes == 256 * 1024
+    assert retry.fetch_bytes == 64 * 1024
+
+
 def test_source_records_are_handled_at_once():
     """Whatever their headers say."""
     (main,) = groups(role="main")
