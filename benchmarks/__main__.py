@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.bench import Bench, bench
 from benchmarks.curves import CURVES, measure_curve
+from benchmarks.memory import CALLS, MEMORY, measure_memory
 from benchmarks.open_loops import OPEN_SCENARIOS, OpenScenario, measure_open
 from benchmarks.progress import Progress
 from benchmarks.quiet import QUIET, measure_quiet
@@ -74,7 +75,7 @@ async def _most_per_second(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    choices = [*SCENARIOS, *OPEN_SCENARIOS, _ALL, *CURVES, _CURVES, _SMOKE, _REPORT, *QUIET]
+    choices = [*SCENARIOS, *OPEN_SCENARIOS, _ALL, *CURVES, _CURVES, _SMOKE, MEMORY, _REPORT, *QUIET]
     parser.add_argument("what", choices=choices, help="a scenario, a curve, or several of them")
     parser.add_argument("--systems", type=lambda text: tuple(text.split(",")), default=())
     parser.add_argument("--rounds", type=int, default=0, help="5, for curves 1")
@@ -119,6 +120,10 @@ def main() -> int:
                 say(str(file))
                 return 0
             with bench() as here:
+                if arguments.what == MEMORY:
+                    calls = arguments.in_flight or CALLS
+                    asyncio.run(measure_memory(here, arguments.seconds, calls, Progress(0).say))
+                    return 0
                 if arguments.what == _SMOKE:
                     found = [asyncio.run(smoke(here, Progress(2)))]
                 else:

@@ -115,6 +115,13 @@ async def write_backlog(
 ) -> Backlog:
     """Create a topic and write so many events to it, rounded up to whole rounds over the partitions."""
     await create_topic(bootstrap, topic, partitions)
+    return await fill_topic(bootstrap, topic, moulds, count, partitions)
+
+
+async def fill_topic(
+    bootstrap: str, topic: str, moulds: Sequence[Mould], count: int, partitions: int
+) -> Backlog:
+    """Write so many events to a topic that holds none, rounded up to whole rounds over its partitions."""
     rounds = -(-count // partitions)
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_batch_size=512 * 1024

@@ -1,10 +1,14 @@
 """What a process used, as Linux counts it: CPU of all its threads, its highest memory."""
 
 import os
+import re
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)")
+"""The first line of a mapping in /proc/PID/smaps, with its name; those that follow are `Name: value`."""
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
@@ -35,3 +39,25 @@ def peak_memory_mb(pid: int) -> float:
             return int(line.split()[1]) / 1024
     message = f"process {pid} has no VmHWM line: has it ended?"
     raise RuntimeError(message)
+
+
+def resident_mb(pid: int) -> dict[str, float]:
+    """Return the resident MB of a process by kind of mapping: of a file, the heap, or other (see `resident_by_kind`)."""
+    return resident_by_kind(Path(f"/proc/{pid}/smaps").read_text("utf-8", "replace"))
+
+
+def resident_by_kind(smaps: str) -> dict[str, float]:
+    """Sum up the text of /proc/PID/smaps.
+
+    Files are programs and libraries, whose pages processes share. The heap is what malloc hands out, but for its largest
+    blocks. The rest holds Python's small objects, which have pages of their own, and the threads' stacks.
+    """
+    found: defaultdict[str, float] = defaultdict(float)
+    kind = "other"
+    for line in smaps.splitlines():
+        if mapping := _MAPPING.fullmatch(line):
+            name = mapping[1]
+            kind = "file" if name.startswith("/") else "heap" if name == "[heap]" else "other"
+        elif line.startswith("Rss:"):
+            found[kind] += int(line.split()[1]) / 1024
+    return dict(found)

@@ -93,7 +93,7 @@ class Quiet:
             environment=dict(self.environment) | own,
             directory=self.directory,
         ) as process:
-            while not _is_ready(ports.clients):
+            while not is_ready(ports.clients):
                 if process.poll() is not None or time.monotonic() > begun + _READY_SECONDS:
                     tail = log.read_text("utf-8", "replace")[-2000:]
                     message = f"the worker of {checkout} was not ready within {_READY_SECONDS:g} s; its log ends:\n{tail}"
@@ -125,7 +125,8 @@ class Quiet:
         return cpu_seconds([self.broker.pid or 0])
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Tell whether the worker with this web port is ready."""
     try:
         with urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
             return bool(answer.status == 200)  # noqa: PLR2004  # OK
