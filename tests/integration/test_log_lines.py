@@ -1,7 +1,9 @@
 """What a worker logs while everything goes wrong that can: each line is JSON, and none quotes what it must not."""
 
 import json
+import os
 import re
+import signal
 
 import pytest
 
@@ -46,6 +48,10 @@ async def test_no_line_quotes_data_keys_or_bodies(make_deployment):
             entry["attempt_timeout_seconds"] = 1
         deployment.write_partners(entries)
         worker = await deployment.ready_worker()
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(worker.pid, number)
+        await worker.said(r"SIGUSR1: where every thread and task stands:.*thread MainThread")
+        await worker.said("SIGUSR2 is ignored")
 
         told = [planted("mpp-to-ant", deployment, script) for script in ANSWERS]
         told += [planted("alipay-to-merchant", deployment, script) for script in ("S", "U")]

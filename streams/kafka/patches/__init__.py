@@ -15,10 +15,11 @@ from streams.kafka.patches import (
     closed_connections,
     fetch_encoding,
     sasl_sessions,
+    stack_dumps,
 )
 
 _EVERY_PROGRAM = (sasl_sessions, fetch_encoding, bounded_decompression, batch_reading)
-_WORKERS = (closed_connections, answer_times)
+_WORKERS = (closed_connections, answer_times, stack_dumps)
 
 
 def patch_clients() -> None:
@@ -28,7 +29,7 @@ def patch_clients() -> None:
 
 
 def patch_workers() -> None:
-    """Patch aiokafka for a worker: it also outlives connections, brokers and leaders. Calling it again does no harm."""
+    """Patch aiokafka and mode for a worker: it also outlives connections, brokers, leaders and signals. Calling it again does no harm."""
     patch_clients()
     for patch in _WORKERS:
         patch.apply()
