@@ -90,12 +90,16 @@ def _run_many(asked: argparse.Namespace) -> int:
 def _until_ctrl_c(first: int, count: int) -> Iterator[int]:
     """Yield the seeds; none any more after Ctrl-C or SIGTERM, so that what was run until then is told."""
     told: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: told.append(number))
-    for seed in range(first, first + count):
-        if told:
-            return
-        yield seed
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _: told.append(number)) for number in numbers]
+    try:
+        for seed in range(first, first + count):
+            if told:
+                return
+            yield seed
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _show(replay: int | None, shrunk: int | None) -> int:

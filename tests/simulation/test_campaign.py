@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,17 @@ def test_a_run_of_no_world_does_not_tell_of_the_last(figures, capsys):
     assert command._run_many(asked(worlds=0)) == 1
     assert capsys.readouterr().out == "[simulate] no world was run\n"
     assert kept_in(figures) == before
+
+
+def test_signals_are_left_as_they_were():
+    """While worlds run, Ctrl-C ends the run and not the world; afterwards it is nobody's."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    seeds = command._until_ctrl_c(1, 3)
+    assert next(seeds) == 1
+    signal.raise_signal(signal.SIGINT)
+    assert list(seeds) == []
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_an_empty_run_says_so():
