@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
-_MOST_BYTES: Final = 4000  # the broker takes 4096 (offset.metadata.max.bytes)
+MOST_BYTES: Final = 4000
+"""Of the text. The broker takes 4096 unless it is told otherwise (offset.metadata.max.bytes)."""
+
 _MOST_OFFSETS: Final = 65_536  # many times a span; a text that claims more would only cost memory
 _MOST_NAMES: Final = (
     100  # 900 bytes; a worker that reads more topics forgets that it has read the others
@@ -50,11 +52,17 @@ class CommittedState:
     topic_id: str = ""
     have_read: frozenset[str] = frozenset()
 
-    def metadata(self) -> str:
-        """Return the text for Kafka: ranges relative to the offset, the lowest first, as many as it takes."""
+    def metadata(self, most_bytes: int = MOST_BYTES) -> str:
+        """Return the text for Kafka: ranges relative to the offset, the lowest first, as many as it takes.
+
+        Args:
+            most_bytes: how long it may be; where not even the id and the names have room, it is empty.
+        """
         names = ",".join(sorted(self.have_read)[:_MOST_NAMES])
         head, tail = (f"2:{self.topic_id}:", f":{names}") if self.topic_id or names else ("1:", "")
-        room, text, count = _MOST_BYTES - len(head) - len(tail), "", 0
+        room, text, count = most_bytes - len(head) - len(tail), "", 0
+        if room < 0:
+            return ""
         for first, last in _ranges(self.finished):
             low, high = first - self.offset, last - self.offset
             part = f"{low}-{high}" if high > low else str(low)

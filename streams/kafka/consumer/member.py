@@ -1,13 +1,18 @@
 """The member of a consumer group that aiokafka makes: configured, started, polled, looked at and stopped by us."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    InvalidCommitOffsetSizeError,
+    OffsetMetadataTooLargeError,
+)
 
 from streams.kafka.connection import Connection
 from streams.kafka.patches.answered_heartbeats import hear_answered_heartbeats
@@ -16,6 +21,8 @@ from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
 from streams.kafka.patches.nearby_copies import learn_of_nearby_copies
 from streams.kafka.patches.paced_fetches import pace_fetches
 from streams.kafka.patches.quick_close import close_quickly
+
+log = logging.getLogger(__name__)
 
 _FETCH_WAIT_MS: Final = 250
 """How long a partition that flows again may wait for a fetch already under way. Faust: 1500."""
@@ -108,6 +115,39 @@ async def fetch(
             max_records=consumer._max_poll_records,  # noqa: SLF001
         )
     return records
+
+
+async def commit(
+    consumer: AIOKafkaConsumer, offsets: Callable[[int], Mapping[Any, Any]], room: int
+) -> int:
+    """Commit, and return how long the texts beside the offsets may be.
+
+    The brokers bound each text, and what all partitions of a commit take together. A commit that they find too large is
+    refused whatever is tried again later; the offsets count, the texts only spare repeats.
+
+    Args:
+        consumer: a member of the group.
+        offsets: what to commit, with texts of so many bytes at most.
+        room: how many the brokers took until now.
+
+    Raises:
+        KafkaError: it could not be committed.
+    """
+    while True:
+        try:
+            await consumer.commit(offsets(room))
+        except (OffsetMetadataTooLargeError, InvalidCommitOffsetSizeError) as error:
+            if not room:
+                raise
+            room //= 4
+            log.warning(
+                "the brokers find what is written beside the offsets too long (%s): from now on it has at most %s bytes."
+                " More is repeated after a crash",
+                type(error).__name__,
+                room,
+            )
+        else:
+            return room
 
 
 def symptoms_of(consumer: AIOKafkaConsumer | None) -> list[str]:

@@ -17,7 +17,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from streams.kafka.admin.topic_ids import Topics, look_at_topics
-from streams.kafka.committed_state import CommittedState, short_name
+from streams.kafka.committed_state import MOST_BYTES, CommittedState, short_name
+from streams.kafka.consumer import member
 from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.consumer.recall import starts_of_recall
 from streams.kafka.consumer.topic_watch import TopicWatch
@@ -76,6 +77,7 @@ class Standing:
         self._shared: dict[str, int] | None = None
         self._sought = False  # in this generation: before, positions are not of our choice
         self._last_read: dict[TopicPartition, int] = {}
+        self._room = MOST_BYTES  # for the text beside an offset, as far as the brokers take it
 
     @property
     def absent(self) -> frozenset[str]:
@@ -267,21 +269,21 @@ class Standing:
         ours = consumer.assignment()
         named = {self._short_names[topic] for topic, _ in progress if topic in self._short_names}
         self._have_read |= named
-        wanted = {
-            TopicPartition(*partition): OffsetAndMetadata(
-                state.offset, self._text(partition[0], state)
+        states = {
+            TopicPartition(*partition): replace(
+                state, topic_id=self._watch.id(partition[0]), have_read=self._have_read
             )
             for partition, state in progress.items()
             if TopicPartition(*partition) in ours
         }
-        if not wanted:
+        if not states:
             return False
-        await consumer.commit(wanted)
-        return True
 
-    def _text(self, topic: str, state: CommittedState) -> str:
-        known = replace(state, topic_id=self._watch.id(topic), have_read=self._have_read)
-        return known.metadata()
+        def offsets(room: int) -> dict[TopicPartition, OffsetAndMetadata]:
+            return {tp: OffsetAndMetadata(s.offset, s.metadata(room)) for tp, s in states.items()}
+
+        self._room = await member.commit(consumer, offsets, self._room)
+        return True
 
 
 def partition_of(tp: TopicPartition) -> PartitionId:

@@ -70,6 +70,10 @@ def test_ranges_make_room_for_the_rest():
     assert read.topic_id == ID
     assert len(read.have_read) == 100
     assert read.finished
+    short = made.metadata(950)
+    assert 900 < len(short) <= 950
+    assert CommittedState.read(0, short).finished < read.finished
+    assert made.metadata(900) == made.metadata(0) == ""
 
 
 @pytest.mark.parametrize(

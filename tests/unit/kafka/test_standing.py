@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import (
+    InvalidCommitOffsetSizeError,
     KafkaConnectionError,
     NoOffsetForPartitionError,
+    OffsetMetadataTooLargeError,
     OffsetOutOfRangeError,
     RequestTimedOutError,
 )
@@ -49,6 +51,14 @@ class Brokers:
         self.passed: list[dict[tuple[str, int], tuple[int, int | None]]] = []
         self.sought: list[int] = []
         self.recalled, self.settled_below, self.log_start = 0, 0, 0
+        self.commits: list[OffsetAndMetadata] = []
+        self.most_bytes, self.refusal = 4096, OffsetMetadataTooLargeError
+
+    async def commit(self, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
+        (offset,) = offsets.values()
+        self.commits.append(offset)
+        if len(offset.metadata) > self.most_bytes:
+            raise self.refusal
 
     def _refresh(self) -> None:
         self.refreshes += 1
@@ -264,3 +274,33 @@ async def test_a_topic_made_again_with_fewer_partitions(brokers, member):
     brokers.topics = Topics({TOPIC: Topic(B, 0)})
     await member.look(nothing_fails)
     assert (brokers.given_up, brokers.rejoins) == ([], 0)
+
+
+@pytest.mark.parametrize("refusal", [OffsetMetadataTooLargeError, InvalidCommitOffsetSizeError])
+@pytest.mark.parametrize("most_bytes", [4096, 1024, 300, 40, 0])
+async def test_an_offset_is_committed_however_little_may_stand_beside_it(
+    brokers, member, caplog, most_bytes, refusal
+):
+    """Refused for the length of its text, it is committed with a shorter one, or none; the next commit knows how long."""
+    brokers.most_bytes, brokers.refusal = most_bytes, refusal
+    await member.begin([PARTITION])
+    state = CommittedState(5, frozenset(range(7, 4007, 2)))
+    assert await member.commit({TAG: state})
+    last = brokers.commits[-1]
+    assert (last.offset, len(last.metadata) <= most_bytes) == (5, True)
+    if most_bytes >= 300:
+        assert CommittedState.read(5, last.metadata).topic_id == A
+        assert 0 < len(CommittedState.read(5, last.metadata).finished) < 2000
+    tried = len(brokers.commits)
+    assert await member.commit({TAG: state})
+    assert len(brokers.commits) == tried + 1
+    assert len(caplog.records) == tried - 1
+
+
+async def test_a_commit_that_is_refused_without_a_text_is_an_error(brokers, member):
+    """It is not the text then."""
+    await member.begin([PARTITION])
+    brokers.most_bytes = -1
+    with pytest.raises(OffsetMetadataTooLargeError):
+        await member.commit({TAG: CommittedState(5)})
+    assert len(brokers.commits) < 10
