@@ -10,7 +10,7 @@ from streams.partners.load import Partners, PartnersFileError, load_partners
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Nothing changed on disk since the last look."""
+    """Nothing is to be done: what is on disk is known, or it is just being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class PartnersFile:
         self._allow_http = allow_http
         self._current = load_partners(path, now_seconds, allow_http=allow_http)
         self._watched: Mapping[Path, Signature] = self._current.watched
+        self._written: Mapping[Path, Signature] | None = None
 
     @property
     def current(self) -> Partners:
@@ -63,13 +64,21 @@ class PartnersFile:
         return self._current
 
     def poll(self, now_seconds: float) -> Unchanged | Reloaded | Rejected:
-        """Look at the file and all that it names; read them again if one has changed.
+        """Look at the file and all that it names; read them again once one has changed and is then left as it is.
 
+        A version counts when two looks have seen the same. What is just being written may be whole YAML and half a file:
+        partners at its end are missing, a URL or a number ends too early.
         Blocks for the time of some `stat` calls; a reload loads keys, so run it in a thread. A bad version
         is reported once, until it changes again.
         """
-        if all(signature_of(path) == before for path, before in self._watched.items()):
+        seen = {path: signature_of(path) for path in self._watched}
+        if seen == self._watched:
+            self._written = None
             return Unchanged()
+        if seen != self._written:
+            self._written = seen
+            return Unchanged()
+        self._written = None
         before = self._current
         try:
             after = load_partners(
