@@ -25,6 +25,7 @@ class Health:
         crashed: why it must be restarted, or None.
         zombie: what has looked dead for too long while the broker answers.
         clock_offset_seconds: the broker's clock minus ours.
+        refused: why the group's coordinator does not take this worker, by group.
         missing_topics: those that do not exist at the brokers, by group.
     """
 
@@ -36,6 +37,7 @@ class Health:
     crashed: str | None = None
     zombie: list[str] = field(default_factory=list)
     clock_offset_seconds: float = 0.0
+    refused: dict[str, str] = field(default_factory=dict)
     missing_topics: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def not_live(self) -> list[str]:
@@ -50,6 +52,7 @@ class Health:
         if self.waiting_for_kafka is not None:
             reasons.append(f"waiting for Kafka: {self.waiting_for_kafka}")
         reasons += [f"group {group}: not joined yet" for group in sorted(self.groups - self.joined)]
+        reasons += [f"group {group}: {why}" for group, why in sorted(self.refused.items())]
         for group, since in sorted(self.rebalancing_since.items()):
             if now_seconds - since > REBALANCE_PATIENCE_SECONDS:
                 reasons.append(f"group {group}: rebalancing for {now_seconds - since:.0f} s")

@@ -8,6 +8,7 @@ from streams.admission.admission import Admission
 from streams.clock import Clock
 from streams.kafka.consumer.app import NotifierApp
 from streams.telemetry.health import Health
+from streams.telemetry.logs import EveryMinute
 from streams.telemetry.metrics import Metrics
 from streams.worker.services import SharedServices
 
@@ -35,6 +36,7 @@ class WorkerHost:
     services: SharedServices = field(init=False)
     _held: dict[str, float] = field(init=False, default_factory=dict)
     _users: int = field(init=False, default=0)
+    _often: EveryMinute = field(init=False, default_factory=EveryMinute)
 
     async def acquire(self) -> None:
         """Start what is shared, or count one more user of it."""
@@ -70,6 +72,7 @@ class WorkerHost:
         self.admission.share = sum(self._held.values()) / 2
         self.health.joined.add(group_id)
         self.health.rebalancing_since.pop(group_id, None)
+        self.health.refused.pop(group_id, None)
         self.metrics.partitions.labels(group_id).set(partitions)
         log.info("group %s: holds %s partitions", group_id, partitions)
 
@@ -78,6 +81,12 @@ class WorkerHost:
         self.health.rebalancing_since[group_id] = self.clock.now_seconds()
         self.metrics.rebalances.labels(group_id).inc()
         self.metrics.partitions.labels(group_id).set(0)
+
+    def on_refused(self, group_id: str, why: str) -> None:
+        """Note that the group's coordinator does not take us, and say so once a minute; it is asked again."""
+        self.health.refused[group_id] = why
+        if self._often.is_due(group_id, self.clock.now_seconds()):
+            log.error("group %s: %s", group_id, why)
 
     def on_lost(self, topic: str, offsets: int) -> None:
         """Count offsets of a topic that are gone before anybody settled them."""

@@ -87,6 +87,9 @@ class RecordingHost:
     def on_revoked(self, group_id):
         self.told.append(("revoked", group_id))
 
+    def on_refused(self, group_id, why):
+        self.told.append(("refused", group_id, why))
+
     def on_lost(self, topic, offsets):
         self.told.append(("lost", topic, offsets))
 

@@ -37,6 +37,7 @@ class MemoryKafka:
     def __init__(self, partitions: int = 1) -> None:
         self.partitions = partitions
         self.committed: dict[TopicPartition, OffsetAndMetadata] = {}
+        self.rejoins = 0
         self.commits: list[dict[TopicPartition, OffsetAndMetadata]] = []
         self.fetches = 0
         self.commit_errors: list[Exception] = []
@@ -133,8 +134,14 @@ class MemoryConsumer:
             fetch_committed_offsets=self._fetch_committed,
             _do_commit_offsets=self._commit,
             _do_heartbeat=self._heartbeat,
+            _closing=self._coordination_task,
+            _push_error_to_user=None,
+            request_rejoin=self._rejoin,
             close=self.close,
         )
+
+    def _rejoin(self) -> None:
+        self.kafka.rejoins += 1
 
     async def run(self, coroutine: Any) -> Any:
         """Run in the consumer's thread."""

@@ -6,7 +6,11 @@ import gc
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, KafkaConnectionError
+from aiokafka.errors import (
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+)
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer import app as app_module
@@ -245,6 +249,20 @@ async def test_a_member_that_is_out_of_its_group_looks_dead(new_member):
         "group group: the worker is out of its group",
         "group group: the coordination task has ended",
     ]
+
+
+async def test_a_member_that_its_group_refuses_looks_dead_until_it_is_taken(new_member):
+    """The process hears why, and the group is asked again."""
+    member = await new_member(A)
+    await member.kafka.until(lambda: member.app.symptoms() == [])
+    coordinator = member.kafka.consumer._coordinator
+    why = "the group refuses this worker: its principal may not read in this group; expected the right Read on it"
+    coordinator._push_error_to_user(GroupAuthorizationFailedError("group")).close()
+    assert member.app.symptoms() == [f"group group: {why}"]
+    assert member.host.told[-1] == ("refused", "group", why)
+    assert member.kafka.rejoins == 1
+    await member.kafka.rebalance(A)
+    assert member.app.symptoms() == []
 
 
 async def test_a_member_that_is_still_starting_says_so(new_member, monkeypatch):

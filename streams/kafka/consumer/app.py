@@ -22,6 +22,7 @@ from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
 from streams.kafka.consumer.group import ConsumerGroup, Host
 from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.consumer.membership import Membership
+from streams.kafka.consumer.refusals import refusal
 from streams.kafka.consumer.transport import ConsumerFlow, Transport
 from streams.kafka.consumer.unused import NoTables, QuietMonitor
 from streams.kafka.format.records import PartitionId
@@ -52,6 +53,7 @@ class NotifierApp(faust.App):
     membership: Membership
     sources: frozenset[str]
     _pending: Mapping[PartitionId, int] = {}
+    _refusal: str | None = None
 
     def _create_directories(self) -> None:
         """Make none: there are no tables, and the file system may be read-only."""
@@ -80,7 +82,13 @@ class NotifierApp(faust.App):
 
     def after_assign(self, partitions: int, of: int) -> None:
         """Note that partitions came."""
+        self._refusal = None
         self.host.on_assigned(self.conf.id, partitions, of)
+
+    def on_refused(self, error: Exception) -> None:
+        """Note that the group's coordinator does not take us."""
+        self._refusal = refusal(error)
+        self.host.on_refused(self.conf.id, self._refusal)
 
     def on_commit_error(self) -> None:
         """Note that a commit failed."""
@@ -108,6 +116,8 @@ class NotifierApp(faust.App):
         if not self.started or self.should_stop:
             return []
         symptoms = list(self.consumer.symptoms())  # type: ignore[attr-defined]  # our consumer's
+        if self._refusal is not None:
+            symptoms.append(self._refusal)
         if any(lane.longest_in_flight_ms > LONGEST_IN_FLIGHT_MS for lane in self.lanes):
             symptoms.append("a record is held unacknowledged for too long")
         return [f"group {self.conf.id}: {symptom}" for symptom in symptoms]

@@ -119,7 +119,10 @@ class Consumer(WithoutTables):
         """Start aiokafka's consumer."""
         self._kafka = self.make()
         await member.start(
-            self._kafka, self._ours.between_fetches_seconds, self._ours.membership.confirm
+            self._kafka,
+            self._ours.between_fetches_seconds,
+            self._ours.membership.confirm,
+            self._ours.on_refused,
         )
 
     async def on_stop(self) -> None:

@@ -40,6 +40,9 @@ class Host(Protocol):
     def on_revoked(self, group_id: str) -> None:
         """Note that a rebalance has begun."""
 
+    def on_refused(self, group_id: str, why: str) -> None:
+        """Note that the group's coordinator does not take us; it is asked again."""
+
     def on_lost(self, topic: str, offsets: int) -> None:
         """Count offsets of a topic that are gone before anybody settled them."""
 
@@ -95,6 +98,9 @@ class ConsumerApp(StandingReport, Protocol):
 
     def after_assign(self, partitions: int, of: int) -> None:
         """Note how many of the group's partitions came."""
+
+    def on_refused(self, error: Exception) -> None:
+        """Note that the group's coordinator does not take us."""
 
     def on_commit_error(self) -> None:
         """Note that a commit failed."""

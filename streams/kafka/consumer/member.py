@@ -21,6 +21,7 @@ from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
 from streams.kafka.patches.nearby_copies import learn_of_nearby_copies
 from streams.kafka.patches.paced_fetches import pace_fetches
 from streams.kafka.patches.quick_close import close_quickly
+from streams.kafka.patches.refused_members import ask_again
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ async def start(
     consumer: AIOKafkaConsumer,
     between_fetches_seconds: float,
     on_heartbeat: Callable[[float], None],
+    on_refused: Callable[[Exception], None],
 ) -> None:
     """Start it, with the patches that a member of a group needs.
 
@@ -69,6 +71,7 @@ async def start(
         consumer: as `make_consumer` returned it.
         between_fetches_seconds: from one fetch to the next, at least.
         on_heartbeat: called for each heartbeat that was answered, with when it was sent, by the monotonic clock.
+        on_refused: called each time that the group's coordinator does not take it, with the error.
 
     Raises:
         KafkaError: no broker could be reached, or they refused.
@@ -76,6 +79,7 @@ async def start(
     await consumer.start()
     hear_answered_heartbeats(consumer, time.monotonic, on_heartbeat)
     guard_commits(consumer)
+    ask_again(consumer, on_refused)
     learn_of_moved_leaders(consumer)
     learn_of_nearby_copies(consumer)
     # Each fetch that ends and each partition that flows again tells its fetcher; what is left is a safeguard. aiokafka: 0.2.

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from streams.clock import Clock
 from streams.notification.outcome import Answered, Failure, NoResult, Status
-from streams.partners import PartnersFile, Rejected, Reloaded, Unchanged, Unchanged
+from streams.partners import PartnersFile, Rejected, Reloaded, Unchanged
 from streams.webhook import protocol
 from tests.support.authority import DAY, Authority, today
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -49,7 +49,9 @@ class Mutual:
         self.file = PartnersFile(folder / "partners.yaml", Clock().now_seconds())
 
     def poll(self):
-        assert self.file.poll(Clock().now_seconds()) == Unchanged()  # a version counts once it was seen twice
+        assert (
+            self.file.poll(Clock().now_seconds()) == Unchanged()
+        )  # a version counts once it was seen twice
         return self.file.poll(Clock().now_seconds())
 
     def ours(self, *, certificate=True, key=True):

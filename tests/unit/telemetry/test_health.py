@@ -24,6 +24,7 @@ def joined(**changes):
         (joined(clock_offset_seconds=1.0), []),
         (joined(clock_offset_seconds=-1.5), ["this machine's clock differs from the broker's by -1.5 s;"]),
         (joined(clock_offset_seconds=2.5), ["this machine's clock differs from the broker's by 2.5 s;"]),
+        (joined(refused={"g": "is full"}), ["group g: is full"]),
         (joined(crashed="a handler raised KeyError"), ["a handler raised KeyError"]),
         (joined(zombie=["out of its group"]), ["out of its group"]),
     ],
