@@ -45,6 +45,9 @@ def topic_name(name: str) -> str:
 _NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)  # RFC 6052, section 2.2
 
 
+_BROKER_HOST = re.compile(r"[^\s:/\[\]@]+|\[[0-9A-Fa-f:.]+(?:%[^\s\[\]]+)?\]")
+
+
 def bootstrap_servers(text: str) -> str:
     """Return `host:port` of each, comma separated.
 
@@ -53,8 +56,12 @@ def bootstrap_servers(text: str) -> str:
     """
     for server in text.split(","):
         host, colon, port = server.strip().rpartition(":")
-        if not colon or not host or not port.isdigit() or not 0 < int(port) < 1 << 16:
-            message = "expected bootstrap servers as host:port, comma separated"
+        in_port = colon and port.isdecimal() and 0 < int(port) < 1 << 16
+        if not in_port or not _BROKER_HOST.fullmatch(host):
+            message = (
+                "expected bootstrap servers as host:port, comma separated, without a protocol before them and with brackets"
+                " around an IPv6 address"
+            )
             raise ValueError(message)
     return ",".join(server.strip() for server in text.split(","))
 

@@ -136,6 +136,7 @@ def test_the_partners_file_is_required(environment):
 @pytest.mark.parametrize(
     ("variable", "text", "field", "value"),
     [
+        ("BROKERS", "[fe80::1%eth0]:9092", "brokers", "[fe80::1%eth0]:9092"),
         ("BROKERS", "a:1, b.example:65535 ,[::1]:9092", "brokers", "a:1,b.example:65535,[::1]:9092"),
         ("SOURCE_TOPICS", "one, two,", "source_topics", ("one", "two")),
         ("TOPIC_PREFIX", "a.b_c-D9", "topic_prefix", "a.b_c-D9"),
@@ -165,7 +166,7 @@ def test_good_values(environment, variable, text, field, value):
     assert getattr(load_settings(), field) == value
 
 
-BROKERS = "expected bootstrap servers as host:port, comma separated"
+BROKERS = "expected bootstrap servers as host:port, comma separated, without a protocol before them"
 TOPIC = "expected a topic name: 1 to 249 of letters, digits, '.', '_' and '-'"
 START = "expected earliest, latest or an ISO 8601 time with offset like 2026-11-22T00:00:00Z"
 DURATION = "expected a number and one of ms, s, m, h, d, like 5s or 72h"
@@ -180,6 +181,12 @@ DURATION = "expected a number and one of ms, s, m, h, d, like 5s or 72h"
         ("BROKERS", "a:0", BROKERS),
         ("BROKERS", "a:65536", BROKERS),
         ("BROKERS", "kafka://a:x", BROKERS),
+        ("BROKERS", "kafka://a:9092", BROKERS),
+        ("BROKERS", "a:9092/b", BROKERS),
+        ("BROKERS", "::1", BROKERS),
+        ("BROKERS", "fd00::1:9092", BROKERS),
+        ("BROKERS", "a b:9092", BROKERS),
+        ("BROKERS", "a : 9092", BROKERS),
         ("SOURCE_TOPICS", "a b", TOPIC),
         ("SOURCE_TOPICS", "good,b/d", TOPIC),
         ("SOURCE_TOPICS", "x" * 250, TOPIC),

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -125,6 +126,12 @@ class Ingest:
             except ReadFailed as error:
                 self.freshness.fault = str(error)
                 log.warning("%s", error)
+            except sqlite3.DatabaseError as error:
+                self.freshness.fault = f"keeping what was read failed ({error})"
+                log.exception("keeping what was read failed")
+                if self.store.is_broken(error):
+                    log.warning("the read model's file is damaged: it is built anew")
+                    await asyncio.to_thread(self.store.clear)
             except Exception as error:  # the console must not stop at a fault of one record
                 self.freshness.fault = f"reading failed with {type(error).__name__}"
                 log.exception("reading the topics failed")
@@ -152,6 +159,10 @@ class Ingest:
             message = "none of the topics exists; `notifier topics create` makes ours"
             raise ReadFailed(message)
         self._looked, self._looked_ms, self._settled = now, looked_ms, settled
+        if await asyncio.to_thread(self.store.is_gone):
+            log.warning("the read model's file was deleted: it is built anew")
+            await asyncio.to_thread(self.store.clear)
+            first = True
         if await asyncio.to_thread(self._go_back):
             first = True
         known = await asyncio.to_thread(self.store.positions)

@@ -28,6 +28,7 @@ _FOLDED_AT_ONCE: Final = 500
 _MOST_FACTS: Final = 2000  # of one order: payment core may use one key for everything
 _OF_ORDER: Final = "SELECT fact FROM facts WHERE order_id = ? ORDER BY at_ms DESC LIMIT ?"
 _TABLES: Final = ("facts", "attempts", "dead_letters", "rests", "touched", "partners")
+_BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PLACED: Final = ("facts", "attempts", "dead_letters", "rests")  # tables with a row for each record
 
 
@@ -49,10 +50,12 @@ class ReadModelStore:
     _writer: sqlite3.Connection = field(init=False)
     _idle: list[sqlite3.Connection] = field(default_factory=list, init=False)
     _generation: int = field(default=0, init=False)
+    _opened: tuple[int, int] | None = field(default=None, init=False)  # device and inode
     _left: int | None = field(default=None, init=False)  # orders to fold, while nothing new comes
 
     def __post_init__(self) -> None:
         self._writer = self._connect()
+        self._opened = self._place()
         try:
             self.anew = self._difference()
         except sqlite3.DatabaseError as error:
@@ -65,9 +68,11 @@ class ReadModelStore:
         with self._writing_lock:
             self._left = None
             self.close()
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for suffix in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             self._writer = self._connect()
+            self._opened = self._place()
             with self._writer:
                 self._writer.executescript(
                     files("streams.operator.console").joinpath("schema.sql").read_text("utf-8")
@@ -76,6 +81,22 @@ class ReadModelStore:
                     "INSERT INTO meta VALUES (?, ?)",
                     [("schema", SCHEMA), ("identity", self.identity)],
                 )
+
+    def is_gone(self) -> bool:
+        """Tell whether the file was deleted or replaced since it was opened: by hand, or by what cleans /tmp."""
+        return self._place() != self._opened
+
+    @staticmethod
+    def is_broken(error: sqlite3.Error) -> bool:
+        """Tell whether an error says that the file is damaged."""
+        return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _BROKEN
+
+    def _place(self) -> tuple[int, int] | None:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
     def close(self) -> None:
         """Close the file, once nobody is writing any more."""

@@ -1,14 +1,21 @@
 """The read model: built from the topics, the same however they are read, and what it adds up to."""
 
+import asyncio
+import shutil
 import sqlite3
+from contextlib import suppress
+
+import pytest
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.format.facts import topic_kinds
+from streams.operator.console import ingest as ingest_module
 from streams.operator.console.ingest import Ingest
 from streams.operator.console.reconcile import reconcile
 from streams.operator.console.store import ReadModelStore
 from tests.support.history import NAMES, SOURCE, T0
 from tests.support.topics import Payment, Topics
+from tests.support.waiting import eventually
 
 KINDS = topic_kinds(NAMES, (SOURCE,))
 ATTEMPTS = (NAMES.attempts, 0)
@@ -151,6 +158,52 @@ async def test_a_restart_goes_on_where_it_stopped(tmp_path):
     assert dump(store) == dump((await read(topics, None, fresh))[0])
     store.close()
     fresh.close()
+
+
+@pytest.mark.parametrize("happens", ["deleted", "folder deleted", "replaced", "damaged"])
+async def test_a_file_that_is_lost_while_it_is_used_is_made_anew(tmp_path, monkeypatch, happens):
+    """By hand, as the page about the console allows, or by what cleans /tmp: within seconds, without a restart."""
+    for name in ("_LOOK_SECONDS", "_AGAIN_SECONDS"):
+        monkeypatch.setattr(ingest_module, name, 0.01)
+    topics = Topics()
+    stories(topics)
+    path = tmp_path / "folder/model.sqlite"
+    path.parent.mkdir()
+    store, ingest = await read(topics, path)
+    whole = dump(store)
+    if happens == "deleted":
+        path.unlink()
+    elif happens == "folder deleted":
+        shutil.rmtree(path.parent)
+    elif happens == "replaced":
+        path.with_name("other").write_bytes(b"")
+        path.with_name("other").replace(path)
+    else:
+        rubbish = sqlite3.connect(tmp_path / "rubbish", check_same_thread=False)
+        (tmp_path / "rubbish").write_bytes(b"rubbish" * 1000)
+        put, broken = ReadModelStore.put, [rubbish]
+
+        def damaged(one, *args):
+            if one is store and broken:
+                broken.pop().execute("SELECT * FROM sqlite_master")
+            put(one, *args)
+
+        monkeypatch.setattr(ReadModelStore, "put", damaged)
+    Payment(topics, "later").delivered(10)
+    fresh = dump((await read(topics, tmp_path / "fresh.sqlite"))[0])
+    assert fresh != whole
+    running = asyncio.create_task(ingest.run())
+
+    async def is_whole():
+        with suppress(sqlite3.Error):  # between the loss and the next look
+            return dump(store) == fresh
+
+    try:
+        await eventually(is_whole, what="the model made anew", every_seconds=0.01)
+    finally:
+        running.cancel()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert (path.parent.stat().st_mode & 0o077 == 0) or happens != "folder deleted"
 
 
 def test_a_file_that_is_not_ours_is_made_anew(tmp_path):
