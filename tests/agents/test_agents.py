@@ -10,6 +10,7 @@ from aiokafka.errors import (
     CommitFailedError,
     GroupAuthorizationFailedError,
     KafkaConnectionError,
+    KafkaError,
 )
 
 from streams.kafka.committed_state import CommittedState
@@ -248,6 +249,16 @@ async def test_a_member_that_is_out_of_its_group_looks_dead(new_member):
     assert member.app.symptoms() == [
         "group group: the worker is out of its group",
         "group group: the coordination task has ended",
+    ]
+
+
+async def test_a_coordination_task_that_failed_says_by_what(new_member):
+    """Nothing else does: aiokafka's own line is one of many about rebalances."""
+    member = await new_member(A)
+    await member.kafka.until(lambda: member.app.symptoms() == [])
+    member.kafka.consumer._coordination_task.set_exception(KafkaError("by AssertionError()"))
+    assert member.app.symptoms() == [
+        "group group: the coordination task has ended: KafkaError: by AssertionError()"
     ]
 
 

@@ -163,8 +163,11 @@ def symptoms_of(consumer: AIOKafkaConsumer | None) -> list[str]:
     symptoms = []
     if coordinator.generation < 0 or not coordinator.member_id:
         symptoms.append("the worker is out of its group")
-    if coordinator._coordination_task.done():  # noqa: SLF001
-        symptoms.append("the coordination task has ended")
+    task = coordinator._coordination_task  # noqa: SLF001
+    if task.done():
+        # aiokafka's own line about it is one of many that are not written.
+        error = None if task.cancelled() else task.exception()
+        symptoms.append(f"the coordination task has ended{f': {error}' if error else ''}")
     return symptoms
 
 
