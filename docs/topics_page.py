@@ -130,7 +130,7 @@ def topics_page() -> str:
                 "Setting | Value",
                 [
                     f"`{name}` | {'as above' if name == 'retention.ms' else f'`{value}`'}"
-                    f"{'; `LogAppendTime` for the attempts topic' if name == 'message.timestamp.type' else ''}"
+                    f"{'; `CreateTime` is let be on all but the attempts topic' if name == 'message.timestamp.type' else ''}"
                     f"{'; `1` with fewer than three copies' if name == 'min.insync.replicas' else ''}"
                     for name, value in specs[0].config.items()
                 ],

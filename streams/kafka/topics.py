@@ -60,7 +60,8 @@ class TopicSpec:
         partitions: how many, exactly.
         replication: how many copies, exactly.
         retention_ms: how long records must be kept at least; -1 is for ever.
-        append_time: whether the broker's clock stamps its records.
+        append_time: whether the broker's clock must stamp its records. It does on every topic that we make, but one that was
+            there before may have the writer's.
     """
 
     name: str
@@ -76,7 +77,9 @@ class TopicSpec:
             "cleanup.policy": "delete",
             "retention.bytes": "-1",
             "retention.ms": str(self.retention_ms),
-            "message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime",
+            # Kafka deletes by the time of the stamp: with the writer's, what a worker writes whose clock is weeks behind
+            # would be gone within minutes, and one that is an hour ahead could write nothing.
+            "message.timestamp.type": "LogAppendTime",
             "min.insync.replicas": "2" if self.replication >= 3 else "1",  # noqa: PLR2004  # a third copy may be down
             "unclean.leader.election.enable": "false",
         }
