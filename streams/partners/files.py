@@ -21,6 +21,10 @@ Signature = tuple[str, int, int, int] | None
 Kubernetes swaps its `..data` link."""
 
 
+_ARMOUR: Final = re.compile(
+    rb"-----BEGIN ((?:ENCRYPTED |RSA |EC |OPENSSH )?PRIVATE KEY|(?:RSA )?PUBLIC KEY|CERTIFICATE(?: REQUEST)?)-----"
+)
+_BARE: Final = re.compile(rb"[A-Za-z0-9+/=\s]{200,}")
 _SECRET_TEXT: Final = re.compile(r"[\x21-\x7e]{1,1024}")  # what a header can hold
 
 
@@ -170,7 +174,7 @@ class Files:
             message = f"seen {shown(name)} with a passphrase, expected a private key without one"
             raise ValueError(message) from None
         except Exception:  # noqa: BLE001  # ValueError, UnsupportedAlgorithm and more, by version; none may quote a key
-            message = f"seen {shown(name)}, expected an RSA private key in PEM (PKCS#8 or PKCS#1)"
+            message = f"seen {shown(name)}{_slip(content)}, expected an RSA private key in PEM (PKCS#8 or PKCS#1)"
             raise ValueError(message) from None
         if not isinstance(key, RSAPrivateKey):
             message = f"seen another kind of private key in {shown(name)}, expected RSA"
@@ -188,7 +192,9 @@ class Files:
         try:
             key = load_pem_public_key(content)
         except Exception:  # noqa: BLE001  # as above
-            message = f"seen {shown(name)}, expected the partner's RSA public key in PEM"
+            message = (
+                f"seen {shown(name)}{_slip(content)}, expected the partner's RSA public key in PEM"
+            )
             raise ValueError(message) from None
         if not isinstance(key, RSAPublicKey):
             message = f"seen another kind of public key in {shown(name)}, expected RSA"
@@ -196,6 +202,20 @@ class Files:
         _check_bits(name, key.key_size)
         self._names.append((key, name))
         return key
+
+
+def _slip(content: bytes) -> str:
+    """Say what a file that was to hold a key holds instead, where it is a common slip; never more of it than its kind."""
+    if not content.strip():
+        return " with nothing in it"
+    if rb"\n" in content:
+        return r" with \n written out in place of line breaks"
+    kind = _ARMOUR.search(content)
+    if kind is not None:
+        return f" with a block {kind[1].decode()!r}"
+    if _BARE.fullmatch(content):
+        return " with base64 alone, without the lines -----BEGIN … KEY----- and -----END … KEY-----"
+    return ""
 
 
 def _check_bits(name: str, bits: int) -> None:

@@ -228,6 +228,28 @@ def test_faults_say_where_and_what_was_expected(entry, changed, where, expected)
     assert expected in fault
 
 
+@pytest.mark.parametrize(
+    ("spoil", "seen"),
+    [
+        (lambda pem: b"".join(pem.splitlines()[1:-1]), " with base64 alone, without the lines -----BEGIN"),
+        (lambda pem: b"\n".join(pem.splitlines()[1:-1]) + b"\n", " with base64 alone"),
+        (lambda pem: pem.replace(b"\n", rb"\n"), r" with \n written out in place of line breaks"),
+        (lambda pem: pem.replace(b"BEGIN PRIVATE", b"BEGIN RSA PRIVATE"), " with a block 'RSA PRIVATE KEY'"),
+        (lambda _: b"\n", " with nothing in it"),
+        (lambda _: b"secret", ","),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["private_key_file", "peer_public_key_files"])
+def test_common_slips_with_keys_are_named(entry, folder, spoil, seen, name):
+    """As vendors' pages and SDKs hand keys out, and as variables carry them; nothing of a key is quoted."""
+    pem = (folder / "keys/pkcs8.pem").read_bytes()
+    (folder / "keys/spoilt.pem").write_bytes(spoil(pem))
+    file = "keys/spoilt.pem"
+    (fault,) = faults(entry(**{name: file if name == "private_key_file" else f"{{1: {file}}}"}))
+    assert f"seen '{file}'{seen}" in fault
+    assert pem.splitlines()[1].decode()[:16] not in fault
+
+
 def test_all_faults_come_at_once(write):
     """Faults of several entries, of keys, files and cross-checks, in one go."""
     found = faults(
