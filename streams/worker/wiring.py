@@ -29,6 +29,7 @@ from streams.telemetry.watch import Watch
 from streams.telemetry.web import WebPort
 from streams.webhook.egress import guard_of
 from streams.webhook.https import WebhookClient
+from streams.webhook.lookup_threads import LookupThreads
 from streams.worker.background import look_at_topics, look_for_death, reload_partners, symptoms
 from streams.worker.deliver import Delivery
 from streams.worker.gauges import Gauges
@@ -67,7 +68,7 @@ def build_worker(
     )
     counting.partners(partners.current.values(), clock.now_seconds())
     signing = ThreadPoolExecutor(_SIGNING_THREADS, thread_name_prefix="signing")
-    lookups = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
+    lookups = LookupThreads(_LOOKUP_THREADS)
     caller = WebhookClient(
         clock=clock,
         guard=guard_of(settings),

@@ -39,6 +39,7 @@ from streams.webhook.diagnosis import Finding
 from streams.webhook.egress import guard_of
 from streams.webhook.exact_request import ExactRequest, exact_request
 from streams.webhook.https import AttemptResult, WebhookClient
+from streams.webhook.lookup_threads import LookupThreads
 from streams.webhook.recording import RecordedAnswer, RecordedRequest
 from streams.webhook.signing import request_time
 from streams.webhook.verdict import Side, answer_findings
@@ -180,12 +181,12 @@ async def _call(
     settings: Settings, entry: Partner, profile: Profile, url: str, body: bytes, clock: Clock
 ) -> tuple[AttemptResult, Exchange | None]:
     exchanges: list[Exchange] = []
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(1) as threads, LookupThreads(1) as lookups:
         caller = WebhookClient(
             clock=clock,
             guard=guard_of(settings),
             signing_threads=threads,
-            lookup_threads=threads,
+            lookup_threads=lookups,
             user_agent="payment-notifier-test",
             source_addresses=settings.egress_source_address,
             on_exchange=exchanges.append,
