@@ -190,7 +190,9 @@ async def test_a_file_that_is_lost_while_it_is_used_is_made_anew(tmp_path, monke
 
         monkeypatch.setattr(ReadModelStore, "put", damaged)
     Payment(topics, "later").delivered(10)
-    fresh = dump((await read(topics, tmp_path / "fresh.sqlite"))[0])
+    other, _ = await read(topics, tmp_path / "fresh.sqlite")
+    fresh = dump(other)
+    other.close()
     assert fresh != whole
     running = asyncio.create_task(ingest.run())
 
@@ -202,6 +204,8 @@ async def test_a_file_that_is_lost_while_it_is_used_is_made_anew(tmp_path, monke
         await eventually(is_whole, what="the model made anew", every_seconds=0.01)
     finally:
         running.cancel()
+        await asyncio.wait([running])
+        store.close()
     assert path.stat().st_mode & 0o777 == 0o600
     assert (path.parent.stat().st_mode & 0o077 == 0) or happens != "folder deleted"
 
