@@ -66,6 +66,7 @@ async def test_curls_own_words_are_read(settings, partner, keys, tmp_path, optio
     before = len(partner.requests)
     file = tmp_path / "answer.txt"
     file.write_bytes(await curled(told, keys, *options))
+    await asyncio.to_thread(partner.wait_for, lambda requests: len(requests) > before)
     (request,) = partner.requests[before:]
     assert request.faults == ()
     done = await run(told, "verify", str(file), "--partner", ENTRY)

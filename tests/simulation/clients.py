@@ -112,15 +112,19 @@ def on_the_real_one(bootstrap: str, contract: Contract) -> None:
 def on_the_model(contract: Contract) -> None:
     """Play it on the model, in virtual time."""
     with in_the_world():
-        forget_brokers()
-        loop = WorldLoop("contract")
-        network = Network(loop)
-        cluster = Cluster(loop, network, Process("brokers"), 1, lambda _: None)
-        client = Process("client").context()
-        loop.run_until_complete(
-            loop.create_task(_bounded(contract, ModelKafka(cluster)), context=client)
-        )
-        loop.end()
+        _play(contract)
+
+
+def _play(contract: Contract) -> None:
+    forget_brokers()
+    loop = WorldLoop("contract")
+    network = Network(loop)
+    cluster = Cluster(loop, network, Process("brokers"), 1, lambda _: None)
+    client = Process("client").context()
+    loop.run_until_complete(
+        loop.create_task(_bounded(contract, ModelKafka(cluster)), context=client)
+    )
+    loop.end()
 
 
 async def _bounded(contract: Contract, kafka: Kafka) -> None:

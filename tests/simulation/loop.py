@@ -320,7 +320,10 @@ class WorldLoop(base_events.BaseEventLoop):
 
 @contextmanager
 def without_last_words() -> Iterator[None]:
-    """Let what is left of worlds be taken apart without a word: it is cut off in the midst of everything, as processes are."""
+    """Let what is left of worlds be taken apart without a word: it is cut off in the midst of everything, as processes are.
+
+    Nothing outside may hold a world at the end, not even a local variable: what goes later says so, in another test.
+    """
     before, sys.unraisablehook = sys.unraisablehook, lambda _: None
     gc.disable()
     try:

@@ -1,7 +1,7 @@
 """Closes connections that a server of asyncio accepts in the very turn of the event loop in which it is closed.
 
-Up to Python 3.13 asyncio makes their transport a turn later, fails at an assertion that nobody sees (its issue 109564),
-and leaves the socket to the garbage collector. Its warning then fails whatever test is running.
+asyncio makes their transport a turn later, fails at an assertion that nobody sees (CPython's issue 109564, open), and
+leaves the socket to the garbage collector. Its warning then fails whatever test is running.
 """
 
 import socket
