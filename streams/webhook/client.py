@@ -129,6 +129,9 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
             await trace(SENT, {"return_value": None})
             await done
         except BaseException:
+            protocol_of(
+                connection
+            ).abort()  # whoever stands still would not answer the end of TLS either
             connection.close()
             raise
         else:

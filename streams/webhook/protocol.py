@@ -20,6 +20,9 @@ MOST_CALLS: Final = 1000
 """What nginx allows by default. A server that allows less says so in its last answer."""
 IDLE_SECONDS: Final = 4.0
 """Node.js, Apache httpd and uvicorn close theirs after 5 s."""
+CLOSING_SECONDS: Final = 1.0
+"""How long the other side has to answer that TLS ends. asyncio and uvloop wait 30 s for it, and a socket and its buffers with
+them: of a partner that stands still, hundreds."""
 _turns: Final = itertools.count()
 
 
@@ -62,14 +65,20 @@ class PartnerProtocol(ResponseHandler):
         transport.write(wire)
         return self._done
 
+    def close(self) -> None:
+        """Close the connection in order, and cut it off where the other side does not answer that."""
+        transport = self.transport
+        super().close()
+        if transport is not None:
+            self._loop.call_later(CLOSING_SECONDS, transport.abort)
+
     def data_received(self, data: bytes) -> None:
         """Take received bytes."""
         reader, done = self._reader, self._done
         if reader is None or done is None or done.done():
             # Nobody asked: it must not be taken for the answer to what is asked next.
             self._spent = True
-            if self.transport is not None:
-                self.transport.close()
+            self.close()
             return
         try:
             if reader.feed(data):

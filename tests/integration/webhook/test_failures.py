@@ -14,6 +14,7 @@ import trustme
 
 from streams.notification.outcome import Answered, Failure, NoResult, RequestLeft, Status
 from streams.partners import public_tls
+from streams.webhook.protocol import PartnerProtocol
 from streams.webhook.response import MAX_BODY_BYTES
 from tests.support.waiting import TIMEOUT_SECONDS
 
@@ -276,6 +277,33 @@ async def test_nothing_is_sent_twice_when_a_kept_connection_breaks(
         call = await caller.call(partner, server.url(), BODY, signed_answer=True)
     assert (call.outcome, call.request_left) == (NoResult(Failure.BROKEN_CONNECTION), PERHAPS)
     assert [request.connection for request in server.requests] == [1, 1]
+
+
+async def test_a_partner_that_stands_still_keeps_no_connection(
+    raw_server, caller, partner, monkeypatch
+):
+    """Its TLS does not answer either: closed in order, each call would leave a socket for 30 s."""
+    ended: list[PartnerProtocol] = []
+    connection_lost = PartnerProtocol.connection_lost
+
+    def note(protocol, error):
+        ended.append(protocol)
+        connection_lost(protocol, error)
+
+    monkeypatch.setattr(PartnerProtocol, "connection_lost", note)
+    stands_still = asyncio.Event()
+
+    async def respond(_request, writer):
+        writer.transport.pause_reading()
+        await stands_still.wait()
+
+    async with raw_server(respond) as server:
+        hasty = replace(partner, attempt_timeout_seconds=0.3)
+        call = await caller.call(hasty, server.url(), BODY, signed_answer=True)
+        assert call.outcome == NoResult(Failure.READ_TIMEOUT)
+        for _ in range(10):  # turns of the event loop
+            await asyncio.sleep(0)
+        assert len(ended) == 1
 
 
 async def test_connection_refused(caller, partner):

@@ -7,6 +7,7 @@ import pytest
 
 from streams.webhook.connector import LOOKUP_SECONDS
 from streams.webhook.protocol import (
+    CLOSING_SECONDS,
     GREATEST_AGE_SECONDS,
     IDLE_SECONDS,
     MOST_CALLS,
@@ -23,6 +24,10 @@ class HandClock:
 
     def __init__(self):
         self.now = 1000.0
+        self.timers = []
+
+    def call_later(self, seconds, call):
+        self.timers.append((seconds, call))
 
     def time(self):
         return self.now
@@ -36,13 +41,16 @@ class Wire(asyncio.Transport):
 
     def __init__(self):
         super().__init__()
-        self.written, self.closed = [], False
+        self.written, self.closed, self.aborted = [], False, False
 
     def write(self, data):
         self.written.append(data)
 
     def close(self):
         self.closed = True
+
+    def abort(self):
+        self.aborted = True
 
     def is_closing(self):
         return self.closed
@@ -104,6 +112,18 @@ async def test_a_connection_carries_a_thousand_calls(connection):
 def test_the_numbers_are_those_of_the_page():
     """docs/answers.md says within how long a name that moves is followed."""
     assert (LOOKUP_SECONDS, GREATEST_AGE_SECONDS, IDLE_SECONDS, MOST_CALLS) == (10, 60, 4, 1000)
+
+
+def test_whoever_does_not_answer_the_end_of_tls_is_cut_off(clock):
+    """The event loop would wait 30 s for it, and keep the socket."""
+    wire, connection = Wire(), PartnerProtocol(clock)
+    connection.connection_made(wire)
+    connection.close()
+    assert (wire.closed, wire.aborted) == (True, False)
+    ((seconds, cut_off),) = clock.timers
+    assert seconds == CLOSING_SECONDS == 1
+    cut_off()
+    assert wire.aborted
 
 
 async def test_what_nobody_asked_for_closes_the_connection(connection):
