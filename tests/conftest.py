@@ -14,7 +14,7 @@ from streams.sandbox.keys import make_keys
 from streams.sandbox.partner_process import PartnerProcess
 from tests.support.accepting import close_what_comes_too_late
 from tests.support.deployment import Deployment
-from tests.support.measured import UNCOUNTED, uncounted
+from tests.support.measured import counts, uncounted
 from tests.support.order import Scheduler, arrange
 from tests.support.shared_broker import directory_of_run, shared_broker
 
@@ -46,7 +46,7 @@ def pytest_runtest_protocol(item):
     """Let no unit test start a process: `make test-unit` is quick, and needs nothing but Python. Count what shall count."""
     if item.nodeid.startswith(_UNIT) and not item.get_closest_marker("e2e"):
         _alone[:] = [item.nodeid]
-    counting = uncounted() if item.nodeid.startswith(UNCOUNTED) else nullcontext()
+    counting = nullcontext() if counts(item.nodeid) else uncounted()
     try:
         with counting:
             return (yield)

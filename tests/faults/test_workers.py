@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -23,6 +24,9 @@ FROZEN_SECONDS = 15.0
 IDLE_SECONDS = 15.0
 """More than the 10 s after which a worker that polls nothing counts as dead."""
 
+
+HOLDS = ": holds "
+"""What a worker says each time that a group has given it partitions."""
 
 FIRST_WAIT = PROFILES["alipay-to-merchant"].ladder.waits[0]
 
@@ -100,6 +104,14 @@ async def test_a_kill_between_a_retry_and_its_commit(make_deployment, partner, t
     ]
 
 
+async def _is_back(worker, joined):
+    """Tell whether both groups have given it partitions again.
+
+    That its session had ended it says only where a call was to begin: not where it stood in the midst of taking partitions.
+    """
+    return worker.log.count(HOLDS) >= joined + len(("source topics", "retries"))
+
+
 async def test_workers_freeze(rehearse, broker):
     """SIGSTOP of one worker after another, longer than a session: what it had not sent, it leaves to the others.
 
@@ -109,12 +121,12 @@ async def test_workers_freeze(rehearse, broker):
     async with rehearse("worker frozen", broker) as rehearsal:
         workers = await rehearsal.begin({}, {}, {})
         for number, worker in enumerate(workers):
-            since = rehearsal.clock.now_ms()
+            since, joined = rehearsal.clock.now_ms(), worker.log.count(HOLDS)
             worker.freeze()
             await asyncio.sleep(FROZEN_SECONDS)
             worker.thaw()
             rehearsal.broke(since, f"worker-{number}")
-            await worker.said("the group's coordinator answers again", 60)
+            await eventually(partial(_is_back, worker, joined), what="both groups to take it again")
             await rehearsal.delivering()
             rehearsal.say(f"{number + 1} of {len(workers)} froze for {FROZEN_SECONDS:g} s")
         rehearsal.counts["seconds frozen, each"] = FROZEN_SECONDS
