@@ -322,7 +322,7 @@ class WorldLoop(base_events.BaseEventLoop):
 def without_last_words() -> Iterator[None]:
     """Let what is left of worlds be taken apart without a word: it is cut off in the midst of everything, as processes are.
 
-    Nothing outside may hold a world at the end, not even a local variable: what goes later says so, in another test.
+    What something outside still holds at the end, be it a local variable, goes later.
     """
     before, sys.unraisablehook = sys.unraisablehook, lambda _: None
     gc.disable()

@@ -1,9 +1,14 @@
+import gc
 import hashlib
+import sys
+from types import SimpleNamespace
 
 import pytest
+from aiokafka.conn import AIOKafkaConnection
 
 from streams.kafka.consumer.lane import Lane
 from tests.simulation.campaign import plan_of, run, shrink
+from tests.simulation.loop import WorldLoop
 from tests.simulation.worker import in_the_world
 
 UNSCALED = 20
@@ -18,6 +23,23 @@ def test_a_world_comes_to_its_end_and_nothing_is_lost(seed):
     assert judgement.faults == ()
     assert judgement.payments == len(plan.payments)
     assert judgement.calls >= judgement.payments
+
+
+def test_what_outlives_its_world_says_nothing(monkeypatch):
+    """A traceback may keep it until another test, which would fail for the warning."""
+    said: list[object] = []
+
+    async def connect():
+        return AIOKafkaConnection("kafka-1", 9092)
+
+    with in_the_world():
+        made = WorldLoop("test").run_until_complete(connect())
+        made._reader = SimpleNamespace(at_eof=lambda: False)
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    assert made.connected()
+    del made
+    gc.collect()
+    assert not said
 
 
 def test_a_seed_plays_the_same_world_again():
