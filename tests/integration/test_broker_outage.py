@@ -6,6 +6,7 @@ import pytest
 
 from streams.notification.profiles import PROFILES
 from streams.sandbox.payments import payment_event
+from tests.support.deployment import attempts_made
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
@@ -62,7 +63,7 @@ async def test_nothing_is_lost_over_a_restart_of_the_broker(
         assert await deployment.dead_letters() == []
         repeats = sum(len(deployment.requests(order)) - 1 for order in orders)
         assert repeats <= EVENTS // 2
-        made = await deployment.attempts_made()
+        made = attempts_made(await deployment.attempts())
         assert {order: len(deployment.requests(order)) for order in fresh} == {
             order: made[order] for order in fresh
         }

@@ -7,6 +7,7 @@ import pytest
 from streams.clock import Clock
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
+from tests.support.deployment import attempts_made
 from tests.support.kafka import administration, offsets_of, producer
 from tests.support.waiting import TIMEOUT_SECONDS
 
@@ -58,7 +59,7 @@ async def test_commits_never_pass_a_record_in_flight(make_deployment, partner):
         attempts = await deployment.delivered(orders.values())
         await deployment.all_committed()
         assert await worker.stop() == 0
-        made = await deployment.attempts_made()
+        made = attempts_made(await deployment.attempts())
     settled: dict[str, int] = {}
     for record in attempts:  # what made the main lane let go of it: its first decision
         settled.setdefault(record["origin"], record["append_ms"])

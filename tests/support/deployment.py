@@ -40,6 +40,15 @@ _numbers = count(1)
 Event = Mapping[str, Any]
 
 
+def attempts_made(records: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Return how many attempts are written down for each order, of the attempts topic's records.
+
+    What a partner was asked is compared with this, not with 1: where a busy machine answered after the time-out, the
+    partner was asked again.
+    """
+    return Counter(record["order_id"] for record in records if record["kind"] == "attempt")
+
+
 class Deployment:
     """Everything that belongs to one installation; what its workers left is seen through it.
 
@@ -215,16 +224,6 @@ class Deployment:
     async def attempts(self) -> list[dict[str, Any]]:
         """Return the attempts topic's records."""
         return await read_values(self.bootstrap, self.names.attempts)
-
-    async def attempts_made(self) -> Counter[str]:
-        """Return how many attempts are written down for each order.
-
-        What a partner was asked is compared with this, not with 1: where a busy machine answered after the time-out,
-        the partner was asked again.
-        """
-        return Counter(
-            item["order_id"] for item in await self.attempts() if item["kind"] == "attempt"
-        )
 
     async def delivered(
         self, orders: Iterable[str], timeout_seconds: float = TIMEOUT_SECONDS

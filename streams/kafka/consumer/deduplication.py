@@ -32,9 +32,8 @@ class Deduplicator:
         self._now_ms = now_ms
         self._most = most
         self._settled: dict[bytes, bytes] = {}
-        self._order: deque[bytes] = (
-            deque()
-        )  # the oldest first; a key stands here once for each time it was settled
+        # The oldest first; a key stands here once for each time that it was settled.
+        self._order: deque[bytes] = deque()
         self._again: dict[bytes, int] = {}  # how often a key stands there besides its last time
         self._in_flight: dict[bytes, Lock] = {}
 
