@@ -3,6 +3,7 @@
 import os
 import platform
 import sysconfig
+from collections.abc import Collection
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ _PACKAGES = (
 )
 _WIDE = "avx512ifma"
 """The instructions by which OpenSSL signs with RSA two to three times as fast, as /proc/cpuinfo names them."""
+_DEBIAN_SCHEME = "deb_system"
 
 
 def machine() -> dict[str, Any]:
@@ -29,13 +31,21 @@ def machine() -> dict[str, Any]:
         "wide": _WIDE in flags,
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "build": build(sysconfig.get_config_var("CONFIG_ARGS") or ""),
+        "build": build(sysconfig.get_config_var("CONFIG_ARGS") or "", sysconfig.get_scheme_names()),
         "packages": {name: version(name) for name in _PACKAGES} | go_versions(),
     }
 
 
-def build(arguments: str) -> str:
-    """Return how a Python was built, from the arguments of its `configure`."""
+def build(arguments: str, schemes: Collection[str]) -> str:
+    """Return how a Python was built.
+
+    Args:
+        arguments: those of its `configure`.
+        schemes: its installation schemes. Debian and Ubuntu add one of their own; they build with PGO and LTO, but not by
+            these arguments.
+    """
+    if _DEBIAN_SCHEME in schemes:
+        return "PGO, LTO"
     pgo = "PGO" if "--enable-optimizations" in arguments else "no PGO"
     lto = "LTO" if "--with-lto" in arguments and "--with-lto=no" not in arguments else "no LTO"
     return f"{pgo}, {lto}"
