@@ -69,8 +69,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    """Take three processes of pytest a core, since most of a run is waiting; each may hold a broker of 400 MB."""
-    return min(3 * (os.cpu_count() or 1), 8)
+    """Take four processes of pytest a core, since most of a run is waiting; each may hold a broker of 400 MB."""
+    return min(4 * (os.cpu_count() or 1), 8)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,7 +1,5 @@
 """A real Apache Kafka cluster on the loopback interface: three nodes, each broker and controller in one."""
 
-import base64
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -9,6 +7,7 @@ from typing import Self
 from streams.sandbox.kafka_jars import VERSION
 from streams.sandbox.node import BrokerError, Node, PortTaken
 from streams.sandbox.ports import free_ports
+from streams.sandbox.storage import new_id
 
 NODES = 3
 
@@ -109,8 +108,8 @@ def start_anew(nodes: Sequence[Node]) -> None:
 
 
 def _form(nodes: Sequence[Node]) -> None:
-    # 16 bytes of its own, so that another broker at our port is not taken for this one; no leading dash
-    cluster = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
+    # One of its own, so that another broker at our port is not taken for this one.
+    cluster = new_id()
     try:
         ports = free_ports(len(nodes))
     except OSError as exc:

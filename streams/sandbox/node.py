@@ -19,6 +19,7 @@ from streams.sandbox.kafka_jars import VERSION, jar_directory
 from streams.sandbox.ports import Ports, accepts
 from streams.sandbox.secure_listener import NAME as SECURE
 from streams.sandbox.secure_listener import SecureListener
+from streams.sandbox.storage import keep, lay_out
 
 _START_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.05
@@ -219,10 +220,15 @@ class Node:
         settings = PROPERTIES | own | more | self._properties
         text = "".join(f"{key}={value}\n" for key, value in settings.items())
         (home / "server.properties").write_text(text, "utf-8")
+        # Users of SCRAM live in the storage itself.
+        if not scram and lay_out(jars, home / "data", cluster, self.number):
+            return
         how = ["-t", self._cluster, "-c", "server.properties", *scram]
         with self._java("kafka.tools.StorageTool", "format", *how) as run:
             if run.wait(_START_SECONDS) != 0:
                 self._give_up("could not format its storage")
+        if not scram:
+            keep(jars, home / "data")
 
     def _java(self, *command: str, flags: Sequence[str] = ()) -> Guarded:
         assert self._home is not None  # noqa: S101  # made by format

@@ -19,7 +19,7 @@ from streams.sandbox.payments import order_id, payment_event
 from tests.support.bad_records import bad_events, bad_notifications, notification_headers
 from tests.support.guarded import USERS
 from tests.support.kafka import producer, read_topic
-from tests.support.notifier import WorkerProcess
+from tests.support.notifier import NOTIFIER, WorkerProcess
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
@@ -139,7 +139,7 @@ async def test_nothing_leaks(make_guarded, tmp_path, keys):
         settings = deployment.settings(
             **guarded.access("all"), log_level="debug", log_format="json", log_sample=1
         )
-        with WorkerProcess(settings | {"PYTHONFAULTHANDLER": "1"}) as worker:
+        with WorkerProcess(settings | {"PYTHONFAULTHANDLER": "1"}, program=NOTIFIER) as worker:
             await worker.ready()
             events = [marked(deployment, name) for name in names]
             events.append(marked(deployment, "well", outcome="FAILED", reason=f"{MARK}-reason"))

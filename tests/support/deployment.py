@@ -146,11 +146,13 @@ class Deployment:
     def worker(
         self,
         environment: Mapping[str, str] | None = None,
-        program: Path = NOTIFIER,
+        program: Path | None = None,
         /,
         **settings: object,
     ) -> WorkerProcess:
         """Start a worker, with more in its environment than its settings, of another installation where one is given."""
+        if environment and program is None:
+            program = NOTIFIER  # what is set for the interpreter counts from its start on
         worker = WorkerProcess(self.settings(**settings) | dict(environment or {}), program=program)
         self._workers.append(worker)
         return worker

@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 import sysconfig
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Self
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.forked import ForkedProcess
 from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 NOTIFIER = Path(sysconfig.get_path("scripts")) / "notifier"
@@ -39,16 +41,19 @@ async def notifier(
     *arguments: str, settings: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return await asyncio.to_thread(
-        subprocess.run,
-        [str(NOTIFIER), *arguments],
-        env=environment(settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+    return await asyncio.to_thread(_run, arguments, environment(settings))
+
+
+def _run(arguments: tuple[str, ...], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
+        process = ForkedProcess(arguments, env, (said.fileno(), errors.fileno()))
+        try:
+            code = process.wait(TIMEOUT_SECONDS)
+        finally:
+            process.kill()
+        said.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(arguments, code, said.read(), errors.read())
 
 
 class WorkerProcess:
@@ -57,23 +62,31 @@ class WorkerProcess:
     Args:
         settings: its whole configuration, as environment variables.
         command: another one that says where it listens and when it is ready, with its options.
-        program: the `notifier` of another installation, or another program.
+        program: the installed script `NOTIFIER`, that of another installation, or another program; None for a process that
+            is forked from one that has imported the command.
     """
 
     def __init__(
-        self, settings: Mapping[str, str], command: str = "worker", program: Path = NOTIFIER
+        self, settings: Mapping[str, str], command: str = "worker", program: Path | None = None
     ) -> None:
         own = {"NOTIFIER_WEB_PORT": "0", "NOTIFIER_WEB_BIND": "127.0.0.1"}
         self._lines: list[str] = []
         self._changed = threading.Condition()
-        self._process = subprocess.Popen(  # noqa: S603  # our own command
-            [str(program), *command.split()],
-            env=environment(own | dict(settings)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        reading, writing = os.pipe()
+        self._output = os.fdopen(reading)
+        env = environment(own | dict(settings))
+        self._process: subprocess.Popen[bytes] | ForkedProcess
+        if program is None:
+            self._process = ForkedProcess(command.split(), env, (writing, writing))
+        else:
+            self._process = subprocess.Popen(  # noqa: S603  # our own command
+                [str(program), *command.split()],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+            )
+        os.close(writing)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.url = ""
@@ -190,8 +203,7 @@ class WorkerProcess:
         return (await self.get("/health/ready")).is_success
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as output:
+        with self._output as output:
             for line in output:
                 with self._changed:
                     self._lines.append(line)
