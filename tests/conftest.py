@@ -125,7 +125,7 @@ def make_deployment(request, partner, keys, tmp_path_factory):
             if topics:
                 await deployment.create_topics(source)
             yield deployment
-            assert deployment.unwanted == []
+            assert not deployment.unwanted, "\n\n".join(deployment.unwanted)
         finally:
             deployment.kill_workers()
             await deployment.delete_topics()

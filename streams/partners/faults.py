@@ -28,7 +28,13 @@ def _line(entry: object, place: Iterable[Any]) -> int | None:
     """Return the line of a path in an entry, or of the nearest member around it that exists."""
     here, line = entry, getattr(entry, "line", None)
     for part in place:
-        if not (isinstance(here, list) or (isinstance(here, dict) and part in here)):
+        # What is wrong with a key ends with the mark "[key]", behind the key's value: a list may stand there.
+        found = (
+            isinstance(part, int)
+            if isinstance(here, list)
+            else isinstance(here, dict) and part in here
+        )
+        if not found:
             break
         here = here[part]
         line = getattr(here, "line", line)

@@ -38,7 +38,7 @@ def make_guarded(bank, partner, keys, tmp_path):
             if topics:
                 await deployment.create_topics()
             yield Guarded(deployment, bank, tmp_path)
-            assert deployment.unwanted == []
+            assert not deployment.unwanted, "\n\n".join(deployment.unwanted)
         finally:
             deployment.kill_workers()
             await deployment.delete_topics()

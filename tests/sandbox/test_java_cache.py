@@ -39,6 +39,15 @@ def _classes(jars, home):
     )
 
 
+def _kept():
+    """Return what stands in the cache directory, but for locks and the storage of new nodes."""
+    return {
+        path
+        for path in cache_directory().iterdir()
+        if not path.name.endswith((".lock", "-storage"))
+    }
+
+
 def test_a_cache_is_made_once_and_classes_come_from_it(jars, tmp_path):
     """Without a cache every class of Kafka comes from its jars; with one nearly all come from it, and Java says nothing."""
     before = _classes(jars, tmp_path / "before")
@@ -46,7 +55,7 @@ def test_a_cache_is_made_once_and_classes_come_from_it(jars, tmp_path):
     assert before[1] > 0
     assert make_cache()
     made = cache_file(jars)
-    assert {path for path in cache_directory().iterdir() if path.suffix != ".lock"} == {jars, made}
+    assert _kept() == {jars, made}
     after = _classes(jars, tmp_path / "after")
     assert after[1] < before[1] / 10
     assert after[2] == []
@@ -69,4 +78,4 @@ def test_a_cache_that_cannot_be_made_is_said(jars, monkeypatch):
     monkeypatch.setattr(java_cache._Recorded, "launch", Broker.launch)
     with pytest.raises(OSError, match="Java wrote no cache"):
         make_cache()
-    assert [path for path in cache_directory().iterdir() if path.suffix != ".lock"] == [jars]
+    assert _kept() == {jars}

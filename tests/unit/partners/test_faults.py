@@ -228,6 +228,14 @@ def test_faults_say_where_and_what_was_expected(entry, changed, where, expected)
     assert expected in fault
 
 
+def test_a_wrong_key_above_a_list_is_said(entry):
+    """What is wrong with the key and what is wrong with its value, each at its place, and no error of ours."""
+    found = faults(entry(reasons="{'': []}"))
+    assert len(found) == 2
+    assert "partners.one.reasons.: seen a list, expected: should be a valid string" in found[1]
+    assert "at least 1 item" in found[0]
+
+
 @pytest.mark.parametrize(
     ("spoil", "seen"),
     [
