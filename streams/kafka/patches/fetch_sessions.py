@@ -14,7 +14,7 @@ meanwhile; and for each assignment, since it knows nothing of the one before.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -130,7 +130,7 @@ def _count(topics: _Topics) -> int:
     return sum(len(partitions) for _, partitions in topics)
 
 
-class SessionFetch(FetchRequest):  # type: ignore[misc]  # aiokafka ships no types
+class SessionFetch:
     """A fetch of everything that is wanted, which tells the broker what that does not know.
 
     Args:
@@ -142,13 +142,14 @@ class SessionFetch(FetchRequest):  # type: ignore[misc]  # aiokafka ships no typ
         was_heard: whether its answer came, and all of it is news to the fetcher.
     """
 
+    API_KEY: Final[int] = FetchRequest.API_KEY
+
     def __init__(
         self,
         whole: FetchRequest,
         session: FetchSession,
         state_of: Callable[[TopicPartition], Any],
     ) -> None:
-        # Not aiokafka's constructor: what that takes, the fetcher's own request has.
         self._whole, self._session, self._state_of = whole, session, state_of
         self._wanted: _Topics = whole.topics
         self.was_heard = False
@@ -158,13 +159,21 @@ class SessionFetch(FetchRequest):  # type: ignore[misc]  # aiokafka ships no typ
         """What was wanted; once there is an answer, of the topics that it speaks of: there the fetcher looks it up."""
         return self._wanted
 
-    def build(self, request_struct_class: type[Any]) -> Any:  # noqa: ANN401  # aiokafka ships no types
-        """Return what goes over the wire, in the version that the broker speaks."""
+    def prepare(self, versions: Mapping[int, tuple[int, int]]) -> Any:  # noqa: ANN401  # aiokafka ships no types
+        """Return what goes over the wire, as any request of aiokafka's does.
+
+        Args:
+            versions: the least and the latest that the broker speaks, by the number of the request.
+
+        Raises:
+            IncompatibleBrokerVersion: it speaks none.
+        """
         whole, session = self._whole, self._session
-        if request_struct_class.API_VERSION < _FIRST_VERSION:
-            return whole.build(request_struct_class)
+        _, latest = versions.get(self.API_KEY, (0, 0))
+        if latest < _FIRST_VERSION:
+            return whole.prepare(versions)
         whole._topics, forgotten = session.ask(self._wanted)  # noqa: SLF001  # what it names
-        built = whole.build(request_struct_class)
+        built = whole.prepare(versions)
         built.session_id, built.session_epoch = session.number, session.epoch
         built.forgotten_topics_data = forgotten
         return built

@@ -193,7 +193,9 @@ class Broker:
     async def send(self, _node_id, request, **_options):
         if request == "heartbeat":
             return "taken"
-        self.built.append(request.build(self.version))
+        version = self.version.API_VERSION
+        assert request.API_KEY == FetchRequest.API_KEY
+        self.built.append(request.prepare({FetchRequest.API_KEY: (version, version)}))
         if self.gate is not None:
             await self.gate.wait()
         found = self.answers.pop(0)
