@@ -28,13 +28,11 @@ def _line(entry: object, place: Iterable[Any]) -> int | None:
     """Return the line of a path in an entry, or of the nearest member around it that exists."""
     here, line = entry, getattr(entry, "line", None)
     for part in place:
-        # What is wrong with a key ends with the mark "[key]", behind the key's value: a list may stand there.
-        found = (
-            isinstance(part, int)
-            if isinstance(here, list)
-            else isinstance(here, dict) and part in here
-        )
-        if not found:
+        if isinstance(here, list):
+            # What is wrong with a key ends with the mark "[key]", behind the key's value: here a list.
+            if not isinstance(part, int):
+                break
+        elif not (isinstance(here, dict) and part in here):
             break
         here = here[part]
         line = getattr(here, "line", line)
