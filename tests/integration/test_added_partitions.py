@@ -3,13 +3,12 @@
 import json
 
 import pytest
-from aiokafka.admin import NewPartitions
 from confluent_kafka import Producer
 
 from streams.kafka.reader.partitioning import partition_of
 from streams.sandbox.client import encode
 from streams.sandbox.payments import order_id, payment_event
-from tests.support.kafka import administration
+from tests.support.kafka import add_partitions, administration
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
@@ -24,7 +23,7 @@ async def _grow(deployment, size):
     async with administration(deployment.bootstrap) as admin:
         prefix = deployment.source.removesuffix("final")
         names = [name for name in await admin.list_topics() if name.startswith(prefix)]
-        await admin.create_partitions({name: NewPartitions(size) for name in names})
+        await add_partitions(admin, dict.fromkeys(names, size))
 
 
 def _moved(order):

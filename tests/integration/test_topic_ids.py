@@ -5,13 +5,12 @@ from functools import partial
 from uuid import UUID
 
 import pytest
-from aiokafka.admin import NewPartitions
 from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from streams.kafka.admin.topic_ids import Topic, Topics, look_at_topics, read_answer
 from streams.sandbox.client import create_topic
-from tests.support.kafka import administration
+from tests.support.kafka import add_partitions, administration
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.kafka
@@ -49,7 +48,7 @@ async def test_a_topic_made_again_has_another_id(broker):
     await create_topic(broker.bootstrap, "ids-again", 1)
     first = (await look(broker.bootstrap, "ids-again")).existing["ids-again"]
     async with administration(broker.bootstrap) as admin:
-        await admin.create_partitions({"ids-again": NewPartitions(2)})
+        await add_partitions(admin, {"ids-again": 2})
 
         async def grown() -> bool:
             seen = await look(broker.bootstrap, "ids-again")

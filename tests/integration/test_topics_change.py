@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import NewPartitions, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import OffsetAndMetadata
 from confluent_kafka import Producer
 
@@ -16,7 +16,7 @@ from streams.notification.profiles import TIERS
 from streams.sandbox.client import create_topic, encode
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.deployment import Deployment
-from tests.support.kafka import administration, offsets_of
+from tests.support.kafka import add_partitions, administration, offsets_of
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.kafka
@@ -47,10 +47,10 @@ async def write(deployment: Deployment, partitions: Iterable[int], count: int) -
     return orders
 
 
-async def add_partitions(deployment: Deployment, count: int) -> None:
-    """Let the source topic have so many."""
+async def grow(deployment: Deployment, count: int) -> None:
+    """Let the source topic have so many partitions."""
     async with administration(deployment.bootstrap) as admin:
-        await admin.create_partitions({deployment.source: NewPartitions(count)})
+        await add_partitions(admin, {deployment.source: count})
 
 
 async def delete_source(deployment: Deployment) -> None:
@@ -106,7 +106,7 @@ async def test_partitions_that_come_while_a_worker_runs_are_read(make_deployment
     """The client's own metadata are looked up every 5 minutes; whatever `latest` meant was meant for the first start."""
     async with make_deployment(settings={"role": "main", "start_from": "latest"}) as deployment:
         await deployment.ready_worker()
-        await add_partitions(deployment, 5)
+        await grow(deployment, 5)
         orders = await write(deployment, range(5), 2)
         await deployment.delivered(orders)
 
@@ -119,7 +119,7 @@ async def test_partitions_that_come_while_none_runs_begin_at_their_beginning(mak
         first = await write(deployment, [0], 1)
         await deployment.delivered(first)
         assert await worker.stop() == 0
-        await add_partitions(deployment, 4)
+        await grow(deployment, 4)
         orders = await write(deployment, range(4), 2)
         worker = await deployment.ready_worker()
         await deployment.delivered(orders)
@@ -302,7 +302,7 @@ async def test_two_workers_share_what_comes_and_what_is_made_again(make_deployme
     async with make_deployment(settings={"role": "main"}) as deployment:
         workers = [await deployment.ready_worker() for _ in range(2)]
         await deployment.delivered(await write(deployment, [0, 1], 3))
-        await add_partitions(deployment, 6)
+        await grow(deployment, 6)
         await deployment.delivered(await write(deployment, range(6), 2))
         await delete_source(deployment)
         await create_topic(deployment.bootstrap, deployment.source, 3)

@@ -5,12 +5,11 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from aiokafka.admin import NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.clock import Clock
 from streams.sandbox.payments import payment_event
-from tests.support.kafka import administration
+from tests.support.kafka import add_partitions, administration
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
@@ -120,7 +119,7 @@ async def test_every_difference_is_named_and_nothing_starts(make_deployment):
     async with make_deployment() as deployment:
         prefix = deployment.names.prefix
         async with administration(deployment.bootstrap) as admin:
-            await admin.create_partitions({f"{prefix}-retry-5m": NewPartitions(3)})
+            await add_partitions(admin, {f"{prefix}-retry-5m": 3})
             await _alter(admin, f"{prefix}-retry-1h", retention_ms=str(7 * DAY * 1000))
             await _alter(admin, f"{prefix}-retry-3s", cleanup_policy="compact")
             await _alter(admin, f"{prefix}-retry-2h", retention_bytes="1000000")

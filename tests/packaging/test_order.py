@@ -50,7 +50,7 @@ def test_rules_come_first_and_then_the_longest(tmp_path):
     assert list(dict.fromkeys(ran)) == [
         "tests/unit/notification/test_body.py",
         "tests/integration/test_kafka_sessions.py",
-        "tests/integration/test_delivery.py",
         "tests/helm/test_values.py",
+        "tests/integration/test_delivery.py",
         "tests/docs/test_links.py",
     ]

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.record.util import calc_crc32c
+
+from tests.support.waiting import eventually
 
 LARGEST_REQUEST = 16 * 1024 * 1024
 _CRC_AT = 17  # in a batch, over all that follows it
@@ -22,6 +24,23 @@ async def administration(bootstrap: str):
         yield admin
     finally:
         await admin.close()
+
+
+async def add_partitions(admin: AIOKafkaAdminClient, topics: Mapping[str, int]) -> None:
+    """Let topics have so many partitions, and wait until each can be written to.
+
+    Brokers answer before they have heard of them, and a producer of aiokafka that asks too early refuses to write to one.
+    """
+    await admin.create_partitions({name: NewPartitions(count) for name, count in topics.items()})
+
+    async def led() -> bool:
+        described = await admin.describe_topics(list(topics))
+        return all(
+            sum(part["leader"] >= 0 for part in topic["partitions"]) == topics[topic["topic"]]
+            for topic in described
+        )
+
+    await eventually(led, what=f"leaders of {dict(topics)}")
 
 
 async def partitions_of(bootstrap: str, topics: Iterable[str]) -> list[TopicPartition]:

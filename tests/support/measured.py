@@ -19,6 +19,8 @@ UNCOUNTED = (
     "tests/fuzz/",
     "tests/helm/",
     "tests/integration/test_",
+    "tests/integration/webhook/test_answers_on_the_wire.py",
+    "tests/integration/webhook/test_receivers.py",
     "tests/model/",
     "tests/monitoring/",
     "tests/mutants/",

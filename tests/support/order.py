@@ -21,6 +21,7 @@ LONGEST = (
     "tests/integration/test_added_partitions",
     "tests/integration/test_kafka_versions",
     "tests/integration/test_two_versions",
+    "tests/integration/test_schema_registry",
     "tests/console/test_accessibility",
     "tests/integration/test_start_before_kafka",
     "tests/integration/test_follower_fetching",
@@ -32,13 +33,13 @@ LONGEST = (
     "tests/integration/test_log_lines",
     "tests/integration/test_broker_outage",
     "tests/integration/test_commits",
+    "tests/helm/",
     "tests/integration/test_",
     "tests/sandbox/",
     "tests/benchmarks/",
     "tests/console/",
     "tests/monitoring/",
     "tests/packaging/",
-    "tests/helm/",
 )
 """Beginnings of the names of tests that take long, the longest first."""
 
@@ -48,14 +49,16 @@ SHARED = {
     "tests/sandbox/test_broker.py": "the broker of the rehearsal kit",
     "tests/sandbox/test_demo_parts.py": "the broker of the rehearsal kit",
     "tests/sandbox/test_ledger_evidence.py": "the broker of the rehearsal kit",
+    "tests/helm/": "the rendered chart",
 }
-"""Files that share what takes long to start."""
+"""Beginnings of the names of files that share what takes long to start or to make."""
 
 TOGETHER = (
     "webhook/",
     "test_kafka_sessions.py",
     "test_cluster.py",
     "test_follower_fetching.py",
+    "test_schema_registry.py",
     "test_token_server.py",
 )
 """What is not cut into single tests among the integration tests: the tests of a file share what it starts."""
@@ -65,8 +68,9 @@ def group_of(nodeid: str) -> str:
     """Return the name that a test shares with those that run in the same process."""
     path, _, _ = nodeid.partition("::")
     inside = path.removeprefix("tests/integration/")
-    if path in SHARED:
-        return SHARED[path]
+    shared = next((name for begin, name in SHARED.items() if path.startswith(begin)), None)
+    if shared is not None:
+        return shared
     return path if inside == path or inside.startswith(TOGETHER) else nodeid
 
 
