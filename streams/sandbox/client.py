@@ -82,14 +82,15 @@ async def create_topic(
         _, code, message = response.topic_errors[0]
         if code and for_code(code) is not TopicAlreadyExistsError:
             raise for_code(code)(message)
-        while not await _has_leaders(client, name, partitions):  # noqa: ASYNC110  # Kafka tells nobody
+        while not await has_leaders(client, name, partitions):  # noqa: ASYNC110  # Kafka tells nobody
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
         return not code
     finally:
         await client.close()
 
 
-async def _has_leaders(client: AIOKafkaAdminClient, name: str, partitions: int) -> bool:
+async def has_leaders(client: AIOKafkaAdminClient, name: str, partitions: int) -> bool:
+    """Tell whether a topic has so many partitions, and all that it has can be written to."""
     (topic,) = await client.describe_topics([name])
     described = topic["partitions"]
     return len(described) >= partitions and all(partition["leader"] >= 0 for partition in described)

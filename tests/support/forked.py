@@ -119,7 +119,7 @@ def _server() -> _Server:
 
 
 def _serve(number: int) -> None:
-    """Fork whatever is asked for. Returns in each child, and here when nobody can ask any more."""
+    """Fork whatever is asked for. Returns in each child; ends this process when nobody can ask any more."""
     asked = socket.socket(fileno=number)
     waiting = selectors.DefaultSelector()
     waiting.register(asked, selectors.EVENT_READ)

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.record.util import calc_crc32c
 
+from streams.sandbox.client import has_leaders
 from tests.support.waiting import eventually
 
 LARGEST_REQUEST = 16 * 1024 * 1024
@@ -34,11 +35,7 @@ async def add_partitions(admin: AIOKafkaAdminClient, topics: Mapping[str, int]) 
     await admin.create_partitions({name: NewPartitions(count) for name, count in topics.items()})
 
     async def led() -> bool:
-        described = await admin.describe_topics(list(topics))
-        return all(
-            sum(part["leader"] >= 0 for part in topic["partitions"]) == topics[topic["topic"]]
-            for topic in described
-        )
+        return all([await has_leaders(admin, name, count) for name, count in topics.items()])
 
     await eventually(led, what=f"leaders of {dict(topics)}")
 
