@@ -67,6 +67,13 @@ def _revocation(world: "World", fault: Fault, _worker: "Worker | None") -> None:
         group.rebalance("somebody asked for it")
 
 
+def _join_again(world: "World", fault: Fault, worker: "Worker | None") -> None:
+    # The group sees no reason for a rebalance, and gives all but its leader their generation again.
+    if worker is not None:
+        for seconds in (0.0, 0.3 * fault.choice, 0.5 * fault.choice):
+            world.after(seconds, worker.join_again)
+
+
 def _expire(world: "World", fault: Fault, worker: "Worker | None") -> None:
     world.broke(_AFTERMATH_SECONDS)
     for group in _groups(world, fault):
@@ -157,6 +164,7 @@ _KINDS: Final[dict[str, Do]] = {
     "truncated tail": _order(wire.PRODUCE, "truncate"),
     "broker away": _broker_away,
     "revocation": _revocation,
+    "member joins again": _join_again,
     "fetch again": _fetch_again,
     "clock step": _clock_step,
     "partners file changed": _file_changed,

@@ -50,6 +50,7 @@ HARMFUL: Final = (
 KINDS: Final = (
     *HARMFUL,
     "revocation",
+    "member joins again",
     "stop and start",
     "fetch again",
     *MISDEEDS,

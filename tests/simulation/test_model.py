@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest
@@ -222,6 +223,55 @@ def test_members_share_partitions_and_take_over(play):
             assert joined.generation_id > before
         await eventually(lambda: _assigned(first, 4), what="all after its session")
         await first.stop()
+
+    play(contract)
+
+
+def test_a_member_that_joins_again_begins_a_generation_only_where_something_changes(play):
+    """A follower is given the one that it has; the leader may have seen other topics, so it begins another."""
+
+    class Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+        count = size = 0
+
+        async def on_partitions_revoked(self, revoked):
+            """Keep nothing."""
+
+        async def on_partitions_assigned(self, assigned):
+            """Count it."""
+            self.count, self.size = self.count + 1, len(assigned)
+
+    async def contract(kafka):
+        await kafka.create("c-joins-again", 4)
+        members = []
+        for _ in range(2):
+            member, listener = _consumer(kafka, group="g-joins-again"), Assignments()
+            member.subscribe(["c-joins-again"], listener=listener)
+            await member.start()
+            members.append((member, listener))
+
+            async def shared_out():
+                return all(listener.size == 4 // len(members) for _, listener in members)
+
+            await eventually(shared_out, what="its part of each")
+        members.sort(key=lambda each: each[0]._coordinator._group_subscription is None)
+        (leader, _), (follower, assignments) = members
+
+        async def join_again(member):
+            before, count = member._coordinator.generation, assignments.count
+            member._coordinator.request_rejoin()
+
+            async def came():
+                return assignments.count > count
+
+            await eventually(came, what="an assignment")
+            return before, follower._coordinator.generation
+
+        before, after = await join_again(follower)
+        assert after == before
+        before, after = await join_again(leader)
+        assert after == before + 1
+        for member, _ in members:
+            await member.stop()
 
     play(contract)
 

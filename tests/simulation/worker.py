@@ -277,6 +277,13 @@ class Worker:
             self._failed = error
             self._stop.set()
 
+    def join_again(self) -> None:
+        """Let it join its groups again, as it does after a topic was made again."""
+        for app in self.apps:
+            consumer = cast(Any, app.consumer)._kafka if app.started else None
+            if consumer is not None and consumer._coordinator is not None:
+                consumer._coordinator.request_rejoin()
+
     def stop(self) -> None:
         """Ask it to end, as SIGTERM does."""
         self._stop.set()

@@ -76,7 +76,7 @@ class Group:
         metadata: list[tuple[str, bytes]],
         reply: Reply,
     ) -> None:
-        """Take a wish to join; it is answered when the new generation begins."""
+        """Take a wish to join; it is answered when the new generation begins, at once where none has to."""
         if not member_id:
             self._numbers += 1
             reply((MEMBER_ID_REQUIRED, -1, "", "", f"member-{self._numbers}", []))
@@ -84,6 +84,12 @@ class Group:
         member = self.members.get(member_id)
         if member is None:
             member = self.members[member_id] = Member(member_id, session, rebalance, metadata)
+        elif member.metadata == metadata and (
+            self.state == COMPLETING or (self.state == STABLE and member_id != self.leader)
+        ):
+            self._keep(member)
+            reply(self._joined(member))  # nothing has changed for the group: its generation goes on
+            return
         member.metadata, member.joining = metadata, reply
         self._keep(member)
         if self.state != PREPARING:
@@ -136,7 +142,6 @@ class Group:
         if self.leader not in self.members:
             self.leader = next(iter(self.members))
         self.protocol = self.members[self.leader].metadata[0][0]
-        everybody = [(m.id, None, m.metadata[0][1]) for m in self.members.values()]
         self.say(f"group {self.name}: generation {self.generation}, {sorted(self.members)}")
         self.rebalances.append(self.now_ms())
         self.on_members(self)
@@ -145,8 +150,12 @@ class Group:
             member.assignment = b""
             self._keep(member)
             if joining is not None:
-                others = everybody if member.id == self.leader else []
-                joining((0, self.generation, self.protocol, self.leader, member.id, others))
+                joining(self._joined(member))
+
+    def _joined(self, member: Member) -> tuple[Any, ...]:
+        everybody = [(m.id, None, m.metadata[0][1]) for m in self.members.values()]
+        others = everybody if member.id == self.leader else []
+        return 0, self.generation, self.protocol, self.leader, member.id, others
 
     def sync(
         self, member_id: str, generation: int, shares: list[tuple[str, bytes]], reply: Reply

@@ -119,7 +119,7 @@ def records_wait_over_a_rebalance_and_are_taken(patch: pytest.MonkeyPatch) -> No
         await asyncio.sleep(0.4)
         for message in waiting:
             for record in cast(Any, message.value):
-                lanes_admit(self._ours.lanes, record, self._ours.lanes._generation or 0)
+                lanes_admit(self._ours.lanes, record, self._ours.lanes.generation or 0)
 
     patch.setattr(Consumer, "_hand_over", hand_over)
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from aiokafka.consumer.fetcher import OffsetResetStrategy
 
 from streams.kafka.consumer import consumer as consuming
+from streams.kafka.consumer import member
 from streams.kafka.consumer.app import NotifierApp
 from streams.kafka.consumer.commits import Commits
 from streams.kafka.consumer.consumer import Consumer
@@ -97,16 +99,10 @@ def stop_without_a_drain(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_an_offset_from_the_end(patch: pytest.MonkeyPatch) -> None:
-    real = Standing.seek
+    def reset(consumer: Any, partitions: Any) -> None:
+        consumer._fetcher.request_offset_reset(partitions, OffsetResetStrategy.LATEST)
 
-    async def seek(self: Standing) -> Any:
-        found = await real(self)
-        bare = [partition for partition, offset in found.items() if offset is None]
-        if bare:
-            await self._consumer().seek_to_end(*bare)
-        return found
-
-    patch.setattr(Standing, "seek", seek)
+    patch.setattr(member, "reset_to_beginning", reset)
 
 
 def seek_one_too_far(patch: pytest.MonkeyPatch) -> None:
@@ -120,11 +116,9 @@ def seek_one_too_far(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_seek_to_what_is_committed(patch: pytest.MonkeyPatch) -> None:
-    async def seek(self: Standing) -> Any:
-        self._sought = True
-        ours = self._consumer().assignment()
-        await self._consumer().seek_to_end(*ours)
-        return dict.fromkeys(ours, 0)
+    def seek(self: Standing, starts: Any) -> None:
+        consumer = self._consumer()
+        consumer._fetcher.request_offset_reset(list(starts.offsets), OffsetResetStrategy.LATEST)
 
     patch.setattr(Standing, "seek", seek)
 
