@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import OffsetResetStrategy
 from aiokafka.errors import IllegalStateError, IncompatibleBrokerVersion
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
@@ -217,7 +218,8 @@ class MemoryConsumer:
         self._positions[TopicPartition(*partition)] = offset
         self._more.set()
 
-    async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+    def request_offset_reset(self, partitions: Iterable[TopicPartition], strategy: int) -> None:
+        assert strategy == OffsetResetStrategy.EARLIEST
         for partition in partitions:
             self.seek(partition, 0)
 

@@ -36,7 +36,7 @@ async def test_records_that_were_fetched_and_dropped_are_read_again(broker, comm
         unasked: Any = SimpleNamespace()
         lanes: Any = SimpleNamespace(recalled_of=lambda _topic: 0)
         standing = Standing(lambda: consumer, lambda: lanes, unasked)
-        await standing.seek()
+        standing.seek(await standing.starts())
         again = await consumer.getone()
     finally:
         await consumer.stop()

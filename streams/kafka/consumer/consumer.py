@@ -8,6 +8,8 @@ on each record. Here:
 - Revocation: records in flight are finished and committed before the partitions go.
 - Seeking: to what is committed, 0 and nothing included (aiokafka seeks only to what is above 0, so that records which
   were fetched and dropped in a rebalance were lost).
+- Generations: counted here. Kafka gives a member that joins again the same number where nothing has changed for the group;
+  by it, records that were fetched before could not be told from those after the seek, and Faust let them flow.
 - Polling: partitions that flow again are noticed within 0.1 s (Faust: 1 s), read committed only.
 - Handing over: several records of a partition are one item of their agent's stream.
 - Reading: every batch that Kafka allows; one that can't be read holds its partition, see `streams.kafka.format.unreadable`.
@@ -75,10 +77,8 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Begin the generation."""
-        generation = member.generation_of(self._consumer.kafka())
         self._app.membership.confirm(time.monotonic())  # the coordinator has just answered
-        self._app.consumer_generation_id = generation
-        await self._consumer.on_partitions_assigned(base.ensure_TPset(assigned), generation)
+        await self._consumer.on_partitions_assigned(base.ensure_TPset(assigned))
 
 
 class Consumer(WithoutTables):
@@ -90,6 +90,7 @@ class Consumer(WithoutTables):
         super().__init__(*args, **options)
         self._ours = cast(ConsumerApp, self.app)
         self._kafka: AIOKafkaConsumer | None = None
+        self._finished_before: dict[PartitionId, frozenset[int]] = {}
         self.standing = Reading(
             self.kafka, lambda: self._ours.lanes, self._ours, self._ours.sources
         )
@@ -169,27 +170,14 @@ class Consumer(WithoutTables):
     async def _hand_over(self, fetched: Mapping[TopicPartition, list[Any]]) -> None:
         # Nothing has run since these records left aiokafka: they are of this generation.
         generation = self.app.consumer_generation_id
-        if fetched and not self._is_current(generation):
-            # A rebalance began meanwhile, and their offsets have moved on without them.
-            await self._seek_back()
-            return
         gives_way = self._ours.gives_way
         for partition, records in _by_turns(fetched, 1 if gives_way else _TOGETHER):
-            if not self._is_current(generation):
-                return  # they are read again from what is committed
+            if not self._ours.lanes.takes(generation):
+                return  # the lanes open with a seek to what is committed: from there they are read again
             if partition in self._active_partitions or partition in self._buffered_partitions:
                 await self.callback(self._to_message(TP(*partition), records))
             for _ in range(_TURNS_GIVEN if gives_way else 1):
                 await asyncio.sleep(0)
-
-    def _is_current(self, generation: int) -> bool:
-        return self.flow_active and self.app.consumer_generation_id == generation
-
-    async def _seek_back(self) -> None:
-        try:
-            await self.perform_seek()
-        except (KafkaError, TimeoutError) as error:
-            log.warning("going back to the committed offsets failed: %s", error)
 
     def _to_message(self, tp: TP, fetched: list[Any]) -> ConsumerMessage:
         """Return what Faust hands to an agent: records of one partition as the value of one message."""
@@ -241,6 +229,7 @@ class Consumer(WithoutTables):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is in flight and commit it before the partitions go to another member."""
+        self._next_generation()  # of nobody: what still goes on for the last one must not seek, nor let records flow
         self._ours.membership.lose()
         await self._ours.before_revoke()
         await self.commit()
@@ -248,11 +237,17 @@ class Consumer(WithoutTables):
         self._commits.forget()
         await super().on_partitions_revoked(revoked)
 
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Take records of the new generation from now on."""
-        self._ours.lanes.open(generation_id, await self._finished(assigned))
-        await super().on_partitions_assigned(assigned, generation_id)
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:  # noqa: ARG002  # Faust's
+        """Begin a generation; its records are taken once their positions are set, see `seek_to_committed`."""
+        generation = self._next_generation()
+        self._ours.lanes.close()  # what a look has given up between two generations was of the last one
+        self._finished_before = await self._finished(assigned)
+        await super().on_partitions_assigned(assigned, generation)
         self._ours.after_assign(len(assigned), member.partition_count(self.kafka()))
+
+    def _next_generation(self) -> int:
+        self.app.consumer_generation_id += 1
+        return self.app.consumer_generation_id
 
     async def _finished(self, assigned: set[TP]) -> dict[PartitionId, frozenset[int]]:
         """Return what the former owners settled above their committed offsets; nothing where it can't be read."""
@@ -301,8 +296,20 @@ class Consumer(WithoutTables):
         return base.ensure_TPset(self.kafka().assignment())
 
     async def seek_to_committed(self) -> dict[TopicPartition, int | None]:  # type: ignore[override]  # None, as the caller takes it
-        """Go to what is committed, in every partition that is ours; None stands where nothing is, for its beginning."""
-        return await self.standing.seek()
+        """Go to what is committed, in every partition that is ours, and take records from there.
+
+        Returns:
+            The offsets; None stands where nothing is committed, for the beginning. Nothing at all where another rebalance
+            has begun meanwhile.
+        """
+        generation = self.app.consumer_generation_id
+        starts = await self.standing.starts()
+        if generation != self.app.consumer_generation_id:
+            return {}
+        # In one turn of the event loop: whatever was fetched before is dropped, all that comes after is taken.
+        self._ours.lanes.open(generation, self._finished_before)
+        self.standing.seek(starts)
+        return starts.offsets
 
 
 def _by_turns(

@@ -15,6 +15,7 @@ class Lanes:
     """All lanes of one consumer group member.
 
     Attributes:
+        generation: whose records are taken; None between two.
         changes: counts up whenever `progress` may have become another; while it stays the same, so does that.
         changed: set at each of them; whoever waits for one clears it.
 
@@ -43,7 +44,7 @@ class Lanes:
         self._on_crash = on_crash
         self._lease = lease
         self._lanes: dict[PartitionId, Lane] = {}
-        self._generation: int | None = None
+        self.generation: int | None = None
         self._finished_before: Mapping[PartitionId, frozenset[int]] = {}
         self._begins_at: dict[PartitionId, int] = {}
         self._given_up: dict[PartitionId, Lane | None] = {}
@@ -68,10 +69,12 @@ class Lanes:
         """
         if not self._retired:
             self._note_change()
-            self._generation = generation
+            self.generation = generation
             self._finished_before = finished
-            self._begins_at.clear()
-            self._given_up.clear()
+
+    def takes(self, generation: int) -> bool:
+        """Tell whether records of a generation are taken."""
+        return generation == self.generation
 
     def recalled_of(self, topic: str) -> int:
         """Return how many records below what is committed a new lane of a topic reads again, to remember them."""
@@ -84,7 +87,7 @@ class Lanes:
         Returns:
             Whether the partition may be read from before: a lane that is open has a memory, and has read on.
         """
-        if self._generation is None or partition in self._lanes or partition in self._given_up:
+        if self.generation is None or partition in self._lanes or partition in self._given_up:
             return False
         self._begins_at[partition] = committed
         return True
@@ -92,7 +95,7 @@ class Lanes:
     def admit(self, record: InRecord, generation: int) -> None:
         """Hand a record to the lane of its partition. A record of another generation is dropped: it will be read again."""
         partition = (record.topic, record.partition)
-        if generation == self._generation and partition not in self._given_up:
+        if self.takes(generation) and partition not in self._given_up:
             self._lane(partition).admit(record)
 
     def _lane(self, partition: PartitionId) -> Lane:
@@ -117,7 +120,7 @@ class Lanes:
 
     def pass_to(self, positions: Mapping[PartitionId, tuple[int, int | None]]) -> None:
         """Take note of how far each partition was read, see `Lane.pass_to`. Nothing happens between two generations."""
-        if self._generation is None:
+        if self.generation is None:
             return
         for partition, (position, last_read) in positions.items():
             if partition not in self._given_up:
@@ -195,7 +198,7 @@ class Lanes:
 
     def stop_starting(self) -> None:
         """Start nothing new in this generation; what is in flight goes on."""
-        self._generation = None  # or a partition not met so far would begin
+        self.generation = None  # or a partition not met so far would begin
         for lane in self._all():
             lane.stop_starting()
 
@@ -217,4 +220,6 @@ class Lanes:
         self._note_change()
         self._lanes.clear()
         self._given_up.clear()
-        self._generation = None
+        self._begins_at.clear()
+        self._finished_before = {}
+        self.generation = None

@@ -7,9 +7,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import OffsetResetStrategy
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
     ConsumerStoppedError,
+    IllegalStateError,
     InvalidCommitOffsetSizeError,
     OffsetMetadataTooLargeError,
 )
@@ -121,6 +123,20 @@ async def fetch(
     return records
 
 
+def reset_to_beginning(consumer: AIOKafkaConsumer, partitions: Collection[Any]) -> None:
+    """Let partitions be read from the beginning of their logs, wherever that is; nobody waits until it is known.
+
+    Raises:
+        IllegalStateError: one of them is not assigned.
+    """
+    # As aiokafka's `seek_to_beginning` does it, which waits: for 40 s where a topic was made again with fewer partitions.
+    if foreign := set(partitions) - consumer.assignment():
+        message = f"partitions {foreign} are not assigned"
+        raise IllegalStateError(message)
+    if partitions:
+        consumer._fetcher.request_offset_reset(partitions, OffsetResetStrategy.EARLIEST)  # noqa: SLF001
+
+
 async def commit(
     consumer: AIOKafkaConsumer, offsets: Callable[[int], Mapping[Any, Any]], room: int
 ) -> int:
@@ -169,12 +185,6 @@ def symptoms_of(consumer: AIOKafkaConsumer | None) -> list[str]:
         error = None if task.cancelled() else task.exception()
         symptoms.append(f"the coordination task has ended{f': {error}' if error else ''}")
     return symptoms
-
-
-def generation_of(consumer: AIOKafkaConsumer) -> int:
-    """Return the group's generation that it is a member of."""
-    generation: int = consumer._coordinator.generation  # noqa: SLF001  # aiokafka has no public word for it
-    return generation
 
 
 def partition_count(consumer: AIOKafkaConsumer) -> int:

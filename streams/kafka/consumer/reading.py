@@ -16,6 +16,7 @@ from aiokafka.errors import (
 )
 
 from streams.kafka.committed_state import CommittedState
+from streams.kafka.consumer import member
 from streams.kafka.consumer.standing import ANSWER_SECONDS, Commit, Standing, partition_of
 from streams.kafka.format.records import PartitionId
 
@@ -36,7 +37,7 @@ class Reading(Standing):
         try:
             fetched = await fetch()
         except NoOffsetForPartitionError as error:  # a fetch between an assignment and its seek
-            await self._consumer().seek_to_beginning(error.args[0])
+            member.reset_to_beginning(self._consumer(), [error.args[0]])
             return {}
         except OffsetOutOfRangeError as error:
             for tp, position in error.args[0].items():
@@ -57,12 +58,13 @@ class Reading(Standing):
         position: int,
         commit: Commit,
     ) -> None:
+        generation = self._lanes().generation
         await self.look(commit)
         consumer, partition = self._consumer(), partition_of(tp)
         async with asyncio.timeout(ANSWER_SECONDS):
             begin = (await consumer.beginning_offsets([tp]))[tp]
             end = (await consumer.end_offsets([tp]))[tp]
-        if self._lanes().is_given_up(partition):
+        if self._lanes().is_given_up(partition) or self._lanes().generation != generation:
             return
         if position < begin:
             consumer.seek(tp, begin)
@@ -78,12 +80,11 @@ class Reading(Standing):
             )  # fmt: skip
             self._report.on_lost(tp.topic, lost)
         elif position > end:
-            await self._begin_again({partition: CommittedState(begin)}, commit)
+            state = CommittedState(begin, topic_id=self._watch.id(tp.topic))
+            await self._begin_again({partition: state}, commit)
 
     def pass_markers(self) -> None:
         """Let the lanes know how far their partitions were read: further than to the last record, where markers follow."""
-        if not self._sought:
-            return
         positions = {
             partition_of(tp): (state.position, self._last_read.get(tp))
             for tp, state in self._states()

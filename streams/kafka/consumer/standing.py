@@ -8,7 +8,7 @@ to the clients' reset policy each of these skips records in silence; here each i
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
@@ -50,6 +50,21 @@ class StandingReport(Protocol):
         """Return how many records of a topic were not settled when it was looked last, or None."""
 
 
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Where partitions are to be read from.
+
+    Attributes:
+        offsets: what is committed of each; None where nothing is, for its beginning.
+        recalls: those that are read from further back, and from where, see `streams.kafka.consumer.recall`.
+        topic_ids: of the topics that they are offsets of; empty where it is not known.
+    """
+
+    offsets: dict[TopicPartition, int | None]
+    recalls: dict[TopicPartition, int]
+    topic_ids: dict[TopicPartition, str]
+
+
 class Standing:
     """What one member knows of its partitions.
 
@@ -75,7 +90,9 @@ class Standing:
         self._have_read: frozenset[str] = frozenset()
         self._watch = TopicWatch()
         self._shared: dict[str, int] | None = None
-        self._sought = False  # in this generation: before, positions are not of our choice
+        self._read_as: Mapping[
+            TopicPartition, str
+        ] = {}  # topics' ids; one learned later is another
         self._last_read: dict[TopicPartition, int] = {}
         self._room = MOST_BYTES  # for the text beside an offset, as far as the brokers take it
 
@@ -118,14 +135,22 @@ class Standing:
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
         ours: set[TopicPartition] = consumer.assignment()
         again = {
-            partition: CommittedState(0)
+            partition: CommittedState(0, topic_id=self._watch.id(partition[0]))
             for partition in map(partition_of, ours)
             if partition[0] in self._watch.changed
             and partition[1] < self._watch.partitions(partition[0])
         }
+        # Of partitions that the new topic does not have a commit would be tried in vain, and hold up those of others.
+        gone = [
+            partition
+            for partition in map(partition_of, ours)
+            if partition[0] in self._watch.changed and partition not in again
+        ]
+        if gone:
+            self._lanes().give_up(gone)
         if again:
             await self._begin_again(again, commit)
-        elif any(tp.topic in learned for tp in ours):
+        elif gone or any(tp.topic in learned for tp in ours):
             # Their ids could not be asked for when they came, so nothing was compared with what is committed.
             self._rejoin()
         for topic in self._watch.count_missing(topics, seen):
@@ -190,7 +215,6 @@ class Standing:
         Raises:
             KafkaError: the brokers can't say.
         """
-        self._sought = False
         self._know_brokers()
         coordinator = self._consumer()._coordinator  # noqa: SLF001  # aiokafka has no public word for it
         leads = coordinator._group_subscription is not None  # noqa: SLF001
@@ -241,27 +265,46 @@ class Standing:
             for tp, committed in offsets.items()
         }
 
-    async def seek(self) -> dict[TopicPartition, int | None]:
-        """Go to what is committed, in every partition that is ours; None stands where nothing is, for its beginning."""
-        # aiokafka's own method leaves a partition where it is when 0 or nothing is committed. What was fetched and
-        # dropped before would then never be read again; and it asks for each partition in a round trip of its own.
+    async def starts(self) -> Starts:
+        """Return where each partition that is ours is to be read from.
+
+        Raises:
+            KafkaError: the brokers can't say.
+        """
         consumer = self._consumer()
         ours: set[TopicPartition] = consumer.assignment()
-        self._last_read.clear()
         committed = await self._committed(ours)
         offsets = {
             tp: progress.within(self._watch.id(tp.topic)).offset
             for tp, progress in committed.items()
         }
-        bare = ours - offsets.keys()
-        if bare:
-            await consumer.seek_to_beginning(*bare)
-        starts = await starts_of_recall(consumer, self._lanes(), offsets)
-        for tp, offset in offsets.items():
-            recalls = tp in starts and self._lanes().recall_before(partition_of(tp), offset)
-            consumer.seek(tp, starts[tp] if recalls else offset)
-        self._sought = True
-        return offsets | dict.fromkeys(bare)
+        ids = {
+            tp: self._watch.id(tp.topic) or (committed[tp].topic_id if tp in committed else "")
+            for tp in ours
+        }
+        recalls = await starts_of_recall(consumer, self._lanes(), offsets)
+        return Starts(offsets | dict.fromkeys(ours - offsets.keys()), recalls, ids)
+
+    def seek(self, starts: Starts) -> None:
+        """Go there, in all partitions at once.
+
+        Raises:
+            IllegalStateError: one of them is not ours any more.
+        """
+        # aiokafka's own method leaves a partition where it is when 0 or nothing is committed. What was fetched and
+        # dropped before would then never be read again; and it asks for each partition in a round trip of its own.
+        consumer = self._consumer()
+        self._read_as = starts.topic_ids
+        self._last_read.clear()
+        member.reset_to_beginning(
+            consumer, [tp for tp, offset in starts.offsets.items() if offset is None]
+        )
+        for tp, offset in starts.offsets.items():
+            if offset is not None:
+                recalls = tp in starts.recalls and self._lanes().recall_before(
+                    partition_of(tp), offset
+                )
+                consumer.seek(tp, starts.recalls[tp] if recalls else offset)
 
     async def commit(self, progress: Mapping[PartitionId, CommittedState]) -> bool:
         """Commit how far the partitions have come that are still ours. Returns False where none is."""
@@ -270,11 +313,13 @@ class Standing:
         named = {self._short_names[topic] for topic, _ in progress if topic in self._short_names}
         self._have_read |= named
         states = {
-            TopicPartition(*partition): replace(
-                state, topic_id=self._watch.id(partition[0]), have_read=self._have_read
+            tp: replace(
+                state,
+                topic_id=state.topic_id or self._read_as.get(tp, ""),
+                have_read=self._have_read,
             )
-            for partition, state in progress.items()
-            if TopicPartition(*partition) in ours
+            for tp, state in ((TopicPartition(*at), state) for at, state in progress.items())
+            if tp in ours
         }
         if not states:
             return False

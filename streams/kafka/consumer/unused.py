@@ -3,13 +3,21 @@
 Each of these would wait when a worker starts, or wake it up several times a second for nothing.
 """
 
-from typing import Any
+import asyncio
+import logging
+from typing import Any, Final
 
+from aiokafka.errors import KafkaError
 from faust.sensors import Monitor
 from faust.tables import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as base
 from mode import Service
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS: Final = 40.0
+_PAUSE_SECONDS: Final = 1.0
 
 
 def _unused(member: str) -> Any:  # noqa: ANN401  # each has its own type in Faust
@@ -44,7 +52,38 @@ class WithoutTables(base.Consumer):
 
 
 class _NoRecovery(Recovery):
-    """Says at each assignment that there is nothing to recover; looks for nothing in between."""
+    """Lets records flow after each assignment: there is nothing to recover. Looks for nothing in between."""
+
+    async def _resume_streams(self, generation_id: int = 0) -> None:
+        """Let records flow once their positions are set, unless another rebalance has begun meanwhile.
+
+        Faust's own lets them flow all the same, and also where the positions could not be set.
+        """
+        app: Any = self.app
+        consumer = app.consumer
+        consumer.resume_partitions(consumer.assignment())
+        await self._wait(self._seek(generation_id))
+        if app.consumer_generation_id != generation_id:
+            return
+        self.completed.set()
+        app.flow_control.resume()
+        consumer.resume_flow()
+        await app._fetcher.maybe_start()  # noqa: SLF001  # as Faust's own
+        app.on_rebalance_end()
+
+    async def _seek(self, generation_id: int) -> None:
+        while self.app.consumer_generation_id == generation_id:
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await self.app.consumer.perform_seek()
+            except (KafkaError, TimeoutError) as error:
+                log.warning(
+                    "the committed offsets can't be read, trying again: %s",
+                    error or type(error).__name__,
+                )
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
     @Service.task
     async def _slurp_changelogs(self) -> None:

@@ -75,6 +75,7 @@ async def test_the_next_generation_begins_without_the_offsets_of_the_one_before(
     assert desk.lanes.recall_before(TAG, 10)
     desk.lanes.give_up([TAG])
     assert desk.lanes.begins_at(TAG) == 0
+    desk.lanes.close()
     desk.lanes.open(2, {})
     assert desk.lanes.recall_before(TAG, 12)
     desk.lanes.close()

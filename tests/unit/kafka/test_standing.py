@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import OffsetResetStrategy
 from aiokafka.errors import (
     InvalidCommitOffsetSizeError,
     KafkaConnectionError,
@@ -38,6 +39,7 @@ class Brokers:
             force_metadata_update=self._refresh,
             cluster=SimpleNamespace(brokers=lambda: {"one", "another"}),
         )
+        self._fetcher = SimpleNamespace(request_offset_reset=self._reset)
         self._coordinator = SimpleNamespace(
             _group_subscription={TOPIC},
             _metadata_snapshot={TOPIC: 1},
@@ -78,7 +80,8 @@ class Brokers:
     def partitions_for_topic(self, _topic: str) -> set[int]:
         return set(range(self.known))
 
-    async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+    def _reset(self, partitions: list[TopicPartition], strategy: int) -> None:
+        assert strategy == OffsetResetStrategy.EARLIEST
         self.begun += partitions
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
@@ -97,6 +100,8 @@ class Brokers:
         return 4
 
     # --- the lanes and the report ---------------------------------------------------------------
+
+    generation = 1
 
     def recalled_of(self, _topic: str) -> int:
         return self.recalled
@@ -148,6 +153,12 @@ class Member(Reading):
         found: Topics | None = self.brokers.topics
         return found
 
+    async def seek_to_committed(self) -> Any:
+        """Seek, and return the offsets."""
+        starts = await self.starts()
+        self.seek(starts)
+        return starts.offsets
+
 
 @pytest.fixture
 def brokers() -> Brokers:
@@ -183,7 +194,7 @@ async def test_a_commit_that_fails_holds_no_partition_up(brokers, member):
     brokers.topics = Topics({TOPIC: Topic(B, 1)})
 
     async def fails(progress: object) -> None:
-        assert progress == {TAG: CommittedState(0)}
+        assert progress == {TAG: CommittedState(0, topic_id=B)}
         raise RequestTimedOutError
 
     with pytest.raises(RequestTimedOutError):
@@ -225,29 +236,31 @@ async def test_a_fetch_before_the_first_seek_loses_nothing(brokers, member):
     assert brokers.begun == [PARTITION]
 
 
-async def test_a_position_that_is_not_of_our_choice_is_never_committed(brokers, member):
-    """Between an assignment and its seek the client stands at what is committed, be it another topic's."""
+async def test_an_id_that_is_learned_later_is_not_that_of_the_offsets(brokers, member):
+    """They may be of the topic that was there before: what is committed meanwhile says which one that was."""
+    brokers.topics = KafkaConnectionError()
     brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=B).metadata())
     await member.begin([PARTITION])
-    member.pass_markers()
-    assert brokers.passed == []
-    assert await member.seek() == {PARTITION: 0}
-    member.pass_markers()
-    assert brokers.passed == [{TAG: (5, None)}]
-    await member.begin([PARTITION])
-    member.pass_markers()
-    assert len(brokers.passed) == 1
+    assert await member.seek_to_committed() == {PARTITION: 5}
+    brokers.topics = Topics({TOPIC: Topic(A, 1)})
+    await member.look(nothing_fails)
+    await member.commit({TAG: CommittedState(7)})
+    brokers.committed[PARTITION] = brokers.commits[-1]
+    assert await member.begin([PARTITION]) == {TAG: CommittedState(0, topic_id=A)}
+    assert await member.seek_to_committed() == {PARTITION: 0}
+    await member.commit({TAG: CommittedState(1)})
+    assert CommittedState.read(1, brokers.commits[-1].metadata).topic_id == A
 
 
 async def test_what_is_read_again_begins_before_what_is_committed(brokers, member):
     """Where the lane remembers settled records; the offset that the group has is returned all the same."""
     brokers.committed[PARTITION] = OffsetAndMetadata(8, "")
-    assert await member.seek() == {PARTITION: 8}
+    assert await member.seek_to_committed() == {PARTITION: 8}
     brokers.recalled = 5
-    assert await member.seek() == {PARTITION: 8}
+    assert await member.seek_to_committed() == {PARTITION: 8}
     assert brokers.sought == [8, 3]
     brokers.committed[PARTITION] = OffsetAndMetadata(12, "")  # the log ends at 10
-    assert await member.seek() == {PARTITION: 12}
+    assert await member.seek_to_committed() == {PARTITION: 12}
     assert brokers.sought == [8, 3, 12]
 
 
@@ -257,7 +270,7 @@ async def test_settled_records_that_retention_takes_are_not_lost(brokers, member
     brokers.committed[PARTITION] = OffsetAndMetadata(8, "")
     brokers.recalled = 5
     await member.begin([PARTITION])
-    await member.seek()
+    await member.seek_to_committed()
     brokers.log_start = log_start
 
     async def fetch() -> Any:
@@ -269,11 +282,12 @@ async def test_settled_records_that_retention_takes_are_not_lost(brokers, member
 
 
 async def test_a_topic_made_again_with_fewer_partitions(brokers, member):
-    """Nothing is committed for what is not there: it would hold up what is."""
+    """Nothing is committed for what is not there: it would hold up what is. It comes back with another generation."""
     await member.begin([PARTITION])
     brokers.topics = Topics({TOPIC: Topic(B, 0)})
     await member.look(nothing_fails)
-    assert (brokers.given_up, brokers.rejoins) == ([], 0)
+    assert (brokers.given_up, brokers.rejoins) == ([TAG], 1)
+    assert brokers.commits == []
 
 
 @pytest.mark.parametrize("refusal", [OffsetMetadataTooLargeError, InvalidCommitOffsetSizeError])
@@ -284,6 +298,7 @@ async def test_an_offset_is_committed_however_little_may_stand_beside_it(
     """Refused for the length of its text, it is committed with a shorter one, or none; the next commit knows how long."""
     brokers.most_bytes, brokers.refusal = most_bytes, refusal
     await member.begin([PARTITION])
+    await member.seek_to_committed()
     state = CommittedState(5, frozenset(range(7, 4007, 2)))
     assert await member.commit({TAG: state})
     last = brokers.commits[-1]
