@@ -121,6 +121,7 @@ class MemoryConsumer:
         # What the transport wraps of aiokafka's fetcher; there is one broker here, and nobody asks.
         self._proc_offset_request: Any = None
         self._update_preferred_read_replica: Any = None
+        self._proc_fetch_request: Any = None
         self._subscriptions = SimpleNamespace(fetch_context=nullcontext)
         self._client = self
         self.cluster = SimpleNamespace(brokers=lambda: {"the one"})

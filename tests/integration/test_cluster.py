@@ -6,6 +6,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.kafka.patches.fetch_sessions import keep_sessions
 from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
 from streams.sandbox.client import create_topic
 from streams.sandbox.cluster import Cluster
@@ -13,6 +14,7 @@ from streams.sandbox.ledger_evidence import write_records
 from streams.sandbox.partner_process import PartnerProcess
 from tests.faults.rehearsal import Rehearsal
 from tests.support.cluster import controller_of, coordinators_of, in_sync, leaders_of, move_leaders
+from tests.support.fetches import overheard
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
@@ -95,5 +97,46 @@ async def test_the_beginning_is_found_although_the_leader_moved(cluster):
         assert await move_leaders(cluster.bootstrap, [topic]) == 1
         await asyncio.wait_for(consumer.seek_to_beginning(partition), 60)
         assert await consumer.position(partition) == 0
+    finally:
+        await consumer.stop()
+
+
+async def test_fetch_sessions_follow_the_leaders(cluster):
+    """What one broker leads no more is forgotten there, and named at the one that does; every record is read once."""
+    topic, partitions = "led", 6
+    await create_topic(cluster.bootstrap, topic, partitions, copies=cluster.copies)
+    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, fetch_max_wait_ms=50)
+    await consumer.start()
+    read: list[bytes] = []
+    written: list[bytes] = []
+
+    async def read_on(seconds=0.0):
+        end = asyncio.get_running_loop().time() + seconds
+        while len(read) < len(written) or asyncio.get_running_loop().time() < end:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                read.extend(record.value for record in records)
+
+    async def write_on():
+        more = [b"%d" % number for number in range(len(written), len(written) + 30)]
+        await write_records(cluster.bootstrap, topic, [(value, value) for value in more])
+        written.extend(more)
+
+    try:
+        keep_sessions(consumer)
+        consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
+        await consumer.seek_to_beginning()
+        with overheard() as heard:
+            for _ in range(3):
+                await write_on()
+                await asyncio.wait_for(read_on(1.0), 120)
+                assert await move_leaders(cluster.bootstrap, [topic]) == partitions
+                await asyncio.wait_for(read_on(1.0), 120)
+            await write_on()
+            await asyncio.wait_for(read_on(2.0), 120)
+        assert sorted(read) == sorted(written)
+        assert len({one.number for one in heard[-20:]}) == len(cluster.nodes)
+        assert not frozenset().union(*(one.named for one in heard[-8:]))
+        whole = [one for one in heard if one.is_whole]
+        assert len(whole) < len(heard) / 4
     finally:
         await consumer.stop()

@@ -115,7 +115,11 @@ def _commit_late(world: "World", fault: Fault, worker: "Worker | None") -> None:
     world.cluster.orders.append(order)
 
 
-def _fetch_again(world: "World", _fault: Fault, worker: "Worker | None") -> None:
+def _fetch_again(world: "World", fault: Fault, worker: "Worker | None") -> None:
+    if fault.choice < 0.5:
+        world.say("the brokers lose all fetch sessions")
+        world.cluster.fetches.forget_sessions()
+        return
     process = worker.process if worker is not None else None
     world.cluster.orders.append(Order(wire.FETCH, "lose", process))
 

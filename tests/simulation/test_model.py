@@ -15,20 +15,10 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from streams.kafka.admin.topic_ids import look_at_topics
-from tests.simulation.clients import batch, on_the_model, on_the_real_one, raw_client
+from tests.simulation.clients import batch, raw_client
 from tests.support.waiting import eventually
 
 UNKNOWN_MEMBER, ILLEGAL_GENERATION, OUT_OF_ORDER, MEMBER_ID_REQUIRED = 25, 22, 45, 79
-
-
-@pytest.fixture(
-    params=["model", pytest.param("broker", marks=[pytest.mark.kafka])],
-)
-def play(request):
-    """Plays a contract on the model, or on the real broker."""
-    if request.param == "model":
-        return on_the_model
-    return partial(on_the_real_one, request.getfixturevalue("broker").bootstrap)
 
 
 def _consumer(kafka, topic=None, group=None, **more):

@@ -27,6 +27,7 @@ from streams.webhook import protocol
 from tests.faults.judge import Break
 from tests.simulation.faults import fire
 from tests.simulation.kafka.cluster import EPOCH_MS, Cluster
+from tests.simulation.kafka.fetch_sessions import SLOTS
 from tests.simulation.loop import Process, Stuck, WorldLoop, current_process
 from tests.simulation.network import Network
 from tests.simulation.partners import Partners
@@ -43,6 +44,8 @@ from tests.simulation.worker import (
 SOURCE: Final = "payments"
 NAMES: Final = TopicNames("pn")
 GROUP: Final = "notifier"
+_SLOTS: Final = (SLOTS, SLOTS, 1, SLOTS, 0)
+"""How many fetch sessions a broker of this world keeps, by turns; each consumer of a worker would have one."""
 _QUIET_SECONDS: Final = 0.35
 _BEFORE_DUE_SECONDS: Final = 0.4
 MOST_CALLBACKS: Final = 600_000
@@ -103,6 +106,7 @@ class World:
         self.network = Network(self.loop)
         brokers, partners = Process("brokers"), Process("partners")
         self.cluster = Cluster(self.loop, self.network, brokers, plan.brokers, self.say)
+        self.cluster.fetches.slots = _SLOTS[plan.seed % len(_SLOTS)]
         self.partners = Partners(self.network, partners, self.say)
         self.file = WorldPartners()
         self.workers: list[Worker] = []

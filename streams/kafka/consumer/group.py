@@ -65,8 +65,8 @@ class ConsumerGroup:
             so what is prefetched for them is memory that only waits.
         gives_way: whether another group's records come first: it handles fewer while the process is busy, and takes
             what it has read one by one.
-        between_fetches_seconds: from one fetch to the next, at least. Each names every partition of the group, so to
-            fetch single records from many partitions costs more than all the rest of them.
+        between_fetches_seconds: from one fetch to the next, at least. Before each all partitions are looked through, so
+            to fetch single records from many partitions costs more than all the rest of them.
         sources: those of its topics that others make, write and delete.
     """
 

@@ -18,6 +18,7 @@ from aiokafka.errors import (
 
 from streams.kafka.connection import Connection
 from streams.kafka.patches.answered_heartbeats import hear_answered_heartbeats
+from streams.kafka.patches.fetch_sessions import keep_sessions
 from streams.kafka.patches.member_commits import guard_commits
 from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
 from streams.kafka.patches.nearby_copies import learn_of_nearby_copies
@@ -84,6 +85,7 @@ async def start(
     ask_again(consumer, on_refused)
     learn_of_moved_leaders(consumer)
     learn_of_nearby_copies(consumer)
+    keep_sessions(consumer)
     # Each fetch that ends and each partition that flows again tells its fetcher; what is left is a safeguard. aiokafka: 0.2.
     consumer._fetcher._fetcher_timeout = _LOOK_SECONDS  # noqa: SLF001  # aiokafka has no public word for it
     if between_fetches_seconds:

@@ -2,22 +2,22 @@
 
 Upstream: none filed known; aiokafka's issue 943 is another cost that grows with topics.
 
-Why: aiokafka's consumer names all its partitions in each fetch; its general encoder makes some 20 calls for each of them, and
-its decoder some 50. At a few hundred events a second, when an answer brings one or two records, the decoder alone was
-half of all the functions that a worker called. An error of the broker about single batches is also passed on as such,
+Why: aiokafka's general encoder makes some 20 calls for each partition that a fetch names, and its decoder some 50 for each
+in an answer. Where every fetch named all partitions, the decoder alone was half of all the functions that a worker called
+at a few hundred events a second. With sessions (`fetch_sessions`) they are few, but for the first fetch of each session, brokers
+that have no room for sessions, and a backlog. An error of the broker about single batches is also passed on as such,
 where aiokafka asks again at once, for ever.
 
-Remove when: aiokafka encodes and decodes fetches in C, or keeps incremental fetch sessions (KIP-227).
+Remove when: aiokafka encodes and decodes fetches in C, and tells of an error instead of records.
 """
 
 import struct
 from io import BytesIO
-from struct import Struct
+from struct import Struct, pack
 from typing import Any, Final
 
 from aiokafka.errors import CorruptRecordException, UnknownError
 from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
-from aiokafka.protocol.struct import Struct as AnyRequest
 
 from streams.kafka.format.batches import NotGiven
 
@@ -47,8 +47,6 @@ _NOT_GIVEN = {
 
 def encode(request: FetchRequest_v11) -> bytes:
     """Return a request's bytes, as aiokafka's own encoder would."""
-    if request.forgotten_topics_data:  # which aiokafka has no use for
-        return bytes(AnyRequest.encode(request))
     head = (
         request.replica_id,
         request.max_wait_time,
@@ -62,7 +60,10 @@ def encode(request: FetchRequest_v11) -> bytes:
     for topic, partitions in request.topics:
         parts += (*_text(topic), _COUNT.pack(len(partitions)))
         parts += [_FROM.pack(*partition) for partition in partitions]
-    parts += (_COUNT.pack(0), *_text(request.rack_id))
+    parts.append(_COUNT.pack(len(request.forgotten_topics_data)))
+    for topic, numbers in request.forgotten_topics_data:
+        parts += (*_text(topic), pack(f">i{len(numbers)}i", len(numbers), *numbers))
+    parts += _text(request.rack_id)
     return b"".join(parts)
 
 

@@ -2,10 +2,11 @@
 
 Upstream: none filed known. `fetch_min_bytes` is the nearest thing that aiokafka has, and waits for each answer instead.
 
-Why: each fetch names every partition of its group. To fetch single records from many partitions costs more than all the
-rest that is done with them.
+Why: before each fetch aiokafka looks through every partition of the group, and the broker through those of the session, or
+of the fetch where it keeps no sessions. To fetch single records from many partitions costs more than all the rest that is
+done with them.
 
-Remove when: aiokafka has incremental fetch sessions (KIP-227), or a group reads few partitions.
+Remove when: a fetch costs what it brings and not what it might bring, or a group reads few partitions.
 """
 
 import asyncio

@@ -1,9 +1,11 @@
 """Fetches: answered at once where there are records, else when some come or the time is over."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.kafka import wire
+from tests.simulation.kafka.fetch_sessions import SLOTS, Asked, FetchSessions, Parts, by_topic
 from tests.simulation.kafka.log import NO_ERROR, OUT_OF_RANGE, Batch, Log
 
 if TYPE_CHECKING:
@@ -11,11 +13,15 @@ if TYPE_CHECKING:
     from tests.simulation.kafka.session import Session
 
 
+_FIRST_WITH_SESSIONS: Final = 7
+
+
 @dataclass(eq=False, slots=True)
 class _Waiting:
     """A fetch that waits for records."""
 
     request: wire.Request
+    asked: Asked
     session: "Session"
     topics: set[str]
     timer: Any = None
@@ -31,29 +37,48 @@ class Fetches:
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
         self._waiting: dict[_Waiting, None] = {}
+        self._numbers = count(1)
+        self._sessions: dict[int, FetchSessions] = {}
+        self.slots = SLOTS
 
     def take(self, request: wire.Request, session: "Session") -> None:
         """Answer at once where there are records, or else when they come or its time is over."""
-        if self._answer(request, session, forced=False):
+        asked = self._asked(request, session.node)
+        if asked.error:
+            session.reply(request.answer(0, asked.error, 0, ()))
             return
-        waiting = _Waiting(request, session, {topic for topic, _ in self._fetched(request)})
+        if self._answer(request, asked, session, forced=False):
+            return
+        waiting = _Waiting(request, asked, session, {topic for topic, _ in asked.wanted})
         self._waiting[waiting] = None
         waiting.timer = self._cluster.later(request.fields[1] / 1000, self._ends, waiting)
 
-    @staticmethod
-    def _fetched(request: wire.Request) -> list[Any]:
-        index = 7 if request.version >= 7 else 5
-        found: list[Any] = request.fields[index]
-        return found
+    def _asked(self, request: wire.Request, node: int) -> Asked:
+        if request.version >= _FIRST_WITH_SESSIONS:
+            return self.sessions(node).asked(request)
+        named: Parts = [(topic, asked) for topic, parts in request.fields[5] for asked in parts]
+        return Asked(NO_ERROR, named)
+
+    def sessions(self, node: int) -> FetchSessions:
+        """Return the sessions that a broker keeps."""
+        if node not in self._sessions:
+            loop = self._cluster.loop
+            self._sessions[node] = FetchSessions(self._numbers, lambda: loop.now, self.slots)
+        return self._sessions[node]
+
+    def forget_sessions(self) -> None:
+        """Lose all sessions, as brokers do whose room others have taken."""
+        for sessions in self._sessions.values():
+            sessions.forget()
 
     def _again(self, waiting: _Waiting) -> None:
-        if self._answer(waiting.request, waiting.session, forced=False):
+        if self._answer(waiting.request, waiting.asked, waiting.session, forced=False):
             self._drop(waiting)
 
     def _ends(self, waiting: _Waiting) -> None:
         if waiting in self._waiting:
             self._drop(waiting)
-            self._answer(waiting.request, waiting.session, forced=True)
+            self._answer(waiting.request, waiting.asked, waiting.session, forced=True)
 
     def _drop(self, waiting: _Waiting) -> None:
         self._waiting.pop(waiting, None)
@@ -65,7 +90,8 @@ class Fetches:
             self._again(waiting)
 
     def drop_node(self, node: int) -> None:
-        """Forget the fetches of a broker that ended."""
+        """Forget the fetches of a broker that ended, and its sessions."""
+        self._sessions.pop(node, None)
         for waiting in [waiting for waiting in self._waiting if waiting.session.node == node]:
             self._drop(waiting)
 
@@ -74,30 +100,30 @@ class Fetches:
         for waiting in [waiting for waiting in self._waiting if waiting.session is session]:
             self._drop(waiting)
 
-    def _answer(self, request: wire.Request, session: "Session", *, forced: bool) -> bool:
-        topics: list[tuple[str, tuple[Any, ...]]] = []
+    def _answer(
+        self, request: wire.Request, asked: Asked, session: "Session", *, forced: bool
+    ) -> bool:
+        parts: Parts = []
         anything = forced
         decided = request.version >= 4 and request.fields[4] == 1
-        for topic, partitions in self._fetched(request):
-            parts = []
-            for asked in partitions:
-                partition, most = asked[0], asked[-1]
-                offset = asked[2 if request.version >= 9 else 1]
-                error, log = self._cluster.log_of(topic, partition, session.node)
-                batches: list[Batch] = []
-                if log is not None:
-                    error, batches = log.read(offset, most, decided=decided)
-                anything = anything or bool(batches) or error != NO_ERROR
-                parts.append(
-                    _part(request.version, partition, error, log, batches, decided=decided)
-                )
-            topics.append((topic, tuple(parts)))
+        for topic, wanted in asked.wanted:
+            partition, most = wanted[0], wanted[-1]
+            offset = wanted[2 if request.version >= 9 else 1]
+            error, log = self._cluster.log_of(topic, partition, session.node)
+            batches: list[Batch] = []
+            if log is not None:
+                error, batches = log.read(offset, most, decided=decided)
+            anything = anything or bool(batches) or error != NO_ERROR
+            part = _part(request.version, partition, error, log, batches, decided=decided)
+            parts.append((topic, part))
         if not anything:
             return False
         if not forced:
             self._cluster.active_at = self._cluster.loop.now
-        head = [0, 0, 0] if request.version >= 7 else [0]
-        session.reply(request.answer(*head, tuple(topics)))
+        if request.version >= _FIRST_WITH_SESSIONS:
+            session.reply(request.answer(0, *asked.answer(parts)))
+        else:
+            session.reply(request.answer(0, by_topic(parts)))
         return True
 
 

@@ -57,7 +57,7 @@ _KNOWN: Final = {
 }
 _decoded: dict[tuple[int, int, bytes], tuple[Any, ...]] = {}
 _MOST_DECODED: Final = 20_000
-_ASK_THE_SAME: Final = frozenset({FETCH, HEARTBEAT, METADATA})
+_ASK_THE_SAME: Final = frozenset({HEARTBEAT, METADATA})
 """Requests that come again and again, byte for byte."""
 _SAY_THE_SAME: Final = frozenset({FETCH, HEARTBEAT})
 """Requests whose answers do."""

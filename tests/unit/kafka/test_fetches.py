@@ -29,7 +29,7 @@ forgotten = st.tuples(st.text(max_size=20), st.lists(i32, max_size=3))
 requests = st.builds(
     FetchRequest_v11, i32, i32, i32, i32, st.integers(-128, 127), i32, i32,
     st.lists(wanted, max_size=4),
-    st.lists(forgotten, max_size=1),
+    st.lists(forgotten, max_size=3),
     st.text(max_size=20),
 )  # fmt: skip
 
