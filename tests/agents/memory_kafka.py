@@ -32,6 +32,7 @@ class MemoryKafka:
         commit_errors: raised by the next commits, one each.
         commits_answered: while it is not set, commits wait for their answer.
         read_errors: raised when the group's offsets are asked for, one each.
+        reads_held: what the next questions for the group's offsets wait for, one each; None for nothing.
         configured: the real consumer that our transport would have used.
     """
 
@@ -45,6 +46,7 @@ class MemoryKafka:
         self.commits_answered = asyncio.Event()
         self.commits_answered.set()
         self.read_errors: list[Exception] = []
+        self.reads_held: list[asyncio.Event | None] = []
         self.configured: AIOKafkaConsumer | None = None
         self.consumer: MemoryConsumer | None = None
         self.log: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = defaultdict(list)
@@ -157,7 +159,7 @@ class MemoryConsumer:
         await self.listener.on_partitions_revoked(set(self._assigned))
         self._assigned = wanted
         self._positions = {partition: self._start(partition) for partition in wanted}
-        self._coordinator.generation += 1 + (self._coordinator.generation < 0)
+        self._coordinator.generation = 1  # a member that does not lead may be given the same again
         await self.listener.on_partitions_assigned(set(wanted))
         self.kafka.changed()
 
@@ -243,6 +245,10 @@ class MemoryConsumer:
     async def _fetch_committed(
         self, partitions: Iterable[TopicPartition]
     ) -> dict[TopicPartition, OffsetAndMetadata]:
+        held = self.kafka.reads_held.pop(0) if self.kafka.reads_held else None
+        self.kafka.changed()
+        if held is not None:
+            await held.wait()
         if self.kafka.read_errors:
             raise self.kafka.read_errors.pop()
         known = self.kafka.committed

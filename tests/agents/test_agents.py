@@ -15,7 +15,7 @@ from aiokafka.errors import (
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer import app as app_module
-from streams.kafka.consumer import commits
+from streams.kafka.consumer import commits, unused
 from streams.kafka.consumer.lane import Lane
 from streams.kafka.consumer.route import LaneLimits
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -138,6 +138,45 @@ async def test_where_the_texts_beside_the_offsets_cannot_be_read_records_are_rep
     await member.kafka.until(lambda: member.kafka.offset("a") == 10)
     assert sorted(member.work.repeated) == records[1:]
     assert "reading finished offsets failed" in caplog.text
+
+
+async def test_where_committed_offsets_cannot_be_read_nothing_flows_until_they_can(
+    new_member, monkeypatch, caplog
+):
+    """From anywhere else records would be passed over, or told twice."""
+    monkeypatch.setattr(unused, "_PAUSE_SECONDS", 0.01)
+    member = await new_member(A)
+    member.kafka.put("a", *values("r", 10))
+    await member.kafka.until(lambda: member.kafka.offset("a") == 10)
+    member.kafka.read_errors += [KafkaConnectionError() for _ in range(4)]
+    await member.kafka.rebalance(A)
+    member.kafka.put("a", *values("r", 10, first=10))
+    await member.kafka.until(lambda: member.kafka.offset("a") == 20)
+    assert sorted(member.work.seen) == sorted(values("r", 20))
+    assert caplog.text.count("the committed offsets can't be read, trying again") == 3
+
+
+async def test_a_rebalance_in_the_midst_of_another_loses_nothing(new_member):
+    """The first one's seek ends when the second has begun, and the group gives both the same number."""
+    member = await new_member(A)
+    kafka = member.kafka
+    first_seek, second_begin, second_seek = (asyncio.Event() for _ in range(3))
+    kafka.reads_held = [None, first_seek]
+    await kafka.rebalance(A)
+    await kafka.until(lambda: not kafka.reads_held)
+    kafka.reads_held = [second_begin, second_seek]
+    again = asyncio.create_task(kafka.rebalance(A))
+    await kafka.until(lambda: len(kafka.reads_held) == 1)
+    first_seek.set()
+    kafka.put("a", *values("r", 5))
+    await asyncio.sleep(0.2)  # whatever flows too early has time to
+    second_begin.set()
+    await again
+    kafka.put("a", *values("r", 5, first=5))
+    await asyncio.sleep(0.2)
+    second_seek.set()
+    await kafka.until(lambda: kafka.offset("a") == 10)
+    assert sorted(member.work.seen) == sorted(values("r", 10))
 
 
 async def test_a_new_lane_reads_again_what_was_settled_last_and_handles_none_of_it(new_member):

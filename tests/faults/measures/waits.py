@@ -7,6 +7,7 @@ from typing import Any
 from streams.clock import Clock
 from tests.faults.measures.tiers import Waiting, fill
 from tests.faults.measures.world import World, at_share, say, world
+from tests.support.notifier import NOTIFIER
 from tests.support.waiting import eventually
 
 LONG = ("30m", "1h", "2h", "3h", "4h")
@@ -134,7 +135,9 @@ async def at_rest(*, records: int = 1_000_000) -> dict[str, Any]:
 
 async def _resting(here: World) -> dict[str, float]:
     begun = time.monotonic()
-    worker = await here.deployment.ready_worker()
+    worker = await here.deployment.worker(
+        None, NOTIFIER
+    ).ready()  # with its interpreter and imports
     ready = time.monotonic() - begun
 
     def event(number: int) -> tuple[str, Any]:
