@@ -8,7 +8,6 @@ from streams.kafka.connection import Connection
 from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.consumer.membership import Membership
 from streams.kafka.consumer.route import Route
-from streams.kafka.consumer.standing import StandingReport
 
 
 class Host(Protocol):
@@ -77,6 +76,22 @@ class ConsumerGroup:
     gives_way: bool = False
     between_fetches_seconds: float = 0.0
     sources: frozenset[str] = frozenset()
+
+
+class StandingReport(Protocol):
+    """What the application is told of topics that were lost, reset or deleted."""
+
+    def on_lost(self, topic: str, offsets: int) -> None:
+        """Note that so many offsets of a topic are gone that nobody had settled."""
+
+    def on_reset(self, topic: str) -> None:
+        """Note that a topic is read from its beginning, since it is not the log any more that was read before."""
+
+    def on_missing(self, topics: Collection[str]) -> None:
+        """Note which topics do not exist now."""
+
+    def pending_of(self, topic: str) -> int | None:
+        """Return how many records of a topic were not settled when it was looked last, or None."""
 
 
 class ConsumerApp(StandingReport, Protocol):

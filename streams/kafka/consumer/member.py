@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import OffsetResetStrategy
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
@@ -17,6 +17,7 @@ from aiokafka.errors import (
 )
 
 from streams.kafka.connection import Connection
+from streams.kafka.format.records import PartitionId
 from streams.kafka.patches.answered_heartbeats import hear_answered_heartbeats
 from streams.kafka.patches.fetch_sessions import keep_sessions
 from streams.kafka.patches.member_commits import guard_commits
@@ -193,3 +194,8 @@ def partition_count(consumer: AIOKafkaConsumer) -> int:
     """Return how many partitions the subscribed topics have."""
     topics = consumer.subscription()
     return sum(len(consumer.partitions_for_topic(topic) or ()) for topic in topics)
+
+
+def partition_of(tp: TopicPartition) -> PartitionId:
+    """Return a partition's name as the lanes have it."""
+    return tp.topic, tp.partition

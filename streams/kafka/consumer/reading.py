@@ -17,7 +17,8 @@ from aiokafka.errors import (
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer import member
-from streams.kafka.consumer.standing import ANSWER_SECONDS, Commit, Standing, partition_of
+from streams.kafka.consumer.member import partition_of
+from streams.kafka.consumer.standing import ANSWER_SECONDS, Commit, Standing
 from streams.kafka.format.records import PartitionId
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ offset again, remembers them, and does nothing else with them.
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,6 +20,21 @@ log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS: Final = 2.0
 """How long a rebalance waits for the ends of logs; without them lanes begin with no memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Where partitions are to be read from.
+
+    Attributes:
+        offsets: what is committed of each; None where nothing is, for its beginning.
+        recalls: those that are read from further back, and from where.
+        topic_ids: of the topics that they are offsets of; empty where it is not known.
+    """
+
+    offsets: dict[TopicPartition, int | None]
+    recalls: dict[TopicPartition, int]
+    topic_ids: dict[TopicPartition, str]
 
 
 async def starts_of_recall(

@@ -8,9 +8,9 @@ to the clients' reset policy each of these skips records in silence; here each i
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -19,8 +19,10 @@ from aiokafka.structs import OffsetAndMetadata
 from streams.kafka.admin.topic_ids import Topics, look_at_topics
 from streams.kafka.committed_state import MOST_BYTES, CommittedState, short_name
 from streams.kafka.consumer import member
+from streams.kafka.consumer.group import StandingReport
 from streams.kafka.consumer.lanes import Lanes
-from streams.kafka.consumer.recall import starts_of_recall
+from streams.kafka.consumer.member import partition_of
+from streams.kafka.consumer.recall import Starts, starts_of_recall
 from streams.kafka.consumer.topic_watch import TopicWatch
 from streams.kafka.format.records import PartitionId
 from streams.kafka.patches.answer_times import know_brokers
@@ -32,37 +34,6 @@ ANSWER_SECONDS: Final = 5.0
 
 Commit = Callable[[dict[PartitionId, CommittedState]], Awaitable[object]]
 """Writes down where partitions begin, while nobody else commits."""
-
-
-class StandingReport(Protocol):
-    """What the application is told of topics that were lost, reset or deleted."""
-
-    def on_lost(self, topic: str, offsets: int) -> None:
-        """Note that so many offsets of a topic are gone that nobody had settled."""
-
-    def on_reset(self, topic: str) -> None:
-        """Note that a topic is read from its beginning, since it is not the log any more that was read before."""
-
-    def on_missing(self, topics: Collection[str]) -> None:
-        """Note which topics do not exist now."""
-
-    def pending_of(self, topic: str) -> int | None:
-        """Return how many records of a topic were not settled when it was looked last, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Starts:
-    """Where partitions are to be read from.
-
-    Attributes:
-        offsets: what is committed of each; None where nothing is, for its beginning.
-        recalls: those that are read from further back, and from where, see `streams.kafka.consumer.recall`.
-        topic_ids: of the topics that they are offsets of; empty where it is not known.
-    """
-
-    offsets: dict[TopicPartition, int | None]
-    recalls: dict[TopicPartition, int]
-    topic_ids: dict[TopicPartition, str]
 
 
 class Standing:
@@ -296,14 +267,12 @@ class Standing:
         consumer = self._consumer()
         self._read_as = starts.topic_ids
         self._last_read.clear()
-        member.reset_to_beginning(
-            consumer, [tp for tp, offset in starts.offsets.items() if offset is None]
-        )
+        bare = [tp for tp, offset in starts.offsets.items() if offset is None]
+        member.reset_to_beginning(consumer, bare)
+        lanes = self._lanes()
         for tp, offset in starts.offsets.items():
             if offset is not None:
-                recalls = tp in starts.recalls and self._lanes().recall_before(
-                    partition_of(tp), offset
-                )
+                recalls = tp in starts.recalls and lanes.recall_before(partition_of(tp), offset)
                 consumer.seek(tp, starts.recalls[tp] if recalls else offset)
 
     async def commit(self, progress: Mapping[PartitionId, CommittedState]) -> bool:
@@ -329,8 +298,3 @@ class Standing:
 
         self._room = await member.commit(consumer, offsets, self._room)
         return True
-
-
-def partition_of(tp: TopicPartition) -> PartitionId:
-    """Return a partition's name as the lanes have it."""
-    return tp.topic, tp.partition

@@ -1,7 +1,7 @@
 """The read model in SQLite: what the topics say, kept so that pages answer at once.
 
 One writer; readers have connections of their own and see what was committed last (WAL). Nothing here is the truth: the
-file can be deleted at any time and is made anew from Kafka.
+file can be deleted at any time and is made anew from Kafka. A little over 300 lines: one class, which alone writes.
 """
 
 import json
