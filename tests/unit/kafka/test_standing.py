@@ -242,6 +242,8 @@ async def test_an_id_that_is_learned_later_is_not_that_of_the_offsets(brokers, m
     brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=B).metadata())
     await member.begin([PARTITION])
     assert await member.seek_to_committed() == {PARTITION: 5}
+    member.pass_markers()
+    assert brokers.passed == [{TAG: (5, None)}]
     brokers.topics = Topics({TOPIC: Topic(A, 1)})
     await member.look(nothing_fails)
     await member.commit({TAG: CommittedState(7)})
