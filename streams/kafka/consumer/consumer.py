@@ -174,7 +174,7 @@ class Consumer(WithoutTables):
         generation = self.app.consumer_generation_id
         gives_way = self._ours.gives_way
         for partition, records in _by_turns(fetched, 1 if gives_way else _TOGETHER):
-            if not self._ours.lanes.takes(generation):
+            if generation != self._ours.lanes.generation:
                 return  # the lanes open with a seek to what is committed: from there they are read again
             if partition in self._active_partitions or partition in self._buffered_partitions:
                 await self.callback(self._to_message(TP(*partition), records))

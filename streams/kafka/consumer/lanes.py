@@ -72,10 +72,6 @@ class Lanes:
             self.generation = generation
             self._finished_before = finished
 
-    def takes(self, generation: int) -> bool:
-        """Tell whether records of a generation are taken."""
-        return generation == self.generation
-
     def recalled_of(self, topic: str) -> int:
         """Return how many records below what is committed a new lane of a topic reads again, to remember them."""
         route = self._routes.get(topic)
@@ -95,7 +91,7 @@ class Lanes:
     def admit(self, record: InRecord, generation: int) -> None:
         """Hand a record to the lane of its partition. A record of another generation is dropped: it will be read again."""
         partition = (record.topic, record.partition)
-        if self.takes(generation) and partition not in self._given_up:
+        if generation == self.generation and partition not in self._given_up:
             self._lane(partition).admit(record)
 
     def _lane(self, partition: PartitionId) -> Lane:

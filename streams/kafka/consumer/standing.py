@@ -61,9 +61,8 @@ class Standing:
         self._have_read: frozenset[str] = frozenset()
         self._watch = TopicWatch()
         self._shared: dict[str, int] | None = None
-        self._read_as: Mapping[
-            TopicPartition, str
-        ] = {}  # topics' ids; one learned later is another
+        # Ids of the topics that positions are of: one that is learned later may be that of another.
+        self._read_as: Mapping[TopicPartition, str] = {}
         self._last_read: dict[TopicPartition, int] = {}
         self._room = MOST_BYTES  # for the text beside an offset, as far as the brokers take it
 
@@ -105,24 +104,20 @@ class Standing:
         if any(self._known(topic) != self._watch.partitions(topic) for topic in topics):
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
         ours: set[TopicPartition] = consumer.assignment()
+        changed = {partition_of(tp) for tp in ours if tp.topic in self._watch.changed}
         again = {
-            partition: CommittedState(0, topic_id=self._watch.id(partition[0]))
-            for partition in map(partition_of, ours)
-            if partition[0] in self._watch.changed
-            and partition[1] < self._watch.partitions(partition[0])
+            (topic, number): CommittedState(0, topic_id=self._watch.id(topic))
+            for topic, number in changed
+            if number < self._watch.partitions(topic)
         }
-        # Of partitions that the new topic does not have a commit would be tried in vain, and hold up those of others.
-        gone = [
-            partition
-            for partition in map(partition_of, ours)
-            if partition[0] in self._watch.changed and partition not in again
-        ]
-        if gone:
+        if gone := changed - again.keys():
+            # A commit of partitions that the new topic does not have is tried in vain, and holds up those of others.
             self._lanes().give_up(gone)
         if again:
             await self._begin_again(again, commit)
         elif gone or any(tp.topic in learned for tp in ours):
-            # Their ids could not be asked for when they came, so nothing was compared with what is committed.
+            # What is gone may come back, and what is learned was not compared with what is committed: both at the begin of
+            # a generation.
             self._rejoin()
         for topic in self._watch.count_missing(topics, seen):
             log.error(

@@ -16,7 +16,6 @@ from mode import Service
 
 log = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS: Final = 40.0
 _PAUSE_SECONDS: Final = 1.0
 
 
@@ -74,7 +73,7 @@ class _NoRecovery(Recovery):
     async def _seek(self, generation_id: int) -> None:
         while self.app.consumer_generation_id == generation_id:
             try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
+                async with asyncio.timeout(self.app.conf.broker_request_timeout):
                     await self.app.consumer.perform_seek()
             except (KafkaError, TimeoutError) as error:
                 log.warning(

@@ -135,9 +135,8 @@ async def at_rest(*, records: int = 1_000_000) -> dict[str, Any]:
 
 async def _resting(here: World) -> dict[str, float]:
     begun = time.monotonic()
-    worker = await here.deployment.worker(
-        None, NOTIFIER
-    ).ready()  # with its interpreter and imports
+    # The installed program: its start has an interpreter and imports in it.
+    worker = await here.deployment.worker(None, NOTIFIER).ready()
     ready = time.monotonic() - begun
 
     def event(number: int) -> tuple[str, Any]:
