@@ -71,7 +71,8 @@ _CHANGING_TOPICS: Final = (
             ),
             (
                 "a topic is deleted and made again | its partitions are read from their beginning; nothing of the old log is "
-                "committed any more; what was not settled of the old one is gone, and said as above"
+                "committed any more; what was not settled of the old one is gone, and said as above; what was on its way to a "
+                "partition that the new one does not have is written to another"
             ),
             (
                 "a topic is deleted | within 15 s `/health/ready` fails and names it, `notifier_missing_topics` and "

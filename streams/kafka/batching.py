@@ -9,9 +9,9 @@ under way: order, sequence numbers and repeats stay aiokafka's.
 import asyncio
 import copy
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
@@ -21,6 +21,9 @@ from aiokafka.errors import (
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.kafka.format.records import PartitionId
+
+_LOOK_SECONDS: Final = 2.5
+"""From one look for batches whose partition is gone to the next; two that find the same give them up."""
 
 _Headers = list[tuple[str, bytes | None]]
 
@@ -77,6 +80,8 @@ class BatchingProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka ship
         self._partitions: dict[str, list[int]] = {}  # of topics; asked anew after each departure
         self._departure: asyncio.TimerHandle | None = None
         self._stopping = False
+        self._look_later: asyncio.TimerHandle | None = None
+        self._missed: set[PartitionId] = set()
 
     async def send(  # fewer options than aiokafka's
         self,
@@ -135,6 +140,8 @@ class BatchingProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka ship
                 self._fail_all()
                 break
             await asyncio.wait({*self._sending.values(), ends}, return_when=asyncio.FIRST_COMPLETED)
+        if self._look_later is not None:
+            self._look_later.cancel()
         await super().stop()
 
     def _depart(self) -> None:
@@ -143,6 +150,8 @@ class BatchingProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka ship
             self._departure.cancel()
             self._departure = None
         self._partitions.clear()
+        if self._look_later is None:
+            self._look_later = self._loop.call_later(_LOOK_SECONDS, self._look)
         self._due.update(self._queued)
         for at in [at for at in self._queued if at not in self._sending]:
             self._send_next(at)
@@ -173,6 +182,26 @@ class BatchingProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka ship
             del self._sending[at]
             if at in self._due:
                 self._send_next(at)
+
+    def _look(self) -> None:
+        """Give up what was sent to partitions that do not exist any more: their topic was made again with fewer.
+
+        aiokafka sends an idempotent producer's batch again until it is stored. Nobody knows whether this one was; if so
+        it has gone with the partition. A broker that was told late of a new topic is wrong for a moment, so one look
+        is not enough.
+        """
+        self._look_later = None
+        gone = {at for at in self._sending if self._is_gone(*at)}
+        for at in gone & self._missed:
+            for batch in self._message_accumulator._batches.get(TopicPartition(*at), ()):  # noqa: SLF001  # aiokafka has no public word for it
+                batch._ttl = 0.0  # noqa: SLF001  # one that has no leader and is past its time fails
+        self._missed = gone
+        if self._sending:
+            self._look_later = self._loop.call_later(_LOOK_SECONDS, self._look)
+
+    def _is_gone(self, topic: str, partition: int) -> bool:
+        partitions = self.client.cluster.partitions_for_topic(topic)
+        return bool(partitions) and partition not in partitions
 
     def _fail_all(self) -> None:
         for queue in self._queued.values():

@@ -4,10 +4,15 @@ import asyncio
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
+from streams.kafka.connection import Connection
+from streams.kafka.format.records import OutRecord
 from streams.kafka.patches.fetch_sessions import keep_sessions
 from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
+from streams.kafka.producer import RecordProducer
 from streams.sandbox.client import create_topic
 from streams.sandbox.cluster import Cluster
 from streams.sandbox.ledger_evidence import write_records
@@ -99,6 +104,44 @@ async def test_the_beginning_is_found_although_the_leader_moved(cluster):
         assert await consumer.position(partition) == 0
     finally:
         await consumer.stop()
+
+
+async def test_who_leads_a_partition_that_nobody_leads_is_not_asked_without_end(
+    cluster, monkeypatch
+):
+    """aiokafka asks again as soon as it has heard: 3,400 times a second, while the brokers have least to spare."""
+    asked: list[object] = []
+    send = AIOKafkaConnection.send
+
+    def counted(self, request, *args, **options):
+        if isinstance(request, MetadataRequest):
+            asked.append(request)
+        return send(self, request, *args, **options)
+
+    await create_topic(cluster.bootstrap, "alone", 1)
+    leader = (await leaders_of(cluster.bootstrap, ["alone"]))["alone", 0]
+    producer = RecordProducer(Connection(cluster.bootstrap), "asks", lambda _topic: None)
+    record = OutRecord("alone", b"k", b"v", ())
+    await producer.start()
+    try:
+        await producer.write(record)
+        await asyncio.to_thread(cluster.nodes[leader - 1].kill)
+        writing = asyncio.create_task(producer.write(record))
+        monkeypatch.setattr(AIOKafkaConnection, "send", counted)
+        begun = asyncio.get_running_loop().time()
+
+        async def asked_often() -> bool:
+            return len(asked) > 20
+
+        await eventually(asked_often, what="who leads", every_seconds=0.5)
+        assert len(asked) <= (asyncio.get_running_loop().time() - begun) / 0.1 + 2
+        assert not writing.done()
+        await asyncio.to_thread(cluster.nodes[leader - 1].start)
+        await asyncio.wait_for(writing, 120)
+    finally:
+        await asyncio.to_thread(cluster.nodes[leader - 1].start)
+        await producer.stop()
+    await in_sync(cluster.bootstrap)
 
 
 async def test_fetch_sessions_follow_the_leaders(cluster):

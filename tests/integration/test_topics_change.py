@@ -3,17 +3,23 @@
 import asyncio
 from collections.abc import Iterable
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
+from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.structs import OffsetAndMetadata
 from confluent_kafka import Producer
 
 from streams.kafka.admin.topic_ids import look_at_topics
 from streams.kafka.committed_state import CommittedState
+from streams.kafka.connection import Connection
+from streams.kafka.format.records import OutRecord
+from streams.kafka.producer import RecordProducer
 from streams.notification.profiles import TIERS
 from streams.sandbox.client import create_topic, encode
+from streams.sandbox.ledger_evidence import read_topics
 from streams.sandbox.payments import order_id, payment_event
 from tests.support.deployment import Deployment
 from tests.support.kafka import add_partitions, administration, offsets_of
@@ -185,6 +191,32 @@ async def test_a_tier_made_again_is_read_from_its_beginning(make_deployment):
         assert (await deployment.run("topics", "create")).returncode == 0
         await told_twice()
         await counted(worker, "notifier_topic_resets_total", 1, topic=tier)
+
+
+async def test_what_was_on_its_way_to_a_partition_that_is_gone_goes_to_another(broker):
+    """aiokafka sends it there again for ever, and the record that it came from is never settled."""
+    topic, bootstrap = f"fewer-{uuid4().hex[:8]}", broker.bootstrap
+    await create_topic(bootstrap, topic, 2)
+    key = next(b"%d" % n for n in range(99) if DefaultPartitioner()(b"%d" % n, [0, 1], [0, 1]))
+    producer = RecordProducer(Connection(bootstrap), "on-its-way", lambda _topic: None)
+    await producer.start()
+    try:
+        await producer.write(OutRecord(topic, key, b"before", ()))
+        async with administration(bootstrap) as admin:
+            await admin.delete_topics([topic])
+
+            async def gone() -> bool:
+                return topic not in await admin.list_topics()
+
+            await eventually(gone, what="deletion", every_seconds=0.1)
+        writing = asyncio.create_task(producer.write(OutRecord(topic, key, b"after", ())))
+        await asyncio.sleep(0.5)  # it is sent, and refused
+        await create_topic(bootstrap, topic, 1)
+        await asyncio.wait_for(writing, 60)
+        (record,) = await read_topics(bootstrap, [topic])
+        assert (record.partition, record.value) == (0, b"after")
+    finally:
+        await asyncio.wait_for(producer.stop(), 60)
 
 
 async def test_offsets_of_another_topic_of_the_same_name_count_for_nothing(make_deployment):

@@ -13,7 +13,7 @@ from tests.simulation.kafka.order import (
     TOO_FEW_COPIES,
     Order,
 )
-from tests.simulation.plan import MISDEEDS, Fault
+from tests.simulation.plan import MISDEEDS, SOURCE, Fault
 
 if TYPE_CHECKING:
     from tests.simulation.worker import Worker
@@ -133,6 +133,20 @@ def _broker_away(world: "World", fault: Fault, _worker: "Worker | None") -> None
         world.after(fault.seconds, cluster.bring_up, node)
 
 
+def _topic_made_again(world: "World", fault: Fault, _worker: "Worker | None") -> None:
+    topics = world.cluster.topics
+    used = [
+        name for name in topics if "-retry-" in name and any(log.end for log in topics[name].logs)
+    ]
+    digits = int(fault.choice * 1000)
+    topic = SOURCE if digits % 2 or not used else used[digits % 7 % len(used)]
+    before = world.plan.partitions
+    partitions = (before, before + 1, max(1, before - 1), before)[digits // 2 % 4]
+    away = fault.seconds if digits // 10 % 2 else fault.choice
+    world.broke(away + _AFTERMATH_SECONDS)
+    world.make_again(topic, partitions, away)
+
+
 def _clock_step(_world: "World", fault: Fault, worker: "Worker | None") -> None:
     if worker is not None:
         worker.process.clock_off_ns += int((fault.choice - 0.5) * 7200 * 1e9)
@@ -167,6 +181,7 @@ _KINDS: Final[dict[str, Do]] = {
     "produce acknowledged late": _order(wire.PRODUCE, "late"),
     "truncated tail": _order(wire.PRODUCE, "truncate"),
     "broker away": _broker_away,
+    "topic made again": _topic_made_again,
     "revocation": _revocation,
     "member joins again": _join_again,
     "fetch again": _fetch_again,

@@ -159,6 +159,7 @@ def long_section(figures: dict[str, Any]) -> str:
         "Second copies of a record": f"{sums['copies']:,}, of which {sums['absorbed']:,} were absorbed",
         "Forked ladders": f"{sums['forked']:,}",
         "Attempts out of the group": f"{sums['zombies']:,}",
+        "Notifications gone with a topic": f"{sums['gone']:,}",
         "Dead letters": f"{sums['dead_letters']:,}",
         "Took": f"{figures['seconds'] / 60:.0f} minutes",
     }

@@ -7,6 +7,9 @@ from typing import Final
 from streams.notification.profiles import PROFILES
 from streams.sandbox.ledger import DELIVERED
 
+SOURCE: Final = "payments"
+"""The topic that payment core writes to."""
+
 PLACES: Final = (
     "before the due time",
     "waiting for room",
@@ -44,6 +47,7 @@ HARMFUL: Final = (
     "produce acknowledged late",
     "truncated tail",
     "broker away",
+    "topic made again",
 )
 """What may make the notifier repeat an attempt."""
 

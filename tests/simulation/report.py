@@ -43,6 +43,7 @@ def worlds_section(figures: dict[str, Any]) -> str:
         "Second copies of a record": f"{sums['copies']:,}, of which {sums['absorbed']:,} were absorbed",
         "Forked ladders": f"{sums['forked']:,}",
         "Attempts out of the group": f"{sums['zombies']:,}",
+        "Notifications gone with a topic": f"{sums['gone']:,}",
         "Dead letters": f"{sums['dead_letters']:,}",
     }
     lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items()), ""]
@@ -114,6 +115,7 @@ def _promises(
         ("Attempts repeated after a fault", f"{repeats:,}"),
         ("Notifications with a second ladder", f"{sums['forked']:,}"),
         ("Attempts by a worker that was cut off and did not know it yet", f"{sums['zombies']:,}"),
+        ("Gone with a topic that somebody deleted before they were settled", f"{sums['gone']:,}"),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.client import CoordinationType
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest
@@ -19,6 +20,7 @@ from tests.simulation.clients import batch, raw_client
 from tests.support.waiting import eventually
 
 UNKNOWN_MEMBER, ILLEGAL_GENERATION, OUT_OF_ORDER, MEMBER_ID_REQUIRED = 25, 22, 45, 79
+UNKNOWN_TOPIC = 3
 
 
 def _consumer(kafka, topic=None, group=None, **more):
@@ -267,10 +269,11 @@ def test_a_member_that_joins_again_begins_a_generation_only_where_something_chan
 
 
 def test_a_topic_made_again_has_another_id_and_its_offsets_are_gone(play):
-    """An offset counts only for the topic whose id stands beside it."""
+    """An offset counts only for the topic whose id stands beside it. While there is none, none can be committed."""
 
     async def contract(kafka):
         await kafka.create("c-anew", 1)
+        await kafka.create("c-stays", 1)
         consumer = _consumer(kafka, "c-anew", "g-anew")
         await consumer.start()
         await eventually(lambda: _assigned(consumer, 1), what="the partition")
@@ -292,6 +295,15 @@ def test_a_topic_made_again_has_another_id_and_its_offsets_are_gone(play):
                 return "c-anew" in (await ask()).missing
 
             await eventually(is_missing, what="the end of the topic", every_seconds=0.2)
+            both = [("c-anew", [(0, 1, "")]), ("c-stays", [(0, 1, ""), (7, 1, "")])]
+            coordinator = await client.coordinator_lookup(CoordinationType.GROUP, "g-anew")
+            request = OffsetCommitRequest("g-anew", -1, "", -1, both)
+            await client.ready(coordinator)
+            answered = await client.send(coordinator, request)
+            errors = {(t, p): error for t, parts in answered.topics for p, error in parts}
+            assert errors == {
+                ("c-anew", 0): UNKNOWN_TOPIC, ("c-stays", 0): 0, ("c-stays", 7): UNKNOWN_TOPIC,
+            }  # fmt: skip
             await kafka.create("c-anew", 1)
 
             async def is_back():
@@ -304,8 +316,13 @@ def test_a_topic_made_again_has_another_id_and_its_offsets_are_gone(play):
         again = _consumer(kafka, "c-anew", "g-anew")
         await again.start()
         await eventually(lambda: _assigned(again, 1), what="the partition")
-        found = await again._coordinator.fetch_committed_offsets([TopicPartition("c-anew", 0)])
-        assert found == {}
+
+        async def forgotten():
+            return not await again._coordinator.fetch_committed_offsets(
+                [TopicPartition("c-anew", 0)]
+            )
+
+        await eventually(forgotten, what="the end of its offset")
         await again.stop()
         await asyncio.sleep(0)
 

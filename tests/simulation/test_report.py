@@ -14,6 +14,7 @@ SUMS = {
     "absorbed": 4,
     "forked": 1,
     "zombies": 2,
+    "gone": 5,
     "dead_letters": 7,
     "repeats: in flight": 370,
     "repeats: settled in the last 250 ms": 31,

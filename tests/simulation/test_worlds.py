@@ -1,6 +1,7 @@
 import gc
 import hashlib
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from aiokafka.conn import AIOKafkaConnection
 from streams.kafka.consumer.lane import Lane
 from tests.simulation.campaign import plan_of, run, shrink
 from tests.simulation.loop import WorldLoop
+from tests.simulation.plan import Fault, Payment
 from tests.simulation.worker import in_the_world
 
 UNSCALED = 20
@@ -23,6 +25,22 @@ def test_a_world_comes_to_its_end_and_nothing_is_lost(seed):
     assert judgement.faults == ()
     assert judgement.payments == len(plan.payments)
     assert judgement.calls >= judgement.payments
+
+
+def test_a_topic_made_again_is_read_whole_and_what_stood_on_the_old_one_is_told_apart():
+    """Events of both have the same origin, `topic/partition/offset`; the judge knows which is whose."""
+    again = Fault("topic made again", "call under way", 3, 0, 5.0, 0.511)
+    payments = tuple(Payment(2.0 * number, "mpp-to-ant", "U,S") for number in range(10))
+    plan = replace(plan_of(1), faults=(again,), payments=payments)
+    with in_the_world():
+        judgement, world = run(plan)
+    assert judgement.faults == ()
+    origins = [one.origin for one in world.outcome.ledger.produced]
+    old = {one for one in origins if one.startswith("payments~1/")}
+    assert len(set(origins)) == len(payments)
+    assert {one.replace("~1", "") for one in old} & set(origins)
+    assert 0 < len(old) < len(payments)
+    assert world.outcome.gone <= old
 
 
 def test_what_outlives_its_world_says_nothing(monkeypatch):

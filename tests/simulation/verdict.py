@@ -1,6 +1,6 @@
 """The verdict on a world: the ledger's, the judge's over repeats, and whether everything came to its end.
 
-A request that had left when its worker was cut off arrives late; that is no fault. Two things that Kafka lets happen are
+A request that had left when its worker was cut off arrives late; that is no fault. Three things that Kafka lets happen are
 no faults either, but named and counted:
 
 - A second copy: the write of a retry record is acknowledged, the commit of what it came from is not, and the next owner
@@ -10,6 +10,8 @@ no faults either, but named and counted:
   attempted), the first was settled more than ten minutes before, or no broker could say what there was to recall.
 - A worker out of its group: it stood still or was cut off, others have its partitions, and what it had begun goes on. What
   it attempted or moved aside then, the new owner attempts or moves aside as well, and nobody can know of both.
+- A record that was deleted: somebody deleted its topic before it was settled. Nobody can go on with it, nor write down an
+  attempt that was under way.
 """
 
 from collections import Counter
@@ -33,6 +35,9 @@ _FORKED = {FaultKind.REPEATED, FaultKind.TWO_PLACES, FaultKind.LADDER, FaultKind
 _OUT_OF_GROUP = {FaultKind.REPEATED, FaultKind.TWO_PLACES}
 """What the attempt of a worker that was out of its group may look like, beside that of the partition's new owner."""
 
+_GONE = {FaultKind.LOST, FaultKind.UNRECORDED}
+"""What an event may look like whose record was deleted before it was settled."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -47,6 +52,7 @@ class Judgement:
         absorbed: of these, how many a lane recognised.
         forked: notifications that were attempted from both copies, which nobody could know.
         zombies: attempts that a worker made, or whose outcome it wrote, after it was out of its group.
+        gone: notifications that end nowhere, because a record of theirs was deleted with its topic.
         dead_letters: how many.
     """
 
@@ -58,6 +64,7 @@ class Judgement:
     absorbed: int
     forked: int
     zombies: int
+    gone: int
     dead_letters: int
 
 
@@ -74,6 +81,7 @@ def verdict(outcome: Outcome) -> Judgement:
     zombies = _zombies(outcome, entries)
     faults = list(outcome.faults)
     forked: set[str] = set()
+    gone: set[str] = set()
     out_of_group, repeats = 0, sum(list(judged.repeats.values()))
     for sentence in judged.forks:
         origin = sentence.split(": ")[0]
@@ -86,6 +94,8 @@ def verdict(outcome: Outcome) -> Judgement:
             continue
         if fault.kind in _OUT_OF_GROUP and fault.origin in zombies:
             out_of_group += 1
+        elif fault.kind in _GONE and fault.origin in outcome.gone:
+            gone.add(fault.origin)
         elif fault.kind is FaultKind.STALE and _was_under_way(outcome.cuts, fault.detail):
             continue
         else:
@@ -102,6 +112,7 @@ def verdict(outcome: Outcome) -> Judgement:
         judged.absorbed,
         len(forked),
         out_of_group,
+        len(gone),
         sum(record.topic == NAMES.dead_letter for record in outcome.ledger.kept),
     )
 
@@ -234,7 +245,7 @@ def total(judgements: Sequence[Judgement]) -> Counter[str]:
     sums: Counter[str] = Counter()
     for one in judgements:
         for name in (
-            "payments", "calls", "copies", "absorbed", "forked", "zombies", "dead_letters",
+            "payments", "calls", "copies", "absorbed", "forked", "zombies", "gone", "dead_letters",
         ):  # fmt: skip
             sums[name] += getattr(one, name)
         for why, count in one.repeats.items():

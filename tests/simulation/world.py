@@ -15,16 +15,16 @@ from random import Random  # noqa: TID251  # seeded
 from typing import Any, Final
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 
 from streams.kafka.topics import TopicNames, topic_specs
 from streams.notification.profiles import TIERS
-from streams.sandbox.ledger import Kept, Ledger, Produced
+from streams.sandbox.ledger import Ledger, Produced
 from streams.sandbox.payments import order_id, payment_event
 from streams.sandbox.script import Script
 from streams.settings import Settings
 from streams.webhook import protocol
 from tests.faults.judge import Break
+from tests.simulation.evidence import Evidence
 from tests.simulation.faults import fire
 from tests.simulation.kafka.cluster import EPOCH_MS, Cluster
 from tests.simulation.kafka.fetch_sessions import SLOTS
@@ -32,7 +32,7 @@ from tests.simulation.loop import Process, Stuck, WorldLoop, current_process
 from tests.simulation.network import Network
 from tests.simulation.partners import Partners
 from tests.simulation.places import watched
-from tests.simulation.plan import Fault, Payment, Plan
+from tests.simulation.plan import SOURCE, Fault, Payment, Plan
 from tests.simulation.worker import (
     ZERO_SECONDS,
     Worker,
@@ -41,7 +41,6 @@ from tests.simulation.worker import (
     url_of,
 )
 
-SOURCE: Final = "payments"
 NAMES: Final = TopicNames("pn")
 GROUP: Final = "notifier"
 _SLOTS: Final = (SLOTS, SLOTS, 1, SLOTS, 0)
@@ -52,6 +51,8 @@ MOST_CALLBACKS: Final = 600_000
 """An ordinary world has some 15,000; one that goes round in circles has no end."""
 _HEALED_AFTER: Final = 60.0
 """Seconds from the begin after which nothing new goes wrong."""
+_NOTICED_AFTER: Final = 30.0
+"""Seconds from when a topic is made again until its readers have noticed: no time is passed over meanwhile."""
 _PATIENCE_SECONDS: Final = 3 * 3600.0
 """How long everything may take to end after the last wait of its ladder."""
 
@@ -69,6 +70,7 @@ class Outcome:
         rebalances: when a group began or ended one, by group.
         memberships: from when on which workers were in a group.
         without_recall: when a worker could not read what was settled before its lanes were opened.
+        gone: events of which something was deleted with its topic that nobody had settled.
         fired: what went wrong, and where.
         faults: what is wrong with the world itself: it did not end, or a worker crashed.
         seconds: how long it lasted, in its own time.
@@ -84,6 +86,7 @@ class Outcome:
     rebalances: dict[str, list[int]]
     memberships: list[tuple[int, str, frozenset[str]]]
     without_recall: list[int]
+    gone: frozenset[str]
     fired: Counter[tuple[str, str]]
     faults: list[str]
     seconds: float
@@ -107,6 +110,7 @@ class World:
         brokers, partners = Process("brokers"), Process("partners")
         self.cluster = Cluster(self.loop, self.network, brokers, plan.brokers, self.say)
         self.cluster.fetches.slots = _SLOTS[plan.seed % len(_SLOTS)]
+        self.evidence = Evidence(self.cluster, NAMES.attempts)
         self.partners = Partners(self.network, partners, self.say)
         self.file = WorldPartners()
         self.workers: list[Worker] = []
@@ -116,7 +120,7 @@ class World:
         self.wrong: list[str] = []
         self._reached: Counter[str] = Counter()
         self._left = list(plan.faults)
-        self._produced: list[Produced] = []
+        self._away: dict[str, int] = {}
         self._without_recall: list[int] = []
         self._names = 0
         self._healed = False
@@ -214,9 +218,29 @@ class World:
         now = self.now_ms()
         self.breaks.append(Break(now, now + int(seconds * 1000)))
 
+    def make_again(self, topic: str, partitions: int, after: float) -> None:
+        """Delete a topic, and make it again after some seconds; not one that is away already."""
+        if topic not in self.cluster.topics:
+            return
+        self.cluster.hear_late()
+        self.say(f"topic {topic} is deleted")
+        self.evidence.delete(topic)
+        self._away[topic] = partitions
+        self.after(after, self._make, topic)
+
+    def _make(self, topic: str) -> None:
+        partitions = self._away.pop(topic, 0)
+        if partitions:
+            self.say(f"topic {topic} is made again, with {partitions} partitions")
+            self.cluster.hear_late()
+            self.cluster.create(topic, partitions, append_time=topic != SOURCE)
+            self._look_at = self.loop.now + _NOTICED_AFTER
+
     def _heal(self) -> None:
         self.say("the world heals")
         self._healed = True
+        for topic in list(self._away):
+            self._make(topic)
         self.cluster.orders.clear()
         self.partners.misdeeds.clear()
         for node in self.cluster.nodes:
@@ -228,13 +252,17 @@ class World:
     # --- payment core ---------------------------------------------------------------------------------
 
     def _pay(self, payment: Payment, number: int) -> None:
+        if SOURCE not in self.cluster.topics:
+            self.after(0.2, self._pay, payment, number)  # as producers try again
+            return
         rng = Random(f"payment {self.plan.seed} {number}")  # noqa: S311
         event = payment_event(payment.profile, rng=rng, notify_url=url_of(payment.profile))
         event["eventId"] = f"evt-{number:04}"
         order = order_id(event)
         self.partners.scripts[order] = Script.parse(payment.script)
-        log_number = number % self.plan.partitions
-        log = self.cluster.topics[SOURCE].logs[log_number]
+        logs = self.cluster.topics[SOURCE].logs
+        log_number = number % len(logs)
+        log = logs[log_number]
         producer = 10_000 + number if payment.marker else -1
         if payment.marker == "abort":
             self._write(log_number, dict(event, eventId=f"aborted-{number}"), producer + 5000)
@@ -246,7 +274,8 @@ class World:
         self.cluster.fetches.wake(SOURCE)
         origin = f"{SOURCE}/{log_number}/{offset}"
         self.say(f"payment {number} ({order}) is at {origin}, script {payment.script}")
-        self._produced.append(Produced(origin, payment.profile, order, payment.expected))
+        produced = Produced(origin, payment.profile, order, payment.expected)
+        self.evidence.write_down(SOURCE, produced)
 
     def _write(self, partition: int, event: dict[str, Any], producer: int) -> int:
         builder = DefaultRecordBatchBuilder(
@@ -304,7 +333,7 @@ class World:
         while True:
             await asyncio.sleep(0.5)
             # Not before it is healed: one that is cut off may still have something to write.
-            everything = self._healed and len(self._produced) == len(self.plan.payments)
+            everything = self._healed and self.evidence.written == len(self.plan.payments)
             if everything and self._is_settled():
                 break
             if self.loop.now > give_up or self.loop.callbacks > self.most_callbacks:
@@ -335,9 +364,10 @@ class World:
     def _unsettled(self) -> dict[tuple[str, int], tuple[int, int]]:
         read = [SOURCE, NAMES.replay, *(NAMES.tier(wait) for wait in TIERS)]
         found = {}
-        committed = self._committed()
+        committed = self.evidence.committed()
         for topic in read:
-            for number, log in enumerate(self.cluster.topics[topic].logs):
+            found_topic = self.cluster.topics.get(topic)
+            for number, log in enumerate(found_topic.logs if found_topic else ()):
                 if committed.get((topic, number), 0) < log.end:
                     found[topic, number] = (committed.get((topic, number), 0), log.end)
         return found
@@ -345,17 +375,10 @@ class World:
     def _is_settled(self) -> bool:
         return not self._unsettled()
 
-    def _committed(self) -> dict[tuple[str, int], int]:
-        return {
-            tag: offset
-            for group in self.cluster.groups.values()
-            for tag, (offset, _) in group.committed.items()
-        }
-
     def _may_skip(self) -> float | None:  # noqa: PLR0911  # one for each thing that may still happen
         """Return to when the world may move because nothing happens before, or None."""
         loop, cluster = self.loop, self.cluster
-        if loop.now < self._look_at or self._done:
+        if loop.now < self._look_at or self._done or self._away:
             return None
         self._look_at = loop.now + 0.1
         if loop.now - cluster.active_at < _QUIET_SECONDS:
@@ -384,28 +407,21 @@ class World:
         if worker.process.stopped_until > self.loop.now or not worker.apps:
             return False
         return all(
-            app.membership.is_held() and not any(lane.in_flight for lane in app.lanes)
+            app.membership.is_held()
+            and app.lanes.generation is not None
+            and not any(lane.in_flight for lane in app.lanes._all())
             for app in worker.apps
         )
 
     # --- evidence -------------------------------------------------------------------------------------
 
     def _outcome(self) -> Outcome:
-        commits: dict[tuple[str, int], Any] = {}
-        for group in self.cluster.groups.values():
-            commits |= group.history
-        kept = [
-            record
-            for name, topic in self.cluster.topics.items()
-            for number, log in enumerate(topic.logs)
-            for record in _records(name, number, log)
-        ]
         ledger = Ledger(
             prefix=NAMES.prefix,
-            produced=self._produced,
+            produced=self.evidence.produced(),
             requests=self.partners.requests,
-            kept=kept,
-            committed=self._committed(),
+            kept=self.evidence.kept(),
+            committed=self.evidence.settled(),
             scale=self.plan.scale,
             monotonic_zero_ms=EPOCH_MS - ZERO_SECONDS * 1000,
             repeats_allowed=1000,
@@ -415,10 +431,11 @@ class World:
             ledger,
             self.breaks,
             self.cuts,
-            commits,
+            self.evidence.commits(),
             {group.name: list(group.rebalances) for group in self.cluster.groups.values()},
             self.cluster.memberships,
             self._without_recall,
+            self.evidence.gone(),
             self.fired,
             self.wrong,
             self.loop.now - ZERO_SECONDS,
@@ -454,23 +471,3 @@ class _Told(logging.Handler):
         if not ours and record.levelno < logging.WARNING:
             return
         self._say(f"    {record.name}: {record.getMessage()[:300]}")
-
-
-def _records(topic: str, number: int, log: Any) -> list[Kept]:
-    aborted = {producer: (first, marker) for producer, first, marker in log.aborted}
-    found = []
-    for batch in log.batches:
-        first, marker = aborted.get(batch.producer, (0, -1))
-        if batch.control or (batch.transactional and first <= batch.first < marker):
-            continue
-        records = MemoryRecords(batch.raw)
-        while records.has_next():
-            found += [
-                Kept(
-                    topic, number, record.offset, record.value,
-                    {name: (value or b"").decode(errors="replace") for name, value in record.headers},
-                    record.key, batch.at_ms,
-                )
-                for record in records.next_batch()
-            ]  # fmt: skip
-    return found

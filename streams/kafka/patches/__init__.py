@@ -14,11 +14,18 @@ from streams.kafka.patches import (
     bounded_decompression,
     closed_connections,
     fetch_encoding,
+    paced_metadata,
     sasl_sessions,
     stack_dumps,
 )
 
-_EVERY_PROGRAM = (sasl_sessions, fetch_encoding, bounded_decompression, batch_reading)
+_EVERY_PROGRAM = (
+    sasl_sessions,
+    fetch_encoding,
+    bounded_decompression,
+    batch_reading,
+    paced_metadata,
+)
 _WORKERS = (closed_connections, answer_times, stack_dumps)
 
 

@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from zlib import crc32
 
 from tests.simulation.kafka import group_requests, topic_requests, wire
 from tests.simulation.kafka.fetches import Fetches
@@ -19,9 +20,13 @@ from tests.simulation.network import Link, Network
 EPOCH_MS: Final = 1_795_342_530_000
 _NOTICE_SECONDS: Final = (0.3, 3.0)
 """From the end of a broker to another that leads: between these."""
+_HEARD_LATE_SECONDS: Final = 2.0
+"""The longest time for which a broker goes on to speak of the topics that were."""
+_FORGET_SECONDS: Final = 0.2
+"""The longest time from the end of a topic to that of what groups have committed of it."""
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Topic:
     """A topic: its id and its partitions."""
 
@@ -49,6 +54,7 @@ class Cluster:
         say: Callable[[str], None],
     ) -> None:
         self.loop, self.network, self.process, self.say = loop, network, process, say
+        self.name = "simulated"
         self.nodes = list(range(1, nodes + 1))
         self.up = set(self.nodes)
         self.topics: dict[str, Topic] = {}
@@ -62,6 +68,7 @@ class Cluster:
         self.fetches = Fetches(self)
         self._producers = 100
         self._ids = 0
+        self._heard_late: dict[int, tuple[float, dict[str, Topic]]] = {}
         for node in self.nodes:
             network.listen((f"kafka-{node}", PORT), process, self._accepts(node))
 
@@ -94,10 +101,30 @@ class Cluster:
         )
 
     def delete(self, name: str) -> None:
-        """Delete a topic, and what groups have committed of it."""
-        del self.topics[name]
+        """Delete a topic, and a moment later what groups have committed of that name."""
+        topic = self.topics.pop(name)
+        for log in topic.logs:
+            log.epoch += 1  # what waits for its copies is not acknowledged any more
+        self.fetches.wake(name)
         for group in self.groups.values():
-            group.forget(name)
+            self.later(self.loop.rng.random() * _FORGET_SECONDS, group.forget, name)
+
+    def hear_late(self) -> None:
+        """Let some brokers go on to speak of the topics as they are now, whatever becomes of them next."""
+        now, rng = self.loop.now, self.loop.rng
+        for node in self.nodes:
+            if rng.random() < 0.5 and self._heard_late.get(node, (now, {}))[0] <= now:
+                until = now + rng.random() * _HEARD_LATE_SECONDS
+                self._heard_late[node] = (until, dict(self.topics))
+
+    def heard_of(self, node: int) -> dict[str, Topic]:
+        """Return the topics that a broker speaks of."""
+        until, topics = self._heard_late.get(node, (0.0, self.topics))
+        return topics if until > self.loop.now else self.topics
+
+    def id_of(self, topic: Topic) -> str:
+        """Return a topic's id as the notifier writes it beside a commit."""
+        return f"{topic.id}@{crc32(self.name.encode()):08x}"
 
     def group(self, name: str) -> Group:
         """Return a group, made at its first member."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation.kafka import wire
 from tests.simulation.kafka.group import Group
 from tests.simulation.kafka.log import NO_ERROR
-from tests.simulation.kafka.order import NOT_COORDINATOR
+from tests.simulation.kafka.order import NOT_COORDINATOR, UNKNOWN_TOPIC
 from tests.simulation.kafka.topic_requests import PORT
 
 if TYPE_CHECKING:
@@ -100,10 +100,13 @@ def commit(cluster: "Cluster", request: wire.Request, session: "Session") -> Non
     answers = []
     for topic, partitions in topics:
         parts = []
+        known = cluster.topics.get(topic)
         for partition, offset, metadata in partitions:
-            if not error and group is not None:
+            exists = known is not None and partition < len(known.logs)
+            own = error if exists else UNKNOWN_TOPIC
+            if not own and group is not None:
                 group.commit((topic, partition), offset, metadata or "")
-            parts.append((partition, error))
+            parts.append((partition, own))
         answers.append((topic, parts))
     session.reply(request.answer(*([0] if request.version >= 3 else []), answers))
 

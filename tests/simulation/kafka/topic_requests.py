@@ -7,7 +7,7 @@ from tests.simulation.kafka.log import DUPLICATE, NO_ERROR
 from tests.simulation.kafka.order import UNKNOWN_TOPIC
 
 if TYPE_CHECKING:
-    from tests.simulation.kafka.cluster import Cluster
+    from tests.simulation.kafka.cluster import Cluster, Topic
     from tests.simulation.kafka.session import Session
 
 PORT: Final = 9092
@@ -22,28 +22,27 @@ def versions(_cluster: "Cluster", request: wire.Request, session: "Session") -> 
 
 def metadata(cluster: "Cluster", request: wire.Request, session: "Session") -> None:
     """Say which brokers there are, and who leads which partition."""
+    heard_of = cluster.heard_of(session.node)
     if request.version == wire.TOPIC_IDS_VERSION:
         found = {
-            name: (cluster.topics[name].id, len(cluster.topics[name].logs))
-            if name in cluster.topics
-            else None
+            name: (heard_of[name].id, len(heard_of[name].logs)) if name in heard_of else None
             for name in request.fields[0]
         }
-        session.reply(request.raw_answer(wire.topic_ids(found), b"\0"))
+        session.reply(request.raw_answer(wire.topic_ids(found, cluster.name), b"\0"))
         return
     asked = request.fields[0]
-    names = cluster.topics if asked is None else asked
+    names = heard_of if asked is None else asked
     brokers = [(node, f"kafka-{node}", PORT, None) for node in sorted(cluster.up)]
-    topics = [_described(cluster, name) for name in names]
-    session.reply(request.answer(0, brokers, "simulated", min(cluster.up, default=1), topics))
+    topics = [_described(cluster, heard_of.get(name), name) for name in names]
+    session.reply(request.answer(0, brokers, cluster.name, min(cluster.up, default=1), topics))
 
 
-def _described(cluster: "Cluster", name: str) -> tuple[Any, ...]:
-    if name not in cluster.topics:
+def _described(cluster: "Cluster", topic: "Topic | None", name: str) -> tuple[Any, ...]:
+    if topic is None:
         return (UNKNOWN_TOPIC, name, False, [])
-    logs = cluster.topics[name].logs
     parts: list[tuple[Any, ...]] = [
-        (0, n, log.leader, cluster.nodes, sorted(cluster.up), []) for n, log in enumerate(logs)
+        (0, n, log.leader, cluster.nodes, sorted(cluster.up), [])
+        for n, log in enumerate(topic.logs)
     ]
     return (0, name, False, parts)
 

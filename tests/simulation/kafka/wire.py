@@ -122,13 +122,13 @@ def _topics_asked(body: bytes) -> list[str]:
     return names
 
 
-def topic_ids(topics: dict[str, tuple[str, int] | None]) -> bytes:
+def topic_ids(topics: dict[str, tuple[str, int] | None], cluster: str) -> bytes:
     """Return the answer about topics in the version that has ids: of each its id and how many partitions; None where it is not there."""
 
     def text(value: str) -> bytes:
         return bytes([len(value.encode()) + 1]) + value.encode()
 
-    parts = [bytes(4), b"\1", text("simulated"), bytes(4), bytes([len(topics) + 1])]
+    parts = [bytes(4), b"\1", text(cluster), bytes(4), bytes([len(topics) + 1])]
     for name, found in topics.items():
         if found is None:
             parts.append(struct.pack(">h", 3) + text(name) + bytes(16) + b"\0\1")

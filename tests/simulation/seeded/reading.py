@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 from aiokafka.consumer.fetcher import OffsetResetStrategy
 
+from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer import consumer as consuming
 from streams.kafka.consumer import member
 from streams.kafka.consumer.app import NotifierApp
@@ -141,6 +142,14 @@ def records_are_handed_over_backwards(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(consuming, "_by_turns", by_turns)
 
 
+def offsets_count_whatever_log_they_are_of(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(CommittedState, "is_of_another", lambda *_: False)
+
+
+def no_new_positions_in_a_log_made_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Standing, "_rejoin", lambda _: None)
+
+
 FAULTS: Final[tuple[Seed, ...]] = (
     failed_commit_counts_as_made,
     commits_end_after_an_error,
@@ -154,4 +163,6 @@ FAULTS: Final[tuple[Seed, ...]] = (
     no_seek_to_what_is_committed,
     first_record_of_a_fetch_is_dropped,
     records_are_handed_over_backwards,
+    offsets_count_whatever_log_they_are_of,
+    no_new_positions_in_a_log_made_again,
 )

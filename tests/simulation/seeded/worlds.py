@@ -49,3 +49,17 @@ def with_commits_not_made(plan: Plan) -> Plan:
     rng = _rng(plan)
     late = tuple(Fault("commit late", "before the commit", nth, 0, 1.0, 0.75) for nth in rng.sample(range(2, 20), 3))  # fmt: skip
     return replace(plan, faults=late)
+
+
+def with_topics_made_again(plan: Plan) -> Plan:
+    """Return it with topics that are deleted and made again while payments come, and a revocation now and then."""
+    rng = _rng(plan)
+    again = tuple(
+        Fault("topic made again", rng.choice(PLACES), nth, rng.choice([0, 3, 30]), rng.choice([0.5, 5.0, 12.0]), rng.random())
+        for nth in rng.sample(range(1, 8), 3)
+    )  # fmt: skip
+    revocation = Fault(
+        "revocation", rng.choice(PLACES), rng.choice([2, 4, 8]), 0, 1.0, rng.random()
+    )
+    payments = tuple(replace(one, at=round(rng.random() * 40, 3)) for one in plan.payments)
+    return replace(plan, faults=(*again, revocation), payments=payments)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from streams.kafka import producer as producing
+from streams.kafka.batching import BatchingProducer
 from streams.kafka.consumer.deduplication import Deduplicator
 from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.producer import RecordProducer
@@ -52,6 +53,10 @@ def only_the_first_record_is_tried_again(patch: pytest.MonkeyPatch) -> None:
 
 def producer_without_its_sequence_is_kept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RecordProducer, "_retire", lambda *_: None)
+
+
+def batches_of_partitions_that_are_gone_are_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(BatchingProducer, "_look", lambda _: None)
 
 
 def retry_is_not_written(patch: pytest.MonkeyPatch) -> None:
@@ -134,6 +139,7 @@ FAULTS: Final[tuple[Seed, ...]] = (
     failed_write_counts_as_made,
     only_the_first_record_is_tried_again,
     producer_without_its_sequence_is_kept,
+    batches_of_partitions_that_are_gone_are_kept,
     retry_is_not_written,
     dead_letter_is_not_written,
     park_is_not_written,

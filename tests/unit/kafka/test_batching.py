@@ -1,10 +1,13 @@
 """The producer's batches: who leaves together, what comes back to whom; over aiokafka's place, a test that answers each batch."""
 
 import asyncio
+import math
 from contextlib import suppress
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
@@ -122,6 +125,36 @@ async def test_a_partition_has_one_batch_under_way(producer):
     assert [sent.values for sent in producer.sent] == [[b"1"], [b"2", b"3"]]
     producer.sent[1].answer.set_result("two")
     assert [await waiter for waiter in (first, second, third)] == ["one", "two", "two"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "given_up"),
+    [
+        (({9}, {9}), True),
+        (({9}, {0, 9}, {9}), False),
+        ((None, None), False),
+        ((set(), set()), False),
+    ],
+    ids=["gone", "a broker was told late", "the topic is away", "the topic has no partitions yet"],
+)
+async def test_a_batch_is_given_up_where_two_looks_find_its_partition_gone(
+    producer, monkeypatch, seen, given_up
+):
+    """Its topic was made again with fewer partitions: aiokafka would send it for ever."""
+    partitions = iter(seen)
+    monkeypatch.setattr(producer.client.cluster, "partitions_for_topic", lambda _: next(partitions))
+    waiter = await producer.send("t", b"1", b"k")
+    producer._depart()
+    await turns()
+    batch, at = SimpleNamespace(_ttl=math.inf), TopicPartition("t", 0)
+    monkeypatch.setitem(producer._message_accumulator._batches, at, [batch])
+    for _ in seen:
+        assert batch._ttl == math.inf
+        producer._look_later.cancel()
+        producer._look()
+    assert (batch._ttl < math.inf) == given_up
+    producer.sent[0].answer.set_result("stored")
+    assert await waiter == "stored"
 
 
 async def test_what_has_not_lingered_waits_although_the_batch_before_it_is_back(producer):
