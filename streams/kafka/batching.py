@@ -9,6 +9,7 @@ under way: order, sequence numbers and repeats stay aiokafka's.
 import asyncio
 import copy
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -24,6 +25,9 @@ from streams.kafka.format.records import PartitionId
 
 _LOOK_SECONDS: Final = 2.5
 """From one look for batches whose partition is gone to the next; two that find the same give them up."""
+
+_DISCONNECT_SECONDS: Final = 1.0
+"""How long the end of connections may take at brokers that do not answer."""
 
 _Headers = list[tuple[str, bytes | None]]
 
@@ -130,9 +134,27 @@ class BatchingProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka ship
         batch.waiting.append(waiter)
         return waiter
 
-    async def stop(self) -> None:
-        """Send what is open, wait for what is under way, and disconnect."""
+    async def stop(self, patience_seconds: float | None = None) -> None:
+        """Send what is open, wait for what is under way, and disconnect.
+
+        Args:
+            patience_seconds: how long to wait; what is not stored by then fails. As long as it takes where it is None.
+        """
         self._stopping = True
+        try:
+            async with asyncio.timeout(patience_seconds):
+                await self._all_sent()
+        except TimeoutError:
+            self._fail_all()
+            self._closed = True  # aiokafka's own stop would wait for the brokers as well
+            self._sender.sender_task.cancel()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.client.close(), _DISCONNECT_SECONDS)
+        if self._look_later is not None:
+            self._look_later.cancel()
+        await super().stop()
+
+    async def _all_sent(self) -> None:
         while self._queued or self._sending:
             self._depart()
             ends = self._sender.sender_task
@@ -140,9 +162,6 @@ class BatchingProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka ship
                 self._fail_all()
                 break
             await asyncio.wait({*self._sending.values(), ends}, return_when=asyncio.FIRST_COMPLETED)
-        if self._look_later is not None:
-            self._look_later.cancel()
-        await super().stop()
 
     def _depart(self) -> None:
         """Send the first batch of every partition; where one is under way, as soon as that has come back."""

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidProducerEpoch,
     KafkaConnectionError,
@@ -35,6 +34,7 @@ _LINGER_SECONDS = 0.02
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
+_STOP_SECONDS = 2.0  # whoever wrote has waited before, as long as a drain lasts
 _BETWEEN_STARTS_SECONDS = 1.0
 _SEQUENCE_LOST = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, ProducerFenced)
 """A batch that the broker refused for good has used up its sequence numbers: every later one of this producer is refused
@@ -71,7 +71,7 @@ class RecordProducer:
         self._connection = connection
         self._client_id = client_id
         self._on_error = on_error
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: BatchingProducer | None = None
         self._changing = asyncio.Lock()
         self._closed = False
         self._retiring: set[asyncio.Task[None]] = set()
@@ -82,14 +82,14 @@ class RecordProducer:
         await self._usable()
 
     async def stop(self) -> None:
-        """Send what is buffered and disconnect."""
+        """Send what is buffered and disconnect; what brokers do not take now, nobody waits for any more."""
         async with self._changing:
             self._closed = True
             producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            await producer.stop(_STOP_SECONDS)
         if self._retiring:
-            await asyncio.wait(self._retiring)
+            await asyncio.wait(self._retiring, timeout=_STOP_SECONDS)
 
     @property
     def alive(self) -> bool:
@@ -156,7 +156,7 @@ class RecordProducer:
                 written[index] = Written(stored.timestamp if stored.timestamp_type == 1 else -1)
         return failed
 
-    def _retire(self, producer: AIOKafkaProducer) -> None:
+    def _retire(self, producer: BatchingProducer) -> None:
         """Stop a producer whose batches are refused, once its batches have ended; the next record gets another producer."""
         if self._producer is producer:
             self._producer = None
@@ -169,7 +169,7 @@ class RecordProducer:
         self._on_error(record.topic)
         log.warning("writing to %s failed, trying again: %s", record.topic, error)
 
-    async def _usable(self) -> AIOKafkaProducer:
+    async def _usable(self) -> BatchingProducer:
         producer = self._producer
         if producer is not None and not _is_dead(producer):
             return producer
@@ -190,7 +190,7 @@ class RecordProducer:
                 self._producer = await self._start_new()
             return self._producer
 
-    async def _start_new(self) -> AIOKafkaProducer:
+    async def _start_new(self) -> BatchingProducer:
         producer = BatchingProducer(
             **self._connection.options(self._client_id),
             acks="all",
@@ -211,12 +211,12 @@ class RecordProducer:
         return producer
 
 
-async def _stop(producer: AIOKafkaProducer) -> None:
+async def _stop(producer: BatchingProducer) -> None:
     await producer.stop()
     _end_waiting(producer)
 
 
-def _end_waiting(producer: AIOKafkaProducer) -> None:
+def _end_waiting(producer: BatchingProducer) -> None:
     """Fail the sends that wait, or are going to wait, for metadata of a producer whose client is closed.
 
     aiokafka lets both wait for ever: a send asks again and again until the brokers name its topic's partitions.
@@ -231,7 +231,7 @@ def _end_waiting(producer: AIOKafkaProducer) -> None:
 
 
 async def _send(
-    producer: AIOKafkaProducer, record: OutRecord, *, alone: bool
+    producer: BatchingProducer, record: OutRecord, *, alone: bool
 ) -> asyncio.Future[Any]:
     if producer._closed or _is_dead(producer):  # noqa: SLF001  # since the record before this one was sent
         raise ProducerClosed
@@ -243,6 +243,6 @@ async def _send(
     return sending
 
 
-def _is_dead(producer: AIOKafkaProducer) -> bool:
+def _is_dead(producer: BatchingProducer) -> bool:
     task = producer._sender.sender_task  # noqa: SLF001  # aiokafka has no public word for it
     return task is None or task.done()

@@ -1,6 +1,7 @@
 """The process around the applications: what they tell of their groups becomes health, metrics and limits."""
 
 import logging
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ class WorkerHost:
     services: SharedServices = field(init=False)
     _held: dict[str, float] = field(init=False, default_factory=dict)
     _users: int = field(init=False, default=0)
+    _stopping_since: float = field(init=False, default=0.0)
     _often: EveryMinute = field(init=False, default_factory=EveryMinute)
 
     async def acquire(self) -> None:
@@ -50,11 +52,18 @@ class WorkerHost:
         if not self._users:
             await self.services.stop()
 
-    def stop_starting(self) -> None:
-        """Begin no new attempt in any application: they stop one after the other, but their calls end together."""
-        self.health.stopping = True
-        for app in self.apps:
-            app.lanes.retire()
+    def stop_starting(self) -> float:
+        """Begin no new attempt in any application: they stop one after the other, but their calls end together.
+
+        Returns:
+            When that was said first, seconds of the monotonic clock.
+        """
+        if not self.health.stopping:
+            self.health.stopping = True
+            self._stopping_since = time.monotonic()
+            for app in self.apps:
+                app.lanes.retire()
+        return self._stopping_since
 
     def waits_for_kafka(self, why: str | None) -> None:
         """Note what keeps the start waiting for Kafka, or, with None, that it waits no longer."""

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections import Counter
 
 import pytest
@@ -74,6 +75,7 @@ class RecordingHost:
     def stop_starting(self):
         self.told.append("stop starting")
         self.stopping.set()
+        return time.monotonic()
 
     def on_commit_error(self):
         self.told.append("commit error")

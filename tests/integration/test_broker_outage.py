@@ -68,3 +68,31 @@ async def test_nothing_is_lost_over_a_restart_of_the_broker(
             order: made[order] for order in fresh
         }
         assert await worker.stop() == 0
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+async def test_a_worker_ends_although_its_broker_is_away(make_deployment, own_broker, how):
+    """What it could not write is nobody's word yet: the records that it came from are handled by the next worker."""
+    async with make_deployment(broker=own_broker, settings={"max_in_flight": 32}) as deployment:
+        worker = await deployment.ready_worker()
+        url, rng = deployment.partner.notify_url, deployment.rng
+        events = [
+            payment_event(profile, rng=rng, notify_url=url(profile, "slow:0.3,S"))
+            for profile in PROFILES
+            for _ in range(EVENTS // 5)
+        ]
+        orders = set(await deployment.send(events))
+        await asyncio.to_thread(
+            deployment.partner.wait_for,
+            lambda requests: sum(request.order_id in orders for request in requests) > EVENTS // 5,
+        )
+        try:
+            await asyncio.to_thread(getattr(own_broker, how))
+            assert await worker.stop() == 0
+        finally:
+            if how == "freeze":
+                await asyncio.to_thread(own_broker.thaw)
+            await asyncio.to_thread(own_broker.start)
+        await deployment.ready_worker()
+        await deployment.delivered(orders)
+        assert await deployment.dead_letters() == []

@@ -123,7 +123,7 @@ class MemoryProducer:
         """End the task that sends, as a fatal error of the idempotent producer does."""
         self._running.cancel()
 
-    async def stop(self):
+    async def stop(self, _patience_seconds=None):
         self.stopped = self._closed = True
         self._running.cancel()
 

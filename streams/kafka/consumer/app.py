@@ -65,8 +65,8 @@ class NotifierApp(faust.App):
 
     async def on_stop(self) -> None:
         """Finish what is in flight, then let Faust stop the consumer, which commits a last time."""
-        self.host.stop_starting()
-        await self._drain()
+        since = self.host.stop_starting()
+        await self._drain(since + DRAIN_SECONDS - time.monotonic())
         await super().on_stop()
 
     async def on_shutdown(self) -> None:
@@ -78,7 +78,7 @@ class NotifierApp(faust.App):
     async def before_revoke(self) -> None:
         """Finish what is in flight before the partitions go. Never raises."""
         self.host.on_revoked(self.conf.id)
-        await self._drain()
+        await self._drain(DRAIN_SECONDS)
 
     def after_assign(self, partitions: int, of: int) -> None:
         """Note that partitions came."""
@@ -163,8 +163,8 @@ class NotifierApp(faust.App):
         unreadable = self.consumer.unreadable()  # type: ignore[attr-defined]  # our consumer's
         return Counter(self.lanes.stage_of(at.record_id.topic) for at in unreadable)
 
-    async def _drain(self) -> None:
-        late = await self.lanes.drain(DRAIN_SECONDS)
+    async def _drain(self, seconds: float) -> None:
+        late = await self.lanes.drain(max(seconds, 0.0))
         if late:
             log.warning(
                 "%s records were still in flight after %s s; they will be repeated",

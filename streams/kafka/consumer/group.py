@@ -19,8 +19,8 @@ class Host(Protocol):
     async def release(self) -> None:
         """Count one user less; the last stops what is shared."""
 
-    def stop_starting(self) -> None:
-        """Begin no new attempt in any application: the worker is about to stop."""
+    def stop_starting(self) -> float:
+        """Begin no new attempt in any application: the worker is about to stop. Returns since when, monotonic seconds."""
 
     def on_commit_error(self) -> None:
         """Count a commit that failed."""

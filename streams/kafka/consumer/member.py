@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 
 _FETCH_WAIT_MS: Final = 250
 """How long a partition that flows again may wait for a fetch already under way. Faust: 1500."""
-
+_LEAVE_SECONDS: Final = 3.0
+"""How long a group's coordinator may take to let a member go."""
 _LOOK_SECONDS: Final = 1.0
 """How often a fetcher looks through its partitions, of which there are hundreds, when nothing has happened."""
 
@@ -97,10 +98,12 @@ async def stop(consumer: AIOKafkaConsumer) -> None:
     """Leave the group and close the connections."""
     close_quickly(consumer)
     try:
-        await consumer.stop()
-    except asyncio.CancelledError:
-        # aiokafka's own: it cancels its fetches, and one that has just failed lets that through (its issue 647). Whoever
-        # waits for the end would wait for ever.
+        # A broker that stands still is waited for no longer: without our word the group waits for our session's end.
+        async with asyncio.timeout(_LEAVE_SECONDS):
+            await consumer.stop()
+    except (asyncio.CancelledError, TimeoutError):
+        # The first is aiokafka's own: it cancels its fetches, and one that has just failed lets that through (its issue
+        # 647). Whoever waits for the end would wait for ever.
         await consumer._client.close()  # noqa: SLF001  # what was left to do
 
 

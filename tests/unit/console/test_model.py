@@ -170,7 +170,7 @@ async def test_a_file_that_is_lost_while_it_is_used_is_made_anew(tmp_path, monke
     path = tmp_path / "folder/model.sqlite"
     path.parent.mkdir()
     store, ingest = await read(topics, path)
-    whole = dump(store)
+    whole, rubbish = dump(store), None
     if happens == "deleted":
         path.unlink()
     elif happens == "folder deleted":
@@ -206,6 +206,8 @@ async def test_a_file_that_is_lost_while_it_is_used_is_made_anew(tmp_path, monke
         running.cancel()
         await asyncio.wait([running])
         store.close()
+        if rubbish is not None:
+            rubbish.close()
     assert path.stat().st_mode & 0o777 == 0o600
     assert (path.parent.stat().st_mode & 0o077 == 0) or happens != "folder deleted"
 

@@ -47,6 +47,20 @@ class Reading:
 
 
 @pytest.fixture
+def reading_of():
+    """Makes consoles whose files are closed at the end."""
+    made = []
+
+    def make(*args):
+        made.append(Reading(*args))
+        return made[-1]
+
+    yield make
+    for reading in made:
+        reading.store.close()
+
+
+@pytest.fixture
 def topics():
     """Ten events in Avro, and one that no mapping makes sense of between them."""
     topics = Topics()
@@ -61,11 +75,11 @@ def topics():
 ORDERS = [f"o-{number}" for number in range(10)]
 
 
-async def test_events_are_read_again_once_the_registry_answers(tmp_path, topics):
+async def test_events_are_read_again_once_the_registry_answers(reading_of, tmp_path, topics):
     """Then the model is the same as one that was never without it; until then the page says how many wait."""
-    never = Reading(tmp_path / "never", topics)
+    never = reading_of(tmp_path / "never", topics)
     await never.look(first=True)
-    again = Reading(tmp_path / "again", topics)
+    again = reading_of(tmp_path / "again", topics)
     again.registry.fault = "unreachable"
     await again.look(first=True)
     assert again.known() == []
@@ -83,21 +97,23 @@ async def test_events_are_read_again_once_the_registry_answers(tmp_path, topics)
     assert dump(again.store) == dump(never.store)
 
 
-async def test_a_console_that_was_started_anew_knows_what_it_has_not_read(tmp_path, topics):
+async def test_a_console_that_was_started_anew_knows_what_it_has_not_read(
+    reading_of, tmp_path, topics
+):
     """The file has it."""
-    before = Reading(tmp_path / "file", topics)
+    before = reading_of(tmp_path / "file", topics)
     before.registry.fault = "refuses"
     await before.look(first=True)
     before.store.close()
-    after = Reading(tmp_path / "file", topics)
+    after = reading_of(tmp_path / "file", topics)
     await after.look(first=True)
     assert after.known() == ORDERS
     after.store.close()
 
 
-async def test_what_kafka_deleted_meanwhile_is_not_waited_for(tmp_path, topics):
+async def test_what_kafka_deleted_meanwhile_is_not_waited_for(reading_of, tmp_path, topics):
     """Retention takes the first seven records."""
-    reading = Reading(tmp_path / "file", topics)
+    reading = reading_of(tmp_path / "file", topics)
     reading.registry.fault = "unreachable"
     await reading.look(first=True)
     topics.begins[SOURCE, 0] = 7
