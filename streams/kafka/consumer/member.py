@@ -24,14 +24,13 @@ from streams.kafka.patches.member_commits import guard_commits
 from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
 from streams.kafka.patches.nearby_copies import learn_of_nearby_copies
 from streams.kafka.patches.paced_fetches import pace_fetches
-from streams.kafka.patches.patient_fetches import wait_patiently
 from streams.kafka.patches.quick_close import close_quickly
 from streams.kafka.patches.refused_members import ask_again
 
 log = logging.getLogger(__name__)
 
 _FETCH_WAIT_MS: Final = 250
-"""How long a partition that flows again may wait for a fetch already under way, see `patient_fetches`. Faust: 1500."""
+"""How long a partition that flows again may wait for a fetch already under way. Faust: 1500."""
 _LEAVE_SECONDS: Final = 3.0
 """How long a group's coordinator may take to let a member go."""
 _LOOK_SECONDS: Final = 1.0
@@ -89,7 +88,6 @@ async def start(
     learn_of_moved_leaders(consumer)
     learn_of_nearby_copies(consumer)
     keep_sessions(consumer)
-    wait_patiently(consumer)
     # Each fetch that ends and each partition that flows again tells its fetcher; what is left is a safeguard. aiokafka: 0.2.
     consumer._fetcher._fetcher_timeout = _LOOK_SECONDS  # noqa: SLF001  # aiokafka has no public word for it
     if between_fetches_seconds:

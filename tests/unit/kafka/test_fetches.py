@@ -1,10 +1,9 @@
 """What a consumer asks of a broker, and its answers: `streams.kafka.patches`."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
-from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchResponse_v11
+from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
 from aiokafka.protocol.struct import Struct
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from streams.kafka.format.batches import NotGiven
 from streams.kafka.patches.fetch_encoding import FetchAnswer, encode
 from streams.kafka.patches.paced_fetches import PacedFetches
-from streams.kafka.patches.patient_fetches import wait_patiently
 from tests.unit.webhook.virtual_time import in_virtual_time
 
 i16, i32, i64 = (st.integers(-(2**bits), 2**bits - 1) for bits in (15, 31, 63))
@@ -124,26 +122,3 @@ async def test_a_fetch_that_is_cancelled_brought_nothing():
     waiting.cancel()
     assert await waiting is False
     assert len(broker.came) == 1
-
-
-@pytest.mark.parametrize(
-    ("fetched", "paused", "waits_ms"),
-    [({}, (), 500), ({"t-0": "records"}, (), 250), ({}, ("t-1",), 250)],
-    ids=["all is fetched", "records were not taken yet", "a partition is paused"],
-)
-async def test_a_fetch_waits_longer_where_it_leaves_out_nothing(fetched, paused, waits_ms):
-    """What it leaves out is fetched again only after its answer."""
-    made = []
-
-    async def fetch(*args):
-        made.append(args)
-        return True
-
-    fetcher = SimpleNamespace(_records=fetched, _proc_fetch_request=fetch)
-    states = {name: SimpleNamespace(paused=name in paused) for name in ("t-0", "t-1")}
-    assignment = SimpleNamespace(tps=states, state_value=states.get)
-    wait_patiently(SimpleNamespace(_fetcher=fetcher))
-    request = FetchRequest(250, 1, 1, 1, [], "")
-    assert await fetcher._proc_fetch_request(assignment, 1, request)
-    assert made == [(assignment, 1, request)]
-    assert request._max_wait_ms == waits_ms
