@@ -3,8 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, Final
 
 from aiokafka import TopicPartition
@@ -23,7 +21,8 @@ from streams.kafka.format.records import PartitionId
 
 log = logging.getLogger(__name__)
 
-_BETWEEN_TOPICS_SECONDS: Final = 0.02
+_ENDS_AT_ONCE: Final = 60
+_BETWEEN_ENDS_SECONDS: Final = 0.02
 
 
 class Reading(Standing):
@@ -116,14 +115,15 @@ class Reading(Standing):
         consumer = self._consumer()
         ends_by_partition: dict[PartitionId, tuple[int, int]] = {}
         ours: set[TopicPartition] = consumer.assignment()
-        wanted = ours | self._unshared()
-        # Topic by topic, with pauses: an answer about all partitions would hold up the event loop for some 50 ms.
-        for _, partitions in groupby(sorted(wanted, key=attrgetter("topic")), attrgetter("topic")):
-            ends = await consumer.end_offsets(list(partitions))
+        wanted = sorted(ours | self._unshared())
+        # In parts, with pauses: an answer about all partitions would hold up the event loop for some 50 ms. Not in too many:
+        # each waits at its broker behind a fetch of the same connection.
+        for first in range(0, len(wanted), _ENDS_AT_ONCE):
+            ends = await consumer.end_offsets(wanted[first : first + _ENDS_AT_ONCE])
             for tp, end in ends.items():
                 position = await consumer.position(tp) if tp in ours else 0
                 ends_by_partition[partition_of(tp)] = (position, end)
-            await asyncio.sleep(_BETWEEN_TOPICS_SECONDS)
+            await asyncio.sleep(_BETWEEN_ENDS_SECONDS)
         return ends_by_partition
 
     def _unshared(self) -> set[TopicPartition]:
