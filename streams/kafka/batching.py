@@ -9,7 +9,6 @@ under way: order, sequence numbers and repeats stay aiokafka's.
 import asyncio
 import copy
 from collections import deque
-from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -22,12 +21,10 @@ from aiokafka.errors import (
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.kafka.format.records import PartitionId
+from streams.kafka.patches.quick_close import close_quickly
 
 _LOOK_SECONDS: Final = 2.5
 """From one look for batches whose partition is gone to the next; two that find the same give them up."""
-
-_DISCONNECT_SECONDS: Final = 1.0
-"""How long the end of connections may take at brokers that do not answer."""
 
 _Headers = list[tuple[str, bytes | None]]
 
@@ -148,8 +145,8 @@ class BatchingProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka ship
             self._fail_all()
             self._closed = True  # aiokafka's own stop would wait for the brokers as well
             self._sender.sender_task.cancel()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.client.close(), _DISCONNECT_SECONDS)
+            close_quickly(self.client)
+            await self.client.close()
         if self._look_later is not None:
             self._look_later.cancel()
         await super().stop()

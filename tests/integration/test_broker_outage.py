@@ -14,6 +14,22 @@ pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 EVENTS = 300
 
 
+async def under_load(deployment):
+    """Send events, and return their orders when a fifth of them has been told."""
+    url, rng = deployment.partner.notify_url, deployment.rng
+    events = [
+        payment_event(profile, rng=rng, notify_url=url(profile, "slow:0.3,S"))
+        for profile in PROFILES
+        for _ in range(EVENTS // 5)
+    ]
+    orders = set(await deployment.send(events))
+    await asyncio.to_thread(
+        deployment.partner.wait_for,
+        lambda requests: sum(request.order_id in orders for request in requests) > EVENTS // 5,
+    )
+    return orders
+
+
 @pytest.mark.parametrize(
     ("how", "seconds"),
     [
@@ -31,17 +47,7 @@ async def test_nothing_is_lost_over_a_restart_of_the_broker(
     settings = {"ladder_scale": 0.001, "max_in_flight": 32}
     async with make_deployment(broker=own_broker, settings=settings) as deployment:
         worker = await deployment.ready_worker()
-        url, rng = deployment.partner.notify_url, deployment.rng
-        events = [
-            payment_event(profile, rng=rng, notify_url=url(profile, "slow:0.3,S"))
-            for profile in PROFILES
-            for _ in range(EVENTS // 5)
-        ]
-        orders = set(await deployment.send(events))
-        await asyncio.to_thread(
-            deployment.partner.wait_for,
-            lambda requests: sum(request.order_id in orders for request in requests) > EVENTS // 5,
-        )
+        orders = await under_load(deployment)
         try:
             await asyncio.to_thread(getattr(own_broker, how))
 
@@ -57,7 +63,9 @@ async def test_nothing_is_lost_over_a_restart_of_the_broker(
             await asyncio.to_thread(own_broker.start)
         await deployment.delivered(orders)
         assert (await worker.get("/health/live")).is_success
-        fresh = await deployment.send(payment_event(profile, rng=rng) for profile in PROFILES)
+        fresh = await deployment.send(
+            payment_event(profile, rng=deployment.rng) for profile in PROFILES
+        )
         await deployment.delivered(fresh)
         await deployment.all_committed()
         assert await deployment.dead_letters() == []
@@ -75,17 +83,7 @@ async def test_a_worker_ends_although_its_broker_is_away(make_deployment, own_br
     """What it could not write is nobody's word yet: the records that it came from are handled by the next worker."""
     async with make_deployment(broker=own_broker, settings={"max_in_flight": 32}) as deployment:
         worker = await deployment.ready_worker()
-        url, rng = deployment.partner.notify_url, deployment.rng
-        events = [
-            payment_event(profile, rng=rng, notify_url=url(profile, "slow:0.3,S"))
-            for profile in PROFILES
-            for _ in range(EVENTS // 5)
-        ]
-        orders = set(await deployment.send(events))
-        await asyncio.to_thread(
-            deployment.partner.wait_for,
-            lambda requests: sum(request.order_id in orders for request in requests) > EVENTS // 5,
-        )
+        orders = await under_load(deployment)
         try:
             await asyncio.to_thread(getattr(own_broker, how))
             assert await worker.stop() == 0

@@ -59,13 +59,13 @@ async def grow(deployment: Deployment, count: int) -> None:
         await add_partitions(admin, {deployment.source: count})
 
 
-async def delete_source(deployment: Deployment) -> None:
-    """Delete the source topic."""
-    async with administration(deployment.bootstrap) as admin:
-        await admin.delete_topics([deployment.source])
+async def delete(bootstrap: str, topic: str) -> None:
+    """Delete a topic, and wait until it is gone."""
+    async with administration(bootstrap) as admin:
+        await admin.delete_topics([topic])
 
         async def gone() -> bool:
-            return deployment.source not in await admin.list_topics()
+            return topic not in await admin.list_topics()
 
         await eventually(gone, what="deletion", every_seconds=0.1)
 
@@ -140,7 +140,7 @@ async def test_a_topic_made_again_under_a_worker_is_read_from_its_beginning(make
         worker = await deployment.ready_worker()
         await deployment.delivered(await write(deployment, [0, 1], 4))
         await nothing_pending(worker)
-        await delete_source(deployment)
+        await delete(deployment.bootstrap, deployment.source)
         if away:
             await worker.said("does not exist any more, expected a topic that this worker reads")
             assert (await worker.get("/health/ready")).status_code == 503
@@ -164,7 +164,7 @@ async def test_a_topic_made_again_while_none_runs_is_read_from_its_beginning(mak
         await deployment.delivered(await write(deployment, [0, 1], 2))
         await deployment.all_committed()
         assert await worker.stop() == 0
-        await delete_source(deployment)
+        await delete(deployment.bootstrap, deployment.source)
         await create_topic(deployment.bootstrap, deployment.source, deployment.partitions)
         orders = await write(deployment, [0, 1], 2)
         worker = await deployment.ready_worker()
@@ -202,13 +202,7 @@ async def test_what_was_on_its_way_to_a_partition_that_is_gone_goes_to_another(b
     await producer.start()
     try:
         await producer.write(OutRecord(topic, key, b"before", ()))
-        async with administration(bootstrap) as admin:
-            await admin.delete_topics([topic])
-
-            async def gone() -> bool:
-                return topic not in await admin.list_topics()
-
-            await eventually(gone, what="deletion", every_seconds=0.1)
+        await delete(bootstrap, topic)
         writing = asyncio.create_task(producer.write(OutRecord(topic, key, b"after", ())))
         await asyncio.sleep(0.5)  # it is sent, and refused
         await create_topic(bootstrap, topic, 1)
@@ -336,7 +330,7 @@ async def test_two_workers_share_what_comes_and_what_is_made_again(make_deployme
         await deployment.delivered(await write(deployment, [0, 1], 3))
         await grow(deployment, 6)
         await deployment.delivered(await write(deployment, range(6), 2))
-        await delete_source(deployment)
+        await delete(deployment.bootstrap, deployment.source)
         await create_topic(deployment.bootstrap, deployment.source, 3)
         await deployment.delivered(await write(deployment, range(3), 6))
         await deployment.all_committed()

@@ -6,7 +6,7 @@ topic; those before it are `TOPIC~1`, `TOPIC~2` and so on, in all that names the
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,8 +133,12 @@ class Evidence:
                     found.setdefault(tag, []).append(commit)
         return found
 
-    def gone(self) -> frozenset[str]:
-        """Return the events of which something was deleted that nobody had settled: nobody can go on with those."""
+    def gone(self, kept: Iterable[Kept]) -> frozenset[str]:
+        """Return the events of which something was deleted that nobody had settled: nobody can go on with those.
+
+        Args:
+            kept: all records.
+        """
         places = {
             f"{self._name(one.name, one.topic)}/{number}/{offset}"
             for one in self._deleted
@@ -142,7 +146,7 @@ class Evidence:
             for offset in range(state.offset, log.end)
             if offset not in state.finished
         }
-        return frozenset(record.origin for record in self.kept() if record.place in places)
+        return frozenset(record.origin for record in kept if record.place in places)
 
     def _name(self, name: str, topic: Topic) -> str:
         before = [one.topic for one in self._deleted if one.name == name]

@@ -435,7 +435,7 @@ class World:
             {group.name: list(group.rebalances) for group in self.cluster.groups.values()},
             self.cluster.memberships,
             self._without_recall,
-            self.evidence.gone(),
+            self.evidence.gone(ledger.kept),
             self.fired,
             self.wrong,
             self.loop.now - ZERO_SECONDS,

@@ -96,7 +96,7 @@ async def start(
 
 async def stop(consumer: AIOKafkaConsumer) -> None:
     """Leave the group and close the connections."""
-    close_quickly(consumer)
+    close_quickly(consumer._client)  # noqa: SLF001  # aiokafka has no public word for it
     try:
         # A broker that stands still is waited for no longer: without our word the group waits for our session's end.
         async with asyncio.timeout(_LEAVE_SECONDS):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 
 REPLACES: Final = ("aiokafka.client.AIOKafkaClient.close",)
 
@@ -26,7 +26,6 @@ async def _close_soon(close: Callable[[], Awaitable[None]]) -> None:
         await asyncio.wait_for(close(), _CLOSE_SECONDS)
 
 
-def close_quickly(consumer: AIOKafkaConsumer) -> None:
-    """Let a consumer that is about to be stopped wait only shortly for the end of its connections."""
-    client = consumer._client  # noqa: SLF001  # aiokafka has no public word for it
+def close_quickly(client: AIOKafkaClient) -> None:
+    """Let a client that is about to be closed wait only shortly for the end of its connections."""
     client.close = partial(_close_soon, client.close)
