@@ -1,7 +1,9 @@
 """The figures of the worlds that were run, in `build/simulation`: a run that goes on adds to those of the same code."""
 
+import ast
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,17 +12,47 @@ from tests.simulation.campaign import Campaign
 ROOT: Final = Path(__file__).parents[2]
 FIGURES: Final = ROOT / "build" / "simulation"
 FILE: Final = "simulation.json"
-_RUNS_IN_THEM: Final = ("streams", "schemas", "tests/simulation", "tests/faults", "requirements")
+_FIRST: Final = "tests/simulation/campaign.py"
+_PACKAGES: Final = "requirements/runtime.txt"
 
 
 def code() -> str:
-    """Return a digest of what runs in the worlds, and of what judges them."""
+    """Return a digest of what runs in the worlds and of what judges them, with the versions of the packages."""
     digest = hashlib.sha256()
-    for directory in _RUNS_IN_THEM:
-        for path in sorted((ROOT / directory).rglob("*")):
-            if path.suffix in {".py", ".txt"}:
-                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    for path in sorted({*modules(), ROOT / _PACKAGES}):
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def modules() -> set[Path]:
+    """Return the files of this project that a campaign imports, and those that they import, also where a function does it."""
+    found: set[Path] = set()
+    left = [ROOT / _FIRST]
+    while left:
+        path = left.pop()
+        if path not in found:
+            found.add(path)
+            left += _imports_of(path)
+    return found
+
+
+def _imports_of(path: Path) -> Iterator[Path]:
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            # Each package on the way runs its __init__, and the last name may be one of a module's.
+            places = [ROOT.joinpath(*parts[: length + 1]) for length in range(len(parts))]
+            files = [
+                file
+                for place in places
+                for file in (place.with_suffix(".py"), place / "__init__.py")
+            ]
+            yield from (file for file in files if file.is_file())
 
 
 def read(directory: Path) -> dict[str, Any] | None:

@@ -25,22 +25,30 @@ campaigns._AT_ONCE = 3
 with in_the_world():
     campaign = run_all(range(1, 11), lambda *_: None, int(sys.argv[1]))
 kept.write(Path(sys.argv[2]), kept.figures_of(campaign, 1, "code"))
+ours = [module for name, module in sys.modules.items() if name.startswith(("streams.", "schemas.", "tests."))]
+print(*(module.__file__ for module in ours if module is not kept and module.__file__), sep="\\n")
 """
 
 
 def test_worlds_in_two_processes_are_those_of_one(tmp_path):
-    """A world is its seed's, whatever runs beside it and before it: else one that went wrong could not be played again."""
-    found = []
+    """A world is its seed's, whatever runs beside it and before it: else one that went wrong could not be played again.
+
+    And what they have loaded is what the digest of their code is of.
+    """
+    found, loaded = [], []
     for processes in (1, 2):
         directory = tmp_path / str(processes)
-        subprocess.run(  # noqa: S603  # in processes of their own: what it replaces, it replaces for the whole process
-            [sys.executable, "-c", _RUN, str(processes), str(directory)],
+        told = subprocess.run(  # noqa: S603  # in processes of their own: what it replaces, it replaces for the whole process
+            [sys.executable, "-c", _RUN, str(processes), str(directory)], capture_output=True, text=True,
             check=True, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "0"}, timeout=600,
         )  # fmt: skip
+        loaded += [Path(line) for line in told.stdout.splitlines()]
         found.append(kept_in(directory) | {"seconds": 0})
     assert found[0] == found[1]
     assert found[0]["worlds"] == 10
     assert found[0]["sums"]["calls"] > 40
+    assert loaded
+    assert set(loaded) <= kept.modules()
 
 
 @pytest.fixture
