@@ -203,7 +203,7 @@ def test_topics_job_needs_nothing_of_the_release(rendered):
 
 
 @pytest.mark.parametrize(
-    ("grace", "sleep", "fits"), [(26, 0, True), (25, 0, False), (30, 5, False), (31, 5, True)]
+    ("grace", "sleep", "fits"), [(32, 0, True), (31, 0, False), (36, 5, False), (37, 5, True)]
 )
 def test_grace_must_be_longer_than_a_stop(helm, grace, sleep, fits):
     """The chart refuses a grace period in which a worker could not drain, and says what it would take."""
@@ -212,7 +212,7 @@ def test_grace_must_be_longer_than_a_stop(helm, grace, sleep, fits):
         assert helm.objects("minimal", values)
     else:
         said = helm.refusal("minimal", values)
-        assert f"shutdown.gracePeriodSeconds: seen {grace}, expected more than {25 + sleep}" in said
+        assert f"shutdown.gracePeriodSeconds: seen {grace}, expected more than {31 + sleep}" in said
 
 
 def test_the_console_gets_no_key(rendered, named):

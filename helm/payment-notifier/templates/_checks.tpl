@@ -1,10 +1,11 @@
 {{/* What can't stand together. Every fault at once, each with the value, what was seen and what was expected. */}}
 
 {{/* Seconds that a worker may need from SIGTERM to its end: the drain of what is in flight, a last commit by each of
-     its two consumer groups, and the way down. The first two are the program's own constants; a test compares them. */}}
+     its two consumer groups, and the way down: 3 s to leave each group, where its broker does not answer, and 4 s for
+     what the producer holds. The first two are the program's own constants; a test compares them. */}}
 {{- define "payment-notifier.drainSeconds" -}}11{{- end -}}
 {{- define "payment-notifier.commitSeconds" -}}5{{- end -}}
-{{- define "payment-notifier.teardownSeconds" -}}4{{- end -}}
+{{- define "payment-notifier.teardownSeconds" -}}10{{- end -}}
 {{- define "payment-notifier.stopSeconds" -}}
 {{- add (include "payment-notifier.drainSeconds" .) (mul 2 (include "payment-notifier.commitSeconds" .)) (include "payment-notifier.teardownSeconds" .) .Values.shutdown.preStopSleepSeconds -}}
 {{- end -}}
