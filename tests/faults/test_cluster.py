@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from streams.sandbox.cluster import Cluster
-from tests.support.cluster import controller_of, in_sync, leaders_of, move_leaders
+from tests.support.cluster import controller_of, in_sync, leaders_of, move_leaders, set_quotas
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -15,6 +15,11 @@ FROZEN_SECONDS = (15.0, 15.0, 15.0)
 request that the silent one leaves without an answer."""
 
 MOVES = 5
+
+QUOTA_BYTES = 5_000.0
+"""A second and broker, for reading and for writing: a few per cent of what the load takes."""
+
+QUOTA_SECONDS = 25.0
 
 RATE = 120.0
 """Events a second: the machine has three brokers to run instead of one."""
@@ -115,4 +120,24 @@ async def test_the_leaders_move(rehearse, cluster):
             rehearsal.broke(since)
             rehearsal.say(f"{move + 1} of {MOVES} moves")
         rehearsal.counts |= {"moves of every leader": MOVES, "leaders moved": moved}
+        await rehearsal.end(*workers)
+
+
+async def test_the_workers_are_above_their_quotas(rehearse, cluster):
+    """Brokers answer and then leave the connection unread for seconds: everything is slow, and nothing is repeated."""
+    async with rehearse("cluster: quotas", cluster) as rehearsal:
+        workers = await rehearsal.begin({}, {}, rate=RATE)
+        group = rehearsal.deployment.group
+        clients = [group, f"{group}-retry", f"{group}-producer"]
+        kinds = ("consumer_byte_rate", "producer_byte_rate")
+        await set_quotas(cluster.bootstrap, clients, dict.fromkeys(kinds, QUOTA_BYTES))
+        # What was on its way when they came is told at once.
+        await asyncio.sleep(QUOTA_SECONDS / 5)
+        before = len(rehearsal.partner.requests)
+        await asyncio.sleep(QUOTA_SECONDS)
+        slow = (len(rehearsal.partner.requests) - before) / QUOTA_SECONDS
+        assert slow < RATE / 2, "the quotas held nothing back"
+        await set_quotas(cluster.bootstrap, clients, dict.fromkeys(kinds))
+        await rehearsal.delivering()
+        rehearsal.counts |= {"seconds above the quotas": QUOTA_SECONDS, "calls/s then": slow}
         await rehearsal.end(*workers)

@@ -1,6 +1,6 @@
-"""A cluster as its administrator works on it: leaders are moved, copies watched, the leading controller asked for."""
+"""A cluster as its administrator works on it: leaders are moved, copies watched, clients held to quotas."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -9,8 +9,10 @@ from aiokafka.protocol.admin import AlterPartitionReassignmentsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Array,
+    Boolean,
     CompactArray,
     CompactString,
+    Float64,
     Int8,
     Int16,
     Int32,
@@ -92,6 +94,17 @@ async def in_sync(bootstrap: str, timeout_seconds: float = TIMEOUT_SECONDS) -> N
     await eventually(
         all_of_them, timeout_seconds, what="all copies to be in sync", every_seconds=0.5
     )
+
+
+async def set_quotas(
+    bootstrap: str, client_ids: Iterable[str], quotas: Mapping[str, float | None]
+) -> None:
+    """Hold each of these clients to quotas of each broker, in bytes a second or percent of a thread; None takes one away."""
+    changes = [(name, value or 0.0, value is None) for name, value in quotas.items()]
+    entries = [([("client-id", client_id)], changes) for client_id in client_ids]
+    async with administration(bootstrap) as admin:
+        answer = await admin._send_to_controller(_QuotasRequest(entries))
+    assert {code for code, *_ in answer.entries} == {0}, answer
 
 
 async def controller_of(bootstrap: str) -> int:
@@ -210,3 +223,49 @@ class _ElectionRequest(Request[_ElectionRequestV1]):  # type: ignore[misc]  # ai
 
     def build(self, request_struct_class: type[_ElectionRequestV1]) -> _ElectionRequestV1:
         return request_struct_class(0, self._topics, _TIMEOUT_MS)
+
+
+_ENTITY = Array(("type", String("utf-8")), ("name", String("utf-8")))
+
+
+class _QuotasResponse(Response):  # type: ignore[misc]  # aiokafka ships no types
+    API_KEY = 49
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "entries",
+            Array(("error_code", Int16), ("error_message", String("utf-8")), ("entity", _ENTITY)),
+        ),
+    )
+
+
+class _QuotasRequestV0(RequestStruct):  # type: ignore[misc]  # aiokafka ships no types
+    API_KEY = 49
+    API_VERSION = 0
+    RESPONSE_TYPE = _QuotasResponse
+    SCHEMA = Schema(
+        (
+            "entries",
+            Array(
+                ("entity", _ENTITY),
+                ("ops", Array(("key", String("utf-8")), ("value", Float64), ("remove", Boolean))),
+            ),
+        ),
+        ("validate_only", Boolean),
+    )
+
+
+_Quotas = list[tuple[list[tuple[str, str]], list[tuple[str, float, bool]]]]
+
+
+class _QuotasRequest(Request[_QuotasRequestV0]):  # type: ignore[misc]  # aiokafka ships no types
+    """Set or take away quotas of these clients."""
+
+    API_KEY = 49
+
+    def __init__(self, entries: _Quotas) -> None:
+        self._entries = entries
+
+    def build(self, request_struct_class: type[_QuotasRequestV0]) -> _QuotasRequestV0:
+        return request_struct_class(self._entries, False)  # noqa: FBT003  # not only to validate
