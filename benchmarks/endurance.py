@@ -1,7 +1,7 @@
 """One worker, many notifications, full speed: `python -m benchmarks.endurance --notifications 1000000`.
 
 Events are written a little ahead of the worker, and what it has settled is deleted from the topics again, so that the
-broker's disk stays small. Every few seconds the worker's memory, descriptors, threads and tasks are noted. At the end each
+broker's disk stays small. Every few seconds the worker's memory, descriptors, threads, tasks and objects are noted. At the end each
 event must have been told, once more for each U, and never again; and nothing of the worker may have grown over the second
 half (`benchmarks.flatness`). Exit code 1: something was lost, repeated or not signed, or the worker grew.
 """
@@ -152,7 +152,7 @@ class Endurance:
         self._here = here
         self._told = Told(count)
         self._samples: list[Sample] = []
-        self._tasks_file = here.directory / "tasks"
+        self._counts_file = here.directory / "counts"
         names = {name: profile for profile, name in PARTNERS.items()}
         self._system = System(NOTIFIER)
         self._task = Task(
@@ -167,7 +167,7 @@ class Endurance:
                 "PYTHONPATH": os.pathsep.join(
                     filter(None, (str(_INSIDE), os.environ.get("PYTHONPATH", "")))
                 ),
-                "COUNT_TASKS_INTO": str(self._tasks_file),
+                "COUNTS_INTO": str(self._counts_file),
             },
         )
 
@@ -248,8 +248,8 @@ class Endurance:
 
     def _sample(self, running: Running, seconds: float) -> Sample:
         (pid,) = running.pids
-        tasks = int(self._tasks_file.read_text("ascii"))
-        return Sample(round(seconds, 1), self._told.requests, *resources(pid), tasks)
+        tasks, blocks = map(int, self._counts_file.read_text("ascii").split())
+        return Sample(round(seconds, 1), self._told.requests, *resources(pid), tasks, blocks)
 
     async def _tidy(self, topics: Topics) -> None:
         """Delete what is settled of the events, and the attempts records: all but a little of what fills the disk."""

@@ -1,11 +1,12 @@
-"""Runs at the start of a worker whose endurance is measured, and counts its tasks, which nobody can see from outside.
+"""Runs at the start of a worker whose endurance is measured, and counts what nobody can see from outside.
 
-`COUNT_TASKS_INTO` names a file. A thread of its own writes into it, once a second, how many tasks of the event loop have
-not ended.
+`COUNTS_INTO` names a file. A thread of its own writes into it, once a second, how many tasks of the event loop have not
+ended and how many blocks of memory the interpreter holds for objects.
 """
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,12 +17,13 @@ _EVERY_SECONDS = 1.0
 def _write_counts(loop: asyncio.AbstractEventLoop, file: Path) -> None:
     new = file.with_suffix(".new")
     while not loop.is_closed():
-        new.write_text(str(len(asyncio.all_tasks(loop))), "ascii")
+        counts = len(asyncio.all_tasks(loop)), sys.getallocatedblocks()
+        new.write_text(" ".join(map(str, counts)), "ascii")
         new.replace(file)  # in one step: whoever reads it never sees half a number
         time.sleep(_EVERY_SECONDS)
 
 
-def _count_tasks_into(file: Path) -> None:
+def _count_into(file: Path) -> None:
     set_event_loop = asyncio.set_event_loop
 
     def set_and_count(loop: asyncio.AbstractEventLoop | None) -> None:
@@ -33,5 +35,5 @@ def _count_tasks_into(file: Path) -> None:
     asyncio.set_event_loop = set_and_count
 
 
-if "COUNT_TASKS_INTO" in os.environ:
-    _count_tasks_into(Path(os.environ["COUNT_TASKS_INTO"]))
+if "COUNTS_INTO" in os.environ:
+    _count_into(Path(os.environ["COUNTS_INTO"]))

@@ -35,6 +35,7 @@ def samples(**slopes):
                 round(180 + rng.gauss(0, 2) + grown.get("descriptors", 0)),
                 round(7 + grown.get("threads", 0)),
                 round(300 + rng.gauss(0, 30) + grown.get("tasks", 0)),
+                int(1000 * (900 + 500 * filling + rng.gauss(0, 20) + grown.get("blocks", 0))),
             )
         )
     return made
@@ -75,14 +76,15 @@ def test_what_fills_up_once_and_moves_is_flat():
 @pytest.mark.parametrize(
     ("leak", "name"),
     [
-        ({"memory": 50}, "memory, MB"),  # one small object of each notification
+        ({"memory": 50}, "memory, MB"),  # 50 bytes of each notification
+        ({"blocks": 200}, "objects, thousands of blocks"),
         ({"descriptors": 30}, "open descriptors"),
         ({"threads": 5}, "threads"),
         ({"tasks": 100}, "tasks"),
     ],
 )
 def test_a_leak_is_noticed(leak, name):
-    """Of one object of 50 bytes for each notification, one descriptor in 30,000, one task in 10,000."""
+    """Of 50 bytes for each notification, one object in five, one descriptor in 30,000, one task in 10,000."""
     not_flat = [what for what, trend in trends(samples(**leak)).items() if not trend.flat]
     assert not_flat == [name]
     (said,) = faults(found_in(samples(**leak)))
@@ -130,10 +132,16 @@ def test_the_plot_has_a_panel_for_each_thing_that_is_measured():
     """Each over the same axis, from 0 to the last notification."""
     drawn = ET.fromstring(picture(samples()))  # noqa: S314  # our own
     texts = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    for title in ("memory, MB", "open descriptors", "threads", "tasks"):
+    for title in (
+        "memory, MB",
+        "objects, thousands of blocks",
+        "open descriptors",
+        "threads",
+        "tasks",
+    ):
         assert title in texts
-    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}polyline"))) == 4
-    assert texts.count("1M") == 4
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}polyline"))) == 5
+    assert texts.count("1M") == 5
 
 
 def test_the_page_holds_the_table_and_the_plot(tmp_path, monkeypatch, capsys):
@@ -153,7 +161,7 @@ def test_the_page_holds_the_table_and_the_plot(tmp_path, monkeypatch, capsys):
     assert "1,000,000 notifications in 17 minutes, 1,000 a second" in text
     assert "| open descriptors | " in text
     assert "| threads | " in text
-    assert text.count("| yes |") == 3
+    assert text.count("| yes |") == 4
     assert text.count("| **no** |") == 1
     assert "old" not in text.splitlines()
     ET.parse(tmp_path / "endurance.svg")  # noqa: S314  # our own
@@ -174,7 +182,7 @@ async def test_a_short_run_delivers_everything_and_keeps_the_disk_small(running_
     last = Sample(**found["samples"][-1])
     assert last.delivered == found["requests"]
     assert last.memory_bytes > 20 * MB
-    assert min(last.descriptors, last.threads, last.tasks) > 0
+    assert min(last.descriptors, last.threads, last.tasks, last.blocks) > 0
     reader = AIOKafkaConsumer(bootstrap_servers=running_bench.broker.bootstrap)
     await reader.start()
     try:
