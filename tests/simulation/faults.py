@@ -46,13 +46,13 @@ def _stop_and_start(_world: "World", _fault: Fault, worker: "Worker | None") -> 
 
 def _stand_still(world: "World", fault: Fault, worker: "Worker | None") -> None:
     if worker is not None:
-        world.broke(fault.seconds + _AFTERMATH_SECONDS)
+        world.broke(fault.seconds, _AFTERMATH_SECONDS)
         world.loop.stop_process(worker.process, world.loop.now + fault.seconds)
 
 
 def _cut_off(world: "World", fault: Fault, worker: "Worker | None") -> None:
     if worker is not None:
-        world.broke(fault.seconds + _AFTERMATH_SECONDS)
+        world.broke(fault.seconds, _AFTERMATH_SECONDS)
         world.network.cut_until[worker.process] = world.loop.now + fault.seconds
         world.cuts.append((world.now_ms(), world.now_ms() + int(fault.seconds * 1000)))
 
@@ -75,7 +75,7 @@ def _join_again(world: "World", fault: Fault, worker: "Worker | None") -> None:
 
 
 def _expire(world: "World", fault: Fault, worker: "Worker | None") -> None:
-    world.broke(_AFTERMATH_SECONDS)
+    world.broke(0, _AFTERMATH_SECONDS)
     for group in _groups(world, fault):
         for member in list(group.members):
             process = world.cluster.members_of.get((group.name, member))
@@ -90,9 +90,9 @@ def _order(key: int, how: str, errors: tuple[int, ...] = (0,)) -> Do:
         seconds = min(fault.seconds, 20.0)
 
         def happened() -> None:
-            world.broke(seconds + _AFTERMATH_SECONDS)
+            world.broke(seconds, _AFTERMATH_SECONDS)
 
-        world.broke(_AFTERMATH_SECONDS)
+        world.broke(0, _AFTERMATH_SECONDS)
         process = worker.process if worker is not None else None
         times = 1 + int(fault.choice * 10) % 3
         world.cluster.orders.append(Order(key, how, process, seconds, error, times, happened))
@@ -108,10 +108,10 @@ def _commit_late(world: "World", fault: Fault, worker: "Worker | None") -> None:
         _commit_answered_late(world, fault, worker)
         return
     # Not made, and not refused either: the worker's patience of 5 s ends first, its session of 10 s does not.
-    world.broke(_AFTERMATH_SECONDS)
+    world.broke(0, _AFTERMATH_SECONDS)
     process = worker.process if worker is not None else None
     order = Order(wire.COMMIT, "hang", process, 5.5 + 2 * fault.choice)
-    order.done = lambda: world.broke(order.seconds + _AFTERMATH_SECONDS)
+    order.done = lambda: world.broke(order.seconds, _AFTERMATH_SECONDS)
     world.cluster.orders.append(order)
 
 
@@ -128,7 +128,7 @@ def _broker_away(world: "World", fault: Fault, _worker: "Worker | None") -> None
     cluster = world.cluster
     node = cluster.nodes[int(fault.choice * len(cluster.nodes))]
     if node in cluster.up:
-        world.broke(fault.seconds + _AFTERMATH_SECONDS)
+        world.broke(fault.seconds, _AFTERMATH_SECONDS)
         cluster.take_down(node)
         world.after(fault.seconds, cluster.bring_up, node)
 
@@ -143,7 +143,7 @@ def _topic_made_again(world: "World", fault: Fault, _worker: "Worker | None") ->
     before = world.plan.partitions
     partitions = (before, before + 1, max(1, before - 1), before)[digits // 2 % 4]
     away = fault.seconds if digits // 10 % 2 else fault.choice
-    world.broke(away + _AFTERMATH_SECONDS)
+    world.broke(away, _AFTERMATH_SECONDS)
     world.make_again(topic, partitions, away)
 
 

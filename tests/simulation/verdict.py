@@ -194,15 +194,51 @@ def _is_explained(outcome: Outcome, entries: _Entries, fork: str) -> bool:
         for entry, _ in entries
         if entry.origin == origin and entry.attempt == number
     )
-    if not _was_rebalanced(outcome, records[0].timestamp_ms, last):
-        return False
+    of_step = [
+        record
+        for record in kept.values()
+        if record.origin == origin and record.headers.get("attempt") == str(number - 1)
+    ]
     # The event and what it was moved to stand apart: no lane sees both.
-    return all(_may_both_be_attempted(outcome, *pair) for pair in pairwise(records))
+    return (
+        all(_may_both_be_attempted(outcome, *pair, of_step, last) for pair in pairwise(records))
+        if len(records) > 1
+        else _was_rebalanced(outcome, records[0].timestamp_ms, last)
+    )
 
 
-def _may_both_be_attempted(outcome: Outcome, first: Kept, second: Kept) -> bool:
+def _may_both_be_attempted(
+    outcome: Outcome, first: Kept, second: Kept, of_step: Sequence[Kept], last_ms: int
+) -> bool:
+    """Tell whether two owners may have written both, or two records from which both were moved aside later."""
+    lines = [_moved_from(record, of_step) for record in (first, second)]
+    pairs = [(first, second)] + [
+        (one, other)
+        for one in lines[0]
+        for other in lines[1]
+        if one.place != other.place and one.headers["parks"] == other.headers["parks"]
+    ]
+    return any(_are_of_two_owners(outcome, *pair, last_ms) for pair in pairs)
+
+
+def _moved_from(record: Kept, of_step: Sequence[Kept]) -> list[Kept]:
+    """Return a record, and those from which it may have been moved aside, one after the other."""
+    line = [record]
+    for moved in line:
+        line += [
+            before
+            for before in of_step
+            if int(before.headers["parks"]) == int(moved.headers["parks"]) - 1
+            and int(before.headers["due-at-ms"]) <= moved.timestamp_ms
+            and before not in line
+        ]
+    return line
+
+
+def _are_of_two_owners(outcome: Outcome, one: Kept, other: Kept, last_ms: int) -> bool:
+    first, second = sorted((one, other), key=lambda record: record.timestamp_ms)
     if (first.topic, first.partition) != (second.topic, second.partition):
-        return True
+        return _was_rebalanced(outcome, first.timestamp_ms, last_ms)
     if not _was_rebalanced(outcome, first.timestamp_ms, second.timestamp_ms):
         return False
     due_ms = [int(record.headers["due-at-ms"]) for record in (first, second)]

@@ -115,6 +115,7 @@ class World:
         self.file = WorldPartners()
         self.workers: list[Worker] = []
         self.breaks: list[Break] = []
+        self._broken_until = 0.0  # seconds of the loop
         self.cuts: list[tuple[int, int]] = []
         self.fired: Counter[tuple[str, str]] = Counter()
         self.wrong: list[str] = []
@@ -213,10 +214,16 @@ class World:
             self.say(f"FAULT {fault.kind}, {fault.place}")
             fire(self, fault, self.worker_of(process))
 
-    def broke(self, seconds: float) -> None:
-        """Note that something goes wrong now that may make the notifier repeat attempts."""
+    def broke(self, lasts: float, shows_for: float = 0.0) -> None:
+        """Note that something goes wrong now that may make the notifier repeat attempts.
+
+        Args:
+            lasts: for so many seconds.
+            shows_for: so many seconds after that somebody may still find out.
+        """
         now = self.now_ms()
-        self.breaks.append(Break(now, now + int(seconds * 1000)))
+        self.breaks.append(Break(now, now + int((lasts + shows_for) * 1000)))
+        self._broken_until = max(self._broken_until, self.loop.now + lasts)
 
     def make_again(self, topic: str, partitions: int, after: float) -> None:
         """Delete a topic, and make it again after some seconds; not one that is away already."""
@@ -381,8 +388,10 @@ class World:
         if loop.now < self._look_at or self._done or self._away:
             return None
         self._look_at = loop.now + 0.1
-        if loop.now - cluster.active_at < _QUIET_SECONDS:
-            self._look_at = cluster.active_at + _QUIET_SECONDS
+        # What is cut off or held back would stay so for all the hours that were skipped.
+        quiet_from = max(cluster.active_at + _QUIET_SECONDS, self._broken_until)
+        if loop.now < quiet_from:
+            self._look_at = quiet_from
             return None
         if any(group.state != "stable" for group in cluster.groups.values()):
             return None
@@ -399,7 +408,8 @@ class World:
         cluster.active_at = until
         for worker in self.workers:
             for app in worker.apps:
-                app.membership.confirm(until)  # what goes on as it was has its heartbeats answered
+                # What goes on as it was has its heartbeats answered; what waits for an answer waits on.
+                app.membership.confirm(app.membership._confirmed_at + until - loop.now)
         return until
 
     def _is_at_rest(self, worker: Worker) -> bool:
