@@ -174,7 +174,7 @@ def _repeats(
             written_down[made] -= 1
         else:
             yield _unwritten(int(made), breaks)
-    visits = _visits(produced, case)
+    visits = _visits(produced, case, commits)
     again: dict[int, _Explained] = {}
     # what explains that a record was taken up twice, by the attempts that had been made before
     for place, entries in visits.items():
@@ -204,14 +204,14 @@ def _numbers(
                 yield _Fork(f"attempt {number} was made from {' and from '.join(made_from)}")
 
 
-def _visits(produced: Produced, case: _Evidence) -> dict[str, list[_Visit]]:
+def _visits(produced: Produced, case: _Evidence, commits: Commits) -> dict[str, list[_Visit]]:
     """Return what was done with each record (`topic/partition/offset`), in the order of time: attempts and parks."""
     visits: defaultdict[str, list[_Visit]] = defaultdict(list)
-    met: Counter[str] = Counter()
+    met: Counter[tuple[str, str | None]] = Counter()
     for entry, appended_ms in sorted(case.journal, key=lambda pair: _began_ms(pair[0])):
         if entry.kind in {"attempt", "park"} or entry.decision == "absorbed":
-            place = _place(entry, produced, case, met)
-            met[place] += 1
+            place = _place(entry, produced, case, met, commits)
+            met[place, entry.worker] += 1
             if entry.kind != "decision":
                 settled_ms = max(appended_ms, _parked_ms(entry, case))
                 visits[place].append(_Visit(entry, settled_ms))
@@ -241,10 +241,17 @@ def _attempts_before(entry: AttemptRecord) -> int:
     return (entry.attempt or 0) - (entry.kind == "attempt")
 
 
-def _place(entry: AttemptRecord, produced: Produced, case: _Evidence, met: Counter[str]) -> str:
+def _place(
+    entry: AttemptRecord,
+    produced: Produced,
+    case: _Evidence,
+    met: Counter[tuple[str, str | None]],
+    commits: Commits,
+) -> str:
     """Return the record that an attempt, a park or the recognition of a copy was made from.
 
-    Of two copies, which a crash leaves, the one that was met less often so far.
+    Of two copies, which a crash leaves, one that was not committed yet; of two such, the one that this worker met less often
+    so far, and the first of them: it reads a partition in its order.
     """
     if entry.trigger == "event":
         return produced.origin
@@ -255,13 +262,19 @@ def _place(entry: AttemptRecord, produced: Produced, case: _Evidence, met: Count
     if entry.kind == "attempt":
         wanted["due-at-ms"] = str(entry.due_at_ms)
     copies = [
-        record.place
+        record
         for record in case.kept
         if wanted.items() <= record.headers.items()
         and "dead-letter-reason" not in record.headers
         and int(record.headers["due-at-ms"]) <= _began_ms(entry)
     ]
-    return min(copies, key=met.__getitem__, default=f"nowhere/0/{entry.due_at_ms}")
+
+    def less_likely(record: Kept) -> tuple[bool, int, int]:
+        made = commits.get((record.topic, record.partition), ())
+        over = any(one.at_ms < _began_ms(entry) and one.covers(record.offset) for one in made)
+        return over, met[record.place, entry.worker], record.offset
+
+    return min(copies, key=less_likely).place if copies else f"nowhere/0/{entry.due_at_ms}"
 
 
 def _unwritten(made_ms: int, breaks: Sequence[Break]) -> _Explained | str:

@@ -197,6 +197,22 @@ def test_a_second_ladder(evidence):
     assert "attempt 2 was made from" in fork
 
 
+def test_an_attempt_that_a_kill_repeats_after_a_park(evidence):
+    """Of two copies one was attempted; the next worker moves that one aside, recognises the other, and attempts once."""
+    evidence.attempt(1, START, decision="retry")
+    evidence.attempt(1, START + 2000, decision="retry")
+    for due in (START + 12, START + 2012):
+        evidence.tier(attempt=1, due=due)
+    evidence.attempt(2, START + 2020, due=START + 12, decision="retry")
+    next_worker = {"attempt": 1, "worker": "two", "trigger": "ladder"}
+    evidence.journal("park", START + 3000, **next_worker | {"parks": 1, "decision": "parked"})
+    evidence.tier(attempt=1, parks=1, due=START + 3300)
+    evidence.journal("decision", START + 3010, **next_worker | {"decision": "absorbed"})
+    evidence.attempt(2, START + 3310, due=START + 3300, parks=1, trigger="park", worker="two")
+    repeats, faults = evidence.verdict(kill(START + 50), kill(START + 2040))
+    assert (repeats, faults) == ({Why.LAST_COMMIT: 2}, [])
+
+
 def test_a_park_that_was_not_committed(evidence):
     """The event is taken up again, and so is its parked copy: explained, once."""
     evidence.journal("park", START, attempt=0, parks=1, trigger="event", decision="parked")
