@@ -244,5 +244,6 @@ async def _send(
 
 
 def _is_dead(producer: BatchingProducer) -> bool:
-    task = producer._sender.sender_task  # noqa: SLF001  # aiokafka has no public word for it
-    return task is None or task.done()
+    # aiokafka has no public word for them. Without the second it would never learn of another leader.
+    sends, learns = producer._sender.sender_task, producer.client._sync_task  # noqa: SLF001
+    return sends is None or sends.done() or learns is None or learns.done()

@@ -128,6 +128,7 @@ class MemoryConsumer:
         self._client = self
         self.cluster = SimpleNamespace(brokers=lambda: {"the one"})
         self._coordination_task = self.loop.create_future()
+        self._fetch_task, self._sync_task = self.loop.create_future(), self.loop.create_future()
         self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=None))
         self._coordinator = SimpleNamespace(
             _group_subscription=None,

@@ -131,13 +131,17 @@ async def test_a_member_that_is_out_of_its_group_looks_dead(new_member):
     ]
 
 
-async def test_a_coordination_task_that_failed_says_by_what(new_member):
-    """Nothing else does: aiokafka's own line is one of many about rebalances."""
+@pytest.mark.parametrize(
+    ("name", "member_name"),
+    [("coordination", "_coordination_task"), ("fetch", "_fetch_task"), ("metadata", "_sync_task")],
+)
+async def test_a_task_of_the_consumer_that_failed_says_by_what(new_member, name, member_name):
+    """Nothing else does: aiokafka's own line is one of many, and the worker goes on to poll and to send heartbeats."""
     member = await new_member(A)
     await member.kafka.until(lambda: member.app.symptoms() == [])
-    member.kafka.consumer._coordination_task.set_exception(KafkaError("by AssertionError()"))
+    getattr(member.kafka.consumer, member_name).set_exception(KafkaError("by AssertionError()"))
     assert member.app.symptoms() == [
-        "group group: the coordination task has ended: KafkaError: by AssertionError()"
+        f"group group: the {name} task has ended: KafkaError: by AssertionError()"
     ]
 
 

@@ -32,6 +32,7 @@ than a partition can have.)"""
 HARMS = {
     "leave group": "the worker is out of its group",
     "lose coordination": "the coordination task has ended",
+    "lose fetches": "the fetch task has ended",
     "hang": "nothing was polled lately",
     "lose producer": "the producer has died",
 }

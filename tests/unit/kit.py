@@ -81,6 +81,7 @@ class MemoryProducer:
         self.stopped = self._closed = False
         self._md_update_fut: asyncio.Future[bool] | None = None
         self._running = asyncio.ensure_future(asyncio.Event().wait())
+        self._sync_task = asyncio.ensure_future(asyncio.Event().wait())
         self._sender = SimpleNamespace(sender_task=self._running)
         self.client = self
 
@@ -123,9 +124,14 @@ class MemoryProducer:
         """End the task that sends, as a fatal error of the idempotent producer does."""
         self._running.cancel()
 
+    def learn_nothing_more(self):
+        """End the task that asks who leads what."""
+        self._sync_task.cancel()
+
     async def stop(self, _patience_seconds=None):
         self.stopped = self._closed = True
         self._running.cancel()
+        self._sync_task.cancel()
 
     async def close(self):
         await self.stop()

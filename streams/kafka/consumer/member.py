@@ -179,17 +179,23 @@ async def commit(
 def symptoms_of(consumer: AIOKafkaConsumer | None) -> list[str]:
     """Return what looks dead about it, in words that do not change from look to look."""
     # aiokafka has no public word for its state; a consumer that is starting has no coordinator yet
-    coordinator = None if consumer is None else consumer._coordinator  # noqa: SLF001
-    if coordinator is None:
+    if consumer is None or consumer._coordinator is None:  # noqa: SLF001
         return ["the consumer was not started"]
+    coordinator = consumer._coordinator  # noqa: SLF001
     symptoms = []
     if coordinator.generation < 0 or not coordinator.member_id:
         symptoms.append("the worker is out of its group")
-    task = coordinator._coordination_task  # noqa: SLF001
-    if task.done():
-        # aiokafka's own line about it is one of many that are not written.
-        error = None if task.cancelled() else task.exception()
-        symptoms.append(f"the coordination task has ended{f': {error}' if error else ''}")
+    # Each is expected to run for as long as the consumer; where one has ended, everything else looks well.
+    tasks = {
+        "coordination": coordinator._coordination_task,  # noqa: SLF001
+        "fetch": consumer._fetcher._fetch_task,  # noqa: SLF001
+        "metadata": consumer._client._sync_task,  # noqa: SLF001
+    }
+    for name, task in tasks.items():
+        if task is not None and task.done():
+            # aiokafka's own line about it is one of many that are not written.
+            error = None if task.cancelled() else task.exception()
+            symptoms.append(f"the {name} task has ended{f': {error}' if error else ''}")
     return symptoms
 
 

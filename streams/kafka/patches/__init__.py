@@ -14,6 +14,7 @@ from streams.kafka.patches import (
     bounded_decompression,
     closed_connections,
     fetch_encoding,
+    fetch_errors,
     paced_metadata,
     sasl_sessions,
     stack_dumps,
@@ -22,6 +23,7 @@ from streams.kafka.patches import (
 _EVERY_PROGRAM = (
     sasl_sessions,
     fetch_encoding,
+    fetch_errors,
     bounded_decompression,
     batch_reading,
     paced_metadata,

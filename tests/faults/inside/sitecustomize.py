@@ -53,6 +53,11 @@ def _lose_coordination(consumer) -> None:
     consumer._loop.call_soon_threadsafe(consumer._coordinator._coordination_task.cancel)
 
 
+def _lose_fetches(consumer) -> None:
+    """The task that fetches ends, as aiokafka's does after an error that it does not expect: polls return nothing for ever."""
+    consumer._loop.call_soon_threadsafe(consumer._fetcher._fetch_task.cancel)
+
+
 def _leave_group(consumer) -> None:
     """The worker leaves its group and is never let in again: each answer to its wish to join gets lost."""
     coordinator = consumer._coordinator
@@ -86,6 +91,7 @@ def _never_commit(consumer) -> None:
 _HARMS = {
     "hang": ("AIOKafkaConsumer", _hang),
     "lose coordination": ("AIOKafkaConsumer", _lose_coordination),
+    "lose fetches": ("AIOKafkaConsumer", _lose_fetches),
     "leave group": ("AIOKafkaConsumer", _leave_group),
     "never commit": ("AIOKafkaConsumer", _never_commit),
     "lose producer": ("AIOKafkaProducer", _lose_producer),

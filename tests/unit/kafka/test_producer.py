@@ -15,7 +15,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.format.records import MAX_RECORD_BYTES, OutRecord
 from streams.kafka.producer import RecordProducer, RecordTooLarge, Written
 from tests.support.waiting import TIMEOUT_SECONDS
-from tests.unit.kit import MemoryBroker, MemoryRecordProducer, turns
+from tests.unit.kit import MemoryBroker, MemoryProducer, MemoryRecordProducer, turns
 
 A, B, C = (OutRecord(topic, b"k", topic.encode(), (("h", b"1"),)) for topic in "abc")
 
@@ -179,11 +179,12 @@ async def test_the_largest_record_we_write_is_taken(producer):
     assert producer.broker.written == [largest]
 
 
-async def test_a_producer_that_died_is_replaced(producer, caplog):
-    """An idempotent one dies when the broker mixes up its sequence."""
+@pytest.mark.parametrize("end", [MemoryProducer.die, MemoryProducer.learn_nothing_more])
+async def test_a_producer_that_died_is_replaced(producer, caplog, end):
+    """An idempotent one dies when the broker mixes up its sequence; one that learns of no other leader waits for ever."""
     await producer.write(A)
     assert producer.alive
-    producer.made[0].die()
+    end(producer.made[0])
     await turns()
     assert not producer.alive
     await producer.write(B)
