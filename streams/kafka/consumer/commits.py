@@ -90,6 +90,11 @@ class Commits:
                 self._committed.pop(partition, None)
             await asyncio.wait_for(self._commit(states), TIMEOUT_SECONDS)
 
+    async def begin_anew(self) -> None:
+        """Let the next commit be of all partitions, whatever was committed."""
+        async with self._one_at_a_time:
+            self.forget()
+
     def forget(self) -> None:
         """Forget what was committed: the partitions go, and others may commit there."""
         self._all_committed_at = None

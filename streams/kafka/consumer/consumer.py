@@ -278,7 +278,8 @@ class Consumer(WithoutTables):
         Raises:
             KafkaError, TimeoutError: the brokers can't say now.
         """
-        await self.standing.look(self._commits.write_down)
+        if await self.standing.look(self._commits.write_down):
+            await self._commits.begin_anew()
 
     def unreadable(self) -> list[Unreadable]:
         """Return where partitions stand still at a batch that can't be read."""

@@ -78,7 +78,7 @@ class Standing:
         client = self._consumer()._client  # noqa: SLF001  # aiokafka has no public word for it
         return await look_at_topics(partial(client.send, client.get_random_node()), topics)
 
-    async def look(self, commit: Commit) -> None:
+    async def look(self, commit: Commit) -> bool:
         """See whether the topics are what they were, and act where they are not.
 
         More partitions than the client knows of: let it learn of them now, so that the group shares them out. Another
@@ -87,20 +87,31 @@ class Standing:
         Args:
             commit: writes down where partitions begin, while nobody else commits.
 
+        Returns:
+            Whether what is committed is to be committed anew: it stands there under an id that is not the topic's.
+
         Raises:
             KafkaError, TimeoutError: the brokers can't say now.
         """
         consumer = self._consumer()
         topics = consumer.subscription()
         if not topics:
-            return
+            return False
         self._know_brokers()
         seen = await asyncio.wait_for(self.ask(topics), ANSWER_SECONDS)
         if seen is None:
             # A broker that knows no ids: the client's own metadata tell of new partitions.
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
-            return
+            return False
         learned = self._watch.take(seen)
+        back = self._watch.count_former(seen)
+        for topic in back:
+            log.warning("topic %s has its former id again, by whatever broker is asked", topic)
+        # Its log was read from its beginning since: the id that comes back was there before the one that goes.
+        self._read_as = {
+            tp: self._watch.id(tp.topic) if tp.topic in back else topic_id
+            for tp, topic_id in self._read_as.items()
+        }
         if any(self._known(topic) != self._watch.partitions(topic) for topic in topics):
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
         ours: set[TopicPartition] = consumer.assignment()
@@ -110,14 +121,16 @@ class Standing:
             for topic, number in changed
             if number < self._watch.partitions(topic)
         }
-        if gone := changed - again.keys():
-            # A commit of partitions that the new topic does not have is tried in vain, and holds up those of others.
-            self._lanes().give_up(gone)
-        if again:
-            await self._begin_again(again, commit)
-        elif gone or any(tp.topic in learned for tp in ours):
-            # What is gone may come back, and what is learned was not compared with what is committed: both at the begin of
-            # a generation.
+        if changed:
+            # At once: a commit of partitions that the new topic does not have is tried in vain, and holds up those of others.
+            self._lanes().give_up(changed)
+        not_begun = await self._not_begun(again)
+        self._watch.changed -= {topic for topic, _ in again} - {topic for topic, _ in not_begun}
+        if not_begun:
+            await self._begin_again(not_begun, commit)
+        elif changed or any(tp.topic in learned for tp in ours):
+            # What is gone may come back, what another member has begun goes on from there, and what is learned was not compared
+            # with what is committed: all at the begin of a generation.
             self._rejoin()
         for topic in self._watch.count_missing(topics, seen):
             log.error(
@@ -127,6 +140,28 @@ class Standing:
                 self._gone(topic),
             )
         self._report.on_missing(self._watch.missing)
+        return bool(back)
+
+    async def _not_begun(
+        self, starts: Mapping[PartitionId, CommittedState]
+    ) -> dict[PartitionId, CommittedState]:
+        """Return these without the ones of which another member has read the new log before: begun again, it would be repeated.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers can't say now; a new generation sees it by what is committed.
+        """
+        if not starts:
+            return {}
+        partitions = [TopicPartition(*at) for at in starts]
+        try:
+            committed = await asyncio.wait_for(self._committed(partitions), ANSWER_SECONDS)
+        except BaseException:
+            self._rejoin()
+            raise
+        begun = {
+            partition_of(tp): state.topic_id for tp, state in committed.items() if state.topic_id
+        }
+        return {at: state for at, state in starts.items() if begun.get(at) != state.topic_id}
 
     def _know_brokers(self) -> None:
         know_brokers(len(self._consumer()._client.cluster.brokers()))  # noqa: SLF001  # aiokafka has no public word for it

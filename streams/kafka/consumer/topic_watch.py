@@ -8,6 +8,10 @@ from streams.kafka.admin.topic_ids import Topics
 _LOOKS_UNTIL_MISSING: Final = 3
 """A broker that was told late of a new topic says that there is none; so long it may be late."""
 
+_LOOKS_UNTIL_BACK: Final = 20
+"""A broker that hears nothing more speaks of the former topic for good, and each look asks any of them: that one alone is not
+met so often in a row."""
+
 
 class TopicWatch:
     """Compares each look with the ones before."""
@@ -15,6 +19,7 @@ class TopicWatch:
     def __init__(self) -> None:
         self._ids: dict[str, str] = {}
         self._former_ids: set[str] = set()
+        self._seen_again: dict[str, tuple[str, int]] = {}
         self._partitions: dict[str, int] = {}
         self._missed: dict[str, int] = {}
         self.changed: set[str] = set()
@@ -54,6 +59,28 @@ class TopicWatch:
             else:
                 learned.append(name)
         return learned
+
+    def count_former(self, seen: Topics) -> Collection[str]:
+        """Count how often in a row each topic has an id that was taken for a former one. Return those to which it is given back.
+
+        Where a topic was made again twice, and the first broker that was asked knew of both and the next one of the first
+        only, the newest id was taken for a former one.
+        """
+        back = []
+        for name, topic in seen.existing.items():
+            if topic.id not in self._former_ids:
+                self._seen_again.pop(name, None)
+                continue
+            former, looks = self._seen_again.get(name, ("", 0))
+            looks = looks + 1 if former == topic.id else 1
+            self._seen_again[name] = topic.id, looks
+            if looks == _LOOKS_UNTIL_BACK:
+                del self._seen_again[name]
+                self._former_ids.remove(topic.id)
+                self._former_ids.add(self._ids[name])
+                self._ids[name] = topic.id
+                back.append(name)
+        return back
 
     def count_missing(self, topics: Iterable[str], seen: Topics) -> Collection[str]:
         """Count how often each was not found. Return those of which it is certain now and was not before."""

@@ -99,3 +99,13 @@ async def test_partitions_that_went_are_committed_anew():
     assert not member.commits.is_all_committed()
     assert await member.commits.commit()
     assert [states[TAG].offset for states in member.sent] == [5, 5, 9, 5]
+
+
+async def test_what_is_to_begin_anew_is_committed_although_nothing_has_changed():
+    """What stands beside the offset is another now: that of the topic's id."""
+    member = Member()
+    member.settle(5)
+    await member.commits.commit()
+    await member.commits.begin_anew()
+    assert await member.commits.commit()
+    assert member.sent == [{TAG: CommittedState(5)}] * 2

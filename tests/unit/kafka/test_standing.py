@@ -22,7 +22,7 @@ from streams.kafka.consumer.reading import Reading
 
 TOPIC, TAG = "t", ("t", 0)
 PARTITION = TopicPartition(*TAG)
-A, B = "A" * 22 + "@00000001", "B" * 22 + "@00000001"
+A, B, C = (letter * 22 + "@00000001" for letter in "ABC")
 
 
 class Brokers:
@@ -120,7 +120,7 @@ class Brokers:
         return 0
 
     def give_up(self, tags: Any) -> None:
-        self.given_up += tags
+        self.given_up += [tag for tag in tags if tag not in self.given_up]
 
     def pass_to(self, positions: dict[tuple[str, int], tuple[int, int | None]]) -> None:
         self.passed.append(positions)
@@ -202,6 +202,59 @@ async def test_a_commit_that_fails_holds_no_partition_up(brokers, member):
     assert (brokers.rejoins, brokers.given_up) == (1, [TAG])
     brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=A).metadata())
     assert await member.begin([PARTITION]) == {TAG: CommittedState(0, topic_id=B)}
+
+
+async def test_a_new_topic_that_another_member_has_begun_goes_on_from_there(brokers, member):
+    """One that stood still meanwhile learns of it later: what the other has settled was told, and is not told again."""
+    await member.begin([PARTITION])
+    brokers.topics = Topics({TOPIC: Topic(B, 1)})
+    brokers.committed[PARTITION] = OffsetAndMetadata(2, CommittedState(2, topic_id=B).metadata())
+
+    async def commit(_progress: object) -> None:
+        pytest.fail("committed over what the other has settled")
+
+    await member.look(commit)
+    assert (brokers.rejoins, brokers.given_up, brokers.told) == (1, [TAG], [])
+    assert await member.begin([PARTITION]) == {TAG: CommittedState(2, topic_id=B)}
+    await member.look(commit)
+    assert (brokers.rejoins, brokers.told) == (1, [])
+
+
+async def test_brokers_that_can_not_say_whether_another_member_has_begun_begin_a_generation(
+    brokers, member
+):
+    """It compares the ids, before anything is read."""
+    await member.begin([PARTITION])
+    brokers.topics = Topics({TOPIC: Topic(B, 1)})
+
+    async def refuse(_partitions: object) -> Any:
+        raise KafkaConnectionError
+
+    brokers._coordinator.fetch_committed_offsets = refuse
+    with pytest.raises(KafkaConnectionError):
+        await member.look(nothing_fails)
+    assert (brokers.rejoins, brokers.given_up) == (1, [TAG])
+
+
+async def test_an_id_that_comes_back_is_committed_without_beginning_again(brokers, member, caplog):
+    """The topic was made again twice, and the second broker that was asked knew of the first time only."""
+    await member.begin([PARTITION])
+    for topic_id in (C, B):
+        brokers.topics = Topics({TOPIC: Topic(topic_id, 1)})
+        assert not await member.look(nothing_fails)
+    await member.seek_to_committed()
+    await member.commit({TAG: CommittedState(7)})
+    assert CommittedState.read(7, brokers.commits[-1].metadata).topic_id == B
+    rejoins = brokers.rejoins
+    brokers.topics = Topics({TOPIC: Topic(C, 1)})
+    anew = [await member.look(nothing_fails) for _ in range(20)]
+    assert anew == [False] * 19 + [True]
+    assert "topic t has its former id again" in caplog.text
+    await member.commit({TAG: CommittedState(7)})
+    assert CommittedState.read(7, brokers.commits[-1].metadata).topic_id == C
+    brokers.committed[PARTITION] = brokers.commits[-1]
+    assert await member.begin([PARTITION]) == {TAG: CommittedState(7, topic_id=C)}
+    assert brokers.rejoins == rejoins
 
 
 async def test_brokers_that_know_no_ids_tell_of_new_partitions_all_the_same(brokers, member):

@@ -1,9 +1,11 @@
 """Topics from look to look."""
 
+import pytest
+
 from streams.kafka.admin.topic_ids import Topic, Topics
 from streams.kafka.consumer.topic_watch import TopicWatch
 
-A, B = "A" * 22 + "@00000001", "B" * 22 + "@00000001"
+A, B, C = (letter * 22 + "@00000001" for letter in "ABC")
 
 
 def look(**there):
@@ -33,6 +35,25 @@ def test_a_broker_that_was_told_late_changes_nothing():
     watch.changed.clear()
     watch.take(look(t=A))
     assert (watch.id("t"), watch.changed) == (B, set())
+
+
+@pytest.mark.parametrize("between", [None, B, ""])
+def test_a_former_id_comes_back_after_many_looks_in_a_row(between):
+    """Then no broker is late. One that says otherwise in between, or that there is none, makes it begin anew or changes nothing."""
+    watch = TopicWatch()
+    for topic_id in (A, C, B):
+        watch.take(look(t=topic_id))
+    watch.changed.clear()
+    seen = [C] * 19 + [between] + [C] * 20
+    back = []
+    for number, topic_id in enumerate(seen):
+        watch.take(look(t=topic_id))
+        if watch.count_former(look(t=topic_id)):
+            back.append(number)
+    assert back == [20 if between is None else 39]
+    assert (watch.id("t"), watch.changed) == (C, set())
+    watch.take(look(t=B))
+    assert (watch.id("t"), watch.changed) == (C, set())
 
 
 def test_a_broker_that_gives_no_id_is_not_asked_twice():
