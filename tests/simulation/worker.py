@@ -277,6 +277,11 @@ class Worker:
             self._failed = error
             self._stop.set()
 
+    def is_writing(self) -> bool:
+        """Tell whether a record is on its way to the brokers, perhaps of a partition that others have by now."""
+        producer = cast(Any, self.apps[0].host).services.producer._producer if self.apps else None
+        return producer is not None and bool(producer._queued or producer._sending)
+
     def join_again(self) -> None:
         """Let it join its groups again, as it does after a topic was made again."""
         for app in self.apps:

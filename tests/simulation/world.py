@@ -341,7 +341,7 @@ class World:
             await asyncio.sleep(0.5)
             # Not before it is healed: one that is cut off may still have something to write.
             everything = self._healed and self.evidence.written == len(self.plan.payments)
-            if everything and self._is_settled():
+            if everything and self._is_settled() and not self._is_writing():
                 break
             if self.loop.now > give_up or self.loop.callbacks > self.most_callbacks:
                 self.wrong.append(f"not everything has ended: {self._unsettled()}")
@@ -378,6 +378,9 @@ class World:
                 if committed.get((topic, number), 0) < log.end:
                     found[topic, number] = (committed.get((topic, number), 0), log.end)
         return found
+
+    def _is_writing(self) -> bool:
+        return any(worker.is_writing() for worker in self.workers)
 
     def _is_settled(self) -> bool:
         return not self._unsettled()
