@@ -70,9 +70,15 @@ _CHANGING_TOPICS: Final = (
                 "their beginning, and what stands in them is pending from the first look on"
             ),
             (
-                "a topic is deleted and made again | its partitions are read from their beginning; nothing of the old log is "
+                "a topic is deleted and made again | its partitions are read from their beginning, or on from where another "
+                "worker has begun the new one; nothing of the old log is "
                 "committed any more; what was not settled of the old one is gone, and said as above; what was on its way to a "
                 "partition that the new one does not have is written to another"
+            ),
+            (
+                "a topic is made again twice, and a broker speaks of the topic in between | what is settled is committed under "
+                "that one's id until every look has found the newest for 100 s; who is given the partition meanwhile may read it "
+                "from its beginning"
             ),
             (
                 "a topic is deleted | within 15 s `/health/ready` fails and names it, `notifier_missing_topics` and "
