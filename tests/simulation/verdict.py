@@ -22,7 +22,7 @@ from itertools import pairwise
 
 from schemas.attempt_record import AttemptRecord
 from streams.kafka.consumer.deduplication import KEEP_MS
-from streams.sandbox.ledger import FaultKind, Kept, Ledger
+from streams.sandbox.ledger import Fault, FaultKind, Kept, Ledger
 from tests.faults.judge import Why, judge
 from tests.simulation.plan import HARMFUL
 from tests.simulation.world import NAMES, Outcome
@@ -96,7 +96,9 @@ def verdict(outcome: Outcome) -> Judgement:
             out_of_group += 1
         elif fault.kind in _GONE and fault.origin in outcome.gone:
             gone.add(fault.origin)
-        elif fault.kind is FaultKind.STALE and _was_under_way(outcome.cuts, fault.detail):
+        elif fault.kind is FaultKind.STALE and (
+            _was_under_way(outcome.cuts, fault.detail) or _is_of_two_members(outcome, fault)
+        ):
             continue
         else:
             faults.append(f"{fault.kind.value}: {fault.origin}: {fault.detail}")
@@ -119,11 +121,30 @@ def verdict(outcome: Outcome) -> Judgement:
 
 def _was_under_way(cuts: Sequence[tuple[int, int]], detail: str) -> bool:
     """Tell whether a request had left when its worker was cut off: it comes when the network is whole, as TCP repeats it."""
-    _, _, made = detail.rpartition(": made ")
-    if not made:
+    _, found, made = detail.rpartition(": made ")
+    if not found:
         return False  # another fault of a signature
     made_ms = int(made) if made.isdigit() else datetime.fromisoformat(made).timestamp() * 1000
     return any(begin - 1000 <= made_ms <= end for begin, end in cuts)  # it is cut to the second
+
+
+def _is_of_two_members(outcome: Outcome, fault: Fault) -> bool:
+    """Tell whether two workers may have signed the same: a retry fell due, and one was put out of its group without a word.
+
+    Both begin in the millisecond in which it is due, and the attempt of the one that was put out may never be written down.
+    """
+    name, _, what = fault.detail.partition(": ")
+    if what != "used before" or not any(kind == "session expired" for kind, _ in outcome.fired):
+        return False
+    due = {
+        record.headers.get("due-at-ms")
+        for record in outcome.ledger.kept
+        if record.origin == fault.origin
+    }
+    return any(
+        f"request {request.number}" == name and request.headers["request-time"] in due
+        for request in outcome.ledger.requests
+    )
 
 
 def _without_rewritten(kept: Sequence[Kept]) -> tuple[list[Kept], int]:

@@ -59,6 +59,8 @@ class Reading(Standing):
         commit: Commit,
     ) -> None:
         generation = self._lanes().generation
+        if generation is None:
+            return  # a position of before: the generation that begins sets all of them
         await self.look(commit)
         consumer, partition = self._consumer(), partition_of(tp)
         async with asyncio.timeout(ANSWER_SECONDS):

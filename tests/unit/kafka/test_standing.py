@@ -101,7 +101,7 @@ class Brokers:
 
     # --- the lanes and the report ---------------------------------------------------------------
 
-    generation = 1
+    generation: int | None = 1
 
     def recalled_of(self, _topic: str) -> int:
         return self.recalled
@@ -334,6 +334,30 @@ async def test_settled_records_that_retention_takes_are_not_lost(brokers, member
     assert await member.fetched(fetch, nothing_fails) == {}
     assert brokers.sought == [3, log_start]
     assert brokers.told == ([] if lost is None else [("lost", TOPIC, lost)])
+
+
+async def test_a_position_of_the_generation_before_puts_nothing_back(brokers, member):
+    """An error that was fetched before partitions came is of another log, or of what another member has read on since."""
+    brokers.topics = Topics({TOPIC: Topic(B, 1)})
+    await member.begin([PARTITION])
+    brokers.generation = None
+
+    async def fetch() -> Any:
+        raise OffsetOutOfRangeError({PARTITION: 14})  # the log ends at 10
+
+    async def commit(_progress: object) -> None:
+        pytest.fail("committed before the generation began")
+
+    assert await member.fetched(fetch, commit) == {}
+    assert (brokers.rejoins, brokers.told) == (0, [])
+    brokers.generation = 2
+    committed = []
+
+    async def note(progress: object) -> None:
+        committed.append(progress)
+
+    assert await member.fetched(fetch, note) == {}
+    assert committed == [{TAG: CommittedState(0, topic_id=B)}]
 
 
 async def test_a_topic_made_again_with_fewer_partitions(brokers, member):
