@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import TopicPartition
@@ -37,7 +38,8 @@ class Reading(Standing):
         try:
             fetched = await fetch()
         except NoOffsetForPartitionError as error:  # a fetch between an assignment and its seek
-            member.reset_to_beginning(self._consumer(), [error.args[0]])
+            with suppress(IllegalStateError):  # it is not ours any more
+                member.reset_to_beginning(self._consumer(), [error.args[0]])
             return {}
         except OffsetOutOfRangeError as error:
             for tp, position in error.args[0].items():

@@ -32,6 +32,7 @@ class Brokers:
         self.topics: Topics | Exception | None = Topics({TOPIC: Topic(A, 1)})
         self.committed: dict[TopicPartition, OffsetAndMetadata] = {}
         self.known, self.rejoins, self.refreshes = 1, 0, 0
+        self.assigned = {PARTITION}
         self.begun: list[TopicPartition] = []
         self.given_up: list[tuple[str, int]] = []
         self.told: list[tuple[object, ...]] = []
@@ -75,7 +76,7 @@ class Brokers:
         return {TOPIC}
 
     def assignment(self) -> set[TopicPartition]:
-        return {PARTITION}
+        return self.assigned
 
     def partitions_for_topic(self, _topic: str) -> set[int]:
         return set(range(self.known))
@@ -285,6 +286,9 @@ async def test_a_fetch_before_the_first_seek_loses_nothing(brokers, member):
     async def fetch() -> Any:
         raise NoOffsetForPartitionError(PARTITION)
 
+    assert await member.fetched(fetch, nothing_fails) == {}
+    assert brokers.begun == [PARTITION]
+    brokers.assigned = set()  # the partition has gone to another member since
     assert await member.fetched(fetch, nothing_fails) == {}
     assert brokers.begun == [PARTITION]
 
