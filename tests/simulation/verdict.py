@@ -35,8 +35,9 @@ _FORKED = {FaultKind.REPEATED, FaultKind.TWO_PLACES, FaultKind.LADDER, FaultKind
 _OUT_OF_GROUP = {FaultKind.REPEATED, FaultKind.TWO_PLACES}
 """What the attempt of a worker that was out of its group may look like, beside that of the partition's new owner."""
 
-_GONE = {FaultKind.LOST, FaultKind.UNRECORDED}
-"""What an event may look like whose record was deleted before it was settled."""
+_GONE = {FaultKind.LOST, FaultKind.UNRECORDED, FaultKind.SKIPPED}
+"""What an event may look like whose record was deleted before it was settled: an attempt that nobody wrote down and that left
+a retry all the same, as a crash does it, is not made again."""
 
 
 @dataclass(frozen=True, slots=True)
