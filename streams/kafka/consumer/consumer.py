@@ -278,7 +278,9 @@ class Consumer(WithoutTables):
         Raises:
             KafkaError, TimeoutError: the brokers can't say now.
         """
-        if await self.standing.look(self._commits.write_down):
+        await self.standing.look(self._commits.write_down)
+        # Kept until here, whoever looked and whatever failed then: else it would stay committed under the wrong id.
+        if self.standing.take_back_ids():
             await self._commits.begin_anew()
 
     def unreadable(self) -> list[Unreadable]:

@@ -60,6 +60,7 @@ class Standing:
         self._short_names = {topic: short_name(topic) for topic in sources}
         self._have_read: frozenset[str] = frozenset()
         self._watch = TopicWatch()
+        self._back: set[str] = set()
         self._shared: dict[str, int] | None = None
         # Ids of the topics that positions are of: one that is learned later may be that of another.
         self._read_as: Mapping[TopicPartition, str] = {}
@@ -78,7 +79,7 @@ class Standing:
         client = self._consumer()._client  # noqa: SLF001  # aiokafka has no public word for it
         return await look_at_topics(partial(client.send, client.get_random_node()), topics)
 
-    async def look(self, commit: Commit) -> bool:
+    async def look(self, commit: Commit) -> None:
         """See whether the topics are what they were, and act where they are not.
 
         More partitions than the client knows of: let it learn of them now, so that the group shares them out. Another
@@ -87,31 +88,21 @@ class Standing:
         Args:
             commit: writes down where partitions begin, while nobody else commits.
 
-        Returns:
-            Whether what is committed is to be committed anew: it stands there under an id that is not the topic's.
-
         Raises:
             KafkaError, TimeoutError: the brokers can't say now.
         """
         consumer = self._consumer()
         topics = consumer.subscription()
         if not topics:
-            return False
+            return
         self._know_brokers()
         seen = await asyncio.wait_for(self.ask(topics), ANSWER_SECONDS)
         if seen is None:
             # A broker that knows no ids: the client's own metadata tell of new partitions.
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
-            return False
+            return
         learned = self._watch.take(seen)
-        back = self._watch.count_former(seen)
-        for topic in back:
-            log.warning("topic %s has its former id again, by whatever broker is asked", topic)
-        # Its log was read from its beginning since: the id that comes back was there before the one that goes.
-        self._read_as = {
-            tp: self._watch.id(tp.topic) if tp.topic in back else topic_id
-            for tp, topic_id in self._read_as.items()
-        }
+        self._back.update(self._watch.count_former(seen))
         if any(self._known(topic) != self._watch.partitions(topic) for topic in topics):
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
         ours: set[TopicPartition] = consumer.assignment()
@@ -140,6 +131,18 @@ class Standing:
                 self._gone(topic),
             )
         self._report.on_missing(self._watch.missing)
+
+    def take_back_ids(self) -> bool:
+        """Go on under the ids that looks gave back to topics. Returns whether there are any: then all is to be committed anew."""
+        back, self._back = self._back, set()
+        for topic in sorted(back):
+            log.warning("topic %s has its former id again, by whatever broker is asked", topic)
+        if back:
+            # Its log was read from its beginning since: the id that comes back was there before the one that goes.
+            self._read_as = {
+                tp: self._watch.id(tp.topic) if tp.topic in back else topic_id
+                for tp, topic_id in self._read_as.items()
+            }
         return bool(back)
 
     async def _not_begun(

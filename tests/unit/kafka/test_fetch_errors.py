@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import Fetcher, OffsetResetStrategy
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import NoOffsetForPartitionError, TopicAuthorizationFailedError
 from aiokafka.structs import OffsetAndMetadata
@@ -42,22 +42,18 @@ def set_error(monkeypatch):
     return put
 
 
-async def both_asked(partitions):
-    """Give a fetcher partitions without a position, and end two questions about them at once; return the fetcher."""
+async def both_asked():
+    """Give a fetcher a partition without a position, and end two questions about it at once; return the fetcher."""
     subscription = SubscriptionState()
-    client = MovingClient()
-    fetcher = Fetcher(
-        client, subscription, auto_offset_reset=OffsetResetStrategy.to_str(OffsetResetStrategy.NONE)
-    )
+    fetcher = Fetcher(MovingClient(), subscription, auto_offset_reset="none")
     subscription.subscribe({"a"})
-    subscription.assign_from_subscribed(partitions)
+    subscription.assign_from_subscribed([TP])
     assignment = subscription.subscription.assignment
     for _ in range(20):  # a question is asked each time that the fetcher looks
         await asyncio.sleep(0)
         fetcher._notify(fetcher._wait_consume_future)
     assert len(fetcher._pending_tasks) > 1
-    for tp in partitions:
-        assignment.state_value(tp).update_committed(OffsetAndMetadata(-1, ""))
+    assignment.state_value(TP).update_committed(OffsetAndMetadata(-1, ""))
     for _ in range(20):
         await asyncio.sleep(0)
     return fetcher
@@ -66,7 +62,7 @@ async def both_asked(partitions):
 async def test_two_errors_of_a_partition_do_not_end_the_fetches(set_error):
     """The first is raised where the records are taken, as one alone is."""
     set_error(fetch_errors._set_first_error)
-    fetcher = await both_asked([TP])
+    fetcher = await both_asked()
     try:
         assert not fetcher._fetch_task.done()
         with pytest.raises(NoOffsetForPartitionError):
@@ -78,7 +74,7 @@ async def test_two_errors_of_a_partition_do_not_end_the_fetches(set_error):
 async def test_aiokafka_itself_still_ends_them(set_error):
     """When this fails, the patch can go."""
     set_error(fetch_errors._set)
-    fetcher = await both_asked([TP])
+    fetcher = await both_asked()
     assert fetcher._fetch_task.done()
     assert "during data retrieval" in str(fetcher._fetch_task.exception())
     fetcher._closed = True

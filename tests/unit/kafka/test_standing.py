@@ -242,13 +242,17 @@ async def test_an_id_that_comes_back_is_committed_without_beginning_again(broker
     await member.begin([PARTITION])
     for topic_id in (C, B):
         brokers.topics = Topics({TOPIC: Topic(topic_id, 1)})
-        assert not await member.look(nothing_fails)
+        await member.look(nothing_fails)
+        assert not member.take_back_ids()
     await member.seek_to_committed()
     await member.commit({TAG: CommittedState(7)})
     assert CommittedState.read(7, brokers.commits[-1].metadata).topic_id == B
     rejoins = brokers.rejoins
     brokers.topics = Topics({TOPIC: Topic(C, 1)})
-    anew = [await member.look(nothing_fails) for _ in range(20)]
+    anew = []
+    for _ in range(20):
+        await member.look(nothing_fails)
+        anew.append(member.take_back_ids())
     assert anew == [False] * 19 + [True]
     assert "topic t has its former id again" in caplog.text
     await member.commit({TAG: CommittedState(7)})
@@ -256,6 +260,21 @@ async def test_an_id_that_comes_back_is_committed_without_beginning_again(broker
     brokers.committed[PARTITION] = brokers.commits[-1]
     assert await member.begin([PARTITION]) == {TAG: CommittedState(7, topic_id=C)}
     assert brokers.rejoins == rejoins
+
+
+async def test_an_id_that_comes_back_in_another_look_is_not_forgotten(brokers, member):
+    """A fetch that was told to lie outside of its log looks as well, and commits nothing anew by itself."""
+    await member.begin([PARTITION])
+    for topic_id in (C, B, *[C] * 19):
+        brokers.topics = Topics({TOPIC: Topic(topic_id, 1)})
+        await member.look(nothing_fails)
+
+    async def fetch() -> Any:
+        raise OffsetOutOfRangeError({PARTITION: 5})
+
+    assert await member.fetched(fetch, nothing_fails) == {}
+    assert member.take_back_ids()
+    assert not member.take_back_ids()
 
 
 async def test_brokers_that_know_no_ids_tell_of_new_partitions_all_the_same(brokers, member):
