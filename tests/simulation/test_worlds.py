@@ -3,6 +3,7 @@ import hashlib
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiokafka.conn import AIOKafkaConnection
@@ -11,6 +12,7 @@ from streams.kafka.consumer.lane import Lane
 from tests.simulation.campaign import plan_of, run, shrink
 from tests.simulation.loop import WorldLoop
 from tests.simulation.plan import Fault, Payment
+from tests.simulation.verdict import _began_at_once
 from tests.simulation.worker import in_the_world
 
 UNSCALED = 20
@@ -58,6 +60,16 @@ def test_what_outlives_its_world_says_nothing(monkeypatch):
     del made
     gc.collect()
     assert not said
+
+
+@pytest.mark.parametrize(("seconds", "may"), [(0.006, True), (0.1, False)])
+def test_a_signature_may_be_used_twice_only_by_attempts_that_begin_at_once(seconds, may):
+    """Two copies that are overdue may begin in one millisecond; a signature that is sent again a wait later is an old one."""
+    requests: Any = [
+        SimpleNamespace(number=number, at_seconds=at, headers={"signature": "s"})
+        for number, at in ((9, 1.0), (10, 1.0 + seconds))
+    ]
+    assert _began_at_once(requests, "request 10: used before") is may
 
 
 def test_a_seed_plays_the_same_world_again():

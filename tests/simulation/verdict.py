@@ -22,10 +22,12 @@ from itertools import pairwise
 
 from schemas.attempt_record import AttemptRecord
 from streams.kafka.consumer.deduplication import KEEP_MS
-from streams.sandbox.ledger import Fault, FaultKind, Kept, Ledger
+from streams.sandbox.inbox import Received
+from streams.sandbox.ledger import FaultKind, Kept, Ledger
 from tests.faults.judge import Why, judge
+from tests.simulation.outcome import Outcome
 from tests.simulation.plan import HARMFUL
-from tests.simulation.world import NAMES, Outcome
+from tests.simulation.world import NAMES
 
 _Entries = Sequence[tuple[AttemptRecord, int]]  # each with when the broker had it
 
@@ -38,6 +40,10 @@ _OUT_OF_GROUP = {FaultKind.REPEATED, FaultKind.TWO_PLACES}
 _GONE = {FaultKind.LOST, FaultKind.UNRECORDED, FaultKind.SKIPPED}
 """What an event may look like whose record was deleted before it was settled: an attempt that nobody wrote down and that left
 a retry all the same, as a crash does it, is not made again."""
+
+
+_AT_ONCE_SECONDS = 0.05
+"""Half of the shortest wait of a world, within which no attempt is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ def verdict(outcome: Outcome) -> Judgement:
         elif fault.kind in _GONE and fault.origin in outcome.gone:
             gone.add(fault.origin)
         elif fault.kind is FaultKind.STALE and (
-            _was_under_way(outcome.cuts, fault.detail) or _is_of_two_members(outcome, fault)
+            _was_under_way(outcome.cuts, fault.detail)
+            or _began_at_once(outcome.ledger.requests, fault.detail)
         ):
             continue
         else:
@@ -129,22 +136,21 @@ def _was_under_way(cuts: Sequence[tuple[int, int]], detail: str) -> bool:
     return any(begin - 1000 <= made_ms <= end for begin, end in cuts)  # it is cut to the second
 
 
-def _is_of_two_members(outcome: Outcome, fault: Fault) -> bool:
-    """Tell whether two workers may have signed the same: a retry fell due, and one was put out of its group without a word.
+def _began_at_once(requests: Sequence[Received], detail: str) -> bool:
+    """Tell whether a signature was used twice because two attempts began in one millisecond.
 
-    Both begin in the millisecond in which it is due, and the attempt of the one that was put out may never be written down.
+    Two copies that are overdue, or two workers that take one to be theirs, begin when it is due; attempts that are never
+    written down, of which the ledger can't know, among them. Whoever sends a signature of before sends it a wait later.
     """
-    name, _, what = fault.detail.partition(": ")
-    if what != "used before" or not any(kind == "session expired" for kind, _ in outcome.fired):
+    name, _, what = detail.partition(": ")
+    if what != "used before":
         return False
-    due = {
-        record.headers.get("due-at-ms")
-        for record in outcome.ledger.kept
-        if record.origin == fault.origin
-    }
+    this = next(one for one in requests if f"request {one.number}" == name)
     return any(
-        f"request {request.number}" == name and request.headers["request-time"] in due
-        for request in outcome.ledger.requests
+        other.headers.get("signature") == this.headers["signature"]
+        and abs(other.at_seconds - this.at_seconds) < _AT_ONCE_SECONDS
+        for other in requests
+        if other is not this
     )
 
 

@@ -1,26 +1,17 @@
 """A world: brokers, partners, workers and payment core, run by a plan to the end of everything that was begun."""
 
 import asyncio
-import json
-import logging
 import random  # noqa: TID251  # aiokafka draws from it
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from contextvars import Context
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from random import Random  # noqa: TID251  # seeded
 from typing import Any, Final
-
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.kafka.topics import TopicNames, topic_specs
 from streams.notification.profiles import TIERS
-from streams.sandbox.ledger import Ledger, Produced
-from streams.sandbox.payments import order_id, payment_event
-from streams.sandbox.script import Script
+from streams.sandbox.ledger import Ledger
 from streams.settings import Settings
 from streams.webhook import protocol
 from tests.faults.judge import Break
@@ -28,17 +19,19 @@ from tests.simulation.evidence import Evidence
 from tests.simulation.faults import fire
 from tests.simulation.kafka.cluster import EPOCH_MS, Cluster
 from tests.simulation.kafka.fetch_sessions import SLOTS
+from tests.simulation.logged import logs_to
 from tests.simulation.loop import Process, Stuck, WorldLoop, current_process
 from tests.simulation.network import Network
+from tests.simulation.outcome import Outcome
 from tests.simulation.partners import Partners
+from tests.simulation.payment_core import PaymentCore
 from tests.simulation.places import watched
-from tests.simulation.plan import SOURCE, Fault, Payment, Plan
+from tests.simulation.plan import SOURCE, Fault, Plan
 from tests.simulation.worker import (
     ZERO_SECONDS,
     Worker,
     WorldPartners,
     forget_brokers,
-    url_of,
 )
 
 NAMES: Final = TopicNames("pn")
@@ -55,43 +48,6 @@ _NOTICED_AFTER: Final = 30.0
 """Seconds from when a topic is made again until its readers have noticed: no time is passed over meanwhile."""
 _PATIENCE_SECONDS: Final = 3 * 3600.0
 """How long everything may take to end after the last wait of its ladder."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of a world.
-
-    Attributes:
-        plan: of it.
-        ledger: its evidence.
-        breaks: when something went wrong that may cause repeats.
-        cuts: from when to when a worker was cut off.
-        commits: every one.
-        rebalances: when a group began or ended one, by group.
-        memberships: from when on which workers were in a group.
-        without_recall: when a worker could not read what was settled before its lanes were opened.
-        gone: events of which something was deleted with its topic that nobody had settled.
-        fired: what went wrong, and where.
-        faults: what is wrong with the world itself: it did not end, or a worker crashed.
-        seconds: how long it lasted, in its own time.
-        callbacks: how many ran.
-        trace: what happened, line by line.
-    """
-
-    plan: Plan
-    ledger: Ledger
-    breaks: list[Break]
-    cuts: list[tuple[int, int]]
-    commits: dict[tuple[str, int], Any]
-    rebalances: dict[str, list[int]]
-    memberships: list[tuple[int, str, frozenset[str]]]
-    without_recall: list[int]
-    gone: frozenset[str]
-    fired: Counter[tuple[str, str]]
-    faults: list[str]
-    seconds: float
-    callbacks: int
-    trace: list[str]
 
 
 class World:
@@ -256,45 +212,6 @@ class World:
         for worker in self.workers:
             worker.process.stopped_until = min(worker.process.stopped_until, self.loop.now)
 
-    # --- payment core ---------------------------------------------------------------------------------
-
-    def _pay(self, payment: Payment, number: int) -> None:
-        if SOURCE not in self.cluster.topics:
-            self.after(0.2, self._pay, payment, number)  # as producers try again
-            return
-        rng = Random(f"payment {self.plan.seed} {number}")  # noqa: S311
-        event = payment_event(payment.profile, rng=rng, notify_url=url_of(payment.profile))
-        event["eventId"] = f"evt-{number:04}"
-        order = order_id(event)
-        self.partners.scripts[order] = Script.parse(payment.script)
-        logs = self.cluster.topics[SOURCE].logs
-        log_number = number % len(logs)
-        log = logs[log_number]
-        producer = 10_000 + number if payment.marker else -1
-        if payment.marker == "abort":
-            self._write(log_number, dict(event, eventId=f"aborted-{number}"), producer + 5000)
-            log.mark(producer + 5000, commit=False, now_ms=self.now_ms())
-        offset = self._write(log_number, event, producer)
-        if producer >= 0:
-            log.mark(producer, commit=True, now_ms=self.now_ms())
-        log.replicate()
-        self.cluster.fetches.wake(SOURCE)
-        origin = f"{SOURCE}/{log_number}/{offset}"
-        self.say(f"payment {number} ({order}) is at {origin}, script {payment.script}")
-        produced = Produced(origin, payment.profile, order, payment.expected)
-        self.evidence.write_down(SOURCE, produced)
-
-    def _write(self, partition: int, event: dict[str, Any], producer: int) -> int:
-        builder = DefaultRecordBatchBuilder(
-            2, 0, int(producer >= 0), producer, 0, 0 if producer >= 0 else -1, 1 << 20
-        )
-        builder.append(0, self.now_ms(), order_id(event).encode(), json.dumps(event).encode(), [])
-        raw = bytes(builder.build())
-        log = self.cluster.topics[SOURCE].logs[partition]
-        error, first, _ = log.append(raw, self.now_ms())
-        assert not error
-        return first
-
     # --- running --------------------------------------------------------------------------------------
 
     def run(self) -> Outcome:
@@ -315,7 +232,7 @@ class World:
         asyncio.set_event_loop(self.loop)
         with (
             watched(self.reached, self._recalled),
-            _logs_to(None if self.tell is None else self.say),
+            logs_to(None if self.tell is None else self.say),
         ):
             try:
                 self.loop.run_until_complete(self._main())
@@ -329,10 +246,14 @@ class World:
         return outcome
 
     async def _main(self) -> None:
+        core = PaymentCore(
+            self.plan.seed, self.cluster, self.evidence, self.partners,
+            now_ms=self.now_ms, after=self.after, say=self.say,
+        )  # fmt: skip
         for role in self.plan.workers:
             self.begin_worker(role)
         for number, payment in enumerate(self.plan.payments):
-            self.after(1.0 + payment.at, self._pay, payment, number)
+            self.after(1.0 + payment.at, core.pay, payment, number)
         last = max((payment.at for payment in self.plan.payments), default=0.0)
         longest = sum(wait.seconds for wait in TIERS) * self.plan.scale
         self.after(last + _HEALED_AFTER, self._heal)
@@ -455,32 +376,3 @@ class World:
             self.loop.callbacks,
             self.trace,
         )
-
-
-@contextmanager
-def _logs_to(say: Callable[[str], None] | None) -> Iterator[None]:
-    """Let what is logged become part of the trace; where nobody reads that, let nothing be logged: it takes time."""
-    root = logging.getLogger()
-    before = root.manager.disable, root.level, root.handlers[:]
-    logging.disable(logging.CRITICAL if say is None else logging.NOTSET)
-    root.setLevel(logging.INFO)
-    root.handlers = [] if say is None else [_Told(say)]
-    try:
-        yield
-    finally:
-        root.manager.disable, level, root.handlers = before
-        root.setLevel(level)
-
-
-class _Told(logging.Handler):
-    """Puts what the worker logs into the trace."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        super().__init__()
-        self._say = say
-
-    def emit(self, record: logging.LogRecord) -> None:
-        ours = record.name.startswith("streams.") and "[^" not in str(record.msg)
-        if not ours and record.levelno < logging.WARNING:
-            return
-        self._say(f"    {record.name}: {record.getMessage()[:300]}")
