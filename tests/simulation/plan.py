@@ -1,5 +1,6 @@
 """What happens in a world, as a value: drawn from a seed, cut smaller by whoever looks for the cause of a fault."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random  # noqa: TID251  # seeded
 from typing import Final
@@ -141,6 +142,16 @@ _SCRIPTS: Final = {
     "F:KEY_NOT_FOUND,S": 1.0,
     "F:RISK_REJECT": 1.0,
 }
+_MEET_BADLY: Final = (
+    "worker stands still",
+    "worker cut off",
+    "session expired",
+    "crash",
+    "commit late",
+    "broker away",
+    "truncated tail",
+    "produce acknowledged late",
+)
 _TO_THE_END: Final = {"U": 1.0, "never": 0.3, "U,U,U,U,U,U,S": 1.0, "U,http:500,U,U,S": 1.0}
 
 
@@ -227,3 +238,28 @@ def directed(plan: Plan) -> Plan:
         revocation = Fault("revocation", "call under way", 1, 0, 0.0, round(rng.random(), 6))
         faults = (revocation, *faults)
     return replace(plan, faults=faults, payments=(first, *others))
+
+
+def crowded(plan: Plan) -> Plan:
+    """Return the plan with five to eight faults more, of any kind: what no fault does alone, two may do together."""
+    rng = Random(f"crowded {plan.seed}")  # noqa: S311  # no secret
+    more = (_any_time(rng, rng.choice(KINDS), PLACES) for _ in range(rng.randrange(5, 9)))
+    return replace(plan, faults=(*plan.faults, *more))
+
+
+def with_topics_made_again(plan: Plan) -> Plan:
+    """Return the plan with topics made again, up to three times, and up to two faults more that meet badly with it."""
+    rng = Random(f"topics {plan.seed}")  # noqa: S311  # no secret
+    while_records_are_about = PLACES[:8]
+    kinds = ["topic made again"] * rng.randrange(1, 4) + rng.sample(
+        _MEET_BADLY, rng.randrange(0, 3)
+    )
+    more = [_any_time(rng, kind, while_records_are_about) for kind in kinds]
+    return replace(plan, faults=(*plan.faults, *more))
+
+
+def _any_time(rng: Random, kind: str, places: Sequence[str]) -> Fault:
+    return Fault(
+        kind, rng.choice(places), rng.randrange(1, 9), rng.choice([0, 1, 2, 3, 5, 8, 13, 30]),
+        round(rng.choice([0.2, 0.5, 2.0, 5.0, 12.0, 20.0, 30.0]) * (0.5 + rng.random()), 2), round(rng.random(), 6),
+    )  # fmt: skip

@@ -11,7 +11,8 @@ import pytest
 
 from tests.simulation import __main__ as command
 from tests.simulation import kept
-from tests.simulation.campaign import Campaign, run_all
+from tests.simulation.campaign import UNSCALED_EVERY, Campaign, plan_of, run_all
+from tests.simulation.plan import directed, draw
 
 ROOT = Path(__file__).parents[2]
 _RUN = """
@@ -115,6 +116,22 @@ def test_a_run_of_no_world_does_not_tell_of_the_last(figures, capsys):
     assert command._run_many(asked(worlds=0)) == 1
     assert capsys.readouterr().out == "[simulate] no world was run\n"
     assert kept_in(figures) == before
+
+
+def test_some_worlds_have_more_that_goes_wrong_beside_what_the_others_have():
+    """The last faults of the worker showed where two or three things met."""
+    for seed in (1, 5, 15, 20):
+        as_others = directed(draw(seed, unscaled=seed % UNSCALED_EVERY == 0)).faults
+        faults = plan_of(seed).faults
+        assert faults[: len(as_others)] == as_others
+        more = [fault.kind for fault in faults[len(as_others) :]]
+        again = more.count("topic made again")
+        assert {
+            1: not more,
+            5: 5 <= len(more) <= 8,
+            15: 1 <= again <= 3 and again <= len(more) <= again + 2,
+            20: not more,
+        }[seed]
 
 
 def test_signals_are_left_as_they_were():
