@@ -97,6 +97,15 @@ class WorkerHost:
         if self._often.is_due(group_id, self.clock.now_seconds()):
             log.error("group %s: %s", group_id, why)
 
+    def on_forbidden(self, topic: str) -> None:
+        """Say once a minute that the brokers do not let us read a topic any more; it is asked for again."""
+        if self._often.is_due(topic, self.clock.now_seconds()):
+            log.error(
+                "topic %s may not be read by this worker's principal any more, expected the right Read on it: nothing of it"
+                " is read until the right is given again, and all else goes on",
+                topic,
+            )
+
     def on_lost(self, topic: str, offsets: int) -> None:
         """Count offsets of a topic that are gone before anybody settled them."""
         self.metrics.lost_offsets.labels(topic).inc(offsets)

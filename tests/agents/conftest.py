@@ -92,6 +92,9 @@ class RecordingHost:
     def on_refused(self, group_id, why):
         self.told.append(("refused", group_id, why))
 
+    def on_forbidden(self, topic):
+        self.told.append(("forbidden", topic))
+
     def on_lost(self, topic, offsets):
         self.told.append(("lost", topic, offsets))
 

@@ -115,6 +115,14 @@ def _commit_late(world: "World", fault: Fault, worker: "Worker | None") -> None:
     world.cluster.orders.append(order)
 
 
+def _coordinator_moves(world: "World", fault: Fault, _worker: "Worker | None") -> None:
+    seconds = min(fault.seconds, 20.0) if fault.choice < 0.7 else 0.0
+    names = [group.name for group in _groups(world, fault)]
+    for name in names[: 1 + int(fault.choice * 10) % 2]:
+        world.broke(seconds, _AFTERMATH_SECONDS)
+        world.cluster.move_coordinator(name, seconds)
+
+
 def _fetch_again(world: "World", fault: Fault, worker: "Worker | None") -> None:
     if fault.choice < 0.5:
         world.say("the brokers lose all fetch sessions")
@@ -172,6 +180,7 @@ _KINDS: Final[dict[str, Do]] = {
         wire.COMMIT, "refuse", (ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCE, NOT_COORDINATOR)
     ),
     "commit late": _commit_late,
+    "coordinator moves": _coordinator_moves,
     "produce refused": _order(
         wire.PRODUCE,
         "refuse",

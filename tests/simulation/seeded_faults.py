@@ -22,7 +22,9 @@ SEEDED: Final[tuple[Seed, ...]] = (
 _WANTED: Final[dict[Seed, worlds.Wanted]] = {
     reading.failed_commit_counts_as_made: worlds.with_commits_not_made,
     reading.offsets_count_whatever_log_they_are_of: worlds.with_topics_made_again,
+    reading.offsets_are_committed_under_no_id: worlds.with_a_source_made_again_twice,
     reading.no_new_positions_in_a_log_made_again: worlds.with_topics_made_again,
+    reading.nothing_committed_where_the_coordinator_has_an_error: worlds.with_coordinators_that_move,
     writing.batches_of_partitions_that_are_gone_are_kept: worlds.with_topics_made_again,
     writing.only_the_first_record_is_tried_again: worlds.with_refused_writes,
     writing.identity_with_the_due_time: worlds.with_second_copies,

@@ -179,7 +179,8 @@ class World:
         """
         now = self.now_ms()
         self.breaks.append(Break(now, now + int((lasts + shows_for) * 1000)))
-        self._broken_until = max(self._broken_until, self.loop.now + lasts)
+        # What was held back comes a moment after.
+        self._broken_until = max(self._broken_until, self.loop.now + lasts + _QUIET_SECONDS)
 
     def make_again(self, topic: str, partitions: int, after: float) -> None:
         """Delete a topic, and make it again after some seconds; not one that is away already."""

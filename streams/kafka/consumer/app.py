@@ -94,6 +94,10 @@ class NotifierApp(faust.App):
         """Note that a commit failed."""
         self.host.on_commit_error()
 
+    def on_forbidden(self, topic: str) -> None:
+        """Note that a topic may not be read any more."""
+        self.host.on_forbidden(topic)
+
     def on_lost(self, topic: str, offsets: int) -> None:
         """Count what is gone."""
         self.host.on_lost(topic, offsets)

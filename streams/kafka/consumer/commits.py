@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 from aiokafka.errors import ConsumerStoppedError, KafkaError
@@ -15,6 +15,14 @@ log = logging.getLogger(__name__)
 TIMEOUT_SECONDS: Final = 5.0
 """How long a commit is waited for; the chart's grace period counts on it."""
 
+_MAY_ARRIVE_SECONDS: Final = 60.0
+"""So long after it failed may a commit still reach the coordinator.
+
+TCP delivers what stood on a connection that was given up, and a broker that stood still reads it, when newer offsets are
+committed long since; the group takes it for as long as the member that sent it belongs to it. Nobody is silent for longer
+than a session, 10 s, and stays a member, and TCP tries again within as long: this is three times that.
+"""
+
 _States = Mapping[PartitionId, CommittedState]
 
 
@@ -23,30 +31,43 @@ class Commits:
 
     Args:
         settled: returns what may be committed now.
-        commit: sends a commit of the partitions that are still ours; returns False where none is.
+        commit: sends a commit of the partitions that are still ours; returns those that are committed now.
         changes: counts up whenever what may be committed has become another. While it stays the same and all is committed,
             nobody looks at the partitions, of which there are hundreds.
         on_error: called for each commit that failed.
+        clock: seconds, from whenever.
     """
 
     def __init__(
         self,
         settled: Callable[[], _States],
-        commit: Callable[[_States], Awaitable[bool]],
+        commit: Callable[[_States], Awaitable[Collection[PartitionId]]],
         changes: Callable[[], int],
         on_error: Callable[[], None],
+        clock: Callable[[], float],
     ) -> None:
         self._settled = settled
         self._commit = commit
         self._changes = changes
         self._all_committed_at: int | None = None
         self._on_error = on_error
+        self._clock = clock
+        self._again_at: float | None = None
         self._one_at_a_time = asyncio.Lock()
         self._committed: dict[PartitionId, CommittedState] = {}
 
     def is_all_committed(self) -> bool:
         """Tell whether a commit would find nothing to do: the last one succeeded, and nothing has changed since."""
+        self._forget_what_a_late_commit_undid()
         return self._changes() == self._all_committed_at
+
+    def _forget_what_a_late_commit_undid(self) -> None:
+        if self._again_at is not None and self._clock() >= self._again_at:
+            self._again_at = None
+            self.forget()
+
+    def _note_failure(self) -> None:
+        self._again_at = self._clock() + _MAY_ARRIVE_SECONDS
 
     async def commit(self) -> bool:
         """Commit what is not yet committed. Never raises; what failed is committed the next time."""
@@ -71,12 +92,13 @@ class Commits:
                 log.warning(
                     "committing offsets failed, trying again: %s", error or type(error).__name__
                 )
+                self._note_failure()
                 self._on_error()
                 return False
-            if done:
-                self._committed.update(new)
+            self._committed.update({partition: new[partition] for partition in done})
+            if len(done) == len(new):
                 self._all_committed_at = changes
-            return done
+            return bool(done)
 
     async def write_down(self, states: _States) -> None:
         """Commit where partitions begin, whatever the lanes say; they have given these up.
@@ -88,7 +110,11 @@ class Commits:
             self._all_committed_at = None
             for partition in states:
                 self._committed.pop(partition, None)
-            await asyncio.wait_for(self._commit(states), TIMEOUT_SECONDS)
+            try:
+                await asyncio.wait_for(self._commit(states), TIMEOUT_SECONDS)
+            except (KafkaError, TimeoutError):
+                self._note_failure()
+                raise
 
     async def begin_anew(self) -> None:
         """Let the next commit be of all partitions, whatever was committed."""

@@ -101,6 +101,7 @@ class Consumer(WithoutTables):
             self.standing.commit,
             lambda: self._ours.lanes.changes,
             self._ours.on_commit_error,
+            lambda: self.loop.time(),  # noqa: PLW0108  # the loop comes later
         )
 
     def kafka(self) -> AIOKafkaConsumer:

@@ -42,6 +42,9 @@ class Host(Protocol):
     def on_refused(self, group_id: str, why: str) -> None:
         """Note that the group's coordinator does not take us; it is asked again."""
 
+    def on_forbidden(self, topic: str) -> None:
+        """Note that the brokers do not let us read a topic any more; it is asked for again."""
+
     def on_lost(self, topic: str, offsets: int) -> None:
         """Count offsets of a topic that are gone before anybody settled them."""
 
@@ -79,7 +82,10 @@ class ConsumerGroup:
 
 
 class StandingReport(Protocol):
-    """What the application is told of topics that were lost, reset or deleted."""
+    """What the application is told of topics that were lost, reset, deleted or forbidden."""
+
+    def on_forbidden(self, topic: str) -> None:
+        """Note that the brokers do not let us read a topic any more."""
 
     def on_lost(self, topic: str, offsets: int) -> None:
         """Note that so many offsets of a topic are gone that nobody had settled."""

@@ -12,6 +12,7 @@ from aiokafka.errors import (
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
 )
 
 from streams.kafka.committed_state import CommittedState
@@ -34,7 +35,7 @@ class Reading(Standing):
         fetch: Callable[[], Awaitable[Mapping[Any, list[Any]]]],
         commit: Commit,
     ) -> Mapping[Any, list[Any]]:
-        """Return what was fetched; nothing where a partition's position turned out to lie outside of its log."""
+        """Return what was fetched; nothing where a partition's position turned out to lie outside of its log, or may not be read."""
         try:
             fetched = await fetch()
         except NoOffsetForPartitionError as error:  # a fetch between an assignment and its seek
@@ -48,6 +49,10 @@ class Reading(Standing):
                 except (KafkaError, TimeoutError, IllegalStateError) as reason:
                     # It is fetched again from there, and comes back here; or it is not ours any more.
                     log.warning("the ends of %s can't be read: %s", tp, reason)
+            return {}
+        except TopicAuthorizationFailedError as error:
+            # Somebody took the right away. The other topics go on; this one is fetched again, and goes on with the right.
+            self._report.on_forbidden(str(error.args[0]))
             return {}
         # Before anything else can run: the position has moved with them.
         for tp, records in fetched.items():

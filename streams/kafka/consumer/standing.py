@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 ANSWER_SECONDS: Final = 5.0
 """How long a look waits for the brokers."""
 
+_BROKERS_ASKED: Final = 3
+"""When a generation begins: without an id nothing is committed."""
+
 Commit = Callable[[dict[PartitionId, CommittedState]], Awaitable[object]]
 """Writes down where partitions begin, while nobody else commits."""
 
@@ -61,6 +64,8 @@ class Standing:
         self._have_read: frozenset[str] = frozenset()
         self._watch = TopicWatch()
         self._back: set[str] = set()
+        self._no_ids = False
+        self._held_back: frozenset[str] = frozenset()
         self._shared: dict[str, int] | None = None
         # Ids of the topics that positions are of: one that is learned later may be that of another.
         self._read_as: Mapping[TopicPartition, str] = {}
@@ -78,6 +83,22 @@ class Standing:
         """Ask any broker about topics, see `look_at_topics`."""
         client = self._consumer()._client  # noqa: SLF001  # aiokafka has no public word for it
         return await look_at_topics(partial(client.send, client.get_random_node()), topics)
+
+    async def _ask_some(self, topics: Iterable[str]) -> Topics | None:
+        """Ask one broker after the other about topics, as long as none answers. Returns None where none of a few does."""
+        for _ in range(_BROKERS_ASKED):
+            try:
+                seen = await self.ask(topics)
+            except (KafkaError, ValueError) as error:
+                log.warning("the topics' ids can't be read, a broker is asked again: %s", error)
+            else:
+                self._note_whether_there_are_ids(seen)
+                return seen
+        return None
+
+    def _note_whether_there_are_ids(self, seen: Topics | None) -> None:
+        if seen is None or seen.existing:
+            self._no_ids = seen is None or not any(topic.id for topic in seen.existing.values())
 
     async def look(self, commit: Commit) -> None:
         """See whether the topics are what they were, and act where they are not.
@@ -97,6 +118,7 @@ class Standing:
             return
         self._know_brokers()
         seen = await asyncio.wait_for(self.ask(topics), ANSWER_SECONDS)
+        self._note_whether_there_are_ids(seen)
         if seen is None:
             # A broker that knows no ids: the client's own metadata tell of new partitions.
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
@@ -223,15 +245,12 @@ class Standing:
         coordinator = self._consumer()._coordinator  # noqa: SLF001  # aiokafka has no public word for it
         leads = coordinator._group_subscription is not None  # noqa: SLF001
         self._shared = dict(coordinator._metadata_snapshot) if leads else None  # noqa: SLF001
-        try:
-            seen = await self.ask(self._consumer().subscription())
-        except (KafkaError, ValueError) as error:
-            log.warning("the topics' ids can't be read, they are looked at again: %s", error)
-        else:
-            if seen:
-                self._watch.take(seen)
+        if seen := await self._ask_some(self._consumer().subscription()):
+            self._watch.take(seen)
         committed = await self._committed(partitions)
         states = {partition_of(tp): progress for tp, progress in committed.items()}
+        # Of what a look found while this member held nothing of the topic, another has taken note by now.
+        self._watch.changed -= {topic for topic, _ in states}
         self._watch.changed |= {
             topic
             for (topic, _), progress in states.items()
@@ -308,26 +327,46 @@ class Standing:
                 recalls = tp in starts.recalls and lanes.recall_before(partition_of(tp), offset)
                 consumer.seek(tp, starts.recalls[tp] if recalls else offset)
 
-    async def commit(self, progress: Mapping[PartitionId, CommittedState]) -> bool:
-        """Commit how far the partitions have come that are still ours. Returns False where none is."""
+    async def commit(
+        self, progress: Mapping[PartitionId, CommittedState]
+    ) -> Collection[PartitionId]:
+        """Commit how far the partitions have come that are still ours. Returns which of them are committed now.
+
+        What was read before anybody knew of which topic it is stays uncommitted, where brokers give topics ids: under no id it
+        would count for whatever topic has the name by then. A look learns the id, and the next generation reads it again.
+
+        Raises:
+            KafkaError: it could not be committed.
+        """
         consumer = self._consumer()
         ours = consumer.assignment()
-        named = {self._short_names[topic] for topic, _ in progress if topic in self._short_names}
-        self._have_read |= named
         states = {
-            tp: replace(
-                state,
-                topic_id=state.topic_id or self._read_as.get(tp, ""),
-                have_read=self._have_read,
-            )
+            tp: replace(state, topic_id=state.topic_id or self._read_as.get(tp, ""))
             for tp, state in ((TopicPartition(*at), state) for at, state in progress.items())
             if tp in ours
         }
+        if not self._no_ids:
+            self._say_held_back(
+                frozenset(tp.topic for tp, state in states.items() if not state.topic_id)
+            )
+            states = {tp: state for tp, state in states.items() if state.topic_id}
         if not states:
-            return False
+            return ()
+        named = {self._short_names[tp.topic] for tp in states if tp.topic in self._short_names}
+        self._have_read |= named
+        states = {tp: replace(state, have_read=self._have_read) for tp, state in states.items()}
 
         def offsets(room: int) -> dict[TopicPartition, OffsetAndMetadata]:
             return {tp: OffsetAndMetadata(s.offset, s.metadata(room)) for tp, s in states.items()}
 
         self._room = await member.commit(consumer, offsets, self._room)
-        return True
+        return [partition_of(tp) for tp in states]
+
+    def _say_held_back(self, topics: frozenset[str]) -> None:
+        for topic in sorted(topics - self._held_back):
+            log.warning(
+                "topic %s was read before its id was known, so nothing is committed of it: it is read again within seconds,"
+                " when a broker has told the id",
+                topic,
+            )
+        self._held_back = topics

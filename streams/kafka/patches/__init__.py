@@ -15,9 +15,11 @@ from streams.kafka.patches import (
     closed_connections,
     fetch_encoding,
     fetch_errors,
+    offset_fetch_errors,
     paced_metadata,
     sasl_sessions,
     stack_dumps,
+    timed_out_requests,
 )
 
 _EVERY_PROGRAM = (
@@ -27,6 +29,8 @@ _EVERY_PROGRAM = (
     bounded_decompression,
     batch_reading,
     paced_metadata,
+    offset_fetch_errors,
+    timed_out_requests,
 )
 _WORKERS = (closed_connections, answer_times, stack_dumps)
 

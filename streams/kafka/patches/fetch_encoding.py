@@ -6,7 +6,7 @@ Why: aiokafka's general encoder makes some 20 calls for each partition that a fe
 in an answer. Where every fetch named all partitions, the decoder alone was half of all the functions that a worker called
 at a few hundred events a second. With sessions (`fetch_sessions`) they are few, but for the first fetch of each session, brokers
 that have no room for sessions, and a backlog. An error of the broker about single batches is also passed on as such,
-where aiokafka asks again at once, for ever.
+where aiokafka asks again at once, for ever; and one that says that the partition is elsewhere as that.
 
 Remove when: aiokafka encodes and decodes fetches in C, and tells of an error instead of records.
 """
@@ -16,7 +16,14 @@ from io import BytesIO
 from struct import Struct, pack
 from typing import Any, Final
 
-from aiokafka.errors import CorruptRecordException, UnknownError
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaStorageError,
+    LeaderNotAvailableError,
+    NotLeaderForPartitionError,
+    ReplicaNotAvailableError,
+    UnknownError,
+)
 from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
 
 from streams.kafka.format.batches import NotGiven
@@ -43,6 +50,12 @@ _NOT_GIVEN = {
     for error in (CorruptRecordException, UnknownError)
 }
 """What a broker says of records that it can't read itself. aiokafka asks again at once, for ever."""
+_ELSEWHERE: Final = {
+    error.errno: NotLeaderForPartitionError.errno
+    for error in (KafkaStorageError, LeaderNotAvailableError, ReplicaNotAvailableError)
+}
+"""What a broker says that has lost a partition (a disk of it) or does not have it yet, to what aiokafka looks at the leaders for.
+It asks the same broker again otherwise, until it looks anyhow in five minutes."""
 
 
 def encode(request: FetchRequest_v11) -> bytes:
@@ -102,6 +115,7 @@ def _read(raw: bytes, at: int) -> tuple[Any, ...]:
                 raise struct.error(_TOO_SHORT)
             if (refused := _NOT_GIVEN.get(partition[1])) is not None:
                 partition[1], records = 0, refused
+            partition[1] = _ELSEWHERE.get(partition[1], partition[1])
             partitions.append((*partition, aborted, replica, records))
         topics.append((name, partitions))
     return throttle, failure, session, topics
@@ -112,7 +126,7 @@ class FetchAnswer(FetchResponse_v11):  # type: ignore[misc]  # aiokafka ships no
 
     @classmethod
     def decode(cls, data: BytesIO | bytes) -> FetchResponse_v11:
-        """Return what aiokafka's own decoder would, but for `_NOT_GIVEN`. Raises ValueError, as it does."""
+        """Return what aiokafka's own decoder would, but for `_NOT_GIVEN` and `_ELSEWHERE`. Raises ValueError, as it does."""
         raw, at = (data, 0) if isinstance(data, bytes) else (data.getvalue(), data.tell())
         try:
             return FetchResponse_v11(*_read(raw, at))

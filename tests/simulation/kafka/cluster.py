@@ -11,7 +11,7 @@ from tests.simulation.kafka import group_requests, topic_requests, wire
 from tests.simulation.kafka.fetches import Fetches
 from tests.simulation.kafka.group import Group
 from tests.simulation.kafka.log import NO_ERROR, Log
-from tests.simulation.kafka.order import NOT_LEADER, UNKNOWN_TOPIC, Order
+from tests.simulation.kafka.order import NOT_COORDINATOR, NOT_LEADER, UNKNOWN_TOPIC, Order
 from tests.simulation.kafka.session import Session
 from tests.simulation.kafka.topic_requests import PORT
 from tests.simulation.loop import Process, WorldLoop
@@ -24,6 +24,10 @@ _HEARD_LATE_SECONDS: Final = 2.0
 """The longest time for which a broker goes on to speak of the topics that were."""
 _FORGET_SECONDS: Final = 0.2
 """The longest time from the end of a topic to that of what groups have committed of it."""
+
+
+_LOADING_SECONDS: Final = 1.0
+"""The longest time for which a group's next coordinator reads what was kept of it, after the end of the last one."""
 
 
 @dataclass(eq=False, slots=True)
@@ -65,6 +69,7 @@ class Cluster:
         self.members_of: dict[tuple[str, str], Process] = {}
         self.memberships: list[tuple[int, str, frozenset[str]]] = []
         self.coordinators: dict[str, int] = {}
+        self._loading_until: dict[str, float] = {}
         self.fetches = Fetches(self)
         self._producers = 100
         self._ids = 0
@@ -181,7 +186,7 @@ class Cluster:
                     self.move_leader(name, log, truncate=log.held)
         for name, node in self.coordinators.items():
             if node not in self.up:
-                self.coordinators[name] = self.loop.rng.choice(up)
+                self.move_coordinator(name, self.loop.rng.random() * _LOADING_SECONDS)
 
     def move_leader(self, topic: str, log: Log, *, truncate: bool) -> None:
         """Let another broker lead; one that never had what was not replicated, where it says so."""
@@ -194,6 +199,18 @@ class Cluster:
         log.held = False
         log.replicate()
         self.fetches.wake(topic)
+
+    def move_coordinator(self, name: str, loading_seconds: float) -> None:
+        """Let another broker keep a group, or the only one begin again to; it reads first what was kept."""
+        others = sorted(self.up - {self.coordinators[name]}) or sorted(self.up)
+        self.coordinators[name] = self.loop.rng.choice(others)
+        self._loading_until[name] = self.loop.now + loading_seconds
+        self.say(f"group {name}: broker {self.coordinators[name]} keeps it now")
+        self.groups[name].move(NOT_COORDINATOR, loading_seconds)
+
+    def is_loading(self, group: str) -> bool:
+        """Tell whether a group's coordinator still reads what was kept of it."""
+        return self._loading_until.get(group, 0.0) > self.loop.now
 
     @staticmethod
     def _node_of(link: Link) -> int:

@@ -203,6 +203,26 @@ class Group:
         if member_id in self.members:
             self._remove(member_id, "its session has expired")
 
+    def move(self, error: int, seconds: float) -> None:
+        """Go to another coordinator: it answers nobody who waits for the last one, and counts sessions anew, after so many seconds.
+
+        Args:
+            error: what those are told who wait.
+            seconds: for which it can't be asked.
+        """
+        for member in self.members.values():
+            joining, syncing, member.joining, member.syncing = (
+                member.joining,
+                member.syncing,
+                None,
+                None,
+            )
+            if joining is not None:
+                joining((error, -1, "", "", member.id, []))
+            if syncing is not None:
+                syncing((error, b""))
+            self._keep(member, seconds)
+
     def _remove(self, member_id: str, why: str) -> None:
         member = self.members.pop(member_id)
         self.say(f"group {self.name}: {member_id} is out: {why}")
@@ -229,10 +249,10 @@ class Group:
             return UNKNOWN_MEMBER
         return ILLEGAL_GENERATION if generation != self.generation else 0
 
-    def _keep(self, member: Member) -> None:
+    def _keep(self, member: Member, more_seconds: float = 0.0) -> None:
         if member.expires is not None:
             member.expires.cancel()
-        member.expires = self.later(member.session_seconds, self._expire, member)
+        member.expires = self.later(member.session_seconds + more_seconds, self._expire, member)
 
     def _expire(self, member: Member) -> None:
         if self.members.get(member.id) is not member:

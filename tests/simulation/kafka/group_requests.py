@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.kafka import wire
-from tests.simulation.kafka.group import Group
+from tests.simulation.kafka.group import REBALANCE, Group
 from tests.simulation.kafka.log import NO_ERROR
-from tests.simulation.kafka.order import NOT_COORDINATOR, UNKNOWN_TOPIC
+from tests.simulation.kafka.order import LOADING, NOT_COORDINATOR, UNKNOWN_TOPIC
 from tests.simulation.kafka.topic_requests import PORT
 
 if TYPE_CHECKING:
@@ -27,14 +27,19 @@ def coordinator(cluster: "Cluster", request: wire.Request, session: "Session") -
         session.reply(request.answer(*fields))
 
 
-def _group_of(cluster: "Cluster", request: wire.Request, session: "Session") -> Group | None:
+def _group_of(
+    cluster: "Cluster", request: wire.Request, session: "Session"
+) -> tuple[int, Group | None]:
+    """Return an error or 0, and the group where this broker keeps it."""
     group = cluster.group(request.fields[0])
-    return group if cluster.coordinators[group.name] == session.node else None
+    if cluster.coordinators[group.name] != session.node:
+        return NOT_COORDINATOR, None
+    return (LOADING, None) if cluster.is_loading(group.name) else (NO_ERROR, group)
 
 
 def join(cluster: "Cluster", request: wire.Request, session: "Session") -> None:
     """Take a wish to join."""
-    group = _group_of(cluster, request, session)
+    error, group = _group_of(cluster, request, session)
     cluster.active_at = cluster.loop.now
     fields = request.fields
     member = fields[3]
@@ -46,7 +51,7 @@ def join(cluster: "Cluster", request: wire.Request, session: "Session") -> None:
         session.reply(request.answer(0, error, generation, protocol, leader, member_id, members))
 
     if group is None:
-        reply((NOT_COORDINATOR, -1, "", "", member, []))
+        reply((error, -1, "", "", member, []))
         return
     if session.order is not None and session.order.how == "refuse":
         reply((session.order.error, -1, "", "", member, []))
@@ -57,24 +62,27 @@ def join(cluster: "Cluster", request: wire.Request, session: "Session") -> None:
 
 
 def sync(cluster: "Cluster", request: wire.Request, session: "Session") -> None:
-    """Take a wish for an assignment."""
-    group = _group_of(cluster, request, session)
+    """Take a wish for an assignment. Who keeps the group only now knows nothing of the rebalance that it ends."""
+    error, group = _group_of(cluster, request, session)
     cluster.active_at = cluster.loop.now
 
     def reply(synced: Any) -> None:
         session.reply(request.answer(*([0] if request.version else []), *synced))
 
     if group is None:
-        reply((NOT_COORDINATOR, b""))
+        reply((REBALANCE if error == LOADING else error, b""))
     else:
         group.sync(request.fields[2], request.fields[1], request.fields[-1], reply)
 
 
 def heartbeat(cluster: "Cluster", request: wire.Request, session: "Session") -> None:
-    """Note that a member lives."""
-    group = _group_of(cluster, request, session)
+    """Note that a member lives. A coordinator that is loading believes it."""
+    error, group = _group_of(cluster, request, session)
     _, generation, member = request.fields
-    error = NOT_COORDINATOR if group is None else group.heartbeat(member, generation)
+    if group is not None:
+        error = group.heartbeat(member, generation)
+    elif error == LOADING:
+        error = NO_ERROR
     if session.order is not None and session.order.how == "refuse":
         error = session.order.error
     session.reply(request.answer(*([0] if request.version else []), error))
@@ -82,17 +90,19 @@ def heartbeat(cluster: "Cluster", request: wire.Request, session: "Session") -> 
 
 def leave(cluster: "Cluster", request: wire.Request, session: "Session") -> None:
     """Let a member go."""
-    group = _group_of(cluster, request, session)
+    error, group = _group_of(cluster, request, session)
     cluster.active_at = cluster.loop.now
-    error = NOT_COORDINATOR if group is None else group.leave(request.fields[1])
+    if group is not None:
+        error = group.leave(request.fields[1])
     session.reply(request.answer(*([0] if request.version else []), error))
 
 
 def commit(cluster: "Cluster", request: wire.Request, session: "Session") -> None:
     """Keep offsets, unless a stranger sends them."""
-    group = _group_of(cluster, request, session)
+    error, group = _group_of(cluster, request, session)
     _, generation, member, _, topics = request.fields
-    error = NOT_COORDINATOR if group is None else group.may_commit(member, generation)
+    if group is not None:
+        error = group.may_commit(member, generation)
     order = session.order
     if order is not None and order.how == "refuse":
         error = order.error
@@ -113,9 +123,10 @@ def commit(cluster: "Cluster", request: wire.Request, session: "Session") -> Non
 
 def offset_fetch(cluster: "Cluster", request: wire.Request, session: "Session") -> None:
     """Say what is committed."""
-    group = _group_of(cluster, request, session)
-    error = NOT_COORDINATOR if group is None else NO_ERROR
+    error, group = _group_of(cluster, request, session)
     wanted: Iterable[tuple[str, list[int]]] | None = request.fields[1]
+    if error and request.version >= 2:
+        wanted = ()  # the error is said once, for all of them
     if wanted is None:
         by_topic: dict[str, list[int]] = {}
         for topic, partition in group.committed if group else ():

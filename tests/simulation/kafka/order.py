@@ -8,6 +8,7 @@ from tests.simulation.loop import Process
 
 NOT_LEADER: Final = 6
 UNKNOWN_TOPIC: Final = 3
+LOADING: Final = 14
 NOT_COORDINATOR: Final = 16
 TOO_FEW_COPIES: Final = 19
 TIMED_OUT: Final = 7

@@ -1,11 +1,13 @@
 """Mistakes in commits, in seeking and in fetching."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 from aiokafka.consumer.fetcher import OffsetResetStrategy
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer import consumer as consuming
@@ -16,21 +18,20 @@ from streams.kafka.consumer.consumer import Consumer
 from streams.kafka.consumer.lane import Lane
 from streams.kafka.consumer.standing import Standing
 from streams.kafka.consumer.unused import WithoutTables
+from streams.kafka.patches import offset_fetch_errors
 from tests.simulation.seeded.kind import Seed
 
 
 def failed_commit_counts_as_made(patch: pytest.MonkeyPatch) -> None:
     real = Commits.__init__
 
-    def init(self: Commits, settled: Any, commit: Any, changes: Any, on_error: Any) -> None:
-        async def never_fails(states: Any) -> bool:
-            try:
+    def init(self: Commits, settled: Any, commit: Any, changes: Any, *others: Any) -> None:
+        async def never_fails(states: Any) -> Any:
+            with suppress(Exception):
                 await asyncio.wait_for(commit(states), 5)
-            except Exception:  # noqa: BLE001  # the mistake
-                on_error()
-            return True
+            return states
 
-        real(self, settled, never_fails, changes, on_error)
+        real(self, settled, never_fails, changes, *others)
 
     patch.setattr(Commits, "__init__", init)
 
@@ -146,6 +147,17 @@ def offsets_count_whatever_log_they_are_of(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(CommittedState, "is_of_another", lambda *_: False)
 
 
+def nothing_committed_where_the_coordinator_has_an_error(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(GroupCoordinator, "_send_req", offset_fetch_errors._send_to_coordinator)
+
+
+def offsets_are_committed_under_no_id(patch: pytest.MonkeyPatch) -> None:
+    def note(self: Standing, _seen: Any) -> None:
+        self._no_ids = True
+
+    patch.setattr(Standing, "_note_whether_there_are_ids", note)
+
+
 def no_new_positions_in_a_log_made_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Standing, "_rejoin", lambda _: None)
 
@@ -164,5 +176,7 @@ FAULTS: Final[tuple[Seed, ...]] = (
     first_record_of_a_fetch_is_dropped,
     records_are_handed_over_backwards,
     offsets_count_whatever_log_they_are_of,
+    offsets_are_committed_under_no_id,
     no_new_positions_in_a_log_made_again,
+    nothing_committed_where_the_coordinator_has_an_error,
 )

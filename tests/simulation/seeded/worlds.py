@@ -51,6 +51,20 @@ def with_commits_not_made(plan: Plan) -> Plan:
     return replace(plan, faults=late)
 
 
+def with_coordinators_that_move(plan: Plan) -> Plan:
+    """Return it with groups whose coordinator moves and loads while they share their partitions out."""
+    rng = _rng(plan)
+    revocations = tuple(
+        Fault("revocation", rng.choice(PLACES), nth, 0, 1.0, rng.random())
+        for nth in rng.sample(range(2, 9), 3)
+    )
+    moves = tuple(
+        Fault("coordinator moves", "during hand-over", nth, rng.choice([0, 0, 1, 2]), rng.choice([0.2, 2.0]), rng.random())
+        for nth in rng.sample(range(2, 9), 3)
+    )  # fmt: skip
+    return replace(plan, faults=(*moves, *revocations))
+
+
 def with_topics_made_again(plan: Plan) -> Plan:
     """Return it with topics that are deleted and made again while payments come, and a revocation now and then."""
     rng = _rng(plan)
@@ -63,3 +77,16 @@ def with_topics_made_again(plan: Plan) -> Plan:
     )
     payments = tuple(replace(one, at=round(rng.random() * 40, 3)) for one in plan.payments)
     return replace(plan, faults=(*again, revocation), payments=payments)
+
+
+def with_a_source_made_again_twice(plan: Plan) -> Plan:
+    """Return it with a source that is away while partitions are shared out, and is made again at once when it was read a little."""
+    rng = _rng(plan)
+    of_the_source = (0.2015, 0.4015, 0.6015)
+    faults = (
+        Fault("topic made again", "during hand-over", rng.choice([1, 2]), 0, 0.0, rng.choice(of_the_source)),
+        Fault("topic made again", rng.choice(["call under way", "answer judged"]), 1, rng.choice([0, 3, 8]), 0.0, 0.0015),
+        Fault("revocation", "call under way", 1, 0, 0.0, 0.1),
+    )  # fmt: skip
+    payments = tuple(replace(one, at=round(rng.random() * 3, 3)) for one in plan.payments)
+    return replace(plan, faults=faults, payments=payments, workers=("all", "all"))

@@ -1,5 +1,6 @@
 """Commits: only what is new, and again until they are made."""
 
+import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streams.kafka.committed_state import CommittedState
@@ -18,7 +19,10 @@ class Member:
         self.errors = 0
         self.sent = []
         self.answer: bool | Exception = True
-        self.commits = Commits(self.settled, self.commit, lambda: self.changes, self.failed)
+        self.now = 0.0
+        self.commits = Commits(
+            self.settled, self.commit, lambda: self.changes, self.failed, lambda: self.now
+        )
 
     def settled(self):
         self.looks += 1
@@ -28,7 +32,7 @@ class Member:
         self.sent.append(dict(states))
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return tuple(states) if self.answer else ()
 
     def failed(self):
         self.errors += 1
@@ -81,7 +85,7 @@ async def test_what_is_settled_during_a_commit_is_committed_by_the_next():
         return await commit(states)
 
     member.commits = Commits(
-        member.settled, settles_meanwhile, lambda: member.changes, member.failed
+        member.settled, settles_meanwhile, lambda: member.changes, member.failed, lambda: 0.0
     )
     assert await member.commits.commit()
     assert not member.commits.is_all_committed()
@@ -109,3 +113,57 @@ async def test_what_is_to_begin_anew_is_committed_although_nothing_has_changed()
     await member.commits.begin_anew()
     assert await member.commits.commit()
     assert member.sent == [{TAG: CommittedState(5)}] * 2
+
+
+async def test_what_a_late_commit_may_undo_is_committed_again():
+    """One that was not answered may reach the coordinator behind newer ones, and the offsets go back without a word."""
+    member = Member()
+    member.settle(5)
+    member.answer = TimeoutError()
+    assert not await member.commits.commit()
+    member.answer = True
+    member.settle(6)
+    assert await member.commits.commit()
+    member.now = 59.0
+    assert member.commits.is_all_committed()
+    member.now = 60.0
+    assert not member.commits.is_all_committed()
+    assert await member.commits.commit()
+    member.now = 1000.0
+    assert member.commits.is_all_committed()
+    assert [states[TAG].offset for states in member.sent] == [5, 6, 6]
+
+
+async def test_a_beginning_that_could_not_be_written_down_may_arrive_late_too():
+    """It would put a partition back to its begin."""
+    member = Member()
+    member.settle(5)
+    member.answer = KafkaConnectionError()
+    with pytest.raises(KafkaConnectionError):
+        await member.commits.write_down({TAG: CommittedState(0)})
+    member.answer = True
+    assert await member.commits.commit()
+    member.now = 60.0
+    assert await member.commits.commit()
+    assert [states[TAG].offset for states in member.sent] == [0, 5, 5]
+
+
+async def test_of_a_commit_of_some_partitions_the_others_are_committed_later():
+    """Of one topic the id is not known yet; nobody waits for that with the others."""
+    member = Member()
+    other = ("other", 0)
+    member.states[other] = CommittedState(3)
+    member.settle(5)
+    sent: list[dict[tuple[str, int], CommittedState]] = []
+
+    async def some(states):
+        sent.append(dict(states))
+        return [TAG] if TAG in states else []
+
+    member.commits = Commits(
+        member.settled, some, lambda: member.changes, member.failed, lambda: 0.0
+    )
+    assert await member.commits.commit()
+    assert not member.commits.is_all_committed()
+    assert not await member.commits.commit()
+    assert [set(states) for states in sent] == [{TAG, other}, {other}]

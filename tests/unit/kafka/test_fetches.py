@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from aiokafka.errors import NotLeaderForPartitionError
 from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
 from aiokafka.protocol.struct import Struct
 from hypothesis import given
@@ -65,6 +66,15 @@ def test_an_error_instead_of_records_becomes_records_that_cannot_be_read(code):
     assert isinstance(damaged[-1], NotGiven)
     assert str(code) in damaged[-1].decode()
     assert moved[1] == 6
+
+
+@pytest.mark.parametrize("code", [5, 9, 56])
+def test_a_broker_that_has_lost_a_partition_is_asked_no_more(code):
+    """aiokafka would look who leads it in five minutes only: it is told that another does, for which it looks at once."""
+    parts = [(0, code, -1, -1, -1, None, -1, None)]
+    raw = FetchResponse_v11(0, 0, 0, [("t", parts)]).encode()
+    ((_, (moved,)),) = FetchAnswer.decode(raw).topics
+    assert moved[1] == NotLeaderForPartitionError.errno
 
 
 @given(answers, st.data())

@@ -13,6 +13,7 @@ from aiokafka.errors import (
     OffsetMetadataTooLargeError,
     OffsetOutOfRangeError,
     RequestTimedOutError,
+    TopicAuthorizationFailedError,
 )
 from aiokafka.structs import OffsetAndMetadata
 
@@ -128,6 +129,9 @@ class Brokers:
 
     def on_lost(self, *what: object) -> None:
         self.told.append(("lost", *what))
+
+    def on_forbidden(self, *what: object) -> None:
+        self.told.append(("forbidden", *what))
 
     def on_reset(self, *what: object) -> None:
         self.told.append(("reset", *what))
@@ -330,6 +334,76 @@ async def test_an_id_that_is_learned_later_is_not_that_of_the_offsets(brokers, m
     assert CommittedState.read(1, brokers.commits[-1].metadata).topic_id == A
 
 
+async def test_what_was_read_of_a_topic_without_an_id_is_not_committed(brokers, member, caplog):
+    """The topic was away when the generation began, came, and may be another one by now: an offset without an id would count for it."""
+    brokers.topics = Topics(missing=frozenset({TOPIC}))
+    await member.begin([PARTITION])
+    await member.seek_to_committed()
+    for _ in range(3):
+        assert not await member.commit({TAG: CommittedState(1)})
+    assert brokers.commits == []
+    assert caplog.text.count("was read before its id was known") == 1
+    brokers.topics = Topics({TOPIC: Topic(B, 1)})
+    await member.look(nothing_fails)
+    assert not await member.commit({TAG: CommittedState(1)})
+    assert brokers.rejoins == 1
+    await member.begin([PARTITION])
+    assert await member.seek_to_committed() == {PARTITION: None}
+    assert await member.commit({TAG: CommittedState(1)}) == [TAG]
+    assert CommittedState.read(1, brokers.commits[-1].metadata).topic_id == B
+
+
+@pytest.mark.parametrize("topics", [None, Topics({TOPIC: Topic("", 1)})])
+async def test_where_topics_have_no_ids_offsets_are_committed_without(brokers, member, topics):
+    """Brokers before 2.8, and later ones that are told to speak as before."""
+    brokers.topics = topics
+    await member.begin([PARTITION])
+    await member.seek_to_committed()
+    assert await member.commit({TAG: CommittedState(1)}) == [TAG]
+
+
+async def test_a_generation_asks_another_broker_where_one_does_not_tell_the_ids(
+    member, monkeypatch
+):
+    """Without them nothing would be committed until the next look."""
+    failures = [KafkaConnectionError(), KafkaConnectionError()]
+    ask = member.ask
+
+    async def fail_twice(topics):
+        if failures:
+            raise failures.pop()
+        return await ask(topics)
+
+    monkeypatch.setattr(member, "ask", fail_twice)
+    await member.begin([PARTITION])
+    await member.seek_to_committed()
+    assert await member.commit({TAG: CommittedState(1)}) == [TAG]
+
+
+async def test_a_topic_that_another_member_began_anew_is_no_news_later(brokers, member):
+    """A member that held nothing of it then saw the change too; nobody is told that all is read again, days later."""
+    brokers.assigned = set()
+    await member.begin([])
+    brokers.topics = Topics({TOPIC: Topic(B, 1)})
+    await member.look(nothing_fails)
+    brokers.assigned = {PARTITION}
+    brokers.committed[PARTITION] = OffsetAndMetadata(9, CommittedState(9, topic_id=B).metadata())
+    assert await member.begin([PARTITION]) == {TAG: CommittedState(9, topic_id=B)}
+    await member.look(nothing_fails)
+    assert (brokers.told, brokers.given_up) == ([], [])
+
+
+async def test_a_topic_that_may_not_be_read_any_more_ends_nothing(brokers, member):
+    """Somebody took the right away: the other topics go on, and it is asked for again."""
+
+    async def fetch() -> Any:
+        raise TopicAuthorizationFailedError(TOPIC)
+
+    for _ in range(2):
+        assert await member.fetched(fetch, nothing_fails) == {}
+    assert brokers.told == [("forbidden", TOPIC)] * 2
+
+
 async def test_what_is_read_again_begins_before_what_is_committed(brokers, member):
     """Where the lane remembers settled records; the offset that the group has is returned all the same."""
     brokers.committed[PARTITION] = OffsetAndMetadata(8, "")
@@ -417,6 +491,7 @@ async def test_an_offset_is_committed_however_little_may_stand_beside_it(
 async def test_a_commit_that_is_refused_without_a_text_is_an_error(brokers, member):
     """It is not the text then."""
     await member.begin([PARTITION])
+    await member.seek_to_committed()
     brokers.most_bytes = -1
     with pytest.raises(OffsetMetadataTooLargeError):
         await member.commit({TAG: CommittedState(5)})
