@@ -5,8 +5,8 @@ one entry in the partners file and a thousand merchants' URLs. A record whose de
 soon is denied and parked, so that a broken partner holds neither calls nor lanes that others need.
 
 Limits, checked in `Admission.admit` for a record that comes, and again in `Admission._grant_next` for one that waited:
-the destination's (cooling down, unresponsive, calls at once, half of them for retries) and the worker's (all calls,
-retries, those of unresponsive and of untried destinations). The destination's rate is checked once: a slot stays taken.
+the destination's (cooling down, unresponsive, its rate, calls at once, half of them for retries) and the worker's (all
+calls, retries, those of unresponsive, of untried and of slow destinations).
 """
 
 import asyncio
@@ -20,7 +20,10 @@ from streams.admission.limits import (
     IDLE_SECONDS,
     LEAST_SHARE,
     PATIENCE_SECONDS,
+    QUICK_SHARE,
+    RATE_SLACK_SECONDS,
     RETRY_SHARE,
+    SLOW_SHARE,
     UNRESPONSIVE_SHARE,
     UNTRIED_SHARE,
 )
@@ -50,7 +53,10 @@ class Admission:
         self._max_retries = max(1, max_in_flight // RETRY_SHARE)
         self._max_unresponsive = max(1, max_in_flight // UNRESPONSIVE_SHARE)
         self._max_untried = max(1, max_in_flight // UNTRIED_SHARE)
-        self._retries = self._unresponsive = self._untried = 0
+        self._max_slow = max(1, max_in_flight // SLOW_SHARE)
+        self._max_slow_retries = max(1, self._max_retries // SLOW_SHARE)
+        self._max_not_quick = max_in_flight - max_in_flight // QUICK_SHARE
+        self._retries = self._unresponsive = self._untried = self._slow = self._slow_retries = 0
         # Destinations with room of their own, whose first attempts or retries wait for the worker's.
         self._blocked: tuple[deque[DestinationQueue], ...] = (deque(), deque())
         self._retry_is_next = False
@@ -81,21 +87,24 @@ class Admission:
         state = queue.state
         if now - self._counted_at >= COUNT_SECONDS:
             self._count(now)
-        if (denied := self._denied(state, now)) is not None:
+        if (denied := self._denied(queue, now, retry=retry)) is not None:
             return denied
         slot, taken = state.reserve_slot(now, PATIENCE_SECONDS)
         if not taken:
             return Denied("rate-limit", slot, escalate=False)
-        if slot > now:
-            await asyncio.sleep(slot - now)
-            now = self._now()
-            if (denied := self._denied(state, now)) is not None:
-                return denied
-        probe = state.is_unresponsive(now)
-        room = probe or (not queue.waits(retry=retry) and queue.has_room(retry=retry))
-        if room and self._has_room(retry=retry):
-            return self._grant(queue, now, retry=retry)
-        return await self._wait(queue, now, retry=retry, probe=probe)
+        try:
+            if slot > now:
+                await asyncio.sleep(slot - now)
+                now = self._now()
+                if (denied := self._denied(queue, now, retry=retry)) is not None:
+                    return denied
+            probe = state.is_unresponsive(now)
+            room = probe or (not queue.waits(retry=retry) and queue.has_room(retry=retry))
+            if room and self._has_room(retry=retry) and not state.seconds_to_slot(now):
+                return self._grant(queue, now, retry=retry)
+            return await self._wait(queue, now, retry=retry, probe=probe)
+        finally:
+            state.release_slot()
 
     def give_back(self, permit: Permit, result: AttemptResult | None) -> None:
         """Take a permit back and grant what has become free. The result updates the destination; None: no call was made."""
@@ -124,35 +133,56 @@ class Admission:
         self._list(queue, now)
         self._grant_next(now)
 
-    def _denied(self, state: Destination, now: float) -> Denied | None:
+    def _denied(self, queue: DestinationQueue, now: float, *, retry: bool) -> Denied | None:
         """Return why no call goes there now. An unresponsive destination whose probe is due gets that one call."""
+        state = queue.state
         if (cooling_until := state.cooling_down_until(now)) is not None:
             return Denied("closed", cooling_until, escalate=False)
         if state.is_unresponsive(now):
             probe = state.next_probe(now)
-            if probe is not None or self._share_is_full(state, now):
+            if probe is not None or self._share_is_full(queue, now, retry=retry):
                 # What has been unresponsive for long will stay so for some time: a record that came back every second
                 # would cost as much as a call.
                 later = now + state.unresponsive_for(now) / 2
                 expected_at = max(probe or now + PATIENCE_SECONDS, later)
                 return Denied("silent", expected_at, escalate=True)
-        elif self._share_is_full(state, now):
-            return Denied("share", now + PATIENCE_SECONDS, escalate=True)
+        elif self._share_is_full(queue, now, retry=retry):
+            reason = "slow" if state.is_slow else "share"
+            return Denied(reason, now + PATIENCE_SECONDS, escalate=True)
         return None
 
-    def _share_is_full(self, state: Destination, now: float) -> bool:
-        """Tell whether destinations like this one, unresponsive or untried, have all of the worker's calls that they may."""
+    def _share_is_full(self, queue: DestinationQueue, now: float, *, retry: bool) -> bool:
+        """Tell whether destinations like this one, unresponsive, untried or slow, have all calls that they may."""
+        state = queue.state
         if state.is_unresponsive(now):
-            return self._unresponsive >= self._max_unresponsive
-        if not state.is_untried(now):
+            return self._unresponsive >= self._max_unresponsive or self._rest_is_for_quick_ones()
+        if not state.has_answered:
+            if self._untried_are_full():
+                self._count(now)  # many may have answered since
+            return self._untried_are_full()
+        if not state.is_slow:
             return False
-        if self._untried_are_full():
-            self._count(now)  # many may have answered since
-        return self._untried_are_full()
+        if self._slow_are_full(retry=retry) and now - self._counted_at >= COUNT_SECONDS:
+            self._count(now)
+        return self._slow_are_full(retry=retry)
 
     def _untried_are_full(self) -> bool:
         both = self._max_untried + self._max_unresponsive
-        return self._untried >= self._max_untried or self._untried + self._unresponsive >= both
+        return (
+            self._untried >= self._max_untried
+            or self._untried + self._unresponsive >= both
+            or self._rest_is_for_quick_ones()
+        )
+
+    def _slow_are_full(self, *, retry: bool) -> bool:
+        return (
+            self._slow >= self._max_slow
+            or (retry and self._slow_retries >= self._max_slow_retries)
+            or self._rest_is_for_quick_ones()
+        )
+
+    def _rest_is_for_quick_ones(self) -> bool:
+        return self._unresponsive + self._untried + self._slow >= self._max_not_quick
 
     def _has_room(self, *, retry: bool) -> bool:
         return self.in_flight < self._max_in_flight and not (
@@ -192,11 +222,16 @@ class Admission:
             raise
         finally:
             waiter.timer.cancel()
-        if permit is not None:
-            return permit
-        now = self._now()
-        in_flight = Denied("in-flight", now + PATIENCE_SECONDS, escalate=True)
-        return self._denied(state, now) or in_flight
+        return permit or self._sent_away(queue, retry=retry)
+
+    def _sent_away(self, queue: DestinationQueue, *, retry: bool) -> Denied:
+        """Return why a record that waited got no permit."""
+        state, now = queue.state, self._now()
+        if (denied := self._denied(queue, now, retry=retry)) is not None:
+            return denied
+        if state.seconds_to_slot(now):
+            return Denied("rate-limit", state.promise_slot(now), escalate=False)
+        return Denied("in-flight", now + PATIENCE_SECONDS, escalate=True)
 
     def _gives_up(self, queue: DestinationQueue, waiter: Waiter, *, retry: bool) -> bool:
         """Tell whether its patience is over; it is not while the worker, and not the destination, is what is slow."""
@@ -207,6 +242,8 @@ class Admission:
             state.is_unresponsive(now) and not waiter.probe
         ):
             return True
+        if state.slot_after(now, queue.ahead(retry=retry) - 1) - now > 2 * PATIENCE_SECONDS:
+            return True  # the rate is another than when it came; its slot was to be within its patience
         if waiter.probe or queue.has_room(retry=retry):  # it waits for the worker alone
             return False
         short = state.seconds_for(queue.ahead(retry=retry)) <= PATIENCE_SECONDS / 2
@@ -219,7 +256,11 @@ class Admission:
         if state.is_unresponsive(now):
             self._unresponsive += 1
             queue.send_away(probes=True)  # another probe that waits would follow this one at once
-        self._untried += state.is_untried(now)
+        elif not state.has_answered:
+            self._untried += 1
+        elif state.is_slow:
+            self._slow += 1
+            self._slow_retries += retry
         state.start(now)
         queue.retries += retry
         self._retries += retry
@@ -233,7 +274,7 @@ class Admission:
             turn = queue.next_waiter(now, retries_allowed=self._retries < self._max_retries)
             if turn is not None:
                 waiter, retry = turn
-                full = self._share_is_full(queue.state, now)
+                full = self._share_is_full(queue, now, retry=retry)
                 waiter.permit.set_result(None if full else self._grant(queue, now, retry=retry))
             self._list(queue, now)
 
@@ -248,11 +289,23 @@ class Admission:
         return None
 
     def _list(self, queue: DestinationQueue, now: float) -> None:
-        """List a destination whose waiters need nothing but the worker's limits."""
+        """List a destination whose waiters need nothing but the worker's limits, or do so when its rate allows a call."""
         for retry in (False, True):
             if not queue.listed[retry] and queue.is_ready(now, retry=retry):
                 queue.listed[retry] = True
                 self._blocked[retry].append(queue)
+        seconds = queue.state.seconds_to_slot(now)
+        if seconds and queue.slot_timer is None and any(queue.queues):
+
+            def slot_comes() -> None:
+                queue.slot_timer = None
+                self._list(queue, self._now())
+                self._grant_next(self._now())
+
+            # Half of the slack is for a timer that is late: none of the rate is lost by it.
+            queue.slot_timer = asyncio.get_running_loop().call_later(
+                seconds + RATE_SLACK_SECONDS / 2, slot_comes
+            )
 
     @staticmethod
     def _send_away(queue: DestinationQueue, now: float) -> None:
@@ -273,19 +326,24 @@ class Admission:
             state = Destination(ceiling, rate)
             queue = self._destinations[key] = DestinationQueue(state, self._first_attempts)
         state = queue.state
-        state.ceiling, state.rate_per_second, state.last_used = ceiling, rate, now
+        state.ceiling, state.last_used = ceiling, now
+        if rate != state.rate_per_second:
+            state.change_rate(rate)
         return queue
 
     def _count(self, now: float) -> None:
-        """Count the calls of unresponsive and of untried destinations."""
+        """Count the calls of unresponsive, of untried and of slow destinations."""
         self._counted_at = now
-        self._unresponsive = self._untried = 0
+        self._unresponsive = self._untried = self._slow = self._slow_retries = 0
         for queue in self._called:
             state = queue.state
             if state.is_unresponsive(now):
                 self._unresponsive += state.in_flight
             elif not state.has_answered:
                 self._untried += state.in_flight
+            elif state.is_slow:
+                self._slow += state.in_flight
+                self._slow_retries += queue.retries
 
     def _sweep(self, now: float) -> None:
         """Forget destinations that were not asked for lately: ten thousand seen once leave nothing behind."""

@@ -6,7 +6,8 @@ Three rules, all in seconds of the worker's clock:
   limit, a call that ends without one, or takes much longer than usual, halves it.
 - Unresponsive: calls are under way or have failed, and nothing was answered lately. Then one probe a second goes out,
   within `max_in_flight`, and nothing else, until an answer comes.
-- Rate: slots are handed out ahead (GCRA without burst). A record that would wait long is told when there will be one.
+- Rate: each call takes a slot, a step after the one before (GCRA). A record is told its slot ahead: it waits for a near
+  one, is promised one that it can come back for, and asks again later where even that is too far away.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from math import ceil
 from streams.admission.limits import (
     FIRST_LIMIT,
     LATELY_SECONDS,
+    LONGEST_PARK_SECONDS,
+    PATIENCE_SECONDS,
     PROBE_SECONDS,
+    RATE_SLACK_SECONDS,
     RETRY_SHARE,
     SLOW_SECONDS,
     SLOW_TIMES,
@@ -49,13 +53,19 @@ class Destination:
     _usual_seconds: float = 0.0
     _next_probe: float = 0.0
     _cooling_down_until: float = 0.0
-    _next_slot: float = 0.0
+    _last_slot: float = float("-inf")
+    _reserved: int = 0
     _promised_until: float = 0.0
 
     @property
     def has_answered(self) -> bool:
         """Whether an answer ever came from it."""
         return self._answered_at is not None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether its answers usually take longer than a record's patience."""
+        return self._usual_seconds > PATIENCE_SECONDS
 
     def answered_since(self, then: float) -> bool:
         """Tell whether an answer came from it after this moment."""
@@ -67,10 +77,6 @@ class Destination:
         if self._answered_at is not None and now - self._answered_at <= patience:
             return False
         return self._failed or (self.in_flight > 0 and now - self._busy_since > patience)
-
-    def is_untried(self, now: float) -> bool:
-        """Tell whether no answer ever came from it, and too little time has passed to call it unresponsive."""
-        return self._answered_at is None and not self.is_unresponsive(now)
 
     def unresponsive_for(self, now: float) -> float:
         """Return for how many seconds no answer has come; 0 for one that was never called."""
@@ -114,23 +120,55 @@ class Destination:
             return 0.0
         return waiting * self._usual_seconds / allowed
 
+    def change_rate(self, rate_per_second: float | None) -> None:
+        """Let another rate count from the next call on.
+
+        What was promised at the old one is forgotten: who comes back for it asks again, and finds its slot if nobody
+        has taken it. Kept, promises of a slower time would leave most of a faster one unused.
+        """
+        self.rate_per_second = rate_per_second
+        self._promised_until = 0.0
+
+    def slot_after(self, now: float, waiting: int) -> float:
+        """Return when the rate allows a call for which so many others come first."""
+        if self.rate_per_second is None:
+            return now
+        step = 1 / self.rate_per_second
+        return max(now, self._last_slot + step) + waiting * step
+
+    def seconds_to_slot(self, now: float) -> float:
+        """Return for how long the rate holds the next call back, less its slack; 0 where it may go out now."""
+        if self.rate_per_second is None:
+            return 0.0
+        return max(0.0, self._last_slot + 1 / self.rate_per_second - RATE_SLACK_SECONDS - now)
+
     def reserve_slot(self, now: float, patience: float) -> tuple[float, bool]:
         """Ask for a slot of the rate limit.
 
         Returns:
-            When the slot is, and whether it is taken. One further away than `patience` is promised, not taken: later
-            records are promised later slots, and a record that comes back for its slot asks again.
+            When the slot is, and whether it is taken, until `release_slot`. One further away than `patience` is not:
+            the record is promised one, and asks again when it comes back for it.
         """
-        if self.rate_per_second is None:
-            return now, True
-        step = 1 / self.rate_per_second
-        slot = max(now, self._next_slot)
-        if slot - now <= patience:
-            self._next_slot = slot + step
-            return slot, True
-        promised = max(slot, self._promised_until)
-        self._promised_until = promised + step
-        return promised, False
+        slot = self.slot_after(now, self._reserved)
+        if slot - now > patience:
+            return self.promise_slot(now), False
+        self._reserved += 1
+        return slot, True
+
+    def release_slot(self) -> None:
+        """Note that a slot that was taken is waited for no longer: its call was made, or will not be."""
+        self._reserved -= 1
+
+    def promise_slot(self, now: float) -> float:
+        """Return when to come back for a slot. Each that is promised is a step after the one before.
+
+        None is promised that lies beyond the longest park: the record could not come for it, and nobody else would.
+        """
+        promised = max(self.slot_after(now, self._reserved), self._promised_until)
+        if self.rate_per_second is None or promised - now > LONGEST_PARK_SECONDS:
+            return min(promised, now + LONGEST_PARK_SECONDS)
+        self._promised_until = promised + 1 / self.rate_per_second
+        return promised
 
     def reserve_probe(self, now: float) -> None:
         """Reserve the next probe: no other is sent within `PROBE_SECONDS`."""
@@ -144,6 +182,7 @@ class Destination:
             self._busy_since = now
         if self._first_called_at is None:
             self._first_called_at = now
+        self._last_slot = self.slot_after(now, 0)
         self.in_flight += 1
 
     def cancel(self) -> None:

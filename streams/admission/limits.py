@@ -29,6 +29,14 @@ UNTRIED_SHARE = 2
 """Destinations that never answered share at most one in so many, until they turn out to be unresponsive: after a
 restart every destination is untried."""
 
+SLOW_SHARE = 2
+"""Destinations whose answers usually take longer than a waiting record's patience share at most one in so many of the
+calls, and of the calls that retries may have: else some hundreds of such calls would be all of the worker's, and the
+others would wait for them without end."""
+
+QUICK_SHARE = 8
+"""One in so many stays for destinations that answer quickly, however many of the others there are."""
+
 RETRY_SHARE = 2
 """Retries share at most one in so many of the worker's calls, and of each destination's, so that a backlog of them does
 not delay new payments."""
@@ -40,7 +48,16 @@ SMOOTHING = 0.1
 """Weight of the newest answer time in the usual one: about the last twenty answers."""
 
 COUNT_SECONDS = 0.05
-"""How old the count of unresponsive destinations' calls may be: counting costs a walk over all that are called."""
+"""How old the count of calls of unresponsive, untried and slow destinations may be: counting costs a walk over all that
+are called."""
+
+RATE_SLACK_SECONDS = 0.1
+"""How much sooner than a step of the rate allows a call may follow: turns of the event loop are late, and a rate whose
+steps are shorter than that would else never be reached."""
+
+LONGEST_PARK_SECONDS = 900
+"""How long a record is parked at most. A slot of the rate that is further away is not promised: the record could not
+come back for it."""
 
 IDLE_SECONDS = 60.0
 """After so long without a call a destination is forgotten: a platform has ten thousand merchants, each seldom called."""

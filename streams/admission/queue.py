@@ -13,7 +13,7 @@ class Denied:
     """The destination can't take the notification now.
 
     Attributes:
-        reason: in one token: `closed`, `silent`, `rate-limit`, `in-flight`, `share`.
+        reason: in one token: `closed`, `silent`, `slow`, `rate-limit`, `in-flight`, `share`.
         expected_at: when there may be room, in seconds of the worker's clock.
         escalate: whether each further park of the record should wait longer, because nobody knows when.
     """
@@ -70,6 +70,7 @@ class DestinationQueue:
         queues: the waiters: first attempts, retries.
         retries: calls under way that are retries.
         listed: whether its first attempts, its retries are listed as waiting for the worker's limits alone.
+        slot_timer: until its rate allows the next call to one of them; None where nobody waits for that.
     """
 
     state: Destination
@@ -77,6 +78,7 @@ class DestinationQueue:
     queues: tuple[deque[Waiter], deque[Waiter]] = field(default_factory=lambda: (deque(), deque()))
     retries: int = 0
     listed: list[bool] = field(default_factory=lambda: [False, False])
+    slot_timer: asyncio.TimerHandle | None = None
     _retry_is_next: bool = False
 
     def has_room(self, *, retry: bool) -> bool:
@@ -98,8 +100,10 @@ class DestinationQueue:
 
     def is_ready(self, now: float, *, retry: bool) -> bool:
         """Tell whether a first attempt, or a retry, waits and the destination's own limits let it go."""
-        return self.waits(retry=retry) and (
-            self.has_room(retry=retry) or self.state.may_be_probed(now)
+        return (
+            self.waits(retry=retry)
+            and not self.state.seconds_to_slot(now)
+            and (self.has_room(retry=retry) or self.state.may_be_probed(now))
         )
 
     def next_waiter(self, now: float, *, retries_allowed: bool) -> tuple[Waiter, bool] | None:

@@ -28,6 +28,9 @@ EVENT_EXTRA_BYTES: Final = 250
 # What a worker gives; `streams/worker/topology.py` and `streams/admission/admission.py` are where it does.
 IN_FLIGHT_PER_POD: Final = 512
 RETRIES_SHARE: Final = 0.5
+SLOW_SECONDS: Final = 1.0
+SLOW_SHARE: Final = 0.5
+"""What partners have of a worker's calls that usually take longer than that."""
 SOURCE_SPAN: Final = 2048
 TIER_SPAN: Final = 1024
 LONGEST_PARK_SECONDS: Final = 900.0
@@ -122,8 +125,9 @@ def plan(load: Load, profile: Profile) -> Capacity:
     stay = (1 - share) * load.latency_seconds + share * load.failure_seconds
     main, retry = payments * stay, retries * stay
     cores_main, cores_retry = payments * ATTEMPT_CPU_SECONDS, retries * ATTEMPT_CPU_SECONDS
-    pods_main = _pods(cores_main, main, IN_FLIGHT_PER_POD)
-    pods_retry = _pods(cores_retry, retry, IN_FLIGHT_PER_POD * RETRIES_SHARE)
+    calls = IN_FLIGHT_PER_POD * (SLOW_SHARE if load.latency_seconds > SLOW_SECONDS else 1.0)
+    pods_main = _pods(cores_main, main, calls)
+    pods_retry = _pods(cores_retry, retry, calls * RETRIES_SHARE)
     # A head that hangs holds its partition's span up for a whole attempt.
     heads = max(
         payments * load.failure_seconds / SOURCE_SPAN,

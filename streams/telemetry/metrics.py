@@ -75,9 +75,10 @@ TARGET = Label(
 )
 PARK = Label(
     "reason",
-    ("paused", "closed", "silent", "rate-limit", "in-flight", "share", "newer-version"),
-    "`paused` by the partner's entry, `closed` by Retry-After, `in-flight`: the destination's limit, `share`: its"
-    " share of the worker, `newer-version`: written by a version that knows more than this one",
+    ("paused", "closed", "silent", "slow", "rate-limit", "in-flight", "share", "newer-version"),
+    "`paused` by the partner's entry, `closed` by Retry-After, `slow`: destinations that take longer than a second have"
+    " all calls that they may, `in-flight`: the destination's limit, `share`: the same of destinations that never"
+    " answered, `newer-version`: written by a version that knows more than this one",
 )
 SIGNATURE = Label(
     "reason", (Failure.UNSIGNED_ANSWER.value, Failure.WRONG_SIGNATURE.value), "what was wrong"

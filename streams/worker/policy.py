@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from streams.notification.decision import DeadLetter, DeadLetterReason
 from streams.notification.ladder import Wait
 
-LONGEST_PARK_SECONDS = 900
-
 
 @dataclass(frozen=True, slots=True)
 class Policy:

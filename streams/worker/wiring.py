@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import version
 
 from streams.admission.admission import Admission
+from streams.admission.limits import LONGEST_PARK_SECONDS
 from streams.clock import Clock
 from streams.kafka.admin.preflight import broker_answers
 from streams.kafka.connection import connection_of
@@ -37,7 +38,7 @@ from streams.worker.handle import RecordHandler
 from streams.worker.host import WorkerHost
 from streams.worker.mapped import MappedEvents
 from streams.worker.observe import Observer
-from streams.worker.policy import LONGEST_PARK_SECONDS, Policy
+from streams.worker.policy import Policy
 from streams.worker.receive import Receiver
 from streams.worker.services import SharedServices
 from streams.worker.settle import Settler

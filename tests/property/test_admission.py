@@ -1,11 +1,13 @@
 """Laws of the scheduler of calls, over every order of records, ends, cancellations and time."""
 
 import asyncio
+import itertools
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.admission.limits import RETRY_SHARE
+from streams.admission.admission import Admission
+from streams.admission.limits import RATE_SLACK_SECONDS, RETRY_SHARE
 from streams.admission.queue import Permit
 from tests.unit.admission.desk import Desk, answered, blocked, partner, refused
 from tests.unit.webhook.virtual_time import in_virtual_time
@@ -24,13 +26,26 @@ def url_of(number):
     return f"https://m{number}.example.com"
 
 
+class Written(Admission):
+    """Admission that writes down when it granted calls, by destination."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.granted = {}
+
+    def _grant(self, queue, now, *, retry):
+        self.granted.setdefault(id(queue), []).append(now)
+        return super()._grant(queue, now, retry=retry)
+
+
 class World:
     """A worker, the records that wait for a permit, and the permits that were given."""
 
-    def __init__(self, most, ceiling):
-        self.most, self.ceiling = most, ceiling
+    def __init__(self, most, ceiling, rate=None):
+        self.most, self.ceiling, self.rate = most, ceiling, rate
         self.desk = Desk(most)
-        self.desk.partner = partner(most=ceiling)
+        self.desk.partner = partner(most=ceiling, rate=rate)
+        self.desk.admission = self.admission = Written(most, self.desk.loop.time)
         self.waiting = []
         self.permits = []
 
@@ -65,6 +80,11 @@ class World:
             own = [permit for permit in self.permits if permit.queue is queue]
             assert queue.state.in_flight == len(own) <= self.ceiling
             assert queue.retries == sum(permit.retry for permit in own)
+
+    def rate_holds(self):
+        for calls in self.admission.granted.values():
+            for (first, at), (second, then) in itertools.combinations(enumerate(calls), 2):
+                assert second - first <= (then - at + RATE_SLACK_SECONDS) * self.rate + 1e-6
 
     def nobody_waits_for_what_is_free(self):
         for _, url, retry in self.waiting:
@@ -104,3 +124,27 @@ async def test_limits_hold_and_nobody_waits_for_what_is_free(most, ceiling, rng)
         await world.step("pause", 100, None)
     assert not world.waiting
     assert world.desk.is_clean()
+
+
+@given(
+    most=st.integers(1, 8),
+    ceiling=st.integers(1, 8),
+    rate=st.sampled_from([0.5, 3.0, 40.0]),
+    rng=st.randoms(use_true_random=True),
+)
+@settings(deadline=None, max_examples=100)
+@in_virtual_time
+async def test_a_rate_holds_whatever_is_waited_for(most, ceiling, rate, rng):
+    """Ends, cancellations, silences and rests: calls keep their distance, and in the end nobody waits and no slot is kept."""
+    world = World(most, ceiling, rate)
+    for _ in range(_STEPS):
+        await world.step(*draw_step(rng))
+        world.limits_hold()
+    for _ in range(200):
+        if world.permits:
+            world.end(0, "answered")
+        await world.step("pause", 100, None)
+    world.rate_holds()
+    assert not world.waiting
+    assert world.desk.is_clean()
+    assert not any(queue.state._reserved for queue in world.desk.admission._destinations.values())

@@ -7,11 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from streams.admission.destination import Destination
-from streams.admission.limits import PROBE_SECONDS
+from streams.admission.limits import LONGEST_PARK_SECONDS, PROBE_SECONDS, RATE_SLACK_SECONDS
 
 ceilings = st.integers(1, 80)
 rates = st.sampled_from([0.1, 0.5, 1.0, 3.0, 8.0, 200.0])
 pauses = st.floats(0, 20, allow_nan=False)
+
+
+def call_in(state, slot):
+    """Make the call of a slot that was taken."""
+    state.start(slot)
+    state.release_slot()
 
 
 class Admission(RuleBasedStateMachine):
@@ -118,9 +124,13 @@ TestAdmission = Admission.TestCase
 @settings(deadline=None)
 def test_slots_taken_are_never_nearer_than_a_step(rate, pauses, patience):
     """In any window there are at most as many as the rate allows, and none lies in the past or beyond patience."""
-    state, now, slots = Destination(1, rate), 0.0, []
+    state, now, called = Destination(1, rate), 0.0, 0
+    slots: list[float] = []
     for pause in pauses:
         now += pause
+        while called < len(slots) and slots[called] <= now:
+            call_in(state, slots[called])
+            called += 1
         slot, taken = state.reserve_slot(now, patience)
         assert slot >= now
         assert taken == (slot - now <= patience)
@@ -137,9 +147,27 @@ def test_promises_to_a_crowd_are_kept(rate, crowd, patience):
     """Each who is promised a slot and comes back then is served then; nobody is told the same one."""
     state = Destination(1, rate)
     answers = [state.reserve_slot(0.0, patience) for _ in range(crowd)]
-    slots = [slot for slot, _ in answers]
+    slots = [slot for slot, _ in answers if slot < LONGEST_PARK_SECONDS]
+    assert len(slots) >= min(crowd, LONGEST_PARK_SECONDS * rate)
     assert all(b - a >= 1 / rate - 1e-9 for a, b in itertools.pairwise(slots))
-    for slot in (slot for slot, taken in answers if not taken):
-        kept, taken = state.reserve_slot(slot, patience)
-        assert taken
-        assert abs(kept - slot) < 1e-6
+    for slot, taken in answers[: len(slots)]:
+        if not taken:
+            kept, taken_now = state.reserve_slot(slot, patience)
+            assert taken_now
+            assert abs(kept - slot) < 1e-6
+        call_in(state, slot)
+
+
+@given(rates, st.lists(st.floats(0, 0.3, allow_nan=False), max_size=80), st.floats(0, 0.05))
+@settings(deadline=None)
+def test_calls_keep_to_the_rate_and_its_slack(rate, pauses, late):
+    """Whoever calls as soon as it may, or later: no window holds more than the rate and the slack allow."""
+    state, now, calls = Destination(1, rate), 0.0, []
+    for pause in pauses:
+        now += pause + late
+        if not state.seconds_to_slot(now):
+            state.start(now)
+            calls.append(now)
+    for first, second in itertools.combinations(range(len(calls)), 2):
+        seconds = calls[second] - calls[first] + RATE_SLACK_SECONDS
+        assert second - first <= seconds * rate + 1e-6

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from streams.admission.admission import Admission
+from streams.admission.limits import LONGEST_PARK_SECONDS
 from streams.kafka.consumer.deduplication import Deduplicator
 from streams.kafka.consumer.route import LaneContext
 from streams.kafka.format.records import InRecord, OutRecord
@@ -30,7 +31,7 @@ from streams.webhook.https import AttemptResult, WebhookClient
 from streams.worker.deliver import Delivery
 from streams.worker.handle import RecordHandler
 from streams.worker.observe import Observer
-from streams.worker.policy import LONGEST_PARK_SECONDS, Policy
+from streams.worker.policy import Policy
 from streams.worker.receive import Receiver
 from streams.worker.settle import Settler
 from streams.worker.settlement import Settlements

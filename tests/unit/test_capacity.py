@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas.attempt_record import AttemptRecord
+from streams.admission.limits import LONGEST_PARK_SECONDS, PATIENCE_SECONDS, SLOW_SHARE
 from streams.cli import app
 from streams.kafka.format.records import header_size, notification_headers
 from streams.notification.notification import Notification
@@ -15,7 +16,6 @@ from streams.operator import capacity
 from streams.operator.capacity import Load, plan
 from streams.operator.commands.capacity import size
 from streams.worker import topology
-from streams.worker.policy import LONGEST_PARK_SECONDS
 
 MPP = PROFILES["mpp-to-alipay-plus"]
 SHORT = PROFILES["alipay-to-merchant"]
@@ -48,6 +48,13 @@ def test_failures_by_hand():
     # 2,000 attempts records of 750 bytes, and 1,000 tier records of 1,000 + 500 bytes
     assert needed.kafka_written_bytes_per_second == pytest.approx(3_000_000, rel=0.0001)
     assert needed.kafka_replicated_bytes_per_second == pytest.approx(9_000_000, rel=0.0001)
+
+
+def test_slow_partners_by_hand():
+    """500 payments/s at 2 s: 1,000 in flight; a pod gives partners that are slow 256 calls, to be filled to 0.6."""
+    needed = plan(Load(500, 2.0, failure_share=0), MPP)
+    assert needed.in_flight_main == pytest.approx(1000)
+    assert needed.pods_main == 7
 
 
 def test_the_largest_load_by_hand():
@@ -124,6 +131,7 @@ def test_constants_are_the_programs():
     assert capacity.SOURCE_SPAN == topology._SOURCE_MAX_UNCOMMITTED
     assert capacity.TIER_SPAN == topology._TIER_MAX_UNCOMMITTED
     assert capacity.LONGEST_PARK_SECONDS == LONGEST_PARK_SECONDS
+    assert (capacity.SLOW_SECONDS, capacity.SLOW_SHARE) == (PATIENCE_SECONDS, 1 / SLOW_SHARE)
     assert sum(wait.seconds < LONGEST_PARK_SECONDS for wait in TIERS) == capacity.SHORTER_PARKS
 
 

@@ -5,7 +5,13 @@ import itertools
 import pytest
 
 from streams.admission.destination import Destination
-from streams.admission.limits import FIRST_LIMIT, LATELY_SECONDS, PROBE_SECONDS
+from streams.admission.limits import (
+    FIRST_LIMIT,
+    LATELY_SECONDS,
+    LONGEST_PARK_SECONDS,
+    PROBE_SECONDS,
+    RATE_SLACK_SECONDS,
+)
 
 
 def start(state, now, calls=1):
@@ -36,6 +42,12 @@ def healthy(now, ceiling=64, rate=None, seconds=0.05):
     state = Destination(ceiling, rate)
     answer(state, now, seconds)
     return state
+
+
+def call_in(state, slot):
+    """Make the call of a slot that was taken."""
+    state.start(slot)
+    state.release_slot()
 
 
 def room(state):
@@ -267,25 +279,81 @@ def test_slots_are_a_step_apart_and_those_far_away_are_promised():
 def test_an_unused_rate_is_not_saved_up():
     """There is no burst after a rest."""
     state = Destination(64, 8.0)
-    state.reserve_slot(100.0, 1.0)
-    assert state.reserve_slot(500.0, 1.0) == (500.0, True)
+    for now in (100.0, 500.0):
+        assert state.reserve_slot(now, 1.0) == (now, True)
+        call_in(state, now)
     assert state.reserve_slot(500.0, 1.0) == (500.125, True)
 
 
 def test_who_comes_back_asks_again_and_is_served():
     """Each promise, kept by who got it, finds its slot free."""
     state = Destination(64, 8.0)
-    answers = [state.reserve_slot(100.0, 1.0) for _ in range(100)]
-    promised = [slot for slot, taken in answers if not taken]
-    assert [state.reserve_slot(slot, 1.0) for slot in promised] == [
-        (slot, True) for slot in promised
-    ]
+    for slot, taken in [state.reserve_slot(100.0, 1.0) for _ in range(100)]:
+        assert taken or state.reserve_slot(slot, 1.0) == (slot, True)
+        call_in(state, slot)
 
 
 def test_promises_decay():
     """Once their time has passed nobody is told to wait for them."""
     state = Destination(64, 8.0)
-    last = [state.reserve_slot(100.0, 1.0) for _ in range(100)][-1][0]
+    answers = [state.reserve_slot(100.0, 1.0) for _ in range(100)]
+    last = answers[-1][0]
+    for slot, taken in answers:
+        if taken:
+            call_in(state, slot)
     for _ in range(9):
         state.reserve_slot(last + 1, 1.0)
     assert state.reserve_slot(last + 1, 1.0) == (last + 1 + 9 / 8, False)
+
+
+def test_a_slot_that_is_not_used_after_all_is_free_again():
+    """Its record was cancelled, or sent away by another limit."""
+    state = Destination(64, 8.0)
+    assert [state.reserve_slot(100.0, 1.0)[0] for _ in range(2)] == [100.0, 100.125]
+    for _ in range(2):
+        state.release_slot()
+    assert state.reserve_slot(100.0, 1.0) == (100.0, True)
+
+
+def test_a_call_late_for_its_slot_does_not_make_the_next_ones_later():
+    """Within the slack: the rate is reached although each turn of the loop is late by a little."""
+    state = Destination(64, 8.0)
+    state.start(100.0)
+    state.start(100.15)
+    assert state.seconds_to_slot(100.25) == 0
+    state.start(100.25)
+    assert state.reserve_slot(100.25, 1.0)[0] == pytest.approx(100.4)
+    assert state.seconds_to_slot(100.25) == pytest.approx(100.4 - RATE_SLACK_SECONDS - 100.25)
+
+
+def test_another_rate_counts_from_the_last_call():
+    """Whichever way: its own step after it, and no promise of the old pace."""
+    state = Destination(64, 1 / 72)
+    state.start(100.0)
+    assert [state.reserve_slot(100.0, 1.0)[0] for _ in range(3)] == [172.0, 244.0, 316.0]
+    state.change_rate(2.0)
+    assert state.reserve_slot(100.0, 1.0) == (100.5, True)
+    call_in(state, 100.5)
+    state.change_rate(0.1)
+    assert state.reserve_slot(101.0, 1.0) == (110.5, False)
+    state.change_rate(None)
+    assert state.reserve_slot(101.0, 1.0) == (101.0, True)
+
+
+def test_what_lies_beyond_the_longest_park_is_not_promised():
+    """Who asks is told to come back after it, and whoever comes first then has the slot."""
+    state = Destination(64, 0.01)
+    state.start(100.0)
+    promised = [state.reserve_slot(100.0, 1.0)[0] for _ in range(12)]
+    assert promised == [200.0 + 100 * n for n in range(9)] + [100.0 + LONGEST_PARK_SECONDS] * 3
+    assert state.reserve_slot(200.0, 1.0) == (200.0, True)
+    call_in(state, 200.0)
+    assert state.reserve_slot(201.0, 1.0) == (1100.0, False)
+
+
+def test_a_step_longer_than_the_longest_park_is_kept_too():
+    """Nothing is promised then; who asks once it is over has the slot."""
+    state = Destination(64, 1 / 2000)
+    state.start(100.0)
+    assert state.reserve_slot(150.0, 1.0) == (150.0 + LONGEST_PARK_SECONDS, False)
+    assert state.reserve_slot(2099.5, 1.0) == (2100.0, True)

@@ -6,8 +6,11 @@ from random import Random  # noqa: TID251  # seeded
 import pytest
 
 from streams.admission.limits import (
+    COUNT_SECONDS,
     PATIENCE_SECONDS,
+    QUICK_SHARE,
     RETRY_SHARE,
+    SLOW_SHARE,
     UNRESPONSIVE_SHARE,
     UNTRIED_SHARE,
 )
@@ -19,6 +22,7 @@ from tests.unit.webhook.virtual_time import in_virtual_time
 MOST = Settings.model_fields["max_in_flight"].default
 ANSWER_SECONDS = 0.02
 TIME_OUT_SECONDS = 5.0
+SLOW_ANSWER_SECONDS = 4.5
 
 
 def url_of(number):
@@ -209,6 +213,149 @@ async def test_untried_ones_share_half():
     assert (await desk.refusal("https://newer.example.com"))[0] == "share"
 
 
+class SlowPlatform:
+    """One partner with many origins, each of which answers every call shortly before its time-out.
+
+    Attributes:
+        calls: how many are under way.
+        most: the most at once.
+        answers: how many have ended.
+        parked: why its records were parked.
+    """
+
+    who = partner("platform")
+
+    def __init__(self, desk, origins=20):
+        self.desk, self._origins = desk, origins
+        self.calls = self.most = self.answers = 0
+        self.parked = set()
+        self._tasks = set()
+
+    async def event(self, number, *, retry=False):
+        url = f"https://slow{number % self._origins}.example.com"
+        permit = await self.desk.ask(url, who=self.who, retry=retry)
+        if not isinstance(permit, Permit):
+            self.parked.add(permit.reason)
+            return
+        self.calls += 1
+        self.most = max(self.most, self.calls)
+        await asyncio.sleep(SLOW_ANSWER_SECONDS)
+        self.calls -= 1
+        self.answers += 1
+        self.desk.give_back([permit], answered(SLOW_ANSWER_SECONDS))
+
+    def line_up(self, number, *, retry=False):
+        task = asyncio.create_task(self.event(number, retry=retry))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def known(self):
+        """Let each origin answer once."""
+        await asyncio.gather(*[self.event(number) for number in range(self._origins)])
+        self.most = self.answers = 0
+
+    async def over(self):
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+@pytest.mark.parametrize("retry", [False, True])
+@in_virtual_time
+async def test_a_slow_platform_leaves_half_to_quick_ones(retry):
+    """More events than all calls of the worker could take, first attempts or retries: nobody else notices."""
+    desk = Desk(MOST)
+    platform, day = SlowPlatform(desk), Day(desk, hung=())
+    await platform.known()
+    for number in range(10):
+        await desk.prove(url_of(number))
+    seconds = 60
+    for number in range(300 * seconds):
+        platform.line_up(number, retry=retry)
+        if number % 3 == 0:
+            day.event(number // 3 % 10, retry=retry)
+        await asyncio.sleep(1 / 300)
+    # What it has is in use.
+    share = MOST // SLOW_SHARE // (RETRY_SHARE if retry else 1)
+    assert platform.most == share
+    assert platform.answers > 0.9 * share * seconds / SLOW_ANSWER_SECONDS
+    await day.over()
+    await platform.over()
+    assert len(day.waited) == 100 * seconds
+    assert (max(day.waited), day.parked) == (0.0, [])
+    assert platform.parked == {"slow"}
+    assert desk.is_clean()
+
+
+@in_virtual_time
+async def test_a_quick_platform_may_have_every_call():
+    """However many there are: shares are for those that are slow, silent or unknown."""
+    desk = Desk(MOST)
+    for number in range(10):
+        for _ in range(64):
+            await desk.prove(url_of(number))
+        desk.state(f"https://m{number}.example.com").limit = 64.0
+    permits = [await desk.take(url_of(number), calls=50) for number in range(10)]
+    assert sum(len(taken) for taken in permits) == 500
+
+
+@in_virtual_time
+async def test_a_platform_that_becomes_quick_again_is_bound_no_longer():
+    """Its usual time follows its answers, and what was counted as slow is counted anew."""
+    desk = Desk(MOST)
+    platform = SlowPlatform(desk)
+    await platform.known()
+    url = "https://slow0.example.com"
+    for _ in range(30):
+        desk.give_back(await desk.take(url, who=platform.who), answered(0.05))
+    assert not desk.state(url, platform.who).is_slow
+    await asyncio.sleep(2 * COUNT_SECONDS)
+    for number in range(1, 20):
+        for _ in range(16):
+            platform.line_up(number)
+    await asyncio.sleep(0.1)
+    assert platform.calls == MOST // SLOW_SHARE
+    assert len(await desk.fill(url, who=platform.who)) >= 16
+    await platform.over()
+
+
+@in_virtual_time
+async def test_slow_silent_and_unknown_ones_together_leave_an_eighth():
+    """A slow platform at its share and silent ones at theirs: an eighth is left to find out who is new, and one to quick ones."""
+    desk = Desk(MOST)
+    platform = SlowPlatform(desk)
+    await platform.known()
+    await desk.prove("https://known.example.com", who=partner("known", most=MOST))
+    for number in range(200):
+        desk.give_back(await desk.take(url_of(number)), refused())
+    await asyncio.sleep(2 * COUNT_SECONDS)
+    for number in range(20 * 16):
+        platform.line_up(number)
+    await asyncio.sleep(1)
+    silent = [await desk.ask(url_of(number)) for number in range(200)]
+    new = [await desk.ask(f"https://new{number}.example.com") for number in range(200)]
+    calls = [
+        platform.calls,
+        *(sum(isinstance(answer, Permit) for answer in answers) for answers in (silent, new)),
+    ]
+    assert calls == [MOST // SLOW_SHARE, MOST // UNRESPONSIVE_SHARE, MOST // QUICK_SHARE]
+    assert {no.reason for no in new if not isinstance(no, Permit)} == {"share"}
+    await desk.take("https://known.example.com", who=partner("known", most=MOST), calls=16)
+    await platform.over()
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5])
+@in_virtual_time
+async def test_a_slow_one_is_called_by_the_smallest_worker_too(most):
+    """A share is one call at least, and a worker of few calls keeps no call idle."""
+    desk = Desk(most)
+    platform = SlowPlatform(desk, origins=1)
+    await platform.known()
+    for number in range(5):
+        await platform.event(number)
+    assert platform.answers == 5
+    assert desk.is_clean()
+
+
 @in_virtual_time
 async def test_retries_share_half():
     """A backlog of them waits for itself; a new payment goes out at once, to the same destination too."""
@@ -328,7 +475,7 @@ async def test_probes_that_waited_for_a_full_worker_keep_to_their_share():
 async def test_of_two_probes_that_waited_for_one_destination_one_goes():
     """A retry's and, a second later, a first attempt's: the first attempt has the turn, and no second call follows it."""
     desk = Desk(4)
-    desk.give_back(await desk.take(url_of(0)), answered(seconds=5.0))  # it may take long
+    desk.give_back(await desk.take(url_of(0)), answered(seconds=0.9))  # it may take long
     desk.give_back(await desk.take(url_of(1)), refused())
     held = await desk.take(url_of(0), calls=4)
     (retry,) = desk.line_up(url_of(1), retry=True)

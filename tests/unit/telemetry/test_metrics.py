@@ -126,7 +126,7 @@ FIXED = [
             "result": ["acknowledged", "refused", "unknown", *FAILURES],
         },
     ),
-    ("notifier_parks_total", {"profile": list(PROFILES), "reason": ["paused", "closed", "silent", "rate-limit", "in-flight", "share"]}),
+    ("notifier_parks_total", {"profile": list(PROFILES), "reason": ["paused", "closed", "silent", "slow", "rate-limit", "in-flight", "share"]}),
     ("notifier_set_up_faults_total", {"profile": list(PROFILES), "code": sorted(SET_UP_FAULTS)}),
     ("notifier_signature_failures_total", {"profile": list(PROFILES), "reason": ["unsigned_answer", "wrong_signature"]}),
     ("notifier_unmapped_reasons_total", {"profile": list(PROFILES)}),

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from schemas.attempt_record import AttemptRecord
+from streams.admission.limits import LONGEST_PARK_SECONDS
 from streams.kafka.consumer.deduplication import Deduplicator
 from streams.notification.profiles import TIERS
-from streams.worker.policy import LONGEST_PARK_SECONDS
 from tests.unit.bench import UNKNOWN, Bench
 from tests.unit.kit import event, headers_of, read, read_back
 
