@@ -27,6 +27,7 @@ from streams.admission.limits import (
     UNRESPONSIVE_SHARE,
     UNTRIED_SHARE,
 )
+from streams.admission.promises import Promises
 from streams.admission.queue import Denied, DestinationQueue, Permit, Waiter
 from streams.notification.outcome import Blocked
 from streams.partners import Partner
@@ -55,6 +56,8 @@ class Admission:
         self._max_untried = max(1, max_in_flight // UNTRIED_SHARE)
         self._max_slow = max(1, max_in_flight // SLOW_SHARE)
         self._max_slow_retries = max(1, self._max_retries // SLOW_SHARE)
+        # Of first attempts, of retries.
+        self._slow_promises = (Promises(), Promises())
         self._max_not_quick = max_in_flight - max_in_flight // QUICK_SHARE
         self._retries = self._unresponsive = self._untried = self._slow = self._slow_retries = 0
         # Destinations with room of their own, whose first attempts or retries wait for the worker's.
@@ -147,8 +150,12 @@ class Admission:
                 expected_at = max(probe or now + PATIENCE_SECONDS, later)
                 return Denied("silent", expected_at, escalate=True)
         elif self._share_is_full(queue, now, retry=retry):
-            reason = "slow" if state.is_slow else "share"
-            return Denied(reason, now + PATIENCE_SECONDS, escalate=True)
+            later = now + PATIENCE_SECONDS
+            if not state.has_answered:
+                return Denied("share", later, escalate=True)
+            step = state.usual_seconds / (self._max_slow_retries if retry else self._max_slow)
+            promised = self._slow_promises[retry].make(now, later, step)
+            return Denied("slow", promised, escalate=False)
         return None
 
     def _share_is_full(self, queue: DestinationQueue, now: float, *, retry: bool) -> bool:

@@ -10,13 +10,12 @@ Three rules, all in seconds of the worker's clock:
   one, is promised one that it can come back for, and asks again later where even that is too far away.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 
 from streams.admission.limits import (
     FIRST_LIMIT,
     LATELY_SECONDS,
-    LONGEST_PARK_SECONDS,
     PATIENCE_SECONDS,
     PROBE_SECONDS,
     RATE_SLACK_SECONDS,
@@ -25,6 +24,7 @@ from streams.admission.limits import (
     SLOW_TIMES,
     SMOOTHING,
 )
+from streams.admission.promises import Promises
 
 
 @dataclass(slots=True)
@@ -55,12 +55,17 @@ class Destination:
     _cooling_down_until: float = 0.0
     _last_slot: float = float("-inf")
     _reserved: int = 0
-    _promised_until: float = 0.0
+    _promises: Promises = field(default_factory=Promises)
 
     @property
     def has_answered(self) -> bool:
         """Whether an answer ever came from it."""
         return self._answered_at is not None
+
+    @property
+    def usual_seconds(self) -> float:
+        """How long its answers usually take; 0 where none ever came."""
+        return self._usual_seconds
 
     @property
     def is_slow(self) -> bool:
@@ -127,7 +132,7 @@ class Destination:
         has taken it. Kept, promises of a slower time would leave most of a faster one unused.
         """
         self.rate_per_second = rate_per_second
-        self._promised_until = 0.0
+        self._promises.forget()
 
     def slot_after(self, now: float, waiting: int) -> float:
         """Return when the rate allows a call for which so many others come first."""
@@ -160,15 +165,9 @@ class Destination:
         self._reserved -= 1
 
     def promise_slot(self, now: float) -> float:
-        """Return when to come back for a slot. Each that is promised is a step after the one before.
-
-        None is promised that lies beyond the longest park: the record could not come for it, and nobody else would.
-        """
-        promised = max(self.slot_after(now, self._reserved), self._promised_until)
-        if self.rate_per_second is None or promised - now > LONGEST_PARK_SECONDS:
-            return min(promised, now + LONGEST_PARK_SECONDS)
-        self._promised_until = promised + 1 / self.rate_per_second
-        return promised
+        """Return when to come back for a slot."""
+        step = 1 / self.rate_per_second if self.rate_per_second else 0.0
+        return self._promises.make(now, self.slot_after(now, self._reserved), step)
 
     def reserve_probe(self, now: float) -> None:
         """Reserve the next probe: no other is sent within `PROBE_SECONDS`."""

@@ -231,12 +231,14 @@ class SlowPlatform:
         self.parked = set()
         self._tasks = set()
 
-    async def event(self, number, *, retry=False):
+    async def event(self, number, *, retry=False, again=False):
         url = f"https://slow{number % self._origins}.example.com"
-        permit = await self.desk.ask(url, who=self.who, retry=retry)
-        if not isinstance(permit, Permit):
+        while not isinstance(permit := await self.desk.ask(url, who=self.who, retry=retry), Permit):
             self.parked.add(permit.reason)
-            return
+            if not again:
+                return
+            assert not permit.escalate
+            await asyncio.sleep(permit.expected_at - self.desk.now)
         self.calls += 1
         self.most = max(self.most, self.calls)
         await asyncio.sleep(SLOW_ANSWER_SECONDS)
@@ -244,8 +246,8 @@ class SlowPlatform:
         self.answers += 1
         self.desk.give_back([permit], answered(SLOW_ANSWER_SECONDS))
 
-    def line_up(self, number, *, retry=False):
-        task = asyncio.create_task(self.event(number, retry=retry))
+    def line_up(self, number, **how):
+        task = asyncio.create_task(self.event(number, **how))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -282,6 +284,25 @@ async def test_a_slow_platform_leaves_half_to_quick_ones(retry):
     await platform.over()
     assert len(day.waited) == 100 * seconds
     assert (max(day.waited), day.parked) == (0.0, [])
+    assert platform.parked == {"slow"}
+    assert desk.is_clean()
+
+
+@pytest.mark.parametrize("retry", [False, True])
+@in_virtual_time
+async def test_what_a_slow_platform_could_not_take_comes_back_as_calls_end(retry):
+    """Parked for as long as those before it take, and not longer each time: its share is in use until all are called."""
+    desk = Desk(MOST)
+    platform = SlowPlatform(desk)
+    await platform.known()
+    began = desk.now
+    for number in range(5000):
+        platform.line_up(number, retry=retry, again=True)
+        await asyncio.sleep(0.001)
+    await platform.over()
+    share = MOST // SLOW_SHARE // (RETRY_SHARE if retry else 1)
+    assert platform.answers == 5000
+    assert desk.now - began < 1.15 * 5000 * SLOW_ANSWER_SECONDS / share
     assert platform.parked == {"slow"}
     assert desk.is_clean()
 
