@@ -203,6 +203,8 @@ class Cluster:
     def move_coordinator(self, name: str, loading_seconds: float) -> None:
         """Let another broker keep a group, or the only one begin again to; it reads first what was kept."""
         others = sorted(self.up - {self.coordinators[name]}) or sorted(self.up)
+        if not others:
+            return
         self.coordinators[name] = self.loop.rng.choice(others)
         self._loading_until[name] = self.loop.now + loading_seconds
         self.say(f"group {name}: broker {self.coordinators[name]} keeps it now")
