@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from docs.markdown import NOTE, spelled, table
+from streams.kafka.sizes import LEAST_MESSAGE_BYTES
 from streams.kafka.topics import TopicNames, topic_specs
 from streams.notification.profiles import PROFILES, TIERS
 from streams.settings import Settings
@@ -138,6 +139,7 @@ def topics_page() -> str:
                 [
                     f"`{name}` | {'as above' if name == 'retention.ms' else f'`{value}`'}"
                     f"{'; `CreateTime` is let be on all but the attempts topic' if name == 'message.timestamp.type' else ''}"
+                    f"{f'; `{LEAST_MESSAGE_BYTES}` or more will do' if name == 'max.message.bytes' else ''}"
                     f"{'; `1` with fewer than three copies' if name == 'min.insync.replicas' else ''}"
                     for name, value in specs[0].config.items()
                 ],

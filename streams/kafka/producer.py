@@ -25,7 +25,8 @@ from schemas.valueclass import valueclass
 from streams.kafka.batching import BatchingProducer, BatchTooLarge
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw_names import has_raw_name, send_with_raw_names
-from streams.kafka.format.records import MAX_RECORD_BYTES, OutRecord, too_large
+from streams.kafka.format.records import OutRecord, too_large
+from streams.kafka.sizes import MAX_RECORD_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,15 @@ too, for ever, and aiokafka goes on with it."""
 
 
 class RecordTooLarge(ValueError):  # noqa: N818  # what the record is
-    """The broker will never take this record."""
+    """The broker will never take this record.
+
+    Attributes:
+        record: the one that was to be written.
+    """
+
+    def __init__(self, record: OutRecord) -> None:
+        super().__init__(too_large(record))
+        self.record = record
 
 
 @valueclass(frozen=True, slots=True)
@@ -102,20 +111,29 @@ class RecordProducer:
         A record may be stored twice if an acknowledgement got lost; never zero times.
 
         Raises:
-            RecordTooLarge: a record is over the size that the broker takes.
+            RecordTooLarge: a record is over the size that the broker takes; it has acknowledged all that are not.
             asyncio.CancelledError: the caller gave up; records may or may not be stored.
         """
         written: list[Written | None] = [None] * len(records)
         missing = list(range(len(records)))
+        refused: dict[int, KafkaError] = {}
         alone: set[int] = set()
         pause = _FIRST_PAUSE_SECONDS
         while missing:
             failed = await self._try(records, missing, alone, written)
-            if failed:
+            refused |= {
+                index: error
+                for index, error in failed.items()
+                if isinstance(error, MessageSizeTooLargeError)
+            }
+            missing = [index for index in failed if index not in refused]
+            if missing:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-            missing = list(failed)
             alone |= {index for index, error in failed.items() if isinstance(error, BatchTooLarge)}
+        if refused:
+            first = min(refused)
+            raise RecordTooLarge(records[first]) from refused[first]
         return [stored for stored in written if stored is not None]
 
     async def _try(
@@ -137,7 +155,7 @@ class RecordProducer:
             try:
                 pending.append((index, await _send(producer, record, alone=index in alone)))
             except MessageSizeTooLargeError as error:
-                raise RecordTooLarge(too_large(record)) from error
+                failed[index] = error
             except KafkaError as error:
                 self._failed(record, error)
                 failed[index] = error
@@ -146,7 +164,7 @@ class RecordProducer:
                 # Of this record only: to give it up takes nothing out of a batch.
                 stored = await future
             except MessageSizeTooLargeError as error:
-                raise RecordTooLarge(too_large(records[index])) from error
+                failed[index] = error
             except KafkaError as error:
                 self._failed(records[index], error)
                 failed[index] = error

@@ -14,10 +14,12 @@ from aiokafka.errors import (
     for_code,
 )
 
+from streams.kafka.sizes import LEAST_MESSAGE_BYTES
 from streams.notification.ladder import Wait
 
 _DAY_MS = 86_400_000
 _FOREVER = -1
+_MESSAGE_BYTES = 1_048_588  # Kafka's own default
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class TopicSpec:
             "cleanup.policy": "delete",
             "retention.bytes": "-1",
             "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(_MESSAGE_BYTES),
             # Kafka deletes by the time of the stamp: with the writer's, what a worker writes whose clock is weeks behind
             # would be gone within minutes, and one that is an hour ahead could write nothing.
             "message.timestamp.type": "LogAppendTime",
@@ -90,9 +93,14 @@ class TopicSpec:
         for name, expected in self.config.items():
             seen = actual.get(name, "not set")
             if name == "retention.ms":
-                if not _at_least(seen, self.retention_ms):
+                if seen != str(_FOREVER) and not _at_least(seen, self.retention_ms):
                     differences.append(
                         f"{self.name}: retention.ms is {seen}, expected {_retention_text(self.retention_ms)}"
+                    )
+            elif name == "max.message.bytes":
+                if not _at_least(seen, LEAST_MESSAGE_BYTES):
+                    differences.append(
+                        f"{self.name}: max.message.bytes is {seen}, expected at least {LEAST_MESSAGE_BYTES}"
                     )
             elif name == "min.insync.replicas":
                 if not seen.isdigit() or not int(expected) <= int(seen) <= max(
@@ -108,10 +116,8 @@ class TopicSpec:
         return differences
 
 
-def _at_least(seen: str, wanted_ms: int) -> bool:
-    if seen == str(_FOREVER):
-        return True
-    return wanted_ms != _FOREVER and seen.isdigit() and int(seen) >= wanted_ms
+def _at_least(seen: str, wanted: int) -> bool:
+    return wanted != _FOREVER and seen.isdigit() and int(seen) >= wanted
 
 
 def _retention_text(wanted_ms: int) -> str:

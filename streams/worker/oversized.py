@@ -6,13 +6,13 @@ Pure: knows the form of our records.
 import hashlib
 
 from streams.kafka.format.records import (
-    MAX_RECORD_BYTES,
     RESERVED_HEADERS,
     OutRecord,
     dead_letter_headers,
     header_size,
     notification_record,
 )
+from streams.kafka.sizes import MAX_RECORD_BYTES
 from streams.notification.decision import DeadLetter, DeadLetterReason
 from streams.notification.notification import Notification
 

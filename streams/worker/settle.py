@@ -46,29 +46,26 @@ class Settler:
         """Return when the broker has the report and the next record.
 
         Raises:
-            RecordTooLarge: the broker will not take a record that was measured before, or a report.
+            RecordTooLarge: the broker will not take what can be kept of a dead letter, or a replay, or a report.
             asyncio.CancelledError: the caller gave up; records may or may not be stored.
         """
         report, record = self._record_of(settlement.report), settlement.next
         if record is None:
             return Settled(settlement, await self._write(report))
-        if settlement.kind in {"parked", "replayed"}:
-            # Before its effect, so that `why` never has to guess.
-            offset = await self._write(report)
-            try:
-                await self._write(record)
-            except RecordTooLarge:
-                if settlement.if_too_large is None:
-                    raise
-                return await self.settle(settlement.if_too_large)
-            return Settled(settlement, offset)
         try:
-            return Settled(settlement, await self._write(record, report))
-        except RecordTooLarge:  # the dead-letter topic takes less than Kafka's default
-            is_cut = settlement.report.get("dead_letter_reason") == DeadLetterReason.OVERSIZED
-            if settlement.kind != "dead-letter" or is_cut:
+            if settlement.kind in {"parked", "replayed"}:
+                # Before its effect, so that `why` never has to guess.
+                offset = await self._write(report)
+                await self._write(record)
+            else:
+                offset = await self._write(record, report)
+        except RecordTooLarge as error:  # its topic takes less than when the worker began
+            otherwise = _otherwise(settlement)
+            # Where it is the report that is too large, the record stands and needs no second place.
+            if error.record is not record or otherwise is None:
                 raise
-            return await self.settle(cut_to_fit(settlement))
+            return await self.settle(otherwise)
+        return Settled(settlement, offset)
 
     def _record_of(self, report: AttemptReport) -> OutRecord:
         order_id = report.get("order_id")
@@ -81,6 +78,14 @@ class Settler:
         sent = self.now_seconds()
         written = await self.producer.write(*records)
         return _clock_offset(sent, self.now_seconds(), written[-1])
+
+
+def _otherwise(settlement: Settlement) -> Settlement | None:
+    """Return what is written where the broker refuses the next record for its size, or None where nothing can be."""
+    if settlement.if_too_large is not None:
+        return settlement.if_too_large()
+    is_cut = settlement.report.get("dead_letter_reason") == DeadLetterReason.OVERSIZED
+    return cut_to_fit(settlement) if settlement.kind == "dead-letter" and not is_cut else None
 
 
 def _clock_offset(sent: float, heard: float, written: Written) -> float | None:

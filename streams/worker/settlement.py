@@ -6,19 +6,21 @@ read for the time of a report only.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from schemas.attempt_record import AttemptReport, Trigger
 from schemas.valueclass import valueclass
 from streams.kafka.format.event_headers import EventSource, refused_event_headers
 from streams.kafka.format.records import (
-    MAX_RECORD_BYTES,
     InRecord,
     OutRecord,
     dead_letter_headers,
     notification_headers,
     notification_record,
+    too_large,
 )
+from streams.kafka.sizes import MAX_RECORD_BYTES
 from streams.kafka.topics import TopicNames
 from streams.notification.decision import (
     DeadLetter,
@@ -51,7 +53,8 @@ class Settlement:
         dead_letter: why it becomes a dead letter, or None. Where it is cut for its size too, the report says that.
         refused: why an event did not become a notification, or None.
         rule: of the event mapping, by which a record was passed over; None where it was not.
-        if_too_large: what is decided where the broker refuses `next` for its size; None where that can't be.
+        if_too_large: returns what is decided where the broker refuses `next` for its size; None where nothing can be but to
+            cut it, or to say so.
     """
 
     kind: Literal[
@@ -66,7 +69,7 @@ class Settlement:
     dead_letter: DeadLetter | None = None
     refused: Refused | None = None
     rule: str | None = None
-    if_too_large: "Settlement | None" = None
+    if_too_large: "Callable[[], Settlement] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class Settlements:
         if attempt is not None:
             add_attempt(report, attempt, received.due_at_ms)
         kind: Literal["delivered", "retry", "parked"]
-        record = None
+        record = if_too_large = None
         match decision:
             case DeadLetter():
                 return replace(
@@ -156,6 +159,7 @@ class Settlements:
                 kind = report["decision"] = "parked" if isinstance(decision, Park) else "retry"
                 report["next_due_at_ms"] = due_at_ms
                 report["next_topic"] = record.topic
+                if_too_large = partial(self._of_too_large, record, received, notification, trigger)
                 if isinstance(decision, Park):
                     report["kind"] = "park"
                     report["why"] = decision.why
@@ -166,7 +170,28 @@ class Settlements:
             received=received,
             notification=notification,
             attempt=attempt,
+            if_too_large=if_too_large,
         )
+
+    def _of_too_large(
+        self,
+        refused: OutRecord,
+        received: Notification,
+        notification: Notification,
+        trigger: Trigger,
+    ) -> Settlement:
+        """Return the settlement of a notification whose tier will not take it.
+
+        It can't wait anywhere, so an operator gets what can be kept. An attempt that was made has its report already.
+        """
+        settlement = self.of_dead_letter(
+            notification.order_id.encode(),
+            notification.body,
+            notification_headers(notification),
+            DeadLetter(DeadLetterReason.OVERSIZED, too_large(refused)),
+            report_of(notification, trigger, self.now_ms(), self.worker),
+        )
+        return replace(settlement, received=received, notification=notification)
 
     def of_duplicate(self, notification: Notification, trigger: Trigger) -> Settlement:
         """Return the settlement of a second copy of a notification that was settled."""

@@ -5,6 +5,7 @@ Decides and returns values; knows the policy, the form of our records and the na
 """
 
 from dataclasses import replace
+from functools import partial
 
 from schemas.attempt_record import AttemptReport, Trigger
 from streams.clock import due_at_ms
@@ -46,7 +47,7 @@ def of_newer_record(
         report,
         parked,
         record=record,
-        if_too_large=of_dead_record(settlements, record, oversized, trigger),
+        if_too_large=partial(of_dead_record, settlements, record, oversized, trigger),
     )
 
 

@@ -136,6 +136,21 @@ async def test_what_a_topic_does_not_take_is_refused_for_good(side):
     assert [value for _, value, _ in await side.stored(topic)] == [b"before", b"after"]
 
 
+async def test_a_refused_record_takes_no_other_with_it(side):
+    """What was to be written with it stands once it is known which one was refused, before it or behind it."""
+    small, large = (
+        await side.topic("small", {"max.message.bytes": "1000"}),
+        await side.topic("all", {}),
+    )
+    refused = OutRecord(small, b"k", b"x" * 2000)
+    with pytest.raises(RecordTooLarge) as raised:
+        await side.producer.write(
+            OutRecord(large, b"k", b"before"), refused, OutRecord(large, b"k", b"behind")
+        )
+    assert raised.value.record is refused
+    assert {value for _, value, _ in await side.stored(large)} == {b"before", b"behind"}
+
+
 async def test_records_that_fit_alone_are_taken_where_their_batch_is_too_large(side):
     """A topic may take less than a batch holds: none of the batch's records is called too large for that."""
     topic = await side.topic("narrow", {"max.message.bytes": "1000"})

@@ -5,6 +5,7 @@ import json
 from base64 import b64encode
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.clock import Clock
 from streams.kafka.connection import Connection
@@ -23,7 +24,7 @@ from tests.support.bad_records import (
     too_far_away,
 )
 from tests.support.deployment import attempts_made
-from tests.support.kafka import header_texts, producer, write_header_name
+from tests.support.kafka import administration, header_texts, producer, write_header_name
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
@@ -86,6 +87,32 @@ async def test_bad_records_end_as_dead_letters_and_partitions_go_on(make_deploym
         made = attempts_made(attempts)
         assert {order: len(deployment.requests(order)) for order in good} == made
         await _check_counts(worker, every, events, attempts)
+        assert await worker.stop() == 0
+
+
+async def test_a_retry_that_its_tier_will_not_take_calls_the_partner_once(make_deployment):
+    """A tier that takes less than when the worker began: the notification is a dead letter, and the worker goes on."""
+    async with make_deployment(partitions=1) as deployment:
+        deployment.add_partner("again", PROFILE, "U")
+        worker = await deployment.ready_worker()
+        tier = deployment.names.tier(FIRST)
+        async with administration(deployment.bootstrap) as admin:
+            config = {"max.message.bytes": "131072", "message.timestamp.type": "LogAppendTime"}
+            wanted = ConfigResource(ConfigResourceType.TOPIC, tier, configs=config)
+            (altered,) = await admin.alter_configs([wanted])
+            assert [code for code, *_ in altered.resources] == [0]
+        event = payment_event(PROFILE, rng=deployment.rng, partner_id="again")
+        event["payment"]["paymentAmount"] = {"currency": "JPY", "value": "9" * 200_000}
+        await deployment.send([event])
+        (letter,) = await deployment.dead_letters(1)
+        headers = header_texts(letter)
+        assert (headers["dead-letter-reason"], headers["attempt"]) == ("oversized", "1")
+        assert tier in headers["dead-letter-detail"]
+        assert int(headers["value-length"]) > 200_000
+        await deployment.all_committed()
+        assert len(deployment.requests(order_id(event))) == 1
+        decisions = [item["decision"] for item in await deployment.attempts()]
+        assert decisions == ["retry", "dead-letter"]
         assert await worker.stop() == 0
 
 

@@ -93,6 +93,7 @@ async def test_creates_every_topic_with_every_property(make_deployment):
             kept = int(config["retention.ms"])
             assert kept == -1 if retention_ms is None else kept >= retention_ms, name
             assert config["message.timestamp.type"] == "LogAppendTime"
+            assert config["max.message.bytes"] == "1048588"
         again = await deployment.run("topics", "create", "--json")
         assert again.returncode == 0
         assert json.loads(again.stdout)["created"] == []
@@ -115,13 +116,14 @@ async def test_history_and_a_missing_source_topic(make_deployment):
 
 
 async def test_every_difference_is_named_and_nothing_starts(make_deployment):
-    """Partitions, retention, clean-up, time stamps: `topics check`, `check` and `worker` name each and end with 1."""
+    """Partitions, retention, clean-up, size of messages, time stamps: `topics check`, `check` and `worker` name each and end with 1."""
     async with make_deployment() as deployment:
         prefix = deployment.names.prefix
         async with administration(deployment.bootstrap) as admin:
             await add_partitions(admin, {f"{prefix}-retry-5m": 3})
             await _alter(admin, f"{prefix}-retry-1h", retention_ms=str(7 * DAY * 1000))
             await _alter(admin, f"{prefix}-retry-3s", cleanup_policy="compact")
+            await _alter(admin, f"{prefix}-retry-30s", max_message_bytes="131072")
             await _alter(admin, f"{prefix}-retry-2h", retention_bytes="1000000")
             await _alter(admin, f"{prefix}-attempts", message_timestamp_type="CreateTime")
             await _alter(admin, f"{prefix}-dead-letter", retention_ms=str(365 * DAY * 1000))
@@ -136,6 +138,7 @@ async def test_every_difference_is_named_and_nothing_starts(make_deployment):
             f"{prefix}-retry-5m": "partitions",
             f"{prefix}-retry-1h": "retention.ms",
             f"{prefix}-retry-3s": "cleanup.policy",
+            f"{prefix}-retry-30s": "max.message.bytes",
             f"{prefix}-retry-2h": "retention.bytes",
             f"{prefix}-attempts": "message.timestamp.type",
             f"{prefix}-dead-letter": "retention.ms",

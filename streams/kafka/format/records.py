@@ -17,9 +17,6 @@ REPLAY_RUN_LENGTH = 64
 MAX_DIGITS = 15
 """Of a number in a header: milliseconds up to the year 33658; keeps int() cheap on hostile input."""
 
-MAX_RECORD_BYTES = 1_000_000
-"""The largest record we write: Kafka's default `max.message.bytes` (1,048,588) less room for the batch."""
-
 PartitionId = tuple[str, int]
 """A topic and a partition of it."""
 

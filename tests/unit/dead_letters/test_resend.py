@@ -8,7 +8,7 @@ import pytest
 from schemas.attempt_record import AttemptRecord
 from streams.kafka.format.event_headers import as_it_came, put_back_event
 from streams.kafka.format.raw import RawRecord, RecordId
-from streams.kafka.format.records import header_text, replace_headers
+from streams.kafka.format.records import OutRecord, header_text, replace_headers
 from streams.kafka.producer import RecordTooLarge
 from streams.operator.dead_letters.replay_record import CannotReplay, ReplayAudit
 from streams.operator.dead_letters.resend import event_to_resend, resend
@@ -77,11 +77,10 @@ async def test_what_the_replay_topic_cannot_take_is_refused(send_again, monkeypa
     """As any other reason for which nothing is sent, not as a fault of the program."""
 
     async def too_large(*_):
-        message = "2,000,000 bytes"
-        raise RecordTooLarge(message)
+        raise RecordTooLarge(OutRecord("pn-replay", None, b"x" * 2_000_000))
 
     monkeypatch.setattr(Settler, "settle", too_large)
-    with pytest.raises(CannotReplay, match="2,000,000 bytes"):
+    with pytest.raises(CannotReplay, match="2000032 bytes for pn-replay"):
         await send_again(TOLD, EVENT)
 
 

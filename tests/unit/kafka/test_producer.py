@@ -12,8 +12,9 @@ from aiokafka.errors import (
 
 from streams.kafka import producer as producer_module
 from streams.kafka.connection import Connection
-from streams.kafka.format.records import MAX_RECORD_BYTES, OutRecord
+from streams.kafka.format.records import OutRecord
 from streams.kafka.producer import RecordProducer, RecordTooLarge, Written
+from streams.kafka.sizes import MAX_RECORD_BYTES
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.kit import MemoryBroker, MemoryProducer, MemoryRecordProducer, turns
 
@@ -168,6 +169,17 @@ async def test_a_record_too_large_for_its_topic_is_refused_for_good(producer):
     producer.broker.max_message_bytes["a"] = 50
     with pytest.raises(RecordTooLarge, match=r"max\.message\.bytes of the topic"):
         await producer.write(OutRecord("a", None, b"secret" * 20))
+
+
+async def test_what_is_written_with_a_record_too_large_is_tried_until_it_is_stored(producer):
+    """A broker that fails at first says nothing of the others; only then is the refusal told."""
+    producer.broker.max_message_bytes["a"] = 50
+    refused = OutRecord("a", None, b"x" * 120)
+    producer.broker.errors.extend([KafkaTimeoutError(), KafkaTimeoutError()])
+    with pytest.raises(RecordTooLarge) as raised:
+        await producer.write(refused, B)
+    assert raised.value.record is refused
+    assert producer.broker.written == [B]
 
 
 async def test_the_largest_record_we_write_is_taken(producer):

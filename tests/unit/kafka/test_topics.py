@@ -1,7 +1,10 @@
 """The topics: what each must be like, and what differs."""
 
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from streams.kafka.format.records import OutRecord
+from streams.kafka.sizes import LEAST_MESSAGE_BYTES, MAX_RECORD_BYTES
 from streams.kafka.topics import TopicNames, TopicSpec, topic_specs
 from streams.notification.profiles import TIERS
 
@@ -50,6 +53,9 @@ def test_what_all_topics_have_in_common(replication, in_sync):
         assert (spec.partitions, spec.replication) == (12, replication)
         assert spec.config["cleanup.policy"] == "delete"
         assert spec.config["retention.bytes"] == "-1"
+        assert (
+            spec.config["max.message.bytes"] == "1048588"
+        )  # Kafka's default, whatever its platform's
         assert spec.config["min.insync.replicas"] == in_sync
         assert spec.config["unclean.leader.election.enable"] == "false"
 
@@ -73,6 +79,15 @@ def test_a_topic_made_from_its_spec_does_not_differ(spec):
         ("retention.ms", "604801000", None),
         ("retention.ms", "904801000", None),
         ("retention.ms", "-1", None),
+        (
+            "max.message.bytes",
+            "131072",
+            "max.message.bytes is 131072, expected at least 1000061",
+        ),
+        ("max.message.bytes", "1000060", "max.message.bytes is 1000060, expected at least 1000061"),
+        ("max.message.bytes", None, "max.message.bytes is not set, expected at least 1000061"),
+        ("max.message.bytes", "1000061", None),
+        ("max.message.bytes", "8388608", None),
         ("min.insync.replicas", "1", "min.insync.replicas is 1, expected 2"),
         ("min.insync.replicas", "3", "min.insync.replicas is 3, expected 2"),
         ("min.insync.replicas", None, "min.insync.replicas is not set, expected 2"),
@@ -90,6 +105,16 @@ def test_what_differs_on_a_tier_is_said(name, seen, fault):
     spec = specs()[0]
     actual = {key: value for key, value in (spec.config | {name: seen}).items() if value}
     assert spec.differences(actual) == ([] if fault is None else [f"pn-retry-1s: {fault}"])
+
+
+def test_a_topic_that_passes_takes_the_largest_record_that_we_write():
+    """As it goes over the wire, in a batch of its own; what is asked for is little more than that."""
+    headers = (("origin", b"source/3/42"), ("shop", b"x" * 9000))
+    empty = OutRecord("t", b"order", b"", headers)
+    value = b"x" * (MAX_RECORD_BYTES - empty.size_bytes)
+    batch = DefaultRecordBatchBuilder(2, 0, 0, 7, 0, 0, 2 * MAX_RECORD_BYTES)
+    assert batch.append(0, 1_795_342_530_000, b"order", value, list(headers)) is not None
+    assert 0 <= LEAST_MESSAGE_BYTES - len(batch.build()) < 64
 
 
 def test_dead_letters_are_kept_for_ever():
@@ -124,4 +149,4 @@ def test_five_copies_may_ask_for_more_of_them_to_be_in_sync():
 
 def test_every_difference_is_named_at_once():
     """A topic that the broker made by itself."""
-    assert len(specs()[0].differences({})) == 5
+    assert len(specs()[0].differences({})) == 6

@@ -8,17 +8,21 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError, NotLeaderForPartitionError
 
 from schemas.attempt_record import AttemptRecord
-from streams.kafka.format.records import MAX_RECORD_BYTES, notification_record
+from streams.kafka.format.facts import Kind, read_fact
+from streams.kafka.format.raw import RawRecord
+from streams.kafka.format.records import notification_record
 from streams.kafka.producer import RecordTooLarge, Written
+from streams.kafka.sizes import MAX_RECORD_BYTES
 from streams.notification.decision import DeadLetter, DeadLetterReason, RetryAfter
 from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Status
 from streams.notification.profiles import PROFILES
+from streams.operator.history.notification_history import histories_of
 from streams.worker.oversized import fits
 from streams.worker.settle import _clock_offset
 from streams.worker.settlement import Park, Settlement
-from tests.unit.bench import UNKNOWN, Bench
+from tests.unit.bench import UNKNOWN, Bench, partner
 from tests.unit.kit import NOW_MS, event, headers_of, read, read_back
 
 SOURCE = "payment-final-state"
@@ -51,6 +55,18 @@ def notification(**changes):
         ),
         **changes,
     )
+
+
+def facts_on(bench):
+    """Return what the topics say of all that was written."""
+    kinds: dict[str, Kind] = {"pn-attempts": "attempts", "pn-dead-letter": "dead-letter"}
+    return [
+        read_fact(
+            kinds[record.topic],
+            RawRecord(record.topic, 0, offset, record.key, record.value, record.headers, NOW_MS),
+        )
+        for offset, record in enumerate(bench.broker.written)
+    ]
 
 
 def assert_cut(letter, whole, origin=f"{SOURCE}/3/42"):
@@ -147,6 +163,66 @@ async def test_a_dead_letter_topic_that_takes_not_even_the_cut_one(bench):
     reasons = [headers_of(record)["dead-letter-reason"] for record in asked]
     assert reasons == ["rejected", "oversized"]
     assert bench.letters == []
+
+
+async def test_a_retry_that_its_tier_will_not_take_is_a_dead_letter(bench):
+    """The partner is called once and no more; the attempt's own record says what was meant, and the next one what came of it."""
+    bench.broker.max_message_bytes["pn-retry-1s"] = 131_072
+    value = event(payment={"paymentAmount": {"currency": "JPY", "value": "9" * 200_000}})
+    await bench.event(read(SOURCE, value))
+    await bench.event(read(SOURCE, value, offset=43))
+    ((*_, body, _),) = bench.caller.made
+    (letter,) = bench.letters
+    assert_cut(letter, body)
+    headers = headers_of(letter)
+    assert (headers["attempt"], headers["last-outcome"]) == ("1", "U:UNKNOWN_EXCEPTION")
+    assert "max.message.bytes" in headers["dead-letter-detail"]
+    assert "pn-retry-1s" in headers["dead-letter-detail"]
+    attempt, decision, _ = bench.journal
+    assert (attempt["kind"], attempt["decision"]) == ("attempt", "retry")
+    assert (decision["kind"], decision["decision"]) == ("decision", "dead-letter")
+    assert (decision["dead_letter_reason"], decision["attempt"]) == ("oversized", 1)
+    assert bench.count("notifier_dlq_total", reason="oversized") == 1
+    assert (
+        bench.count("notifier_notifications_total", outcome="oversized", profile="mpp-to-ant") == 1
+    )
+
+
+async def test_a_park_that_its_tier_will_not_take_is_a_dead_letter(bench):
+    """No attempt is made; what is known of it says that it was moved, and is no less than the park's own record."""
+    bench.partners["partner-1"] = partner("partner-1", paused=True)
+    bench.broker.max_message_bytes["pn-retry-1s"] = 131_072
+    value = event(payment={"paymentAmount": {"currency": "JPY", "value": "9" * 200_000}})
+    await bench.event(read(SOURCE, value))
+    (letter,) = bench.letters
+    assert headers_of(letter)["dead-letter-reason"] == "oversized"
+    assert bench.caller.made == []
+    parked, decision = bench.journal
+    assert (parked["decision"], parked["parks"]) == ("parked", 1)
+    assert (decision["dead_letter_reason"], decision["parks"]) == ("oversized", 1)
+    (history,) = histories_of(facts_on(bench))
+    assert (history.status, history.reason) == ("dead-lettered", "oversized")
+
+
+async def test_the_history_of_a_retry_that_its_tier_will_not_take_has_one_attempt(bench):
+    """One call was made, and one is shown, whatever was written of it."""
+    bench.broker.max_message_bytes["pn-retry-1s"] = 131_072
+    value = event(payment={"paymentAmount": {"currency": "JPY", "value": "9" * 200_000}})
+    await bench.event(read(SOURCE, value))
+    (history,) = histories_of(facts_on(bench))
+    assert (history.status, history.reason) == ("dead-lettered", "oversized")
+    assert [entry.kind for entry in history.entries].count("attempt") == 1
+    assert (history.attempts, history.attempts_missing) == (1, 0)
+
+
+@pytest.mark.parametrize("outcome", [UNKNOWN, REFUSED])
+async def test_a_report_that_the_attempts_topic_will_not_take_makes_no_second_place(bench, outcome):
+    """What was refused is not the next record: that stands, once, and nothing else is put in its stead."""
+    bench.caller.script[0] = outcome
+    bench.broker.max_message_bytes["pn-attempts"] = 100
+    with pytest.raises(RecordTooLarge, match="pn-attempts"):
+        await bench.event(read(SOURCE, event()))
+    assert len(bench.letters) + len(bench.moved) == 1
 
 
 async def test_what_an_operator_puts_back_is_written_down_first(bench):

@@ -137,8 +137,8 @@ async def test_a_newer_record_that_cannot_wait_brings_its_dead_letter_along():
     assert isinstance(settlement, Settlement)
     assert settlement.next is not None
     assert (settlement.kind, settlement.next.topic) == ("parked", "pn-retry-1s")
-    otherwise = settlement.if_too_large
-    assert otherwise is not None
+    assert settlement.if_too_large is not None
+    otherwise = settlement.if_too_large()
     assert (otherwise.kind, otherwise.report["dead_letter_reason"]) == ("dead-letter", "oversized")
 
 
