@@ -37,6 +37,10 @@ async def _always() -> bool:
     return True
 
 
+def _every_entry(_: Partner) -> bool:
+    return True
+
+
 @valueclass(frozen=True, slots=True)
 class AttemptResult:
     """One attempt, ended.
@@ -77,6 +81,8 @@ class WebhookClient:
         user_agent: name and version of this program.
         lookup: finds a host's addresses.
         source_addresses: our own, one of a family at most; the system chooses where there are none.
+        in_force: tells whether an entry is its partner's present one. One that is not may still have calls to make that were
+            admitted before.
         on_exchange: is given each exchange as it ended, for a test call whose every byte is to be looked at.
 
     The threads stay the giver's to shut down.
@@ -92,6 +98,7 @@ class WebhookClient:
         user_agent: str,
         lookup: Lookup = system_lookup,
         source_addresses: tuple[str, ...] = (),
+        in_force: Callable[[Partner], bool] = _every_entry,
         on_exchange: Callable[[Exchange], None] | None = None,
     ) -> None:
         self._clock = clock
@@ -99,12 +106,14 @@ class WebhookClient:
         self._signing_threads = signing_threads
         self._lookup = lookup
         self._lookup_threads = lookup_threads
+        self._lookups: dict[str, Lookups] = {}  # of partners, whatever becomes of their entries
         self._turns: dict[str, int] = {}
         self._user_agent = user_agent
         self._sources = sources_of(source_addresses)
+        self._in_force = in_force
         self._on_exchange = on_exchange
         self._clients: dict[str, tuple[Partner, PartnerClient]] = {}
-        self._retired: set[PartnerClient] = set()  # closed once no call uses them
+        self._retired: dict[Partner, PartnerClient] = {}  # closed once no call uses them
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -197,18 +206,18 @@ class WebhookClient:
         return sign(key, signed)
 
     def discard(self, partner_ids: Iterable[str]) -> None:
-        """Close the connections of partners that are no longer called, once the calls on them have ended."""
+        """Forget partners that are gone; their connections are closed once the calls on them have ended."""
         for partner_id in partner_ids:
-            if partner_id in self._clients:
-                self._retire(self._clients.pop(partner_id)[1])
+            self._lookups.pop(partner_id, None)
+            self._retire(partner_id)
 
     async def aclose(self) -> None:
         """Close every connection, for good. Calls that are on them end as broken connections."""
         self._closed = True
-        self._retired |= {client for _, client in self._clients.values()}
+        for client in (*self._retired.values(), *(client for _, client in self._clients.values())):
+            self._close(client)
         self._clients.clear()
-        while self._retired:
-            self._close(self._retired.pop())
+        self._retired.clear()
         await asyncio.gather(*self._closing)
 
     async def _exchange(
@@ -229,39 +238,49 @@ class WebhookClient:
             return NoResult(Failure.READ_TIMEOUT if connected else Failure.CONNECT_TIMEOUT)
         finally:
             client.in_use -= 1
-            if client in self._retired:
-                self._retire(client)
+            if not client.in_use and self._retired.get(partner) is client:
+                self._close(self._retired.pop(partner))
         return None
 
     def _client(self, partner: Partner) -> PartnerClient:
-        """Return the partner's client; a new one when its entry has changed since the last call."""
+        """Return the client of a partner's entry; the entry in force has one that stays, another while it has calls."""
         known, client = self._clients.get(partner.partner_id, (None, None))
         if client is not None and known is partner:
             return client
         if self._closed:
             message = "this client is closed"
             raise RuntimeError(message)
-        self.discard([partner.partner_id])
-        client = PartnerClient(
+        in_force = self._in_force(partner)
+        client = self._retired.pop(partner, None) or self._new_client(partner, in_force=in_force)
+        if in_force:
+            self._retire(partner.partner_id)
+            self._clients[partner.partner_id] = (partner, client)
+        else:  # or calls of two entries by turns would take each other's connections away
+            self._retired[partner] = client
+        return client
+
+    def _new_client(self, partner: Partner, *, in_force: bool) -> PartnerClient:
+        lookups = self._lookups.get(partner.partner_id)
+        if lookups is None:
+            lookups = Lookups(self._lookup, self._lookup_threads)
+            if in_force:  # a partner that is gone is not discarded again
+                self._lookups[partner.partner_id] = lookups
+        return PartnerClient(
             partner.tls or public_tls(),
-            CheckedResolver(
-                self._guard,
-                Lookups(self._lookup, self._lookup_threads),
-                self._turns,
-                partner.named_servers,
-            ),
+            CheckedResolver(self._guard, lookups, self._turns, partner.named_servers),
             self._user_agent,
             proxy=partner.proxy,
             sources=self._sources,
         )
-        self._clients[partner.partner_id] = (partner, client)
-        return client
 
-    def _retire(self, client: PartnerClient) -> None:
+    def _retire(self, partner_id: str) -> None:
+        """Let go of a partner's client: close it now, or once no call uses it."""
+        entry, client = self._clients.pop(partner_id, (None, None))
+        if entry is None or client is None:
+            return
         if client.in_use:
-            self._retired.add(client)
+            self._retired[entry] = client
         else:
-            self._retired.discard(client)
             self._close(client)
 
     def _close(self, client: PartnerClient) -> None:

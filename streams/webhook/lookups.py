@@ -26,7 +26,9 @@ _KNOWN_HOSTS: Final = 4096
 
 
 class Lookups:
-    """One partner's look-ups.
+    """One partner's look-ups, for as long as it is in the partners file.
+
+    A change of its entry forgets neither addresses nor threads that hang. What is found is checked by whoever asks.
 
     Args:
         lookup: finds addresses.

@@ -68,6 +68,10 @@ def build_worker(
         metrics, health, LogSample(settings.log_sample) if settings.log_sample else None
     )
     counting.partners(partners.current.values(), clock.now_seconds())
+
+    def partner_of(partner_id: str) -> Partner | None:
+        return partners.current.get(partner_id)
+
     signing = ThreadPoolExecutor(_SIGNING_THREADS, thread_name_prefix="signing")
     lookups = LookupThreads(_LOOKUP_THREADS)
     caller = WebhookClient(
@@ -77,6 +81,7 @@ def build_worker(
         lookup_threads=lookups,
         user_agent=f"payment-notifier/{PROGRAM_VERSION}",
         source_addresses=settings.egress_source_address,
+        in_force=lambda partner: partner_of(partner.partner_id) is partner,
     )
     admission = Admission(
         settings.max_in_flight, clock.now_seconds, first_attempts=settings.role != "retry"
@@ -91,9 +96,6 @@ def build_worker(
         from streams.telemetry.tracing import start_tracing  # noqa: PLC0415  # comes with an extra
 
         tracing = start_tracing()
-
-    def partner_of(partner_id: str) -> Partner | None:
-        return partners.current.get(partner_id)
 
     settlements = Settlements(names, clock.now_ms, socket.gethostname())
     policy = Policy(

@@ -34,6 +34,23 @@ async def test_a_name_with_one_forbidden_address_is_refused(threads):
     await resolver.close()
 
 
+async def test_what_is_remembered_is_judged_by_the_entry_that_asks(threads):
+    """Addresses outlive a change of the entry; what it allowed does not."""
+    answers = iter([["8.8.8.8"], socket.gaierror(socket.EAI_AGAIN, "as told")])
+
+    def lookup(_host):
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    lookups = Lookups(lookup, threads)
+    before = CheckedResolver(Guard(), lookups, {}, frozenset({"x.example:8443"}))
+    assert [found["host"] for found in await before.resolve("x.example", 8443)] == ["8.8.8.8"]
+    with pytest.raises(DestinationBlocked, match="the port is not 443"):
+        await CheckedResolver(Guard(), lookups, {}).resolve("x.example", 8443)
+
+
 async def test_the_systems_lookup_knows_localhost(threads):
     """The default look-up asks the machine, and what it finds is checked."""
     assert set(system_lookup("localhost")) <= {"127.0.0.1", "::1"}
