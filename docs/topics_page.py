@@ -103,6 +103,29 @@ _CHANGING_TOPICS: Final = (
     ),
 )
 
+_SIZES: Final = (
+    "## What a topic takes\n",
+    f"The largest record that a worker writes needs a `max.message.bytes` of {LEAST_MESSAGE_BYTES}.",
+    (
+        "Where a topic takes less, by a default of its platform or by Kafka's own before 2.5 (1000012), workers start and warn, "
+        "as `notifier topics check` and `notifier topics create` do."
+    ),
+    "What is larger than its topic takes:\n",
+    *table(
+        "Record | What becomes of it",
+        [
+            (
+                "a notification that must wait on a retry topic | a dead letter, `oversized`, that names the topic, instead of "
+                "its next attempt"
+            ),
+            "a dead letter | cut to what can be kept, `oversized`; where not even that fits, the worker stops",
+            "what an operator puts back | not put back, which the command says",
+            "a record of an attempt or a decision, a few KiB | the worker stops; it does not go on without it",
+        ],
+    ),
+    "To mend it: `kafka-configs.sh --alter --topic NAME --add-config max.message.bytes=1048588`.\n",
+)
+
 
 def topics_page() -> str:
     """Return the list of our topics."""
@@ -115,7 +138,10 @@ def topics_page() -> str:
             "# Topics\n",
             f"Names begin with `NOTIFIER_TOPIC_PREFIX`; here it is the default, `{prefix}`.",
             "`notifier topics create` makes those that are missing and changes none that exists.",
-            "`notifier topics check` says in what they differ from this page, and a worker does not start while they do.",
+            (
+                "`notifier topics check` says in what they differ from this page, and a worker does not start while they do; "
+                "of `max.message.bytes` alone both only warn ([below](#what-a-topic-takes))."
+            ),
             (
                 f"Each has exactly `NOTIFIER_TOPIC_PARTITIONS` partitions ({partitions} by default) and "
                 f"`NOTIFIER_TOPIC_REPLICATION` copies (min({_COPIES}, brokers) by default)."
@@ -139,11 +165,12 @@ def topics_page() -> str:
                 [
                     f"`{name}` | {'as above' if name == 'retention.ms' else f'`{value}`'}"
                     f"{'; `CreateTime` is let be on all but the attempts topic' if name == 'message.timestamp.type' else ''}"
-                    f"{f'; `{LEAST_MESSAGE_BYTES}` or more will do' if name == 'max.message.bytes' else ''}"
+                    f"{f'; less than `{LEAST_MESSAGE_BYTES}` is only warned about' if name == 'max.message.bytes' else ''}"
                     f"{'; `1` with fewer than three copies' if name == 'min.insync.replicas' else ''}"
                     for name, value in specs[0].config.items()
                 ],
             ),
+            *_SIZES,
             *_CHANGING_TOPICS,
             "## Who waits where\n",
             "The attempts before which a notification waits on a tier, by profile.\n",

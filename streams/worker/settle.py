@@ -59,7 +59,7 @@ class Settler:
                 await self._write(record)
             else:
                 offset = await self._write(record, report)
-        except RecordTooLarge as error:  # its topic takes less than when the worker began
+        except RecordTooLarge as error:  # its topic takes less than we may write
             otherwise = _otherwise(settlement)
             # Where it is the report that is too large, the record stands and needs no second place.
             if error.record is not record or otherwise is None:

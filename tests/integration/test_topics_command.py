@@ -116,14 +116,13 @@ async def test_history_and_a_missing_source_topic(make_deployment):
 
 
 async def test_every_difference_is_named_and_nothing_starts(make_deployment):
-    """Partitions, retention, clean-up, size of messages, time stamps: `topics check`, `check` and `worker` name each and end with 1."""
+    """Partitions, retention, clean-up, time stamps: `topics check`, `check` and `worker` name each and end with 1."""
     async with make_deployment() as deployment:
         prefix = deployment.names.prefix
         async with administration(deployment.bootstrap) as admin:
             await add_partitions(admin, {f"{prefix}-retry-5m": 3})
             await _alter(admin, f"{prefix}-retry-1h", retention_ms=str(7 * DAY * 1000))
             await _alter(admin, f"{prefix}-retry-3s", cleanup_policy="compact")
-            await _alter(admin, f"{prefix}-retry-30s", max_message_bytes="131072")
             await _alter(admin, f"{prefix}-retry-2h", retention_bytes="1000000")
             await _alter(admin, f"{prefix}-attempts", message_timestamp_type="CreateTime")
             await _alter(admin, f"{prefix}-dead-letter", retention_ms=str(365 * DAY * 1000))
@@ -138,7 +137,6 @@ async def test_every_difference_is_named_and_nothing_starts(make_deployment):
             f"{prefix}-retry-5m": "partitions",
             f"{prefix}-retry-1h": "retention.ms",
             f"{prefix}-retry-3s": "cleanup.policy",
-            f"{prefix}-retry-30s": "max.message.bytes",
             f"{prefix}-retry-2h": "retention.bytes",
             f"{prefix}-attempts": "message.timestamp.type",
             f"{prefix}-dead-letter": "retention.ms",
@@ -152,6 +150,30 @@ async def test_every_difference_is_named_and_nothing_starts(make_deployment):
             for topic, what in expected.items():
                 assert [line for line in said if f"{topic}:" in line and what in line], topic
             assert len(said) == len(expected), said
+
+
+async def test_topics_that_take_too_little_are_warned_about_and_a_worker_starts(make_deployment):
+    """Every command says it once, for all topics, and ends with 0; a worker logs it and works."""
+    async with make_deployment() as deployment:
+        prefix = deployment.names.prefix
+        tier, letters = f"{prefix}-retry-30s", f"{prefix}-dead-letter"
+        async with administration(deployment.bootstrap) as admin:
+            await _alter(admin, tier, max_message_bytes="1000012")
+            await _alter(admin, letters, max_message_bytes="1000012")
+        small = f"max.message.bytes is 1000012 on {tier}, {letters}; expected at least 1000061: "
+        for command in (["topics", "create"], ["topics", "check"], ["check"]):
+            checked = await deployment.run(*command)
+            assert checked.returncode == 0, checked.stderr
+            assert checked.stderr.count("max.message.bytes is ") == 1, command
+            assert f"warning: {small}" in checked.stderr, command
+        answer = json.loads((await deployment.run("topics", "check", "--json")).stdout)
+        assert answer["ok"]
+        assert [text for text in answer["warnings"] if text.startswith(small)]
+        worker = await deployment.ready_worker()
+        await deployment.send([payment_event("mpp-to-ant", rng=deployment.rng)])
+        await deployment.all_committed()
+        assert await worker.stop() == 0
+        assert worker.log.count(small) == 1
 
 
 async def test_a_broker_that_is_not_there(make_deployment):

@@ -16,10 +16,10 @@ from streams.kafka.topics import (
     TopicNames,
     TopicSpec,
     broker_count,
+    compare_topics,
     create_topics,
     existing_topics,
     most_copies,
-    topic_differences,
     topic_specs,
 )
 from streams.notification.profiles import TIERS
@@ -51,6 +51,9 @@ class Brokers:
 
     Use as an async context manager.
 
+    Attributes:
+        topic_warnings: what the last look for faults found of our topics that keeps no worker from starting.
+
     Raises:
         Unusable: the brokers will not have us as we are.
         Unreachable: no broker answers now.
@@ -60,6 +63,7 @@ class Brokers:
         self._settings = settings
         self._connection: Connection = connection_of(settings)
         self._admin: AIOKafkaAdminClient | None = None
+        self.topic_warnings: list[str] = []
 
     async def __aenter__(self) -> Self:
         client_id = f"{self._settings.group_id}-admin"
@@ -133,7 +137,7 @@ class Brokers:
         denied = await self._denied(role)
         if denied:  # what we may not see can't be judged
             return denied
-        faults = await topic_differences(self.admin, await self.specs())
+        faults, self.topic_warnings = await compare_topics(self.admin, await self.specs())
         have = await existing_topics(self.admin)
         faults += [
             f"{topic}: does not exist, expected the source topic that payment core writes (NOTIFIER_SOURCE_TOPICS)"
@@ -207,7 +211,13 @@ class Brokers:
         return await self._stranded()
 
     async def warnings(self) -> list[str]:
-        """Return what may surprise at the first start; ask only when there are no faults."""
+        """Return what is not as it should be and what may surprise at the first start.
+
+        Ask only after a look for faults, and when there are none.
+        """
+        return [*self.topic_warnings, *await self._history_warnings()]
+
+    async def _history_warnings(self) -> list[str]:
         settings = self._settings
         if settings.start_from != "earliest" or settings.role == "retry":
             return []

@@ -84,7 +84,7 @@ async def _try(settings: Settings) -> str | None:
 
 
 async def prepare_start(settings: Settings) -> None:
-    """Check all that a worker needs of the brokers, and write down where its group begins.
+    """Check all that a worker needs of the brokers, log what is only warned about, and write down where its group begins.
 
     Raises:
         Unusable: with every fault.
@@ -105,3 +105,5 @@ async def prepare_start(settings: Settings) -> None:
             raise kind([f"the topics can't be read: {error or type(error).__name__}"]) from error
     if faults:
         raise Unusable(faults)
+    for warning in brokers.topic_warnings:
+        log.warning("%s", warning)

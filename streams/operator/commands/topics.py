@@ -20,23 +20,24 @@ def topics_create(as_json: Json = False) -> None:
         async with Brokers(settings) as brokers:
             created = await brokers.create()
             faults = await brokers.faults("topics")
-            return created, faults, await brokers.unknown_tier_faults()
+            warnings = [*await brokers.unknown_tier_faults(), *brokers.topic_warnings]
+            return created, faults, warnings
 
     settings = settings_or_fail("partners_file", *CONSOLE_FILES)
     try:
-        created, faults, unknown = run_until_interrupted(create())
+        created, faults, warnings = run_until_interrupted(create())
     except Unusable as error:
         fail(*error.faults)
     own = [fault for fault in faults if fault.startswith(f"{settings.topic_prefix}-")]
     # A rollback comes by here too: what a newer version left must not keep it from being made.
-    others = [fault for fault in faults if fault not in own] + unknown
+    warnings = [fault for fault in faults if fault not in own] + warnings
     if as_json:
-        print(json.dumps({"ok": not own, "created": created, "faults": own, "warnings": others}))
+        print(json.dumps({"ok": not own, "created": created, "faults": own, "warnings": warnings}))
         raise typer.Exit(FAULT if own else 0)
     for name in created:
         print(f"created {name}")
     print(f"{len(created)} topics created" if created else "nothing to create: every topic exists")
-    warn(others)
+    warn(warnings)
     if own:
         fail(*own)
 

@@ -1,5 +1,6 @@
 """Waiting for Kafka at the start: what is waited for, and how often that is said."""
 
+import logging
 import ssl
 
 import pytest
@@ -153,3 +154,33 @@ async def test_brokers_that_cannot_do_it_now_are_waited_for(monkeypatch, setting
     with pytest.raises(Unusable) as caught:
         await prepare_start(settings)
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("faults", [[], ["a topic is missing"]])
+async def test_what_is_only_warned_about_is_logged_at_a_start(
+    monkeypatch, settings, caplog, faults
+):
+    """Each warning once, and none where the faults must be mended first."""
+
+    class Answering(Brokers):
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *_):
+            pass
+
+        async def start_faults(self):
+            self.topic_warnings = ["100 % too small"]
+            return faults
+
+        async def seed(self):
+            return 0
+
+    monkeypatch.setattr(startup, "Brokers", Answering)
+    if faults:
+        with pytest.raises(Unusable):
+            await prepare_start(settings)
+    else:
+        await prepare_start(settings)
+    logged = [("streams.kafka.admin.startup", logging.WARNING, "100 % too small")]
+    assert caplog.record_tuples == ([] if faults else logged)

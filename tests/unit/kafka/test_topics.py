@@ -5,7 +5,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.kafka.format.records import OutRecord
 from streams.kafka.sizes import LEAST_MESSAGE_BYTES, MAX_RECORD_BYTES
-from streams.kafka.topics import TopicNames, TopicSpec, topic_specs
+from streams.kafka.topics import TopicNames, TopicSpec, size_warnings, topic_specs
 from streams.notification.profiles import TIERS
 
 NAMES = TopicNames("pn")
@@ -79,15 +79,8 @@ def test_a_topic_made_from_its_spec_does_not_differ(spec):
         ("retention.ms", "604801000", None),
         ("retention.ms", "904801000", None),
         ("retention.ms", "-1", None),
-        (
-            "max.message.bytes",
-            "131072",
-            "max.message.bytes is 131072, expected at least 1000061",
-        ),
-        ("max.message.bytes", "1000060", "max.message.bytes is 1000060, expected at least 1000061"),
-        ("max.message.bytes", None, "max.message.bytes is not set, expected at least 1000061"),
-        ("max.message.bytes", "1000061", None),
-        ("max.message.bytes", "8388608", None),
+        ("max.message.bytes", "131072", None),
+        ("max.message.bytes", None, None),
         ("min.insync.replicas", "1", "min.insync.replicas is 1, expected 2"),
         ("min.insync.replicas", "3", "min.insync.replicas is 3, expected 2"),
         ("min.insync.replicas", None, "min.insync.replicas is not set, expected 2"),
@@ -107,7 +100,38 @@ def test_what_differs_on_a_tier_is_said(name, seen, fault):
     assert spec.differences(actual) == ([] if fault is None else [f"pn-retry-1s: {fault}"])
 
 
-def test_a_topic_that_passes_takes_the_largest_record_that_we_write():
+@pytest.mark.parametrize("seen", ["1000061", "1048588", "8388608"])
+def test_a_topic_that_takes_all_that_we_write_is_not_warned_about(seen):
+    """More than needed is as good."""
+    assert size_warnings({"pn-retry-1s": {"max.message.bytes": seen}}) == []
+
+
+@pytest.mark.parametrize("seen", ["131072", "1000012", "1000060", None])
+def test_a_topic_that_takes_less_than_we_write_is_warned_about(seen):
+    """What was seen and expected, what follows and what to do."""
+    config = {} if seen is None else {"max.message.bytes": seen}
+    (warning,) = size_warnings({"pn-retry-1s": config})
+    assert warning == (
+        f"max.message.bytes is {seen or 'not set'} on pn-retry-1s; expected at least 1000061: a notification that is larger"
+        " than its retry topic takes is dead-lettered as oversized instead of waiting for its next attempt; for each:"
+        " kafka-configs.sh --alter --topic NAME --add-config max.message.bytes=1048588"
+    )
+
+
+def test_all_topics_that_take_too_little_are_named_in_one_sentence():
+    """A platform's default is that of every topic."""
+    configs = {spec.name: {"max.message.bytes": "1000012"} for spec in specs()}
+    configs["pn-replay"] = {"max.message.bytes": "131072"}
+    configs["pn-retry-3s"] = {"max.message.bytes": "1048588"}
+    (warning,) = size_warnings(configs)
+    assert warning.startswith(
+        "max.message.bytes is 1000012 on pn-retry-1s, pn-retry-30s, pn-retry-1m,"
+    )
+    assert ", pn-retry-15h, pn-dead-letter, pn-attempts; 131072 on pn-replay; expected" in warning
+    assert "pn-retry-3s" not in warning
+
+
+def test_a_topic_without_a_warning_takes_the_largest_record_that_we_write():
     """As it goes over the wire, in a batch of its own; what is asked for is little more than that."""
     headers = (("origin", b"source/3/42"), ("shop", b"x" * 9000))
     empty = OutRecord("t", b"order", b"", headers)
@@ -149,4 +173,4 @@ def test_five_copies_may_ask_for_more_of_them_to_be_in_sync():
 
 def test_every_difference_is_named_at_once():
     """A topic that the broker made by itself."""
-    assert len(specs()[0].differences({})) == 6
+    assert len(specs()[0].differences({})) == 5
