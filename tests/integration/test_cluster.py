@@ -183,3 +183,25 @@ async def test_fetch_sessions_follow_the_leaders(cluster):
         assert len(whole) < len(heard) / 4
     finally:
         await consumer.stop()
+
+
+async def test_a_broker_that_does_not_keep_a_group_is_not_believed(cluster):
+    """It names no offset and says why once, for all of them: that is not a group that has committed nothing."""
+    await create_topic(cluster.bootstrap, "kept", 1, copies=cluster.copies)
+    partition = TopicPartition("kept", 0)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=cluster.bootstrap, group_id="keeper", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        consumer.assign([partition])
+        await consumer.commit({partition: 5})
+        coordinator = consumer._coordinator
+        keeps = coordinator.coordinator_id
+        for node in range(1, len(cluster.nodes) + 1):
+            coordinator.coordinator_id = node
+            offsets = await coordinator.fetch_committed_offsets([partition])
+            assert {tp: committed.offset for tp, committed in offsets.items()} == {partition: 5}
+            assert coordinator.coordinator_id == keeps
+    finally:
+        await consumer.stop()
