@@ -92,7 +92,6 @@ class Consumer(WithoutTables):
         super().__init__(*args, **options)
         self._ours = cast(ConsumerApp, self.app)
         self._kafka: AIOKafkaConsumer | None = None
-        self._finished_before: dict[PartitionId, frozenset[int]] = {}
         self.standing = Reading(
             self.kafka, lambda: self._ours.lanes, self._ours, self._ours.sources
         )
@@ -244,7 +243,7 @@ class Consumer(WithoutTables):
         """Begin a generation; its records are taken once their positions are set, see `seek_to_committed`."""
         generation = self._next_generation()
         self._ours.lanes.close()  # what a look has given up between two generations was of the last one
-        self._finished_before = await self._finished(assigned)
+        await self._compare_topics(assigned)
         await super().on_partitions_assigned(assigned, generation)
         self._ours.after_assign(len(assigned), member.partition_count(self.kafka()))
 
@@ -252,19 +251,18 @@ class Consumer(WithoutTables):
         self.app.consumer_generation_id += 1
         return self.app.consumer_generation_id
 
-    async def _finished(self, assigned: set[TP]) -> dict[PartitionId, frozenset[int]]:
-        """Return what the former owners settled above their committed offsets; nothing where it can't be read."""
+    async def _compare_topics(self, assigned: set[TP]) -> None:
+        """See whether the partitions are of the topics that were read before; where nobody can say now, a look does it later."""
         try:
-            progress = await asyncio.wait_for(
+            await asyncio.wait_for(
                 self.standing.begin([TopicPartition(*tp) for tp in assigned]),
                 _BEGIN_TIMEOUT_SECONDS,
             )
         except (KafkaError, TimeoutError) as error:
-            log.warning("reading finished offsets failed, some records will be repeated: %s", error)
-            return {}
-        return {
-            partition: state.finished for partition, state in progress.items() if state.finished
-        }
+            log.warning(
+                "what is committed can't be compared with the topics now, it is later: %s",
+                error or type(error).__name__,
+            )
 
     def symptoms(self) -> list[str]:
         """Return what looks dead about this member of the group, in words that do not change from look to look."""
@@ -313,7 +311,7 @@ class Consumer(WithoutTables):
         if generation != self.app.consumer_generation_id:
             return {}
         # In one turn of the event loop: whatever was fetched before is dropped, all that comes after is taken.
-        self._ours.lanes.open(generation, self._finished_before)
+        self._ours.lanes.open(generation, starts.finished)
         self.standing.seek(starts)
         return starts.offsets
 

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.format.records import PartitionId
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,13 @@ class Starts:
 
     Attributes:
         offsets: what is committed of each; None where nothing is, for its beginning.
+        finished: by partition, offsets above the committed one that its former owner has settled.
         recalls: those that are read from further back, and from where.
         topic_ids: of the topics that they are offsets of; empty where it is not known.
     """
 
     offsets: dict[TopicPartition, int | None]
+    finished: dict[PartitionId, frozenset[int]]
     recalls: dict[TopicPartition, int]
     topic_ids: dict[TopicPartition, str]
 

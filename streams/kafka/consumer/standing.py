@@ -231,12 +231,10 @@ class Standing:
 
     # --- where partitions begin -----------------------------------------------------------------------
 
-    async def begin(
-        self, partitions: Collection[TopicPartition]
-    ) -> dict[PartitionId, CommittedState]:
-        """Return how far partitions had come by their last commit; those that are to be read from the beginning are left out.
+    async def begin(self, partitions: Collection[TopicPartition]) -> None:
+        """See of which topics the partitions are that came, and say which of them are other logs than those that were read.
 
-        To be called when partitions came, before their records.
+        To be called before their records.
 
         Raises:
             KafkaError: the brokers can't say.
@@ -267,10 +265,6 @@ class Standing:
         self._have_read |= known | (read_before & set(self._short_names.values()))
         for topic in sorted(self._watch.changed & {tp.topic for tp in partitions}):
             self._say_reset(topic)
-        return {
-            partition: progress.within(self._watch.id(partition[0]))
-            for partition, progress in states.items()
-        }
 
     async def _has_no_offset(self, topic: str) -> bool:
         """Tell whether the group has no offset in any partition of a topic: its brokers delete them with the topic."""
@@ -297,16 +291,19 @@ class Standing:
         consumer = self._consumer()
         ours: set[TopicPartition] = consumer.assignment()
         committed = await self._committed(ours)
-        offsets = {
-            tp: progress.within(self._watch.id(tp.topic)).offset
-            for tp, progress in committed.items()
+        states = {
+            tp: progress.within(self._watch.id(tp.topic)) for tp, progress in committed.items()
+        }
+        offsets = {tp: state.offset for tp, state in states.items()}
+        finished = {
+            partition_of(tp): state.finished for tp, state in states.items() if state.finished
         }
         ids = {
             tp: self._watch.id(tp.topic) or (committed[tp].topic_id if tp in committed else "")
             for tp in ours
         }
         recalls = await starts_of_recall(consumer, self._lanes(), offsets)
-        return Starts(offsets | dict.fromkeys(ours - offsets.keys()), recalls, ids)
+        return Starts(offsets | dict.fromkeys(ours - offsets.keys()), finished, recalls, ids)
 
     def seek(self, starts: Starts) -> None:
         """Go there, in all partitions at once.

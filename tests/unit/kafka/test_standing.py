@@ -158,6 +158,22 @@ class Member(Reading):
         found: Topics | None = self.brokers.topics
         return found
 
+    async def begun(
+        self, partitions: list[TopicPartition]
+    ) -> dict[tuple[str, int], CommittedState]:
+        """Begin, and return how far the partitions have come from which they go on."""
+        await self.begin(partitions)
+        starts = await self.starts()
+        return {
+            (tp.topic, tp.partition): CommittedState(
+                offset,
+                starts.finished.get((tp.topic, tp.partition), frozenset()),
+                starts.topic_ids[tp],
+            )
+            for tp, offset in starts.offsets.items()
+            if offset is not None
+        }
+
     async def seek_to_committed(self) -> Any:
         """Seek, and return the offsets."""
         starts = await self.starts()
@@ -183,11 +199,11 @@ async def test_ids_that_could_not_be_read_at_the_beginning_are_compared_later(br
     """What is committed may be another topic's: as soon as the ids are known, all begins anew."""
     brokers.topics = KafkaConnectionError()
     brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=B).metadata())
-    assert await member.begin([PARTITION]) == {TAG: CommittedState(5, topic_id=B)}
+    assert await member.begun([PARTITION]) == {TAG: CommittedState(5, topic_id=B)}
     brokers.topics = Topics({TOPIC: Topic(A, 1)})
     await member.look(nothing_fails)
     assert brokers.rejoins == 1
-    assert await member.begin([PARTITION]) == {TAG: CommittedState(0, topic_id=A)}
+    assert await member.begun([PARTITION]) == {TAG: CommittedState(0, topic_id=A)}
     assert brokers.told == [("lost", TOPIC, 3), ("reset", TOPIC)]
     await member.look(nothing_fails)
     assert brokers.rejoins == 1
@@ -206,7 +222,7 @@ async def test_a_commit_that_fails_holds_no_partition_up(brokers, member):
         await member.look(fails)
     assert (brokers.rejoins, brokers.given_up) == (1, [TAG])
     brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=A).metadata())
-    assert await member.begin([PARTITION]) == {TAG: CommittedState(0, topic_id=B)}
+    assert await member.begun([PARTITION]) == {TAG: CommittedState(0, topic_id=B)}
 
 
 async def test_a_new_topic_that_another_member_has_begun_goes_on_from_there(brokers, member):
@@ -220,7 +236,7 @@ async def test_a_new_topic_that_another_member_has_begun_goes_on_from_there(brok
 
     await member.look(commit)
     assert (brokers.rejoins, brokers.given_up, brokers.told) == (1, [TAG], [])
-    assert await member.begin([PARTITION]) == {TAG: CommittedState(2, topic_id=B)}
+    assert await member.begun([PARTITION]) == {TAG: CommittedState(2, topic_id=B)}
     await member.look(commit)
     assert (brokers.rejoins, brokers.told) == (1, [])
 
@@ -262,7 +278,7 @@ async def test_an_id_that_comes_back_is_committed_without_beginning_again(broker
     await member.commit({TAG: CommittedState(7)})
     assert CommittedState.read(7, brokers.commits[-1].metadata).topic_id == C
     brokers.committed[PARTITION] = brokers.commits[-1]
-    assert await member.begin([PARTITION]) == {TAG: CommittedState(7, topic_id=C)}
+    assert await member.begun([PARTITION]) == {TAG: CommittedState(7, topic_id=C)}
     assert brokers.rejoins == rejoins
 
 
@@ -328,7 +344,7 @@ async def test_an_id_that_is_learned_later_is_not_that_of_the_offsets(brokers, m
     await member.look(nothing_fails)
     await member.commit({TAG: CommittedState(7)})
     brokers.committed[PARTITION] = brokers.commits[-1]
-    assert await member.begin([PARTITION]) == {TAG: CommittedState(0, topic_id=A)}
+    assert await member.begun([PARTITION]) == {TAG: CommittedState(0, topic_id=A)}
     assert await member.seek_to_committed() == {PARTITION: 0}
     await member.commit({TAG: CommittedState(1)})
     assert CommittedState.read(1, brokers.commits[-1].metadata).topic_id == A
@@ -388,7 +404,7 @@ async def test_a_topic_that_another_member_began_anew_is_no_news_later(brokers, 
     await member.look(nothing_fails)
     brokers.assigned = {PARTITION}
     brokers.committed[PARTITION] = OffsetAndMetadata(9, CommittedState(9, topic_id=B).metadata())
-    assert await member.begin([PARTITION]) == {TAG: CommittedState(9, topic_id=B)}
+    assert await member.begun([PARTITION]) == {TAG: CommittedState(9, topic_id=B)}
     await member.look(nothing_fails)
     assert (brokers.told, brokers.given_up) == ([], [])
 
