@@ -7,14 +7,15 @@ no faults either, but named and counted:
   writes the same step again. The lane that reads both must recognise the second, also where it is new since the first: it
   has recalled what was settled. The notification may climb on from both only where two owners wrote them with a rebalance
   in between and nobody could know of both: they are on different partitions (the first owner moved aside what the second
-  attempted), the first was settled more than ten minutes before, or no broker could say what there was to recall.
+  attempted), the first was settled more than ten minutes before, no broker could say what there was to recall, or the topic
+  was made again in between.
 - A worker out of its group: it stood still or was cut off, others have its partitions, and what it had begun goes on. What
   it attempted or moved aside then, the new owner attempts or moves aside as well, and nobody can know of both.
 - A record that was deleted: somebody deleted its topic before it was settled. Nobody can go on with it, nor write down an
   attempt that was under way.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -173,16 +174,19 @@ def _without_rewritten(kept: Sequence[Kept]) -> tuple[list[Kept], int]:
 
 def _unheard(outcome: Outcome, entries: _Entries) -> list[str]:
     """Return deliveries that were written down although the partner did not say S: the partner knows what it said."""
-    said = {
-        (request.order_id, request.headers.get("request-time", "")): request.answer
-        for request in outcome.ledger.requests
-    }
+    said: defaultdict[tuple[str, str], list[str]] = defaultdict(list)  # two may begin at once
+    for request in outcome.ledger.requests:
+        made = request.order_id, request.headers.get("request-time", "")
+        said[made].append(request.answer)
     found = []
     for entry, _ in entries:
         if entry.decision == "delivered":
-            answer = said.get((entry.order_id or "", str(entry.started_at_ms)), "nothing")
-            if answer != "S" and not answer.startswith(("slow:", "unsigned", "drip")):
-                found.append(f"delivered, although the partner said {answer}: {entry.origin}")
+            answers = said[entry.order_id or "", str(entry.started_at_ms)]
+            if not any(
+                one == "S" or one.startswith(("slow:", "unsigned", "drip")) for one in answers
+            ):
+                heard = ", ".join(answers) or "nothing"
+                found.append(f"delivered, although the partner said {heard}: {entry.origin}")
     return found
 
 
@@ -265,6 +269,8 @@ def _moved_from(record: Kept, of_step: Sequence[Kept]) -> list[Kept]:
 
 def _are_of_two_owners(outcome: Outcome, one: Kept, other: Kept, last_ms: int) -> bool:
     first, second = sorted((one, other), key=lambda record: record.timestamp_ms)
+    if first.topic != second.topic and _name(first) == _name(second):
+        return True  # the log of the first is gone, and with it what a new lane could recall
     if (first.topic, first.partition) != (second.topic, second.partition):
         return _was_rebalanced(outcome, first.timestamp_ms, last_ms)
     if not _was_rebalanced(outcome, first.timestamp_ms, second.timestamp_ms):
@@ -273,6 +279,11 @@ def _are_of_two_owners(outcome: Outcome, one: Kept, other: Kept, last_ms: int) -
     return due_ms[1] - due_ms[0] > KEEP_MS or any(
         moment >= first.timestamp_ms for moment in outcome.without_recall
     )
+
+
+def _name(record: Kept) -> str:
+    """Return the name of a record's topic, whichever of that name it was."""
+    return record.topic.partition("~")[0]
 
 
 def _was_rebalanced(outcome: Outcome, from_ms: int, until_ms: int) -> bool:
