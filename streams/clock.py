@@ -32,6 +32,10 @@ class Clock:
         """Return the present in seconds since the epoch."""
         return (self._epoch_ns + time.monotonic_ns()) / 1e9
 
+    def stepped_seconds(self) -> float:
+        """Return how far the machine's clock was set since the start, and what monotonic clocks don't count: a suspended machine's sleep."""
+        return time.time_ns() / 1e9 - self.now_seconds()
+
 
 def due_at_ms(ended_at_ms: int, wait_seconds: float) -> int:
     """Return the end of an attempt plus a wait, rounded up twice: a retry is never early."""

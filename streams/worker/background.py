@@ -14,6 +14,7 @@ from streams.kafka.consumer.app import NotifierApp
 from streams.kafka.producer import RecordProducer
 from streams.partners import PartnersFile, Rejected, Reloaded
 from streams.telemetry.counting import Counting
+from streams.telemetry.health import MAX_CLOCK_OFFSET_SECONDS, Health
 from streams.telemetry.metrics import Metrics
 from streams.telemetry.watch import Watch
 from streams.webhook.https import WebhookClient
@@ -63,11 +64,20 @@ async def reload_partners(
                 pass
 
 
-def symptoms(apps: Sequence[NotifierApp], producer: RecordProducer) -> list[str]:
-    """Return what looks dead now, one sentence each."""
+def symptoms(
+    apps: Sequence[NotifierApp], producer: RecordProducer, health: Health, clock: Clock
+) -> list[str]:
+    """Return what looks dead now, or what a new process would not have, one sentence each."""
     seen = [symptom for app in apps for symptom in app.symptoms()]
     if not producer.alive:
         seen.append("the producer has died")
+    offset = health.clock_offset_seconds
+    if (
+        abs(offset) > MAX_CLOCK_OFFSET_SECONDS
+        and abs(offset - clock.stepped_seconds()) <= MAX_CLOCK_OFFSET_SECONDS
+    ):
+        # Ours follows no step, so that none hurries or delays a retry; a new process reads the right one.
+        seen.append("this worker began with a wrong clock, which was set right since")
     return seen
 
 

@@ -132,7 +132,7 @@ def build_worker(
     gauges = Gauges(apps, admission, partners, counting, clock, settings.overdue_after)
     watch = Watch(
         health,
-        partial(symptoms, apps, producer),
+        partial(symptoms, apps, producer, health, clock),
         partial(broker_answers, connection_of(settings), f"{settings.group_id}-watch"),
     )
     access = partial(show_access, metrics, connection.look, clock.now_seconds)

@@ -3,6 +3,7 @@
 import math
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,16 @@ def test_a_step_of_the_machines_clock_does_not_move_it(monkeypatch):
     real = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: real() - 3_600_000_000_000)
     assert before <= clock.now_ms() < before + 60_000
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_it_tells_how_far_the_machines_clock_was_set(monkeypatch, hours):
+    """And what a machine slept, which the monotonic clock leaves out."""
+    clock = Clock()
+    real = time.time_ns
+    assert abs(clock.stepped_seconds()) < 60
+    monkeypatch.setattr(time, "time_ns", lambda: real() + hours * 3_600_000_000_000)
+    assert abs(clock.stepped_seconds() - hours * 3600) < 60
 
 
 @given(st.integers(0, 4_102_444_800_000), st.floats(0, 60_000, allow_nan=False))
