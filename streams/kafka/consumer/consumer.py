@@ -252,7 +252,7 @@ class Consumer(WithoutTables):
         return self.app.consumer_generation_id
 
     async def _compare_topics(self, assigned: set[TP]) -> None:
-        """See whether the partitions are of the topics that were read before; where nobody can say now, a look does it later."""
+        """See whether the partitions are of the topics that were read before; where nobody can say now, before their records."""
         try:
             await asyncio.wait_for(
                 self.standing.begin([TopicPartition(*tp) for tp in assigned]),
@@ -260,7 +260,7 @@ class Consumer(WithoutTables):
             )
         except (KafkaError, TimeoutError) as error:
             log.warning(
-                "what is committed can't be compared with the topics now, it is later: %s",
+                "what is committed can't be compared with the topics now, nothing is read until it can: %s",
                 error or type(error).__name__,
             )
 

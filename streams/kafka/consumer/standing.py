@@ -65,6 +65,7 @@ class Standing:
         self._watch = TopicWatch()
         self._back: set[str] = set()
         self._no_ids = False
+        self._is_compared = False
         self._held_back: frozenset[str] = frozenset()
         self._shared: dict[str, int] | None = None
         # Ids of the topics that positions are of: one that is learned later may be that of another.
@@ -85,16 +86,24 @@ class Standing:
         return await look_at_topics(partial(client.send, client.get_random_node()), topics)
 
     async def _ask_some(self, topics: Iterable[str]) -> Topics | None:
-        """Ask one broker after the other about topics, as long as none answers. Returns None where none of a few does."""
-        for _ in range(_BROKERS_ASKED):
+        """Ask one broker after the other about topics, see `ask`.
+
+        Raises:
+            KafkaError: none of a few answers.
+        """
+        seen = None
+        for left in reversed(range(_BROKERS_ASKED)):
             try:
                 seen = await self.ask(topics)
-            except (KafkaError, ValueError) as error:
-                log.warning("the topics' ids can't be read, a broker is asked again: %s", error)
-            else:
-                self._note_whether_there_are_ids(seen)
-                return seen
-        return None
+                break
+            except KafkaError:
+                if not left:
+                    raise
+            except ValueError as error:
+                log.warning("the topics' ids can't be read: %s", error)
+                break
+        self._note_whether_there_are_ids(seen)
+        return seen
 
     def _note_whether_there_are_ids(self, seen: Topics | None) -> None:
         if seen is None or seen.existing:
@@ -234,11 +243,12 @@ class Standing:
     async def begin(self, partitions: Collection[TopicPartition]) -> None:
         """See of which topics the partitions are that came, and say which of them are other logs than those that were read.
 
-        To be called before their records.
+        To be called before their records; where it could not be done, `starts` does it.
 
         Raises:
             KafkaError: the brokers can't say.
         """
+        self._is_compared = False
         self._know_brokers()
         coordinator = self._consumer()._coordinator  # noqa: SLF001  # aiokafka has no public word for it
         leads = coordinator._group_subscription is not None  # noqa: SLF001
@@ -265,6 +275,7 @@ class Standing:
         self._have_read |= known | (read_before & set(self._short_names.values()))
         for topic in sorted(self._watch.changed & {tp.topic for tp in partitions}):
             self._say_reset(topic)
+        self._is_compared = True
 
     async def _has_no_offset(self, topic: str) -> bool:
         """Tell whether the group has no offset in any partition of a topic: its brokers delete them with the topic."""
@@ -290,6 +301,8 @@ class Standing:
         """
         consumer = self._consumer()
         ours: set[TopicPartition] = consumer.assignment()
+        if not self._is_compared:
+            await self.begin(ours)
         committed = await self._committed(ours)
         states = {
             tp: progress.within(self._watch.id(tp.topic)) for tp, progress in committed.items()

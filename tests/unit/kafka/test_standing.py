@@ -195,18 +195,29 @@ async def nothing_fails(_progress: object) -> None:
     """Commit."""
 
 
-async def test_ids_that_could_not_be_read_at_the_beginning_are_compared_later(brokers, member):
-    """What is committed may be another topic's: as soon as the ids are known, all begins anew."""
+async def test_nothing_is_read_before_the_ids_could_be_read(brokers, member):
+    """What is committed may be another topic's."""
     brokers.topics = KafkaConnectionError()
     brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=B).metadata())
-    assert await member.begun([PARTITION]) == {TAG: CommittedState(5, topic_id=B)}
+    with pytest.raises(KafkaConnectionError):
+        await member.begin([PARTITION])
+    with pytest.raises(KafkaConnectionError):
+        await member.seek_to_committed()
     brokers.topics = Topics({TOPIC: Topic(A, 1)})
-    await member.look(nothing_fails)
-    assert brokers.rejoins == 1
-    assert await member.begun([PARTITION]) == {TAG: CommittedState(0, topic_id=A)}
+    assert await member.seek_to_committed() == {PARTITION: 0}
     assert brokers.told == [("lost", TOPIC, 3), ("reset", TOPIC)]
     await member.look(nothing_fails)
-    assert brokers.rejoins == 1
+    assert brokers.rejoins == 0
+
+
+async def test_an_answer_about_ids_that_can_not_be_read_stops_nothing(brokers, member, caplog):
+    """A broker of another make: everything goes on as with one that knows no ids."""
+    brokers.topics = ValueError("ends too early")
+    brokers.committed[PARTITION] = OffsetAndMetadata(5, "")
+    await member.begin([PARTITION])
+    assert await member.seek_to_committed() == {PARTITION: 5}
+    assert await member.commit({TAG: CommittedState(6)}) == [TAG]
+    assert "the topics' ids can't be read: ends too early" in caplog.text
 
 
 async def test_a_commit_that_fails_holds_no_partition_up(brokers, member):
@@ -334,7 +345,7 @@ async def test_a_fetch_before_the_first_seek_loses_nothing(brokers, member):
 
 async def test_an_id_that_is_learned_later_is_not_that_of_the_offsets(brokers, member):
     """They may be of the topic that was there before: what is committed meanwhile says which one that was."""
-    brokers.topics = KafkaConnectionError()
+    brokers.topics = Topics(missing=frozenset({TOPIC}))
     brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=B).metadata())
     await member.begin([PARTITION])
     assert await member.seek_to_committed() == {PARTITION: 5}
