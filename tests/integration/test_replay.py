@@ -73,6 +73,32 @@ async def test_what_will_be_refused_again_is_left_unless_it_is_told(make_deploym
         assert await worker.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ((3_000_000_000).to_bytes(8), b"<xml/>"),  # as a LongSerializer writes it: no UTF-8
+        (None, b'{"a":1,"a":2,"profile":"mpp-to-ant","payment":{"paymentRequestId":"o-1"}}'),
+    ],
+)
+async def test_an_event_that_nobody_can_read_is_put_back_once(make_deployment, key, value):
+    """Whatever its key is: the second command sees on the replay topic what the first one did."""
+    async with make_deployment(partitions=2) as deployment:
+        worker = await deployment.ready_worker()
+        await deployment.write(deployment.source, value, key)
+        (letter,) = await deployment.dead_letters(1)
+        assert (letter.key, letter.value) == (key, value)
+        place = f"{letter.topic}:{letter.partition}:{letter.offset}"
+        command = (
+            "dead-letters", "replay", place, "--refused", "--execute", "--yes", "--why", "to see", "--who", "alice",
+        )  # fmt: skip
+        first = await deployment.run(*command)
+        assert "Put back 1 of 1." in first.stderr
+        second = await deployment.run(*command)
+        assert "Skipped 1: 1 put back before." in second.stderr
+        assert len(await deployment.records(deployment.names.replay)) == 1
+        assert await worker.stop() == 0
+
+
 async def test_repeats_are_absorbed_and_contradictions_dead_lettered(make_deployment):
     """The same event again is settled silently; another outcome for the order, or other bytes, never reach a partner."""
     async with make_deployment(partitions=1) as deployment:

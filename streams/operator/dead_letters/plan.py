@@ -5,11 +5,11 @@
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from streams.kafka.format.facts import Fact, Kind, read_fact
 from streams.kafka.format.raw import RecordId
@@ -116,26 +116,36 @@ async def facts_since(
     if not dead_letters:
         return []
     since = min(dead.at_ms for dead in dead_letters) - _CLOCKS_MS
-    orders = {dead.order_id for dead in dead_letters if dead.order_id is not None}
-    keys: Collection[bytes | None] = {order.encode() for order in orders}
-    # Dead letters without an order id have a key of payment core's, or none: then the place tells.
-    keyless = any(dead.order_id is None for dead in dead_letters)
+    orders = _orders_of(dead_letters)
     record_ids = {dead.record_id.header for dead in dead_letters}
     kinds: dict[str, Kind] = {names.attempts: "attempts", names.replay: "replay"}
-    if len(keys) == 1 and not keyless:  # what we wrote ourselves stands where it is likely
-        (order,) = orders
+    if len(orders) == 1 and all(map(_has_order_as_key, dead_letters)):
+        (order,) = orders  # what we wrote ourselves stands where it is likely
         spans = (await reader.key_spans(*kinds, key=order.encode(), since_ms=since)).likely
     else:
         spans = await reader.spans(*kinds, since_ms=since)
     facts = []
-    async for batch in scan(
-        reader, spans, lambda record: keyless or record.key in keys, on_progress
-    ):
+    async for batch in scan(reader, spans, may_be_since(dead_letters), on_progress):
         for record in batch:
             fact = read_fact(kinds[record.topic], record)
             if fact.order_id in orders or _replay_of(fact) in record_ids:
                 facts.append(fact)
     return facts
+
+
+def may_be_since(dead_letters: Sequence[Fact]) -> Callable[[Any], bool]:
+    """Return what tells of a record of aiokafka's whether it may say what was done about these dead letters.
+
+    What puts one back is told by the place that it names: it has the key of the dead letter, which no fact holds.
+    """
+    places = {dead.record_id.header.encode() for dead in dead_letters}
+    keys: set[bytes | None] = {order.encode() for order in _orders_of(dead_letters)}
+    if any(dead.order_id is None for dead in dead_letters):
+        keys.add(None)  # of the decision to put one back
+    return lambda record: (
+        record.key in keys
+        or any(name == "replay-of" and value in places for name, value in record.headers)
+    )
 
 
 def plan(  # noqa: PLR0913  # what is judged, by what, and how
@@ -180,8 +190,25 @@ def _order_of(dead: Fact) -> str | None:
 
     The key of such an event is payment core's, and may be the same for all.
     """
-    unread = dead.holds_event and dead.reason == DeadLetterReason.INVALID_EVENT
-    return dead.value_sha256 if unread else dead.order_id
+    return dead.value_sha256 if _is_unread_event(dead) else dead.order_id
+
+
+def _orders_of(dead_letters: Iterable[Fact]) -> set[str]:
+    """Return the order ids that these dead letters say, as the attempts records about them have them."""
+    return {dead.order_id for dead in dead_letters if dead.order_id is not None}
+
+
+def _has_order_as_key(dead: Fact) -> bool:
+    """Tell whether a dead letter is sure to be keyed by its order id.
+
+    An event that can't be read keeps payment core's key, or none. Its order id is then that key as text, which is another
+    where the key is no UTF-8, or was found in a value that intake refuses.
+    """
+    return dead.order_id is not None and not _is_unread_event(dead)
+
+
+def _is_unread_event(dead: Fact) -> bool:
+    return dead.holds_event and dead.reason == DeadLetterReason.INVALID_EVENT
 
 
 class _Since:

@@ -16,7 +16,7 @@ from streams.kafka.format.records import header_text
 from streams.kafka.reader.reader import Span
 from streams.kafka.topics import TopicNames
 from streams.operator.dead_letters.find import spans_around
-from streams.operator.dead_letters.plan import Options, plan
+from streams.operator.dead_letters.plan import Options, may_be_since, plan
 from streams.operator.dead_letters.refusal import Refusal
 from streams.operator.dead_letters.replay_record import (
     ReplayAudit,
@@ -61,6 +61,39 @@ def test_a_dead_letter_is_put_back_once():
     assert judge((done, letter)) == "put back before"
     assert judge((done, letter), resuming="r-1") == "put back by this run"
     assert judge((done, letter), resuming="r-2") == "put back before"
+
+
+REFUSED = (("kind", b"event"), ("dead-letter-reason", b"invalid-event"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "order"),
+    [
+        (b"\x00\xff\x07", b"<xml/>", "\x00\\xff\x07"),  # a number, or Avro
+        (None, b'{"profile":"mpp-to-ant","payment":{"paymentRequestId":"order-1"}}', "order-1"),
+        (None, b"<xml/>", None),
+        (b"", b"<xml/>", None),
+        (b"shop-7", b"<xml/>", "shop-7"),
+    ],
+)
+def test_an_event_is_put_back_once_whatever_its_key_is(key, value, order):
+    """Its replay has payment core's key, which need not be the order id that its decision is keyed by."""
+    raw = RawRecord("pn-dead-letter", 0, 5, key, value, REFUSED, T0)
+    letter = read_fact("dead-letter", raw)
+    assert letter.order_id == order
+    is_about = may_be_since([letter])
+    made = replay_record(NAMES, raw, letter, AUDIT, T0)
+    replay = RawRecord("pn-replay", 0, 0, made.key, made.value, made.headers, T0 + 1)
+    assert is_about(replay)
+    (left,) = plan([letter], [read_fact("replay", replay)], Options(), T0 + 2).skipped
+    assert left.kind == "put back before"
+    decision = replay_settlement(made, letter, AUDIT, T0)
+    written = render(decision.report)
+    decided_key = order.encode() if order else None
+    decided = RawRecord("pn-attempts", 0, 0, decided_key, written, (), T0)
+    assert is_about(decided)
+    other = RawRecord("pn-replay", 0, 1, b"other", b"", (("replay-of", b"pn-dead-letter/0/6"),), T0)
+    assert not is_about(other)
 
 
 def test_what_is_left_where_it_is():
