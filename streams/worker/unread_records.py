@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from schemas.attempt_record import AttemptReport, Trigger
+from schemas.event import short_text
 from streams.clock import due_at_ms
 from streams.kafka.format.decoding import NewerRecord
 from streams.kafka.format.facts import Fact, read_fact
@@ -65,13 +66,7 @@ def of_dead_record(
     kept = tuple(header for header in record.headers if not header[0].startswith("dead-letter-"))
     if all(name != "origin" for name, _ in kept):
         kept += (("origin", record.origin.encode()),)
-    report: AttemptReport = {
-        "kind": "decision",
-        "at_ms": settlements.now_ms(),
-        "trigger": trigger,
-        "origin": record.origin,
-        "worker": settlements.worker,
-    }
+    report = _report(settlements, record, trigger)
     settlement = settlements.of_dead_letter(record.key, record.value, kept, dead_letter, report)
     return replace(settlement, record=record)
 
@@ -85,12 +80,15 @@ def fact_of(record: InRecord) -> Fact:
 
 
 def _report(settlements: Settlements, record: InRecord, trigger: Trigger) -> AttemptReport:
+    """Return a report that belongs to the notification as far as the record says which: it ends what the event began."""
     fact = fact_of(record)
     return {
         "kind": "decision",
         "at_ms": settlements.now_ms(),
         "notification_id": fact.notification_id,
-        "order_id": fact.order_id,
+        "order_id": short_text(
+            fact.order_id
+        ),  # a key of a megabyte would leave no room for the report
         "profile": fact.profile,
         "partner_id": fact.partner_id,
         "attempt": fact.attempt,

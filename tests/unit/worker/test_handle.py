@@ -8,11 +8,15 @@ import pytest
 
 from schemas.attempt_record import AttemptRecord
 from streams.kafka.consumer.deduplication import KEEP_MS, Deduplicator
-from streams.kafka.format.records import dead_letter_headers
+from streams.kafka.format.facts import read_fact
+from streams.kafka.format.raw import RawRecord
+from streams.kafka.format.records import dead_letter_headers, replace_headers
 from streams.notification.decision import DeadLetterReason
 from streams.notification.ladder import Wait
 from streams.notification.notification import Notification
 from streams.notification.profiles import PROFILES
+from streams.operator.console.rows import unit_of
+from streams.worker.unread_records import fact_of
 from tests.unit.bench import ACKNOWLEDGED, UNKNOWN, Bench, partner
 from tests.unit.kit import NOW_MS, event, headers_of, read, read_back, turns
 
@@ -233,6 +237,33 @@ async def test_a_record_of_ours_that_cannot_be_read_is_kept_as_it_is(
     assert dict(letter.headers)["dead-letter-reason"] == b"invalid-event"
     assert bench.count("notifier_dlq_total", reason="invalid-event") == 1
     assert bench.journal[0]["trigger"] == ("replay" if topic == "pn-replay" else "ladder")
+
+
+@pytest.mark.parametrize("replays", ["0", "2"])
+@pytest.mark.parametrize("changed", [{"notify-url": "http://localhost/"}, {"attempt": "x"}, {}])
+async def test_a_record_that_can_no_longer_be_read_ends_what_its_event_began(
+    bench, changed, replays
+):
+    """As the reconciliation counts it: by the event's place and how often it was put back, not by the record's own place."""
+    bench.caller.script[0] = UNKNOWN
+    await bench.event(read(SOURCE, event()))
+    (moved,) = bench.moved
+    texts = {"replays": replays, "replay-run": "r-7"} | changed
+    headers = replace_headers(moved.headers, texts)
+    value = moved.value if changed else b"no JSON"
+    record = read_back(replace(moved, value=value, headers=headers))
+    await bench.tier(record)
+    letter_of(bench)
+    report = bench.broker.on("pn-attempts")[-1]
+    written = RawRecord(report.topic, 0, 1, report.key, report.value, report.headers, NOW_MS)
+    said = read_fact("attempts", written)
+    assert said.record is not None
+    assert (said.record.decision, said.reason) == ("dead-letter", "invalid-event")
+    assert unit_of(said) == unit_of(fact_of(record)) != record.origin
+    assert (said.origin, said.replays) == (f"{SOURCE}/3/42", int(replays))
+    assert report.key == moved.key == (said.order_id or "").encode()
+    assert (said.notification_id, said.profile) == ("evt-1", "mpp-to-ant")
+    assert (said.partner_id, said.replay_run) == ("partner-1", "r-7")
 
 
 async def test_a_due_time_beyond_the_tiers_wait_is_refused(bench):
