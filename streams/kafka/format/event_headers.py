@@ -22,7 +22,10 @@ from streams.notification.intake import Refused
 from streams.notification.notification import Headers
 
 CARRIED_PREFIX: Final = "event."
-"""Before the name of an event's header that is called like one of ours: `attempt` is carried as `event.attempt`."""
+"""Before the name of an event's header that is called like one of ours: `attempt` is carried as `event.attempt`.
+
+Also before a name that begins so itself: `event.type` is carried as `event.event.type`, or it would come back as `type`.
+"""
 
 FUTURE_PREFIX: Final = "notifier-"
 """What the names of our own headers begin with that later versions add."""
@@ -64,7 +67,7 @@ def fresh_event(record: InRecord) -> EventSource:
         return EventSource(record.origin)
     traceparent, fault = _trace_context(record.headers)
     carried = tuple(
-        (f"{CARRIED_PREFIX}{name}", value) if _is_ours(name) else (name, value)
+        (f"{CARRIED_PREFIX}{name}", value) if _is_renamed(name) else (name, value)
         for name, value in record.headers
         if name != _TRACEPARENT
     )
@@ -123,9 +126,17 @@ def event_headers(
 
 
 def as_it_came(record: InRecord) -> tuple[bytes | None, Headers]:
-    """Return the key and the headers that an event on a topic of ours had on its source topic."""
+    """Return the key and the headers that an event on a topic of ours had on its source topic.
+
+    Only what `fresh_event` renames gets its name back: records of older versions carry `event.type` under that name.
+    """
     key = next((value for name, value in record.headers if name == OWN_KEY), record.key)
-    return key, tuple((name.removeprefix(CARRIED_PREFIX), value) for name, value in record.headers)
+    headers = tuple(
+        (_own_name(name), value)
+        for name, value in record.headers
+        if name == _TRACEPARENT or not _is_ours(name)
+    )
+    return key, headers
 
 
 def own_key_header(record: InRecord, order_id: bytes | None) -> Headers:
@@ -145,6 +156,17 @@ def own_key_header(record: InRecord, order_id: bytes | None) -> Headers:
 def _is_ours(name: str) -> bool:
     """Tell whether a name means something on our records, or may in a later version."""
     return name in RESERVED_HEADERS or name.startswith(FUTURE_PREFIX)
+
+
+def _is_renamed(name: str) -> bool:
+    """Tell whether an event's header of this name is carried under another one."""
+    return _is_ours(name) or name.startswith(CARRIED_PREFIX)
+
+
+def _own_name(name: str) -> str:
+    """Return the name that a carried header had on its source topic."""
+    own = name.removeprefix(CARRIED_PREFIX)
+    return own if _is_renamed(own) else name
 
 
 def _trace_context(headers: Headers) -> tuple[str | None, HeaderFault | None]:

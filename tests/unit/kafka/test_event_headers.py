@@ -1,12 +1,16 @@
 """What stands beside an event: payment core's headers go on as they came, whatever they hold."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.kafka.format.event_headers import (
     EventSource,
+    as_it_came,
     fresh_event,
+    own_key_header,
     put_back_event,
     refused_event_headers,
 )
@@ -67,8 +71,10 @@ def test_an_event_that_was_refused_again_keeps_what_its_replay_said():
 
 
 OURS = (*sorted(RESERVED_HEADERS), "notifier-priority")
+PREFIXED = ("event.", "event.type", "event.kind", "event.event.kind", "event.notifier-x")
+RENAMED = (*OURS, *PREFIXED)
 names = st.one_of(
-    st.sampled_from(OURS),
+    st.sampled_from(RENAMED),
     st.binary(max_size=20).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
 )
 values = st.one_of(st.none(), st.binary(max_size=40))
@@ -79,7 +85,7 @@ def test_every_header_of_an_event_goes_on(headers):
     """In its order, to the byte, null as null, repeated as often as it came; put back and refused again as well."""
     source = fresh_event(event(*headers))
     expected = tuple(
-        (f"event.{name}" if name in OURS else name, value)
+        (f"event.{name}" if name in RENAMED else name, value)
         for name, value in headers
         if name != "traceparent"
     )
@@ -90,6 +96,25 @@ def test_every_header_of_an_event_goes_on(headers):
     assert (again.carried, again.traceparent) == (expected, source.traceparent)
     assert again.traceparent_fault is None
     assert again.origin == "source/3/42"
+
+
+@given(st.lists(st.tuples(names, values), max_size=8))
+def test_a_put_back_event_has_the_headers_that_it_came_with(headers):
+    """A mapping that reads `headers.kind` or `headers.event.type` makes the same of it as the first time."""
+    others = [pair for pair in headers if pair[0] != "traceparent"]
+    source = fresh_event(event(*others, ("traceparent", TRACE.encode())))
+    own_key = own_key_header(event(), b"o")
+    carried = replace(source, replays=2, replay_run="r-1", carried=source.carried + own_key)
+    letter = InRecord("dead-letter", 0, 7, b"o", b"v", refused_event_headers(REFUSED, 1, carried))
+    key, found = as_it_came(letter)
+    assert (key, found) == (b"k", (("traceparent", TRACE.encode()), *others))
+
+
+def test_headers_that_an_older_version_carried_come_back():
+    """It renamed what is called like ours, and nothing that begins with `event.`."""
+    carried = (("event.attempt", b"1"), ("event.type", b"2"), ("event.notifier-x", b"3"))
+    record = InRecord("dead-letter", 0, 7, b"o", b"v", (("kind", b"event"), *carried))
+    assert as_it_came(record)[1] == (("attempt", b"1"), ("event.type", b"2"), ("notifier-x", b"3"))
 
 
 @pytest.mark.parametrize(
