@@ -1,17 +1,44 @@
 """Where a member of our event comes from: a JMESPath expression over the record, a constant, and what is done to it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions, signature
 from jmespath.parser import ParsedResult
 
 from streams.mapping.conversions import Unconvertible, as_member, key_of, minor_units, moment
 
 Document = Mapping[str, Any]
 """What expressions see: `data`, `key`, `headers`, `attributes` of a CloudEvent, and what is unpacked."""
+
+
+class _Functions(Functions):
+    """JMESPath's functions, for values that JSON does not have too: exact decimals, and those of Avro's logical types.
+
+    Its own take them for JSON and change them: `to_string` puts quotes around an id, `to_number` cuts decimals off.
+    """
+
+    @signature({"types": []})
+    def _func_to_string(self, value: object) -> Any:  # noqa: ANN401  # as JSON has it
+        if value is None or isinstance(value, bool | list | tuple | dict):
+            return json.dumps(value, separators=(",", ":"), default=as_member)
+        return as_member(value)
+
+    @signature({"types": []})
+    def _func_to_number(self, value: object) -> Any:  # noqa: ANN401  # as JSON has it
+        if isinstance(value, Decimal):
+            return value
+        if not isinstance(value, str | int | float):
+            return None
+        return super()._func_to_number(value)  # type: ignore[misc]  # the stubs name no function
+
+
+_OPTIONS: Final = jmespath.Options(custom_functions=_Functions())
 
 
 class Expression:
@@ -41,12 +68,14 @@ class Expression:
             Unconvertible: a function of it does not take what stands there.
         """
         try:
-            return self._compiled.search(document)
+            return self._compiled.search(document, _OPTIONS)
         except JMESPathError as error:  # its message quotes the value
             message = (
                 f"its expression can't be applied to what stands there ({type(error).__name__})"
             )
             raise Unconvertible(message) from None
+        except Unconvertible:
+            raise
         except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
             message = f"its expression fails with {type(error).__name__}"
             raise Unconvertible(message) from None

@@ -1,0 +1,81 @@
+"""What JMESPath's functions make of values that JSON does not have: nothing is quoted, cut off or made up."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from streams.mapping.conversions import Unconvertible
+from streams.mapping.expressions import Expression, Source
+from streams.mapping.mapping import MappedEvent
+from tests.support.mapping import EVENT, record, written
+
+ID = UUID("0a3f5d1e-7b1f-4c38-9d3e-6c1f0a7b9e11")
+AT = datetime(2026, 11, 22, 2, 15, 29, 123_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", [ID, AT, date(2026, 11, 22), Decimal("12.70"), 4711, 1.5, "e-1"])
+def test_to_string_gives_what_a_member_would(value):
+    """An id with quotes around it would be signed and sent."""
+    document = {"data": {"id": value}}
+    plain = Source(Expression("data.id")).member(document)
+    assert Source(Expression("to_string(data.id)")).member(document) == plain
+    joined = Expression("join('-', ['P', to_string(data.id)])").value(document)
+    assert joined == f"P-{plain}"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (None, "null"),
+        ([1, "a", None], '[1,"a",null]'),
+        ({"id": ID, "at": AT, "n": Decimal("1.50")}, f'{{"id":"{ID}","at":"2026-11-22T02:15:29.123Z","n":"1.50"}}'),
+    ],
+)  # fmt: skip
+def test_to_string_of_other_values_is_json(value, text):
+    """As JMESPath has it; what JSON does not have stands in it as the text that a member would be."""
+    assert Expression("to_string(data)").value({"data": value}) == text
+
+
+@pytest.mark.parametrize("value", [b"\x00canary", AT.replace(tzinfo=None), Decimal("1e900")])
+def test_what_has_no_text_is_a_fault(value):
+    """At any depth, and without the value."""
+    for data in (value, {"a": [value]}):
+        with pytest.raises(Unconvertible, match=r"expected|out of range") as fault:
+            Expression("to_string(data)").value({"data": data})
+        assert "canary" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (Decimal("12.70"), Decimal("12.70")),
+        (12, 12),
+        ("12", 12),
+        ("12.5", 12.5),
+        ("x", None),
+        (True, None),
+        (None, None),
+        ([1], None),
+        (ID, None),
+        (AT, None),
+    ],
+)
+def test_to_number_cuts_nothing_off(value, number):
+    """An amount of 12.70 is not 12; what is no number is none."""
+    found = Expression("to_number(data)").value({"data": value})
+    assert (found, type(found)) == (number, type(number))
+
+
+def test_an_amount_that_went_through_to_number_is_whole(tmp_path):
+    """From JSON to minor units."""
+    amount = (
+        "{currency: {constant: USD}, value: {from: to_number(data.sum), minor_units_of: \"'USD'\"}}"
+    )
+    event = EVENT.replace("data.order}", f"data.order, paymentAmount: {amount}}}")
+    mapping = written(tmp_path, f"topics:\n  t:\n    event:{event}")
+    made = mapping.read(record("t", b'{"id":"e","state":"DONE","at":"x","order":"o","sum":12.70}'))
+    assert isinstance(made, MappedEvent)
+    assert made.members["payment"]["paymentAmount"] == {"currency": "USD", "value": "1270"}
