@@ -75,13 +75,14 @@ async def test_a_search_leaves_out_what_was_aborted(make_deployment):
 
 async def test_a_text_is_found_wherever_it_stands_as_a_whole(make_deployment):
     """As key, as a header's value, as a string of JSON however it is escaped, anywhere in what is no JSON; not as a part."""
-    wanted = 'id-7 é "x"'
+    wanted = 'id/7 é "x"'
     plain = wanted.encode()
     here = [
         (b"{}", plain, []),
         (b"{}", None, [("h", plain)]),
         (json.dumps({"a": [1, None, {"b": wanted}]}).encode(), None, []),
         (json.dumps([wanted], ensure_ascii=False).encode(), None, []),
+        (json.dumps([wanted]).replace("/", "\\/").encode(), None, []),
         (b"\0avro" + plain + b"\xff", None, []),
     ]
     elsewhere = [

@@ -148,6 +148,18 @@ async def test_why_finds_an_event_that_no_worker_has_read(make_deployment):
             assert life["attempts"] == 0
 
 
+async def test_why_finds_an_event_whose_order_id_is_escaped(make_deployment):
+    """As some writers of JSON do with slashes and with letters beyond ASCII."""
+    async with make_deployment() as deployment:
+        event = payment_event(MPP, rng=deployment.rng)
+        event["payment"] |= {"paymentRequestId": "shop/é-7"}
+        await deployment.write(deployment.source, json.dumps(event).replace("/", "\\/").encode())
+        for more in ([], ["--since", "1h"]):
+            assert (await _why(deployment, "shop/é-7", *more))["state"] == "due"
+        done = await deployment.run("why", "--scan", "shop/é-7", "--json")
+        assert [order["order_id"] for order in json.loads(done.stdout)["orders"]] == ["shop/é-7"]
+
+
 async def test_undelivered_lists_what_a_partner_has_not_acknowledged(asked):
     """Waiting and dead letters, never what was acknowledged nor another partner's; as lines, JSON and CSV."""
     deployment, orders = asked

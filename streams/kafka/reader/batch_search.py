@@ -6,6 +6,7 @@ bytes, and only a batch that holds them is decoded.
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -171,10 +172,7 @@ def text_search(
 
     In values that are no JSON it may stand anywhere. The search ends when it has found a thousand.
     """
-    plain = text.encode()
-    # The same, but for what JSON escapes: quotes always, other letters as its writer likes.
-    in_json = [json.dumps(text, ensure_ascii=ascii_)[1:-1].encode() for ascii_ in (True, False)]
-    forms = tuple(dict.fromkeys((plain, *in_json)))
+    plain, forms = text.encode(), _forms_of(text)
 
     def has_it(record: Any) -> bool:  # noqa: ANN401  # aiokafka ships no types
         if record.key == plain or any(value == plain for _, value in record.headers):
@@ -183,6 +181,19 @@ def text_search(
         return any(form in value for form in forms) and _holds(value, text)
 
     return BatchSearch(reader, spans, forms, has_it, on_progress, most=_MOST)
+
+
+def _forms_of(text: str) -> tuple[bytes, ...]:
+    """Return a text as it may stand in a record: plain, and as JSON has it.
+
+    JSON escapes quotes always, other letters as its writer likes (hexadecimal in either case), and with some a slash.
+    """
+    plain, ascii_ = (
+        json.dumps(text, ensure_ascii=only_ascii)[1:-1] for only_ascii in (False, True)
+    )
+    upper = re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda digits: digits[0].upper(), ascii_)
+    in_json = [form for one in (plain, ascii_, upper) for form in (one, one.replace("/", "\\/"))]
+    return tuple(dict.fromkeys(form.encode() for form in (text, *in_json)))
 
 
 def _holds(value: bytes, text: str) -> bool:

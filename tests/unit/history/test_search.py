@@ -1,8 +1,11 @@
-"""How far back an order is looked for."""
+"""How far back an order is looked for, and which events may be its."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
-from streams.operator.history.search import first_final_ms
+import pytest
+
+from streams.operator.history.search import first_final_ms, may_name
 from tests.support.history import T0, HistoryBuilder
 
 
@@ -25,3 +28,14 @@ def test_without_the_event_it_is_not_known():
     assert first_final_ms([event, replace(attempt, notification_id="evt-2")]) is None
     assert first_final_ms([event, replace(attempt, reason="conflicting-result")]) is None
     assert first_final_ms([]) is None
+
+
+@pytest.mark.parametrize(
+    "in_json", [b"shop/\xc3\xa9/7", b"shop\\/\\u00e9\\/7", b"\\u0073hop/\\u00E9/7"]
+)
+def test_an_event_may_name_its_order_in_any_form(in_json):
+    """JSON may escape every character; what has neither the id nor an escape is not read."""
+    value = b'{"payment":{"paymentRequestId":"' + in_json + b'"}}'
+    assert may_name("shop/é/7")(SimpleNamespace(value=value))
+    assert not may_name("shop/é/8")(SimpleNamespace(value=b'{"a":"shop/\xc3\xa9/7"}'))
+    assert not may_name("x")(SimpleNamespace(value=None))

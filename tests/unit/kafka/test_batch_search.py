@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from streams.kafka.reader.batch_search import _holds
+from streams.kafka.reader.batch_search import _forms_of, _holds
 
 ID = "id-7"
 
@@ -31,3 +31,13 @@ def test_an_id_is_a_string_of_the_json(value, holds):
 def test_what_is_no_json_may_have_it_anywhere(value):
     """Avro, and what only looks like JSON: it is shown rather than passed over."""
     assert _holds(value, ID)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [b'a/\xc3\xa9"', rb"a/\u00e9\"", rb"a\/\u00e9\"", rb"a\/\u00E9\"", b'a\\/\xc3\xa9\\"'],
+)
+def test_an_id_is_found_as_any_writer_of_json_escapes_it(written):
+    """Slashes too, as PHP does, and hexadecimal in capitals, as Jackson does."""
+    assert written in _forms_of('a/é"')
+    assert _forms_of("evt-7") == (b"evt-7",)
