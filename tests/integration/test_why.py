@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from streams.clock import Clock
 from streams.kafka.format.raw import RecordId
 from streams.sandbox.payments import order_id, payment_event
+from tests.support.history import NAMES, ORDER, HistoryBuilder
+from tests.support.kafka import producer
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
@@ -158,6 +161,49 @@ async def test_why_finds_an_event_whose_order_id_is_escaped(make_deployment):
             assert (await _why(deployment, "shop/é-7", *more))["state"] == "due"
         done = await deployment.run("why", "--scan", "shop/é-7", "--json")
         assert [order["order_id"] for order in json.loads(done.stdout)["orders"]] == ["shop/é-7"]
+
+
+class _Told(HistoryBuilder):
+    """Keeps the records of a notification, to be written to a broker."""
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.records = []
+
+    def _read(self, record):
+        self.records.append(record)
+
+
+async def test_why_knows_that_a_result_was_told_before_under_another_id(make_deployment):
+    """Payment core wrote it again with a new id and a later time: what was told first stands long before that."""
+    async with make_deployment(partitions=1) as deployment:
+        hour = 3_600_000
+        first = _Told("gone/0/1", "evt-1").attempt(20, decision="delivered", result_status="S")
+        again = _Told("gone/0/9", "evt-2").attempt(50, decision="dead-letter")
+        again.dead_letter(90, occurred_at_ms=Clock().now_ms() + 2 * hour)
+        topics = {
+            NAMES.attempts: deployment.names.attempts,
+            NAMES.dead_letter: deployment.names.dead_letter,
+        }
+        async with producer(deployment.bootstrap) as client:
+            for records in (first.records, range(5_000), again.records):
+                for record in records:
+                    if isinstance(record, int):
+                        await client.send(deployment.names.attempts, b"{}", b"other")
+                    else:
+                        await client.send(
+                            topics[record.topic],
+                            record.value,
+                            record.key,
+                            headers=list(record.headers),
+                        )
+                await client.flush()
+        done = await deployment.run("why", ORDER, "--json")
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)
+        told = {life["notification_id"]: life["told"] for life in said["notifications"]}
+        assert told == {"evt-1": "yes", "evt-2": "perhaps"}
+        assert said["complete"] is True
 
 
 async def test_undelivered_lists_what_a_partner_has_not_acknowledged(asked):

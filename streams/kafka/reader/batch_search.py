@@ -101,24 +101,6 @@ class BatchSearch:
         self._step *= _NEXT_STEP
         return [record for task in tasks for record in task.result()]
 
-    async def begin_at(self, since_ms: int) -> bool:
-        """Look at nothing that was written before a time (milliseconds since the epoch); return whether there is such."""
-        if not self.left:
-            return False
-        first = await self._reader._first_since(  # noqa: SLF001  # the same package
-            {TopicPartition(span.topic, span.partition): since_ms for span in self.left}
-        )
-        found, older = [], False
-        for span in self.left:
-            at = first[TopicPartition(span.topic, span.partition)]
-            start = span.end if at is None else min(max(span.start, at.offset), span.end)
-            older = older or start > span.start
-            self._pass(start - span.start)
-            if start < span.end:
-                found.append(replace(span, start=start))
-        self.left = found
-        return older
-
     def _pass(self, offsets: int) -> None:
         self._not_done -= offsets
         if self._on_progress is not None and offsets:

@@ -2,13 +2,16 @@
 
 Our records are keyed by the order id, so few partitions of each topic are read: that of the key, and those that it had
 when the topic had fewer partitions. Only where nothing is found there all others are read, before we say that nothing is
-known. What was written last is read first, and nothing from before the payment became final. Source topics are keyed and spread by payment core as it likes: an event is fetched from the place that our records
+known. Those of the key are read whole: payment core may write a result again after days, with a new id and a new time, and
+nothing in the second event tells of the first, which the partner was told as well.
+
+Source topics are keyed and spread by payment core as it likes: an event is fetched from the place that our records
 name, and only where we have no record it is looked for, in all partitions.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from streams.kafka.format.facts import Fact, read_fact, topic_kinds
 from streams.kafka.format.raw import RecordId
@@ -18,13 +21,9 @@ from streams.kafka.reader.reader import OnProgress, RecordReader, Span
 from streams.kafka.reader.unread import unread_spans
 from streams.kafka.topics import TopicNames
 from streams.mapping.mapping import EventMapping
-from streams.notification.decision import DeadLetterReason
 from streams.operator.history.mapped_events import EventOf, EventReader
 from streams.operator.history.near_orders import near_orders
 from streams.settings import Settings
-
-_CLOCKS_DIFFER_MS: Final = 3_600_000
-"""So far may payment core's clock be ahead of the brokers'."""
 
 
 @dataclass(slots=True)
@@ -79,13 +78,8 @@ async def search_order(  # noqa: PLR0913  # where, what, since when, how it is s
     for spans in (of_key.likely, of_key.rest):
         search = key_search(reader, spans, key, on_progress)
         while search.left:
-            found = [read_fact(topics[record.topic], record) for record in await search.step()]
-            order.facts += found
-            if found and search.left:
-                await _add_events(settings, reader, order, event_of)
-                final_ms = first_final_ms(order.facts)
-                if final_ms is not None and await search.begin_at(final_ms - _CLOCKS_DIFFER_MS):
-                    order.saw(final_ms - _CLOCKS_DIFFER_MS)
+            found = await search.step()
+            order.facts += [read_fact(topics[record.topic], record) for record in found]
         order.read += search.passed
         if names.attempts in search.oldest_ms:
             order.saw(search.oldest_ms[names.attempts])
@@ -107,32 +101,11 @@ async def search_order(  # noqa: PLR0913  # where, what, since when, how it is s
     return order
 
 
-def first_final_ms(facts: Iterable[Fact]) -> int | None:
-    """Return when the first of the payment results that these facts are about became final.
-
-    No record about the order is older, whoever wrote it. None where that can't be said: a notification whose event is
-    gone, or a result that contradicts one from before.
-    """
-    times: dict[str | None, list[int]] = {}
-    for fact in facts:
-        if fact.reason == DeadLetterReason.CONFLICTING_RESULT:
-            return None
-        known = times.setdefault(fact.notification_id, [])
-        if fact.occurred_at_ms is not None:
-            known.append(fact.occurred_at_ms)
-        if fact.kind == "event":
-            known.append(fact.at_ms)
-    if not all(times.values()):
-        return None
-    return min((at for known in times.values() for at in known), default=None)
-
-
 async def _add_events(
     settings: Settings, reader: RecordReader, order: OrderRecords, event_of: EventOf
 ) -> None:
-    """Fetch the events that the facts name, as far as that was not done."""
-    there = {fact.record_id.header for fact in order.facts if fact.kind == "event"}
-    for origin in sorted({fact.origin for fact in order.facts if fact.origin} - there):
+    """Fetch the events that the facts name."""
+    for origin in sorted({fact.origin for fact in order.facts if fact.origin}):
         try:
             record_id = RecordId.parse(origin)
         except ValueError:
