@@ -4,7 +4,7 @@
 `run` (streams.operator.dead_letters.run) acts. The command line and the console use the same.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -169,24 +169,29 @@ def plan(  # noqa: PLR0913  # what is judged, by what, and how
     """
     since = _Since(facts, now_ms)
     selected, skipped = [], []
-    orders: set[str | None] = set()
+    taken: defaultdict[str | None, set[str | None]] = defaultdict(set)  # partners by order
     # The youngest first: of several of an order it alone says what is still to be told.
     for dead in sorted(dead_letters, key=age_order, reverse=True):
         order = _order_of(dead)
         refusal = None if options.refused else refusals.get(dead.record_id)
         if reason := next(_why_left(dead, since, options, resuming), refusal):
             skipped.append(Skipped(dead, *reason))
-        elif order in orders:
+        elif any(_may_be_same(dead.partner_id, partner) for partner in taken[order]):
             why = "a later dead letter of the same order is put back instead"
             skipped.append(Skipped(dead, "another of its order", why))
         else:
             selected.append(dead)
-            orders.add(order)
+            taken[order].add(dead.partner_id)
     return ReplayPlan(tuple(reversed(selected)), tuple(reversed(skipped)), options)
 
 
+def _may_be_same(partner_id: str | None, other: str | None) -> bool:
+    """Tell whether two records of an order may be about the same partner: merchants number their orders as they like."""
+    return partner_id is None or other is None or partner_id == other
+
+
 def _order_of(dead: Fact) -> str | None:
-    """Return what no two dead letters that are put back may share: the order; of an event that can't be read, its bytes.
+    """Return what no two dead letters of a partner that are put back may share: the order; of an event that can't be read, its bytes.
 
     The key of such an event is payment core's, and may be the same for all.
     """
@@ -217,14 +222,14 @@ class _Since:
     Attributes:
         now_ms: the present.
         replayed: what put a dead letter back, by its place.
-        delivered: when an order was acknowledged last.
+        delivered: when an order was acknowledged last, by each partner.
         replays: how often a notification was put back.
     """
 
     def __init__(self, facts: Iterable[Fact], now_ms: int) -> None:
         self.now_ms = now_ms
         self.replayed: dict[RecordId, Fact] = {}
-        self.delivered: dict[str, int] = {}
+        self.delivered: defaultdict[str, dict[str | None, int]] = defaultdict(dict)
         self.replays: dict[str, int] = {}
         for fact in facts:
             # A decision without its record on the replay topic was interrupted before its effect, and does not count;
@@ -238,7 +243,16 @@ class _Since:
             record, order = fact.record, fact.order_id
             if record is not None and record.decision == "delivered" and order is not None:
                 at = record.at_ms if record.ended_at_ms is None else record.ended_at_ms
-                self.delivered[order] = max(self.delivered.get(order, 0), at)
+                by_partner = self.delivered[order]
+                by_partner[fact.partner_id] = max(by_partner.get(fact.partner_id, 0), at)
+
+    def delivered_at(self, dead: Fact) -> int | None:
+        """Return when the partner that a dead letter is for acknowledged its order last; None for never."""
+        by_partner = self.delivered.get(dead.order_id or "", {})
+        return max(
+            (at for partner, at in by_partner.items() if _may_be_same(dead.partner_id, partner)),
+            default=None,
+        )
 
 
 def _replay_of(fact: Fact) -> str | None:
@@ -264,7 +278,7 @@ def _why_left(
         yield "put back before", f"put back{run} at {rfc3339(before.at_ms)}"
     if dead.at_ms < since.now_ms - _ATTEMPTS_KEPT_MS and not options.forgotten:
         yield "forgotten", _FORGOTTEN
-    delivered = since.delivered.get(dead.order_id or "")
+    delivered = since.delivered_at(dead)
     if delivered is not None and delivered >= dead.at_ms - _CLOCKS_MS:
         yield "delivered since", f"its order was acknowledged at {rfc3339(delivered)}"
     replays = max(dead.replays or 0, since.replays.get(dead.notification_id or "", 0))

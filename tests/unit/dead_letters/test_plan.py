@@ -121,6 +121,33 @@ def test_what_is_left_where_it_is():
     assert judge(dead(), Options(forgotten=True), now=T0 + 31 * DAY) == "put back"
 
 
+def of_partner(fact, name):
+    """Return a fact about another partner, which numbers its orders as it likes."""
+    record = fact.record and fact.record.model_copy(update={"partner_id": name})
+    return replace(fact, partner_id=name, record=record)
+
+
+@pytest.mark.parametrize(
+    ("partner", "becomes"),
+    [("acme", "delivered since"), ("shop", "put back"), (None, "delivered since")],
+)
+def test_what_another_partner_acknowledged_says_nothing(partner, becomes):
+    """Two merchants may have the same order number; where a record names no partner, it may be about this one."""
+    tale, letter = dead()
+    told = HistoryBuilder("final/9/9", "evt-2", 100).attempt(5000, decision="delivered")
+    tale.facts += [of_partner(fact, partner) for fact in told.facts]
+    assert judge((tale, of_partner(letter, "acme"))) == becomes
+
+
+def test_an_order_number_of_two_partners_is_put_back_for_both():
+    """Each waits for its own."""
+    _, letter = dead()
+    other = HistoryBuilder("final/3/50", "evt-2", 100).dead_letter(9000).facts[-1]
+    letters = [of_partner(letter, "acme"), of_partner(other, "shop")]
+    made = plan(letters, [], Options(), T0 + 10_000)
+    assert {one.partner_id for one in made.selected} == {"acme", "shop"}
+
+
 def test_one_letter_of_an_order_is_put_back():
     """The youngest: two of one order would tell the partner twice, perhaps two things."""
     tale, older = dead()
