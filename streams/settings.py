@@ -28,8 +28,8 @@ from streams.setting_values import (
     of_nat64_lengths,
     one_a_family,
 )
+from streams.topic_names import LONGEST_PREFIX, TopicNames
 
-_LONGEST_PREFIX = 249 - len("-dead-letter")  # Kafka's limit for names, less our longest suffix
 # What Kubernetes puts into every pod for a Service called "notifier"; none of ours.
 _SERVICE_LINK = re.compile(
     r"NOTIFIER(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP)(_[A-Z]+)?)?)"
@@ -63,7 +63,8 @@ class Settings(KafkaSettings, EventSettings):
     source_topics: Annotated[
         tuple[TopicName, ...], NoDecode, list_of(str, "topic names"), Field(min_length=1)
     ] = Field(
-        ("payment-final-state",), description="topics that payment core writes to, comma separated"
+        ("payment-final-state",),
+        description="topics that payment core writes to, comma separated; none of ours",
     )
     topic_prefix: TopicName = Field(
         "payment-notification",
@@ -203,10 +204,18 @@ class Settings(KafkaSettings, EventSettings):
                 f"{PREFIX}GIVE_UP_AFTER: seen {self.give_up_after:g}s, expected at least 25h x {PREFIX}LADDER_SCALE"
                 f" = {least:g}s, or notifications expire before their last attempt"
             )
-        if len(self.topic_prefix) > _LONGEST_PREFIX:
+        if len(self.topic_prefix) > LONGEST_PREFIX:
             faults.append(
-                f"{PREFIX}TOPIC_PREFIX: has {len(self.topic_prefix)} characters, expected at most {_LONGEST_PREFIX}"
+                f"{PREFIX}TOPIC_PREFIX: has {len(self.topic_prefix)} characters, expected at most {LONGEST_PREFIX}"
             )
+        ours = TopicNames(self.topic_prefix)
+        faults += [
+            f"{PREFIX}SOURCE_TOPICS: seen {topic!r}, which {PREFIX}TOPIC_PREFIX={self.topic_prefix} makes one of our own,"
+            " expected topics that payment core writes: what we write would come back as events without end"
+            " (name payment core's topic, or set another prefix)"
+            for topic in self.source_topics
+            if ours.is_ours(topic)
+        ]
         if self.tracing and not _can_trace():
             faults.append(
                 f"{PREFIX}TRACING: seen true, expected the extra for it: pip install 'payment-notifier[tracing]'"

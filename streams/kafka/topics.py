@@ -16,41 +16,11 @@ from aiokafka.errors import (
 
 from streams.kafka.sizes import LEAST_MESSAGE_BYTES
 from streams.notification.ladder import Wait
+from streams.topic_names import TopicNames as TopicNames  # noqa: PLC0414  # whoever makes topics names them too
 
 _DAY_MS = 86_400_000
 _FOREVER = -1
 _MESSAGE_BYTES = 1_048_588  # Kafka's own default
-
-
-@dataclass(frozen=True, slots=True)
-class TopicNames:
-    """The names under a prefix."""
-
-    prefix: str
-
-    @property
-    def tiers(self) -> str:
-        """What the names of all retry topics begin with."""
-        return f"{self.prefix}-retry-"
-
-    def tier(self, wait: Wait) -> str:
-        """Return the retry topic of a wait."""
-        return f"{self.tiers}{wait.label}"
-
-    @property
-    def replay(self) -> str:
-        """The topic of what an operator puts back."""
-        return f"{self.prefix}-replay"
-
-    @property
-    def dead_letter(self) -> str:
-        """The topic of what ended without being delivered."""
-        return f"{self.prefix}-dead-letter"
-
-    @property
-    def attempts(self) -> str:
-        """One record for each attempt and each decision."""
-        return f"{self.prefix}-attempts"
 
 
 @dataclass(frozen=True, slots=True)

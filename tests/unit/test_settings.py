@@ -309,6 +309,13 @@ def test_what_kubernetes_puts_into_every_pod_is_none_of_ours(environment, name):
     [
         ({"GIVE_UP_AFTER": "24h"}, "NOTIFIER_GIVE_UP_AFTER: seen 86400s, expected at least 25h x"),
         ({"GIVE_UP_AFTER": "12h", "LADDER_SCALE": "0.5"}, "NOTIFIER_GIVE_UP_AFTER: seen 43200s"),
+        *(
+            (
+                {"TOPIC_PREFIX": "pn", "SOURCE_TOPICS": f"payments,pn-{suffix}"},
+                f"NOTIFIER_SOURCE_TOPICS: seen 'pn-{suffix}', which NOTIFIER_TOPIC_PREFIX=pn makes one of our own, expected",
+            )
+            for suffix in ("replay", "dead-letter", "attempts", "retry-30s", "retry-of-a-later-version")
+        ),
         ({"TOPIC_PREFIX": "x" * 238}, "NOTIFIER_TOPIC_PREFIX: has 238 characters, expected at most 237"),
         (
             {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_USER": "u"},
@@ -368,6 +375,10 @@ def test_what_cannot_stand_together(environment, tmp_path, variables, fault):
         {"GIVE_UP_AFTER": "25h"},
         {"GIVE_UP_AFTER": "90s", "LADDER_SCALE": "0.001"},
         {"TOPIC_PREFIX": "x" * 237},
+        {
+            "TOPIC_PREFIX": "pn",
+            "SOURCE_TOPICS": "pn,pn-final-state,pn-retry,pn-replays,other-replay",
+        },
         {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_USER": "u", "KAFKA_PASSWORD_FILE": "FILE"},
         TOKEN_SERVER,
         TOKEN_SERVER | {"KAFKA_OAUTH_TOKEN_URL": "http://127.0.0.1/token", "ALLOW_HTTP": "true"},
