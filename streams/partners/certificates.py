@@ -30,23 +30,31 @@ class Certificates:
     not_strict: str | None = None
 
 
+class UnreadableCertificateError(ValueError):
+    """A certificate that no handshake would pass: of a version that there is not, or with an extension twice."""
+
+
 def certificates_in(kind: Kind, file: str, pem: bytes) -> Certificates:
     """Read a file's certificates.
 
     Raises:
+        UnreadableCertificateError: it holds one that breaks the rules of X.509.
         ValueError: it holds none.
     """
-    certificates = x509.load_pem_x509_certificates(pem)
-    ends = [certificate.not_valid_after_utc.timestamp() for certificate in certificates]
-    missed = (why for certificate in certificates if (why := _not_strict(certificate)) is not None)
-    return Certificates(kind, file, min(ends), next(missed, None))
+    try:
+        certificates = x509.load_pem_x509_certificates(pem)
+        ends = [certificate.not_valid_after_utc.timestamp() for certificate in certificates]
+        missed = [_not_strict(certificate) for certificate in certificates]
+    except (x509.InvalidVersion, x509.DuplicateExtension) as exc:  # these are no ValueErrors
+        raise UnreadableCertificateError(str(exc)) from exc
+    return Certificates(kind, file, min(ends), next(filter(None, missed), None))
 
 
 def _not_strict(certificate: x509.Certificate) -> str | None:
     """Say what OpenSSL's strict rules (X509_V_FLAG_X509_STRICT) miss in a CA's certificate, of what they commonly miss."""
     try:
         held = {extension.oid: extension for extension in certificate.extensions}
-    except ValueError:
+    except (ValueError, x509.UnsupportedGeneralNameType):
         return None  # a handshake will tell
     constraints = held.get(ExtensionOID.BASIC_CONSTRAINTS)
     if constraints is None or not constraints.value.ca:

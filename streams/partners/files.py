@@ -2,13 +2,20 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from streams.partners.certificates import Certificates, Kind, certificates_in
+from streams.partners.certificates import (
+    Certificates,
+    Kind,
+    UnreadableCertificateError,
+    certificates_in,
+)
 from streams.partners.yaml_text import TypedText
 from streams.redaction import shown_path, shown_text
 from streams.secret_files import why_exposed
@@ -44,7 +51,7 @@ def signature_of(path: Path) -> Signature:
     try:
         real = path.resolve(strict=True)
         status = real.stat()
-    except OSError:
+    except (OSError, RuntimeError):  # before Python 3.13 links in a circle are a RuntimeError
         return None
     return str(real), status.st_mtime_ns, status.st_size, status.st_ino
 
@@ -83,6 +90,20 @@ class Files:
         self.watched.setdefault(path, signature_of(path))
         return path
 
+    @contextmanager
+    def readable(self, name: str) -> Iterator[None]:
+        """Look at a file within this. One that was there a moment ago may be gone.
+
+        Raises:
+            ValueError: it can't be read.
+        """
+        try:
+            yield
+        except OSError as exc:
+            seen = shown_path(Path(name), self._base)
+            message = f"seen {seen}, expected a file that can be read ({exc.strerror})"
+            raise ValueError(message) from exc
+
     def read(self, name: str) -> bytes:
         """Return a file's bytes.
 
@@ -90,15 +111,11 @@ class Files:
             ValueError: it can't be read.
         """
         path = self.path(name)
-        try:
+        with self.readable(name):
             if path.stat().st_size > _LARGEST_FILE:
                 message = f"seen {shown(name)} with more than 1 MiB, expected a PEM file"
                 raise ValueError(message)
             content = path.read_bytes()
-        except OSError as exc:
-            seen = shown_path(Path(name), self._base)
-            message = f"seen {seen}, expected a file that can be read ({exc.strerror})"
-            raise ValueError(message) from exc
         self._digests[name] = hashlib.sha256(content).hexdigest()
         return content
 
@@ -109,7 +126,8 @@ class Files:
             ValueError: it can't be read.
         """
         content = self.read(name)
-        exposed = why_exposed(self.path(name))
+        with self.readable(name):
+            exposed = why_exposed(self.path(name))
         if exposed is not None:
             self.exposed[name] = exposed
         return content
@@ -135,13 +153,15 @@ class Files:
         content = self.read(name)
         try:
             self.certificates[kind, name] = certificates_in(kind, name, content)
-        except ValueError:
+        except ValueError as exc:
+            is_one = isinstance(exc, UnreadableCertificateError)
+            unread = f" with one that can't be read ({exc})" if is_one else ""
             expected = (
                 "a certificate in PEM and its own private key"
                 if kind == "client"
                 else "CA certificates in PEM"
             )
-            message = f"seen {shown(name)}, expected {expected}"
+            message = f"seen {shown(name)}{unread}, expected {expected}"
             raise ValueError(message) from None
         return content
 

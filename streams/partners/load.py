@@ -110,7 +110,12 @@ def load_partners(
             errors = sorted(exc.errors(include_url=False), key=_is_missing)
             faults += [fault_of(where, raw, error, _KEYS) for error in errors]
         else:
-            partner = _partner(partner_id, entry, files, _fingerprint(raw, files))
+            try:
+                partner = _partner(partner_id, entry, files, _fingerprint(raw, files))
+            except ValueError as exc:  # files are read again for it, and may have changed since
+                faults.append(f"{where}: {exc}")
+                watched |= files.watched
+                continue
             before = (known or {}).get(partner_id)
             same = before is not None and before.fingerprint == partner.fingerprint
             partners[partner_id] = before if same and before is not None else partner

@@ -62,6 +62,12 @@ def partner_tls(  # noqa: PLR0913  # the members of an entry
                 " and its own private key without a passphrase"
             )
             raise ValueError(message) from None
+        except OSError as exc:  # they were there a moment ago
+            message = (
+                f"seen {shown(certificate_file)} and {shown(key_file)}, expected files that can be read"
+                f" ({exc.strerror})"
+            )
+            raise ValueError(message) from exc
     return context
 
 

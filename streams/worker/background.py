@@ -44,24 +44,33 @@ async def reload_partners(
     """
     metrics = counting.metrics
     while True:
-        await asyncio.to_thread(show_access)
+        try:
+            await asyncio.to_thread(show_access)
+        except Exception:  # whatever it is, the next look must come
+            log.exception("looking at the credentials for Kafka failed")
         await asyncio.sleep(_RELOAD_SECONDS)
-        result = await asyncio.to_thread(partners.poll, clock.now_seconds())
-        match result:
-            case Reloaded(removed=removed):
-                caller.discard(removed)
-                metrics.reload_successful.set(1)
-                metrics.reload_time.set(clock.now_seconds())
-                counting.partners(partners.current.values(), clock.now_seconds())
-                log.info("the partners file changed and was read again")
-            case Rejected(faults):
-                metrics.reload_successful.set(0)
-                log.error(
-                    "the new partners file is not used, the old one stays in force: %s",
-                    "; ".join(faults),
-                )
-            case _:
-                pass
+        try:
+            result = await asyncio.to_thread(partners.poll, clock.now_seconds())
+            match result:
+                case Reloaded(removed=removed):
+                    caller.discard(removed)
+                    metrics.reload_successful.set(1)
+                    metrics.reload_time.set(clock.now_seconds())
+                    counting.partners(partners.current.values(), clock.now_seconds())
+                    log.info("the partners file changed and was read again")
+                case Rejected(faults):
+                    metrics.reload_successful.set(0)
+                    log.error(
+                        "the new partners file is not used, the old one stays in force: %s",
+                        "; ".join(faults),
+                    )
+                case _:
+                    pass
+        except Exception:  # as above
+            metrics.reload_successful.set(0)
+            log.exception(
+                "looking at the partners file failed; what was read before stays in force, and the next look is as ever"
+            )
 
 
 def symptoms(

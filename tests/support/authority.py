@@ -6,7 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from streams.clock import Clock
 
@@ -24,9 +24,10 @@ class Authority:
         above: who certifies it; itself where that is None.
         without: what its own certificate lacks of what RFC 5280 asks: `key-usage`, `key-identifier`, `critical` for
             Basic Constraints that are not.
+        other_name: subject alternative names of its own certificate, as DER; None for none.
     """
 
-    def __init__(self, name="Test CA", above=None, *, without=""):
+    def __init__(self, name="Test CA", above=None, *, without="", other_name=None):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         above = above or self
@@ -48,6 +49,9 @@ class Authority:
             builder = builder.add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False
             )
+        if other_name is not None:
+            names = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, other_name)
+            builder = builder.add_extension(names, critical=False)
         if above is not self:
             builder = builder.add_extension(above.key_identifier, critical=False)
         self.certificate = builder.sign(above.key, hashes.SHA256())

@@ -8,7 +8,7 @@ from streams.partners import (
     Reloaded,
     Unchanged,
 )
-from tests.support.partners_file import NOW, private_pem
+from tests.support.partners_file import NOW, faults, private_pem
 
 
 def reread(holder):
@@ -85,6 +85,26 @@ def test_a_key_that_comes_late_heals_a_bad_version(entry, folder, rsa_key):
     assert isinstance(reread(holder), Rejected)
     (folder / "keys/late.pem").touch(0o600)
     (folder / "keys/late.pem").write_bytes(private_pem(rsa_key))
+    assert isinstance(reread(holder), Reloaded)
+
+
+def test_links_in_a_circle_are_a_fault_like_any_other_file(entry, folder):
+    """At the start and when they come later; what they are mended to comes into force."""
+    key, other = folder / "keys/pkcs8.pem", folder / "keys/circle.pem"
+    content = key.read_bytes()
+    holder = PartnersFile(entry(), NOW)
+    other.symlink_to(key)
+    key.unlink()
+    key.symlink_to(other)
+    result = reread(holder)
+    assert isinstance(result, Rejected)
+    assert (
+        "expected a file that can be read (Too many levels of symbolic links)" in result.faults[0]
+    )
+    assert tuple(faults(entry())) == result.faults
+    key.unlink()
+    key.touch(0o600)
+    key.write_bytes(content + b"\n")
     assert isinstance(reread(holder), Reloaded)
 
 

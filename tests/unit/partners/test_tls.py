@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
+from streams.partners import files as partner_files
 from streams.partners import (
+    load,
     load_partners,
 )
+from streams.secret_files import why_exposed
 from tests.support.authority import Authority
 from tests.support.partners_file import NOW, faults
 
@@ -65,6 +68,70 @@ def test_an_authority_that_the_strict_rules_refuse_is_warned_about(entry, folder
     assert partner.proxy is not None
     assert partner.proxy.tls is not None
     assert not partner.proxy.tls.verify_flags & ssl.VERIFY_X509_STRICT
+
+
+def changed_pem(old, new):
+    """Return an authority's certificate with some of its bytes replaced, which nobody looks at the signature of."""
+    der = ssl.PEM_cert_to_DER_cert(Authority().pem.decode())
+    assert der.count(old) == 1
+    return ssl.DER_cert_to_PEM_cert(der.replace(old, new)).encode()
+
+
+IDENTIFIER, USAGE = b"\x06\x03\x55\x1d\x0e", b"\x06\x03\x55\x1d\x0f"
+VERSION = b"\xa0\x03\x02\x01"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (IDENTIFIER, USAGE, "Duplicate 2.5.29.15 extension found"),
+        (VERSION + b"\x02", VERSION + b"\x07", "7 is not a valid X509 version"),
+    ],
+)
+def test_a_certificate_that_can_not_be_read_is_a_fault(entry, folder, old, new, why):
+    """Python's TLS takes the file and then trusts nobody."""
+    (folder / "odd.pem").write_bytes(changed_pem(old, new))
+    (fault,) = faults(entry(tls="{ca_file: odd.pem}"))
+    assert f"seen 'odd.pem' with one that can't be read ({why}), expected CA certificates" in fault
+
+
+def test_an_authority_with_a_name_of_a_rare_kind_is_left_to_the_handshake(entry, folder):
+    """cryptography knows no X.400 addresses; OpenSSL passes over them."""
+    authority = Authority(other_name=b"\x30\x04\xa3\x02\x30\x00")
+    (folder / "x400.pem").write_bytes(authority.pem)
+    partners = load_partners(entry(tls="{ca_file: x400.pem}"), NOW)
+    assert partners.warnings == ()
+    context = partners["one"].tls
+    assert context is not None
+    assert len(context.get_ca_certs()) == 1
+
+
+@pytest.mark.usefixtures("tls_files")
+@pytest.mark.parametrize("when", ["looked at", "loaded", "read again"])
+def test_a_file_that_goes_while_it_is_read_is_a_fault(entry, folder, monkeypatch, when):
+    """Between any two looks at it."""
+
+    def look(path):
+        going = path.name == "client.key"
+        if going and when == "looked at":
+            path.unlink()
+        found = why_exposed(path)
+        if going and when == "loaded":
+            path.unlink()
+        return found
+
+    def fingerprint(*_):
+        (folder / "client.key").unlink()
+        return ""
+
+    monkeypatch.setattr(partner_files, "why_exposed", look)
+    if when == "read again":
+        monkeypatch.setattr(load, "_fingerprint", fingerprint)
+    tls = "{client_certificate_file: client.pem, client_key_file: client.key}"
+    (fault,) = faults(entry(private_key_file="keys/pkcs8.pem", tls=tls))
+    assert fault.startswith("partners.one")
+    assert "client.key" in fault
+    assert "that can be read (No such file or directory)" in fault
 
 
 @pytest.mark.usefixtures("tls_files")
