@@ -52,6 +52,23 @@ def test_main_is_scaled_on_the_lag_of_each_topic_that_it_reads(rendered, named):
     }
 
 
+@pytest.mark.parametrize(
+    ("common", "own", "expected"),
+    [
+        ("earliest", "latest", "latest"),
+        ("latest", "earliest", "earliest"),
+        ("latest", None, "latest"),
+        ("latest", "2026-11-01T00:00:00Z", "earliest"),
+    ],
+)
+def test_lag_is_counted_from_where_the_role_begins(helm, named, common, own, expected):
+    """What `main` has of its own goes before `settings`, as for its program."""
+    main = {"settings": {} if own is None else {"startFrom": own}}
+    objects = helm.objects("full", {"settings": {"startFrom": common}, "workers": {"main": main}})
+    triggers = named(objects, "ScaledObject", "-main")["spec"]["triggers"]
+    assert {trigger["metadata"]["offsetResetPolicy"] for trigger in triggers} == {expected}
+
+
 def test_a_backlog_that_cannot_be_measured_costs_no_pod(rendered, named):
     """Where KEDA can't ask Kafka or Prometheus, a role that was scaled up stays so: the fallback's number is a least one."""
     for role in ("main", "retry"):

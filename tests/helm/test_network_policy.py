@@ -137,7 +137,12 @@ def test_policy_names_what_the_program_names(workers):
 
 def test_exceptions_lie_within_their_block(rendered, case):
     """Every exception is a strict part of its block, as the API server demands, and none is named twice."""
-    for item in rendered(case):
+    check_exceptions(rendered(case))
+
+
+def check_exceptions(objects):
+    """Fail on one that the API server would refuse, or that is named twice."""
+    for item in objects:
         if item["kind"] != "NetworkPolicy":
             continue
         for rule in item["spec"].get("egress", []):
@@ -253,3 +258,69 @@ def test_the_ingress_reaches_the_console(rendered, named):
         rules = policy(rendered(case), "console")["ingress"]
         assert {"protocol": "TCP", "port": port["targetPort"]} in rules[1]["ports"]
         assert "ingress" in str(rules[1]["from"])
+
+
+def test_a_roles_own_settings_open_and_close_its_own_policy(helm):
+    """What a role has of its own goes before `settings`, for its program and its policy alike."""
+    objects = helm.objects(
+        "minimal",
+        {
+            "settings": {"egressAllow": ["10.1.0.0/16"], "egressDeny": ["47.88.0.0/16"]},
+            "workers": {
+                "main": {"settings": {"egressAllow": ["10.2.0.0/16", "fd00:2::/64"]}},
+                "retry": {"settings": {"egressAllow": [], "egressDeny": ["8.8.8.0/24"]}},
+            },
+        },
+    )
+    main, retry = policy(objects, "main"), policy(objects, "retry")
+    addresses = ("10.1.0.1", "10.2.0.1", "fd00:2::1", "47.88.1.1", "8.8.8.8")
+    assert [allows(main, address, 443) for address in addresses] == [False, True, True, False, True]
+    assert [allows(retry, address, 443) for address in addresses] == [False] * 3 + [True, False]
+
+
+ALLOWED = ["47.88.0.0/14", "198.20.7.0/24", "2400:3200::/32", "2600:1f00:0:aa::/64"]
+
+
+@pytest.mark.parametrize(
+    ("denied", "closed"),
+    [
+        (["47.89.0.0/16"], {"47.89.1.1"}),
+        (["47.88.0.0/14"], {"47.88.1.1", "47.89.1.1"}),
+        (["47.0.0.0/8"], {"47.88.1.1", "47.89.1.1"}),
+        (["198.20.7.9/32", "8.8.8.0/24"], {"198.20.7.9"}),
+        (["2400:3200:1::/48"], {"2400:3200:1::1"}),
+        (["2600:1F00::/24"], {"2600:1f00:0:aa::1"}),
+        (["2600:1f00:0:aa:0:0:0:1/128"], {"2600:1f00:0:aa::1"}),
+        (["fd00::/8"], set()),
+    ],
+)
+@pytest.mark.parametrize("place", ["deniedCidrs", "egressDeny"])
+def test_what_is_denied_is_taken_out_of_what_is_allowed(helm, place, denied, closed):
+    """An exception names what lies within a block; a block that lies within what is denied goes as a whole."""
+    values = {"networkPolicy": {"partners": {"allowedCidrs": ALLOWED}}}
+    if place == "deniedCidrs":
+        values["networkPolicy"]["partners"]["deniedCidrs"] = denied
+    else:
+        values["settings"] = {"egressDeny": denied}
+    objects = helm.objects("minimal", values)
+    addresses = {"47.88.1.1", "47.89.1.1", "198.20.7.9", "2400:3200::1", "2400:3200:1::1"}
+    addresses |= {"2600:1f00:0:aa::1"}
+    found = {address for address in addresses if not allows(policy(objects, "main"), address, 443)}
+    assert found == closed
+    check_exceptions(objects)
+
+
+def test_where_all_is_denied_nobody_can_be_called(helm):
+    """A rule without peers would open everything."""
+    partners = {"allowedCidrs": ["47.88.0.0/14"], "deniedCidrs": ["47.0.0.0/8"]}
+    spec = policy(helm.objects("minimal", {"networkPolicy": {"partners": partners}}), "main")
+    assert all(rule["to"] for rule in spec["egress"])
+    assert not any(allows(spec, address, 443) for address in [*PUBLIC, *FORBIDDEN])
+
+
+def test_denied_addresses_win_over_allowed_private_ones(helm):
+    """As in the program: `egressDeny` goes before `egressAllow`."""
+    settings = {"egressAllow": ["10.20.0.0/16"], "egressDeny": ["10.20.7.0/24"]}
+    spec = policy(helm.objects("minimal", {"settings": settings}), "main")
+    assert allows(spec, "10.20.8.1", 443)
+    assert not allows(spec, "10.20.7.1", 443)

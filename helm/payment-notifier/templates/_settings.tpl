@@ -114,10 +114,15 @@
 {{- toYaml $variables -}}
 {{- end -}}
 
+{{/* Takes (dict "root" $ "component" NAME): `settings` with what the component has of its own, as YAML. */}}
+{{- define "payment-notifier.settings" -}}
+{{- $own := include "payment-notifier.component" . | fromYaml -}}
+{{- include "payment-notifier.merged" (list .root.Values.settings (default dict $own.settings)) -}}
+{{- end -}}
+
 {{/* Takes (dict "root" $ "component" NAME "pod" MAP). What `extraEnv` names is left out of `settings`: no name is twice. */}}
 {{- define "payment-notifier.environment" -}}
-{{- $own := include "payment-notifier.component" . | fromYaml -}}
-{{- $settings := include "payment-notifier.merged" (list .root.Values.settings (default dict $own.settings)) | fromYaml -}}
+{{- $settings := include "payment-notifier.settings" . | fromYaml -}}
 {{- $all := include "payment-notifier.fixedVariables" . | fromYaml -}}
 {{- range $name, $value := $settings -}}
 {{- $text := include "payment-notifier.text" $value -}}
