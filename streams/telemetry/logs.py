@@ -165,7 +165,8 @@ class Sparse(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether it is written; messages that differ in their values only count as the same."""
         key = (record.name, str(record.msg))
-        if record.created - self._seen.get(key, 0.0) < self._EVERY_SECONDS:
+        since = record.created - self._seen.get(key, float("-inf"))
+        if 0 <= since < self._EVERY_SECONDS:  # below 0 the machine's clock was put back
             return False
         self._seen[key] = record.created
         return True

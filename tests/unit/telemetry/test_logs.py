@@ -12,7 +12,7 @@ import pytest
 from streams.notification.outcome import Answered, Status
 from streams.telemetry.counting import Counting
 from streams.telemetry.health import Health
-from streams.telemetry.logs import LogSample, UtcFormatter, facts, logging_config
+from streams.telemetry.logs import LogSample, Sparse, UtcFormatter, facts, logging_config
 from streams.telemetry.metrics import Metrics
 from tests.unit.telemetry.test_metrics import call, notification
 
@@ -206,3 +206,18 @@ def test_no_value_forges_a_line_or_steers_a_terminal(stream):
     assert all(letter.isprintable() or letter == "\n" for letter in text)
     assert sum("forged" in line for line in text.split("\n")) == 4
     assert not any(line.startswith("2026-11-22 10:15:30.250Z") for line in text.split("\n"))
+
+
+def test_a_repeated_message_is_let_through_every_ten_seconds_whatever_the_clock_does():
+    """Also where the machine's clock is put back by an hour."""
+    sparse = Sparse()
+
+    def passes(at_seconds, message="no broker answers"):
+        record = logging.makeLogRecord(
+            {"name": "aiokafka", "msg": message, "created": at_seconds + 1.8e9}
+        )
+        return sparse.filter(record)
+
+    assert [passes(at) for at in (0, 0, 9.9, 10, 19.9)] == [True, False, False, True, False]
+    assert passes(12, "another")
+    assert [passes(at) for at in (-3600, -3591, -3590)] == [True, False, True]
