@@ -1,9 +1,11 @@
 """A record as a plain reader sees it, and its id. No Kafka client is needed for either."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.valueclass import valueclass
 from streams.kafka.format.records import InRecord
+
+_MOST_DIGITS: Final = 19  # of an offset, 64 bits
 
 
 class RecordId(NamedTuple):
@@ -22,8 +24,11 @@ class RecordId(NamedTuple):
         """
         for separator in (":", "/"):
             topic, *numbers = text.rsplit(separator, 2)
-            if topic and len(numbers) == 2 and all(_is_number(number) for number in numbers):  # noqa: PLR2004  # partition, offset
-                return cls(topic, int(numbers[0]), int(numbers[1]))
+            if not topic or len(numbers) != 2:  # noqa: PLR2004  # partition, offset
+                continue
+            partition, offset = numbers
+            if _is_number(partition, below=1 << 31) and _is_number(offset, below=1 << 63):
+                return cls(topic, int(partition), int(offset))
         message = "expected TOPIC:PARTITION:OFFSET"
         raise ValueError(message)
 
@@ -36,8 +41,8 @@ class RecordId(NamedTuple):
         return f"{self.topic}:{self.partition}:{self.offset}"
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 19  # noqa: PLR2004  # of an offset, 64 bits
+def _is_number(text: str, *, below: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) < below
 
 
 @valueclass(frozen=True, slots=True)

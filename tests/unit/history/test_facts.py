@@ -86,14 +86,30 @@ def test_the_kind_of_a_topic():
     ]
 
 
-@pytest.mark.parametrize("text", ["a:1:2", "a/1/2", "with:colon:1:2", "dotted.name-1:0:0"])
+@pytest.mark.parametrize(
+    "text", ["a:1:2", "a/1/2", "with:colon:1:2", "dotted.name-1:0:0", f"a:{2**31 - 1}:{2**63 - 1}"]
+)
 def test_a_place_is_read_in_both_spellings(text):
     """With colons as people write it, with slashes as headers have it."""
     record_id = RecordId.parse(text)
     assert RecordId.parse(str(record_id)) == RecordId.parse(record_id.header) == record_id
 
 
-@pytest.mark.parametrize("text", ["", "a", "a:1", "a:b:c", ":1:2", "a:-1:2", "a:1:²", "order-4711"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "a:1",
+        "a:b:c",
+        ":1:2",
+        "a:-1:2",
+        "a:1:²",
+        "order-4711",
+        f"a:1:{2**63}",
+        f"a:{2**31}:1",
+    ],
+)
 def test_what_is_no_place_is_refused(text):
     """An order id is not taken for one."""
     with pytest.raises(ValueError, match="expected TOPIC:PARTITION:OFFSET"):
