@@ -58,16 +58,10 @@ class Commits:
 
     def is_all_committed(self) -> bool:
         """Tell whether a commit would find nothing to do: the last one succeeded, and nothing has changed since."""
-        self._forget_what_a_late_commit_undid()
-        return self._changes() == self._all_committed_at
+        return self._changes() == self._all_committed_at and not self._may_have_gone_back()
 
-    def _forget_what_a_late_commit_undid(self) -> None:
-        if self._again_at is not None and self._clock() >= self._again_at:
-            self._again_at = None
-            self.forget()
-
-    def _note_failure(self) -> None:
-        self._again_at = self._clock() + _MAY_ARRIVE_SECONDS
+    def _may_have_gone_back(self) -> bool:
+        return self._again_at is not None and self._clock() >= self._again_at
 
     async def commit(self) -> bool:
         """Commit what is not yet committed. Never raises; what failed is committed the next time."""
@@ -75,6 +69,9 @@ class Commits:
             # Asked only now: what was settled before a wait for the lock may have been given up in it.
             if self.is_all_committed():
                 return False
+            if self._may_have_gone_back():
+                self._again_at = None
+                self.forget()
             changes, states = self._changes(), self._settled()
             new = {
                 partition: state
@@ -85,20 +82,26 @@ class Commits:
                 self._all_committed_at = changes
                 return False
             try:
-                done = await asyncio.wait_for(self._commit(new), TIMEOUT_SECONDS)
+                done = await self._send(new)
             except ConsumerStoppedError:  # the worker stops, and has committed what it could
                 return False
             except (KafkaError, TimeoutError) as error:
                 log.warning(
                     "committing offsets failed, trying again: %s", error or type(error).__name__
                 )
-                self._note_failure()
                 self._on_error()
                 return False
             self._committed.update({partition: new[partition] for partition in done})
             if len(done) == len(new):
                 self._all_committed_at = changes
             return bool(done)
+
+    async def _send(self, states: _States) -> Collection[PartitionId]:
+        try:
+            return await asyncio.wait_for(self._commit(states), TIMEOUT_SECONDS)
+        except (KafkaError, TimeoutError):
+            self._again_at = self._clock() + _MAY_ARRIVE_SECONDS
+            raise
 
     async def write_down(self, states: _States) -> None:
         """Commit where partitions begin, whatever the lanes say; they have given these up.
@@ -110,11 +113,7 @@ class Commits:
             self._all_committed_at = None
             for partition in states:
                 self._committed.pop(partition, None)
-            try:
-                await asyncio.wait_for(self._commit(states), TIMEOUT_SECONDS)
-            except (KafkaError, TimeoutError):
-                self._note_failure()
-                raise
+            await self._send(states)
 
     async def begin_anew(self) -> None:
         """Let the next commit be of all partitions, whatever was committed."""

@@ -350,21 +350,24 @@ class Standing:
         """
         consumer = self._consumer()
         ours = consumer.assignment()
-        states = {
-            tp: replace(state, topic_id=state.topic_id or self._read_as.get(tp, ""))
+        of_ours = {
+            tp: state
             for tp, state in ((TopicPartition(*at), state) for at, state in progress.items())
             if tp in ours
         }
+        ids = {tp: state.topic_id or self._read_as.get(tp, "") for tp, state in of_ours.items()}
         if not self._no_ids:
-            self._say_held_back(
-                frozenset(tp.topic for tp, state in states.items() if not state.topic_id)
-            )
-            states = {tp: state for tp, state in states.items() if state.topic_id}
-        if not states:
+            self._say_held_back(frozenset(tp.topic for tp, topic_id in ids.items() if not topic_id))
+            ids = {tp: topic_id for tp, topic_id in ids.items() if topic_id}
+        if not ids:
             return ()
-        named = {self._short_names[tp.topic] for tp in states if tp.topic in self._short_names}
-        self._have_read |= named
-        states = {tp: replace(state, have_read=self._have_read) for tp, state in states.items()}
+        self._have_read |= {
+            self._short_names[tp.topic] for tp in ids if tp.topic in self._short_names
+        }
+        states = {
+            tp: replace(of_ours[tp], topic_id=topic_id, have_read=self._have_read)
+            for tp, topic_id in ids.items()
+        }
 
         def offsets(room: int) -> dict[TopicPartition, OffsetAndMetadata]:
             return {tp: OffsetAndMetadata(s.offset, s.metadata(room)) for tp, s in states.items()}

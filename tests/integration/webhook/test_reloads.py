@@ -10,6 +10,7 @@ import pytest
 
 from streams.notification.outcome import Answered, Failure, NoResult, Status
 from streams.webhook.lookups import AT_ONCE
+from tests.support.lookups import answers_in_turn
 from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 BODY = b"{}"
@@ -108,13 +109,7 @@ async def test_a_changed_entry_has_no_further_threads(
 
 async def test_a_partner_that_is_gone_leaves_no_addresses(raw_server, make_caller, partner):
     """One that comes back under its name is looked up anew."""
-    answers = iter([["127.0.0.1"], socket.gaierror(socket.EAI_AGAIN, "as told")])
-
-    def lookup(_host):
-        answer = next(answers)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
+    lookup = answers_in_turn(["127.0.0.1"], socket.gaierror(socket.EAI_AGAIN, "as told"))
 
     async with raw_server() as server, make_caller(lookup=lookup) as caller:
         first = await caller.call(partner, server.url(), BODY, signed_answer=True)

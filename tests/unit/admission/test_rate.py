@@ -49,6 +49,16 @@ class Backlog:
             await asyncio.wait(self._tasks)
 
 
+async def once(desk: Desk, called: list[float], parked: list[str]) -> None:
+    """Ask once for a destination: note when it was called, or why it was parked."""
+    answer = await desk.ask(A)
+    if isinstance(answer, Permit):
+        called.append(desk.now)
+        desk.give_back([answer], answered())
+    else:
+        parked.append(answer.reason)
+
+
 def assert_kept(called, rate):
     """Assert that no moment, no second and no ten of them saw more calls than the rate and its slack allow."""
     for seconds in (0.0, 1.0, 10.0):
@@ -143,18 +153,11 @@ async def test_after_a_wait_for_the_worker_calls_keep_their_distance(rate):
     await desk.prove(B, who=other)
     await asyncio.sleep(1)
     held = await desk.take(B, calls=2, who=other)
-    called, parked, tasks = [], [], []
-
-    async def record():
-        answer = await desk.ask(A)
-        if isinstance(answer, Permit):
-            called.append(desk.now)
-            desk.give_back([answer], answered())
-        else:
-            parked.append(answer.reason)
-
+    called: list[float] = []
+    parked: list[str] = []
+    tasks = []
     for _ in range(rate * 30):
-        tasks.append(asyncio.create_task(record()))
+        tasks.append(asyncio.create_task(once(desk, called, parked)))
         await asyncio.sleep(1 / rate)
     assert called == []
     desk.give_back(held, answered())
@@ -177,16 +180,14 @@ async def test_late_turns_of_the_loop_cost_no_rate():
     """Two hundred a second, each of them some milliseconds late: as many are called."""
     desk = Desk()
     desk.partner = partner(rate=200, most=1000)
-    rng, called, parked, tasks = Random(1), [], [], []  # noqa: S311  # no secret
+    rng = Random(1)  # noqa: S311  # no secret
+    called: list[float] = []
+    parked: list[str] = []
+    tasks = []
 
     async def record():
         await asyncio.sleep(rng.uniform(0.0, 0.02))
-        answer = await desk.ask(A)
-        if isinstance(answer, Permit):
-            called.append(desk.now)
-            desk.give_back([answer], answered())
-        else:
-            parked.append(answer.reason)
+        await once(desk, called, parked)
 
     for _ in range(2000):
         tasks.append(asyncio.create_task(record()))

@@ -126,6 +126,16 @@ async def test_it_waits_until_nothing_is_in_the_way(monkeypatch, settings):
     assert told == ["nobody", "no controller yet", None]
 
 
+class Reached(Brokers):
+    """Brokers that answer."""
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        pass
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
@@ -140,13 +150,7 @@ async def test_it_waits_until_nothing_is_in_the_way(monkeypatch, settings):
 async def test_brokers_that_cannot_do_it_now_are_waited_for(monkeypatch, settings, error, kind):
     """A cluster that is coming up answers with errors that pass; a right that is missing doesn't come by itself."""
 
-    class Answering(Brokers):
-        async def __aenter__(self):
-            return self
-
-        async def __aexit__(self, *_):
-            pass
-
+    class Answering(Reached):
         async def start_faults(self):
             raise error
 
@@ -162,13 +166,7 @@ async def test_what_is_only_warned_about_is_logged_at_a_start(
 ):
     """Each warning once, and none where the faults must be mended first."""
 
-    class Answering(Brokers):
-        async def __aenter__(self):
-            return self
-
-        async def __aexit__(self, *_):
-            pass
-
+    class Answering(Reached):
         async def start_faults(self):
             self.topic_warnings = ["100 % too small"]
             return faults

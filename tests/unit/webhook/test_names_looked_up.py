@@ -8,6 +8,7 @@ import pytest
 from streams.webhook.egress import DestinationBlocked, Guard
 from streams.webhook.lookups import Lookups
 from streams.webhook.resolver import CheckedResolver, system_lookup
+from tests.support.lookups import answers_in_turn
 
 
 async def test_a_name_with_one_forbidden_address_is_refused(threads):
@@ -36,13 +37,7 @@ async def test_a_name_with_one_forbidden_address_is_refused(threads):
 
 async def test_what_is_remembered_is_judged_by_the_entry_that_asks(threads):
     """Addresses outlive a change of the entry; what it allowed does not."""
-    answers = iter([["8.8.8.8"], socket.gaierror(socket.EAI_AGAIN, "as told")])
-
-    def lookup(_host):
-        answer = next(answers)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
+    lookup = answers_in_turn(["8.8.8.8"], socket.gaierror(socket.EAI_AGAIN, "as told"))
 
     lookups = Lookups(lookup, threads)
     before = CheckedResolver(Guard(), lookups, {}, frozenset({"x.example:8443"}))
