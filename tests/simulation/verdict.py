@@ -195,12 +195,16 @@ def _copies(ledger: Ledger) -> int:
     steps: Counter[tuple[str, ...]] = Counter()
     for record in ledger.kept:
         if "-retry-" in record.topic:
-            headers = record.headers
-            # A park leaves the attempt's number as it is, and counts on.
-            parked = headers.get("parks", "") if headers.get("last-outcome") == "parked" else ""
-            step = (record.origin, headers.get("replays", ""), headers.get("attempt", ""), parked)
-            steps[step] += 1
+            steps[(record.origin, *_step(record))] += 1
     return sum(count - 1 for count in steps.values())
+
+
+def _step(record: Kept) -> tuple[str, str, str]:
+    """Return the step of its ladder that a retry record stands for: the same for two copies of one."""
+    headers = record.headers
+    # A park leaves the attempt's number as it is, and counts on.
+    parked = headers.get("parks", "") if headers.get("last-outcome") == "parked" else ""
+    return headers.get("replays", ""), headers.get("attempt", ""), parked
 
 
 def _is_explained(outcome: Outcome, entries: _Entries, fork: str) -> bool:
@@ -248,7 +252,7 @@ def _may_both_be_attempted(
         (one, other)
         for one in lines[0]
         for other in lines[1]
-        if one.place != other.place and one.headers["parks"] == other.headers["parks"]
+        if one.place != other.place and _step(one) == _step(other)
     ]
     return any(_are_of_two_owners(outcome, *pair, last_ms) for pair in pairs)
 
