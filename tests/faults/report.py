@@ -12,7 +12,11 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
 FIGURES, MEASURES = ROOT / "build" / "faults", ROOT / "build" / "measures"
 BEGIN, END = "<!-- figures of make test-faults -->", "<!-- end of figures -->"
+BEGIN_CLUSTER, END_CLUSTER = "<!-- figures of the cluster -->", "<!-- end of the cluster -->"
 BEGIN_MEASURES, END_MEASURES = "<!-- figures of make measure -->", "<!-- end of measures -->"
+
+CLUSTER = "cluster: "
+"""What the names of the cluster's scenarios begin with."""
 
 
 def table(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
@@ -23,7 +27,7 @@ def table(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
     ]
     for row in rows:
         cells = [
-            row["scenario"],
+            row["scenario"].removeprefix(CLUSTER),
             ", ".join(f"{what}: {much}" for what, much in row["done"].items()),
             f"{row['events']:,}",
             f"{row['rate']:.0f}",
@@ -77,9 +81,17 @@ def main() -> int:
         return 1
     page = PAGE.read_text("utf-8")
     if scenarios:
-        rows = [json.loads(file.read_text("utf-8")) for file in scenarios]
         machine = json.loads((FIGURES / MACHINE).read_text("utf-8"))
-        page = replaced(page, BEGIN, table(rows, machine), END)
+        of_one: list[dict[str, Any]] = []
+        of_cluster: list[dict[str, Any]] = []
+        for file in scenarios:
+            row = json.loads(file.read_text("utf-8"))
+            is_cluster = row["scenario"].startswith(CLUSTER)
+            (of_cluster if is_cluster else of_one).append(row)
+        if of_one:
+            page = replaced(page, BEGIN, table(of_one, machine), END)
+        if of_cluster:
+            page = replaced(page, BEGIN_CLUSTER, table(of_cluster, machine), END_CLUSTER)
     if measures:
         rows = [
             json.loads(file.read_text("utf-8")) | {"name": file.name.removesuffix(".measure.json")}
