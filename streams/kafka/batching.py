@@ -182,6 +182,9 @@ class BatchingProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka ship
 
     async def _send_batch(self, at: PartitionId, batch: _Batch) -> None:
         topic, partition = at
+        # From its first write on a topic is asked for by name. aiokafka forgets the leaders of what an answer does not name, as
+        # soon as there is any topic that it has to ask for, and a batch without a leader waits for ever.
+        self.client._topics.add(topic)  # noqa: SLF001  # its own `add_topic` asks the brokers at once
         try:
             # aiokafka asserts it; a topic that was made again may have fewer.
             if partition in await self.partitions_for(topic):

@@ -70,6 +70,9 @@ class Standing:
         self._shared: dict[str, int] | None = None
         # Ids of the topics that positions are of: one that is learned later may be that of another.
         self._read_as: Mapping[TopicPartition, str] = {}
+        self._went_on: set[TopicPartition] = (
+            set()
+        )  # what began somewhere else than at its beginning
         self._last_read: dict[TopicPartition, int] = {}
         self._room = MOST_BYTES  # for the text beside an offset, as far as the brokers take it
 
@@ -133,11 +136,18 @@ class Standing:
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
             return
         learned = self._watch.take(seen)
-        self._back.update(self._watch.count_former(seen))
+        back = self._watch.count_former(seen)
+        self._back.update(back)
         if any(self._known(topic) != self._watch.partitions(topic) for topic in topics):
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
         ours: set[TopicPartition] = consumer.assignment()
-        changed = {partition_of(tp) for tp in ours if tp.topic in self._watch.changed}
+        changed = {
+            partition_of(tp)
+            for tp in ours
+            if tp.topic in self._watch.changed
+            # What it went on from was committed under the id that goes, and may be of the log that was before.
+            or (not back.get(tp.topic, True) and tp in self._went_on)
+        }
         again = {
             (topic, number): CommittedState(0, topic_id=self._watch.id(topic))
             for topic, number in changed
@@ -257,6 +267,9 @@ class Standing:
             self._watch.take(seen)
         committed = await self._committed(partitions)
         states = {partition_of(tp): progress for tp, progress in committed.items()}
+        for (topic, _), progress in states.items():
+            if progress.is_of_another(self._watch.id(topic)):
+                self._watch.note_committed(progress.topic_id)
         # Of what a look found while this member held nothing of the topic, another has taken note by now.
         self._watch.changed -= {topic for topic, _ in states}
         self._watch.changed |= {
@@ -328,6 +341,7 @@ class Standing:
         # dropped before would then never be read again; and it asks for each partition in a round trip of its own.
         consumer = self._consumer()
         self._read_as = starts.topic_ids
+        self._went_on = {tp for tp, offset in starts.offsets.items() if offset}
         self._last_read.clear()
         bare = [tp for tp, offset in starts.offsets.items() if offset is None]
         member.reset_to_beginning(consumer, bare)

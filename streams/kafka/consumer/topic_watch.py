@@ -1,6 +1,6 @@
 """What a member knows of its topics from look to look: which became others, and which are gone. Asks nobody itself."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from streams.kafka.admin.topic_ids import Topics
@@ -19,6 +19,7 @@ class TopicWatch:
     def __init__(self) -> None:
         self._ids: dict[str, str] = {}
         self._former_ids: set[str] = set()
+        self._only_committed: set[str] = set()  # of these, what no broker has told
         self._seen_again: dict[str, tuple[str, int]] = {}
         self._partitions: dict[str, int] = {}
         self._missed: dict[str, int] = {}
@@ -60,13 +61,27 @@ class TopicWatch:
                 learned.append(name)
         return learned
 
-    def count_former(self, seen: Topics) -> Collection[str]:
+    def note_committed(self, topic_id: str) -> None:
+        """Take an id for a former one: something is committed under it, and the brokers tell another.
+
+        Offsets under it may be of the log that was before. So they count for nothing when a broker that was told late speaks of
+        it a moment later, which would otherwise look like another new topic.
+        """
+        if topic_id not in self._former_ids:
+            self._former_ids.add(topic_id)
+            self._only_committed.add(topic_id)
+
+    def count_former(self, seen: Topics) -> Mapping[str, bool]:
         """Count how often in a row each topic has an id that was taken for a former one. Return those to which it is given back.
 
         Where a topic was made again twice, and the first broker that was asked knew of both and the next one of the first
-        only, the newest id was taken for a former one.
+        only, the newest id was taken for a former one. So it was where others have committed under it, and the first broker that
+        was asked was told late.
+
+        Returns:
+            of each of them, whether its log was read under that id before: from its beginning, then, under the id that goes.
         """
-        back = []
+        back: dict[str, bool] = {}
         for name, topic in seen.existing.items():
             if topic.id not in self._former_ids:
                 self._seen_again.pop(name, None)
@@ -79,7 +94,8 @@ class TopicWatch:
                 self._former_ids.remove(topic.id)
                 self._former_ids.add(self._ids[name])
                 self._ids[name] = topic.id
-                back.append(name)
+                back[name] = topic.id not in self._only_committed
+                self._only_committed.discard(topic.id)
         return back
 
     def count_missing(self, topics: Iterable[str], seen: Topics) -> Collection[str]:

@@ -111,6 +111,25 @@ async def test_the_first_record_waits_for_others_and_no_longer_than_the_linger()
     await producer.stop()
 
 
+async def test_every_topic_that_was_written_to_is_asked_for_by_name(producer):
+    """aiokafka asks for all topics as long as it is to ask for none, and then for those alone: a batch of another never left."""
+    asked = []
+
+    async def _metadata_update(_cluster, topics):
+        asked.append(set(topics))
+        return True
+
+    producer.client._metadata_update = _metadata_update
+    for topic in ("t", "u"):
+        await producer.send(topic, b"", b"k")
+    producer._depart()
+    await turns()
+    synchronizer = asyncio.create_task(producer.client._md_synchronizer())
+    await producer.client.add_topic("new")
+    synchronizer.cancel()
+    assert asked == [{"t", "u", "new"}]
+
+
 async def test_a_partition_has_one_batch_under_way(producer):
     """Else a batch that aiokafka sends again would stand behind a later one; what came meanwhile follows at once."""
     first = await producer.send("t", b"1", b"k")

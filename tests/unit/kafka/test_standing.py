@@ -308,6 +308,43 @@ async def test_an_id_that_comes_back_in_another_look_is_not_forgotten(brokers, m
     assert not member.take_back_ids()
 
 
+async def test_what_is_committed_of_the_log_before_counts_for_nothing_where_a_broker_is_late(
+    brokers, member
+):
+    """The first broker tells the new topic, and the one that the next generation asks still the old one, under which is committed."""
+    brokers.committed[PARTITION] = OffsetAndMetadata(5, CommittedState(5, topic_id=A).metadata(99))
+    for told in (B, A):
+        brokers.topics = Topics({TOPIC: Topic(told, 1)})
+        assert await member.begun([PARTITION]) == {TAG: CommittedState(0, topic_id=B)}
+
+
+@pytest.mark.parametrize("committed", [A, B])
+async def test_where_all_brokers_tell_what_others_committed_that_log_is_read_from_its_beginning(
+    brokers, member, committed
+):
+    """The first broker that was asked was told late: what was committed under its id may be of the log before."""
+    other = TopicPartition(TOPIC, 1)
+    brokers.assigned = {PARTITION, other}
+    brokers.known = 2
+    brokers.committed = {
+        PARTITION: OffsetAndMetadata(5, CommittedState(5, topic_id=committed).metadata(99)),
+        other: OffsetAndMetadata(3, CommittedState(3, topic_id=B).metadata(99)),
+    }
+    brokers.topics = Topics({TOPIC: Topic(A, 2)})
+    await member.begin([PARTITION, other])
+    assert await member.seek_to_committed() == {PARTITION: 5 if committed == A else 0, other: 0}
+    brokers.topics = Topics({TOPIC: Topic(B, 2)})
+    begun: list[object] = []
+
+    async def begin_again(progress: object) -> None:
+        begun.append(progress)
+
+    for _ in range(20):
+        await member.look(begin_again)
+    assert member.take_back_ids()
+    assert begun == ([{TAG: CommittedState(0, topic_id=B)}] if committed == A else [])
+
+
 async def test_brokers_that_know_no_ids_tell_of_new_partitions_all_the_same(brokers, member):
     """The client's own metadata are asked for at each look; nothing begins anew."""
     brokers.topics = None

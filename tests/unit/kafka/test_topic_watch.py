@@ -56,6 +56,21 @@ def test_a_former_id_comes_back_after_many_looks_in_a_row(between):
     assert (watch.id("t"), watch.changed) == (C, set())
 
 
+def test_an_id_of_commits_that_the_brokers_do_not_tell_is_a_former_one():
+    """A broker that was told late may speak of it yet; where all do, its log was not read under it before."""
+    watch = TopicWatch()
+    watch.take(look(t=B))
+    watch.note_committed(A)
+    seen = look(t=A)
+    for _ in range(19):
+        assert watch.take(seen) == []
+        assert watch.count_former(seen) == {}
+    assert watch.count_former(seen) == {"t": False}
+    assert (watch.id("t"), watch.changed) == (A, set())
+    backs = [watch.count_former(look(t=B)) for _ in range(20)]
+    assert backs == [{}] * 19 + [{"t": True}]
+
+
 def test_a_broker_that_gives_no_id_is_not_asked_twice():
     """Nothing is learned from it, and nothing forgotten."""
     watch = TopicWatch()
