@@ -1,25 +1,21 @@
 """Avro records: the id of their schema, in Confluent's wire format or in a header, and what they hold."""
 
 import json
-from io import BytesIO
 from typing import Any, Final
 from uuid import UUID
 
+from streams.mapping.avro_schema import Reader, Undecodable, decode, reader_of
 from streams.mapping.registry import RegisteredSchema, SchemaId
 from streams.notification.notification import Headers
 
 SCHEMA_ID_HEADER: Final = "__value_schema_id"
 """Of Confluent's clients that leave the value alone."""
 
-_MOST_PARSED: Final = 1000
+_MOST_READERS: Final = 1000
 _BY_NUMBER: Final = 0
 _BY_GUID: Final = 1
 _NUMBER_BYTES: Final = 5
 _GUID_BYTES: Final = 17
-
-
-class Undecodable(ValueError):  # noqa: N818  # named after what it says about the bytes
-    """Bytes that are no Avro record: what was seen, without values, and what was expected."""
 
 
 def split_schema_id(value: bytes, headers: Headers) -> tuple[SchemaId, bytes]:
@@ -50,49 +46,32 @@ def split_schema_id(value: bytes, headers: Headers) -> tuple[SchemaId, bytes]:
 
 
 class AvroDecoder:
-    """Decodes records; a schema is parsed once."""
+    """Decodes records; a schema is taken apart once."""
 
     def __init__(self) -> None:
-        self._parsed: dict[RegisteredSchema, Any] = {}
+        self._readers: dict[RegisteredSchema, Reader] = {}
 
     def decode(self, registered: RegisteredSchema, encoded: bytes) -> Any:  # noqa: ANN401  # whatever the schema says
-        """Return what a record holds: decimals, moments and GUIDs of logical types as what they are.
+        """Return what a record holds, as `avro_schema.decode` has it.
 
         Raises:
             Undecodable: the schema is none that is read here, or the bytes are not of it.
         """
-        import fastavro  # noqa: PLC0415  # comes with an extra
+        return decode(self._reader(registered), encoded)
 
-        schema = self._parse(registered)
-        stream = BytesIO(encoded)
-        try:
-            record = fastavro.schemaless_reader(stream, schema, None)
-        except Exception as error:  # noqa: BLE001  # fastavro raises what it comes upon: EOFError, IndexError, ...
-            message = f"its bytes are not of its schema ({type(error).__name__})"
-            raise Undecodable(message) from None
-        if stream.read(1):
-            message = "more bytes than its schema has"
-            raise Undecodable(message)
-        return record
-
-    def _parse(self, registered: RegisteredSchema) -> Any:  # noqa: ANN401  # fastavro's own
-        import fastavro  # noqa: PLC0415  # comes with an extra
-
-        parsed = self._parsed.get(registered)
-        if parsed is not None:
-            return parsed
+    def _reader(self, registered: RegisteredSchema) -> Reader:
+        found = self._readers.get(registered)
+        if found is not None:
+            return found
         if registered.kind != "AVRO":
             message = f"its schema is of type {registered.kind}; expected AVRO"
             raise Undecodable(message)
-        names: dict[str, Any] = {}
         try:
-            for text in registered.references:
-                fastavro.parse_schema(json.loads(text), named_schemas=names)
-            parsed = fastavro.parse_schema(json.loads(registered.text), named_schemas=names)
-        except Exception as error:  # noqa: BLE001  # fastavro raises what it comes upon
-            message = f"its schema can't be read ({type(error).__name__})"
+            schemas = [json.loads(text) for text in (*registered.references, registered.text)]
+        except (RecursionError, ValueError):
+            message = "its schema can't be read: it is no JSON"
             raise Undecodable(message) from None
-        if len(self._parsed) >= _MOST_PARSED:
-            self._parsed.clear()
-        self._parsed[registered] = parsed
-        return parsed
+        if len(self._readers) >= _MOST_READERS:
+            self._readers.clear()
+        found = self._readers[registered] = reader_of(schemas)
+        return found

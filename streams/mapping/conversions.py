@@ -3,12 +3,12 @@
 No message quotes a value: it stands in a dead letter's detail.
 """
 
+import re
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
-from decimal import Context, Decimal, InvalidOperation
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal
 from typing import Any, Final
-from uuid import UUID
 
 from streams.mapping.currencies import EXPONENTS
 
@@ -16,8 +16,10 @@ _LONGEST_NUMBER: Final = 60
 _LARGEST_EXPONENT: Final = 40
 _EXACT: Final = Context(prec=2 * _LONGEST_NUMBER)  # Python's own rounds to 28 digits
 _MOST_DIGITS: Final = 21  # the end of the year 9999 in nanoseconds
+_AMOUNT: Final = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_SECONDS: Final = 253_402_300_799  # the end of the year 9999
+_BINARY: Final = "a binary floating-point number, which is not exact (0.1 is none of its values); expected a decimal or text"
 
 UNITS: Final[Mapping[str, int]] = {
     "seconds": 1,
@@ -32,8 +34,19 @@ class Unconvertible(ValueError):  # noqa: N818  # named after what it says about
     """A value that can't become what the mapping says: what was seen, without the value, and what was expected."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Stands for a value that has no form here, and does no harm where nobody uses it.
+
+    Attributes:
+        why: what it is, without its value, and what was expected.
+    """
+
+    why: str
+
+
 def as_member(value: object) -> Any:  # noqa: ANN401  # a member as JSON has it
-    """Return a value as our event has it: numbers, times and ids as text, at any depth; None where there is none.
+    """Return a value as our event has it: numbers as text, at any depth; None where there is none.
 
     Raises:
         Unconvertible: it has no such form.
@@ -56,15 +69,12 @@ def _as_text(value: object) -> str:
             message = "a number out of range"
             raise Unconvertible(message)
         return format(value, "f")
-    if isinstance(value, int | float | UUID):
+    if isinstance(value, int):
         return str(value)
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            message = "a local time without an offset; expected a moment (Avro: timestamp-millis or -micros)"
-            raise Unconvertible(message)
-        return _moment(value)
-    if isinstance(value, date):
-        return value.isoformat()
+    if isinstance(value, Unusable):
+        raise Unconvertible(value.why)
+    if isinstance(value, float):
+        raise Unconvertible(_BINARY)
     message = f"a value of type {type(value).__name__}; expected text or a number"
     raise Unconvertible(message)
 
@@ -73,7 +83,7 @@ def key_of(value: object) -> str | None:
     """Return a value as tables and rules list it: text as it is, numbers as written, `true` and `false`; else None."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | Decimal | UUID):
+    if isinstance(value, str | int | Decimal):
         return str(value)
     return None
 
@@ -88,6 +98,8 @@ def moment(value: object, unit: str) -> str:
     Raises:
         Unconvertible: it is no such number.
     """
+    if isinstance(value, Unusable):
+        raise Unconvertible(value.why)
     text = value if isinstance(value, str) else str(value)
     if (
         isinstance(value, bool)
@@ -97,20 +109,29 @@ def moment(value: object, unit: str) -> str:
     ):
         message = f"expected a whole number of {unit} since 1970"
         raise Unconvertible(message)
-    seconds, rest = divmod(int(text), UNITS[unit])
-    if seconds > _LATEST_SECONDS:
+    if int(text) // UNITS[unit] > _LATEST_SECONDS:
         message = f"a time after the year 9999; are these {unit}?"
         raise Unconvertible(message)
-    return _moment(
-        _EPOCH + timedelta(seconds=seconds, microseconds=rest * 1_000_000 // UNITS[unit])
-    )
+    return moment_text(int(text), UNITS[unit])
 
 
-def _moment(value: datetime) -> str:
-    in_utc = value.astimezone(UTC)
-    precision = "microseconds" if in_utc.microsecond % 1000 else "milliseconds"
-    text = in_utc.isoformat(timespec=precision if in_utc.microsecond else "seconds")
-    return text.removesuffix("+00:00") + "Z"
+def moment_text(count: int, per_second: int) -> str:
+    """Return the ISO 8601 time, in UTC, of a count since 1970: exact, with no more digits than 0, 3, 6 or 9 that it needs.
+
+    Raises:
+        Unconvertible: it lies outside of the years that are written with four digits.
+    """
+    seconds, rest = divmod(count, per_second)
+    try:
+        whole = _EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        message = "a time outside of the years 1 to 9999"
+        raise Unconvertible(message) from None
+    fraction = f"{rest * UNITS['nanoseconds'] // per_second:09d}"
+    while fraction.endswith("000"):
+        fraction = fraction.removesuffix("000")
+    text = whole.isoformat(timespec="seconds").removesuffix("+00:00")
+    return f"{text}.{fraction}Z" if fraction else f"{text}Z"
 
 
 def minor_units(value: object, currency: object) -> str:
@@ -136,13 +157,16 @@ def minor_units(value: object, currency: object) -> str:
 
 
 def _decimal(value: object) -> Decimal:
-    if isinstance(value, float):  # 0.1 is none of its values
-        message = "a binary floating-point number; expected a decimal or text, which are exact"
-        raise Unconvertible(message)
+    if isinstance(value, float):
+        raise Unconvertible(_BINARY)
+    if isinstance(value, Unusable):
+        raise Unconvertible(value.why)
     amount = Decimal("NaN")
     if isinstance(value, int | str | Decimal) and not isinstance(value, bool):
-        with suppress(InvalidOperation):
-            amount = Decimal(value if len(str(value)) <= _LONGEST_NUMBER else "NaN")
+        # Decimal itself takes blanks, underscores and the digits of every script.
+        text = str(value)
+        if len(text) <= _LONGEST_NUMBER and _AMOUNT.fullmatch(text.removeprefix("-")):
+            amount = Decimal(text)
     if not amount.is_finite() or amount < 0 or abs(amount.adjusted()) > _LARGEST_EXPONENT:
         message = "expected an amount from 0, in whole units with decimals, like 12.30"
         raise Unconvertible(message)

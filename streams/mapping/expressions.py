@@ -18,16 +18,17 @@ Document = Mapping[str, Any]
 
 
 class _Functions(Functions):
-    """JMESPath's functions, for values that JSON does not have too: exact decimals, and those of Avro's logical types.
-
-    Its own take them for JSON and change them: `to_string` puts quotes around an id, `to_number` cuts decimals off.
-    """
+    """JMESPath's functions, for exact decimals too, which its own know nothing of: `to_number` would cut decimals off."""
 
     @signature({"types": []})
     def _func_to_string(self, value: object) -> Any:  # noqa: ANN401  # as JSON has it
-        if value is None or isinstance(value, bool | list | tuple | dict):
-            return json.dumps(value, separators=(",", ":"), default=as_member)
-        return as_member(value)
+        return value if isinstance(value, str) else _json(value)
+
+    @signature({"types": []})
+    def _func_type(self, value: object) -> Any:  # noqa: ANN401  # as JSON has it
+        if isinstance(value, Decimal):
+            return "number"
+        return super()._func_type(value)  # type: ignore[misc]  # the stubs name no function
 
     @signature({"types": []})
     def _func_to_number(self, value: object) -> Any:  # noqa: ANN401  # as JSON has it
@@ -36,6 +37,19 @@ class _Functions(Functions):
         if not isinstance(value, str | int | float):
             return None
         return super()._func_to_number(value)  # type: ignore[misc]  # the stubs name no function
+
+
+def _json(value: object) -> str:
+    """Return compact JSON in which numbers stand as a member would have them."""
+    if value is None or isinstance(value, bool | str):
+        return json.dumps(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_json, value))}]"
+    if isinstance(value, Mapping):
+        return (
+            f"{{{','.join(f'{json.dumps(name)}:{_json(inner)}' for name, inner in value.items())}}}"
+        )
+    return str(as_member(value))
 
 
 _OPTIONS: Final = jmespath.Options(custom_functions=_Functions())

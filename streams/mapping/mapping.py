@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.strict_json import MalformedJson, loads
-from streams.mapping.avro import AvroDecoder, Undecodable, split_schema_id
+from streams.mapping.avro import AvroDecoder, split_schema_id
+from streams.mapping.avro_schema import Undecodable
 from streams.mapping.cloud_events import CloudEvent, InvalidCloudEvent, read_cloud_event
 from streams.mapping.conversions import Unconvertible
 from streams.mapping.expressions import Document
