@@ -7,10 +7,11 @@ import base64
 import json
 import ssl
 from collections import OrderedDict
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from urllib.parse import quote
 
@@ -28,6 +29,9 @@ RegistryFault = Literal["unreachable", "refuses", "unknown-schema"]
 REGISTRY_FAULTS: Final[tuple[str, ...]] = get_args(RegistryFault)
 
 _PATIENCE_SECONDS: Final = 5.0
+_WHOLE_SECONDS: Final = (
+    10.0  # for a schema with all that it refers to: less than a lane waits when a worker ends
+)
 _LARGEST_ANSWER: Final = 4 << 20
 _MOST_REFERENCES: Final = 100
 _PREFIX: Final = "NOTIFIER_SCHEMA_REGISTRY"
@@ -72,6 +76,7 @@ class SchemaRegistry:
         password_file: read anew for each schema; a newline at its end is no part of it.
         token_file: a bearer token instead, read alike.
         ca_file: PEM bundle for the registry's certificate, else the system's.
+        whole_seconds: how long a schema may take, with all that it refers to.
         kept: how many schemas are kept; the one that was asked for the longest time ago goes first.
     """
 
@@ -81,6 +86,7 @@ class SchemaRegistry:
     token_file: Path | None = None
     ca_file: Path | None = None
     kept: int = 1000
+    whole_seconds: float = _WHOLE_SECONDS
     _schemas: OrderedDict[SchemaId, RegisteredSchema] = field(
         default_factory=OrderedDict, init=False
     )
@@ -95,7 +101,7 @@ class SchemaRegistry:
             return found
 
     def fetch(self, schema: SchemaId) -> RegisteredSchema:
-        """Return a schema; blocks for some seconds at most for each that it refers to.
+        """Return a schema; blocks for ten seconds at most, however slowly the registry answers.
 
         Raises:
             SchemaUnavailable: why it can't be had.
@@ -103,6 +109,40 @@ class SchemaRegistry:
         found = self.known(schema)
         if found is not None:
             return found
+        # httpx bounds each read, not the whole, and a look-up not at all; so somebody else waits for it.
+        question: Future[RegisteredSchema] = Future()
+        clients: list[httpx.Client] = []
+        Thread(
+            target=self._answer, args=(question, schema, clients), name="schema", daemon=True
+        ).start()
+        try:
+            found = question.result(self.whole_seconds)
+        except TimeoutError:
+            for client in clients:
+                client.close()  # ends the thread at its next read
+            message = (
+                f"{_PREFIX}_URL: the schema registry at {shown_url(self.url, with_path=True)} gave no whole answer within"
+                f" {self.whole_seconds:g} s"
+            )
+            raise SchemaUnavailable(message, schema, "unreachable") from None
+        with self._lock:
+            self._schemas[schema] = found
+            while len(self._schemas) > self.kept:
+                self._schemas.popitem(last=False)
+        return found
+
+    def _answer(
+        self,
+        question: Future[RegisteredSchema],
+        schema: SchemaId,
+        clients: "list[httpx.Client]",
+    ) -> None:
+        try:
+            question.set_result(self._fetch(schema, clients))
+        except BaseException as error:  # noqa: BLE001  # the asker's to handle
+            question.set_exception(error)
+
+    def _fetch(self, schema: SchemaId, clients: "list[httpx.Client]") -> RegisteredSchema:
         import httpx  # noqa: PLC0415  # few deployments have a registry, and every command imports this module
 
         kind = "ids" if isinstance(schema, int) else "guids"
@@ -110,6 +150,7 @@ class SchemaRegistry:
             with httpx.Client(
                 verify=self._trust(), timeout=_PATIENCE_SECONDS, headers=self._headers()
             ) as client:
+                clients.append(client)
                 answer = self._ask(client, f"schemas/{kind}/{schema}", schema)
                 references: dict[str, str] = {}
                 self._follow(client, answer, schema, references, set())
@@ -119,14 +160,9 @@ class SchemaRegistry:
                 f" {getattr(error, 'strerror', None) or error}"
             )
             raise SchemaUnavailable(message, schema, "refuses") from error
-        found = RegisteredSchema(
+        return RegisteredSchema(
             str(answer.get("schemaType") or "AVRO"), answer["schema"], tuple(references.values())
         )
-        with self._lock:
-            self._schemas[schema] = found
-            while len(self._schemas) > self.kept:
-                self._schemas.popitem(last=False)
-        return found
 
     def _follow(
         self,
@@ -136,17 +172,19 @@ class SchemaRegistry:
         references: dict[str, str],
         open_names: set[str],
     ) -> None:
-        """Fetch what a schema refers to, each before what names it."""
+        """Fetch what a schema refers to, each before what names it; of several of one name the first, as Confluent's reader."""
         for reference in answer.get("references") or ():
-            subject, version = str(reference.get("subject")), str(reference.get("version"))
-            name = f"{subject}/{version}"
+            name, subject, version = (
+                str(reference.get(key)) for key in ("name", "subject", "version")
+            )
             if name in references or name in open_names:
                 continue
             if len(open_names) >= _MOST_REFERENCES:
                 message = f"schema {schema} refers to more than {_MOST_REFERENCES} others"
                 raise SchemaUnavailable(message, schema, "unreachable")
             open_names.add(name)
-            path = f"subjects/{quote(subject, safe='')}/versions/{quote(version, safe='')}"
+            # A version that was deleted softly is what the record was written with all the same.
+            path = f"subjects/{quote(subject, safe='')}/versions/{quote(version, safe='')}?deleted=true"
             inner = self._ask(client, path, schema)
             self._follow(client, inner, schema, references, open_names)
             references[name] = inner["schema"]
@@ -196,9 +234,12 @@ class SchemaRegistry:
             )
             raise SchemaUnavailable(message, schema, "refuses")
         answer = _object(body) if status == HTTPStatus.OK else {}
-        if not isinstance(answer.get("schema"), str):
+        references = answer.get("references") or []
+        whole = isinstance(references, list) and all(isinstance(one, dict) for one in references)
+        if not isinstance(answer.get("schema"), str) or not whole:
+            lacks = "a schema" if whole else "references that can be read"
             message = (
-                f"{_PREFIX}_URL: the schema registry at {shown} answers {status} without a schema; expected Confluent's"
+                f"{_PREFIX}_URL: the schema registry at {shown} answers {status} without {lacks}; expected Confluent's"
                 " API below this URL, and a registry that works"
             )
             raise SchemaUnavailable(message, schema, "unreachable")
@@ -222,6 +263,6 @@ def registry_of(settings: Settings) -> SchemaRegistry | None:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (RecursionError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -20,12 +20,17 @@ from streams.mapping.mapping import (
     SourceRecord,
 )
 from streams.mapping.registry import RegistryFault, SchemaId, SchemaUnavailable
+from streams.webhook.lookup_threads import LookupThreads
 from streams.worker.observe import Observer
 
 _FIRST_SECONDS = 1.0
 _LONGEST_SECONDS = 30.0
 _WHILE_ASKED_SECONDS = 0.1
 """Until a record looks again whose schema is just being fetched for another one."""
+_SOON_MS = 1000
+"""What takes longer than this to be answered is unreachable, as long as it lasts."""
+_MOST_QUESTIONS = 8
+"""To the registry at once."""
 
 
 @dataclass(slots=True)
@@ -34,8 +39,15 @@ class _Asked:
 
     again_ms: int = 0
     pause_seconds: float = _FIRST_SECONDS
-    under_way: bool = False
+    since_ms: int | None = None
+    """Of the question that is under way."""
     fault: RegistryFault | None = None
+
+    def why(self, now_ms: int) -> RegistryFault | None:
+        """Return what its records wait for; None where that is only a moment yet."""
+        if self.fault is None and self.since_ms is not None and now_ms - self.since_ms > _SOON_MS:
+            return "unreachable"
+        return self.fault
 
 
 @dataclass(slots=True)
@@ -52,6 +64,10 @@ class MappedEvents:
     now_ms: Callable[[], int]
     observer: Observer
     _waiting: dict[SchemaId, _Asked] = field(default_factory=dict, init=False)
+    _threads: LookupThreads = field(
+        default_factory=lambda: LookupThreads(_MOST_QUESTIONS), init=False
+    )
+    """Nobody waits for them at the end, as for those of `asyncio.to_thread`."""
 
     def maps(self, record: InRecord) -> bool:
         """Tell whether an event that an operator put back stood on a mapped topic first."""
@@ -79,12 +95,15 @@ class MappedEvents:
         registry = self.mapping.registry
         assert registry is not None  # noqa: S101  # else no schema is needed
         asked = self._waiting.setdefault(schema, _Asked())
-        left = (asked.again_ms - self.now_ms()) / 1000
-        if asked.under_way or left > 0:
-            raise NotYet(_WHILE_ASKED_SECONDS if asked.under_way else left, asked.fault)
-        asked.under_way = True
+        now_ms = self.now_ms()
+        left = (asked.again_ms - now_ms) / 1000
+        if asked.since_ms is not None or left > 0:
+            under_way = asked.since_ms is not None
+            raise NotYet(_WHILE_ASKED_SECONDS if under_way else left, asked.why(now_ms))
+        asked.since_ms = now_ms
         try:
-            await asyncio.to_thread(registry.fetch, schema)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._threads, registry.fetch, schema)
         except SchemaUnavailable as error:
             again = asked.pause_seconds
             self.observer.schema_unavailable(error, again)
@@ -93,7 +112,7 @@ class MappedEvents:
             asked.pause_seconds = min(2 * again, _LONGEST_SECONDS)
             raise NotYet(again, error.fault) from error
         finally:
-            asked.under_way = False
+            asked.since_ms = None
         was_missing = self._waiting.pop(schema).fault is not None
         self.observer.schema_found(schema, was_missing=was_missing)
 

@@ -5,14 +5,18 @@ What a real registry does when all is well stands in tests/integration/test_sche
 
 import base64
 import json
+import socket
 import threading
-from contextlib import contextmanager
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from streams.mapping.avro import AvroDecoder
 from streams.mapping.registry import RegisteredSchema, SchemaRegistry, SchemaUnavailable
+from tests.support.waiting import TIMEOUT_SECONDS
 
 SCHEMA = '"string"'
 
@@ -97,6 +101,17 @@ def test_who_we_are(tmp_path):
         ((200, b"<html>"), "unreachable", "answers 200 without a schema"),
         ((200, []), "unreachable", "answers 200 without a schema"),
         ((200, {"schema": 7}), "unreachable", "answers 200 without a schema"),
+        ((200, b"[" * 100_000), "unreachable", "answers 200 without a schema"),
+        (
+            (200, {"schema": SCHEMA, "references": 7}),
+            "unreachable",
+            "without references that can be read",
+        ),
+        (
+            (200, {"schema": SCHEMA, "references": ["x"]}),
+            "unreachable",
+            "without references that can be read",
+        ),
         ((200, b"x" * ((4 << 20) + 1)), "unreachable", "answers 200 without a schema"),
         ((302, {}), "unreachable", "answers 302"),
     ],
@@ -145,8 +160,8 @@ def test_references_come_before_what_names_them():
     }  # fmt: skip
     answers = {
         "/schemas/ids/7": (200, whole),
-        "/subjects/Inner/versions/1": (200, inner),
-        "/subjects/Outer/versions/1": (200, outer),
+        "/subjects/Inner/versions/1?deleted=true": (200, inner),
+        "/subjects/Outer/versions/1?deleted=true": (200, outer),
     }
     with answering(answers) as (url, asked):
         found = SchemaRegistry(url).fetch(7)
@@ -155,10 +170,56 @@ def test_references_come_before_what_names_them():
     assert AvroDecoder().decode(found, b"\x02\x04") == {"o": {"i": {"n": 1}}, "i": {"n": 2}}
 
 
+def test_the_first_reference_of_a_name_holds():
+    """As for the producer: what it refers to later by the same name, in another version, is the same type to it."""
+    old = record_of("A", {"name": "x", "type": "int"})
+    new = record_of("A", {"name": "x", "type": "int"}, {"name": "y", "type": "int"})
+    newer = reference("A") | {"version": 2}
+    inner = {"schema": record_of("B", {"name": "a", "type": "A"}), "references": [newer]}
+    whole = {
+        "schema": record_of("C", {"name": "a", "type": "A"}, {"name": "b", "type": "B"}),
+        "references": [reference("A"), reference("B")],
+    }
+    answers = {
+        "/schemas/ids/7": (200, whole),
+        "/subjects/A/versions/1?deleted=true": (200, {"schema": old}),
+        "/subjects/A/versions/2?deleted=true": (200, {"schema": new}),
+        "/subjects/B/versions/1?deleted=true": (200, inner),
+    }
+    with answering(answers) as (url, _):
+        found = SchemaRegistry(url).fetch(7)
+    assert AvroDecoder().decode(found, b"\x02\x04") == {"a": {"x": 1}, "b": {"a": {"x": 2}}}
+
+
+@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n{"])
+def test_a_registry_that_drips(beginning):
+    """A byte now and then is no answer, be it of the headers or of the body; and it is asked no more."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+
+        def drip():
+            peer, _ = server.accept()
+            with peer, suppress(OSError):
+                peer.sendall(beginning or b"HTTP/1.1 200 OK\r\nX: ")
+                for _ in range(int(TIMEOUT_SECONDS / 0.02)):
+                    peer.sendall(b" ")
+                    time.sleep(0.02)
+                return False
+            return True
+
+        hung_up = pool.submit(drip)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(SchemaUnavailable, match=r"no whole answer within 0\.2 s") as held:
+            SchemaRegistry(url, whole_seconds=0.2).fetch(7)
+        assert held.value.fault == "unreachable"
+        assert hung_up.result(TIMEOUT_SECONDS)
+
+
 def test_a_schema_that_names_the_world():
     """There is an end to it."""
     everything = {"schema": SCHEMA, "references": [reference(f"s{n}") for n in range(101)]}
-    answers = {f"/subjects/s{n}/versions/1": (200, {"schema": SCHEMA}) for n in range(101)}
+    answers = {
+        f"/subjects/s{n}/versions/1?deleted=true": (200, {"schema": SCHEMA}) for n in range(101)
+    }
     with (
         answering(answers | {"/schemas/ids/7": (200, everything)}) as (url, _),
         pytest.raises(SchemaUnavailable, match="more than 100 others"),

@@ -5,6 +5,7 @@ Everything is real but the network, the brokers, the clock and the registry, who
 
 import asyncio
 import json
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from threading import Event
@@ -45,11 +46,13 @@ class ChosenRegistry(SchemaRegistry):
         super().__init__("http://127.0.0.1:9")
         self.fault = None
         self.asked = 0
+        self.asked_by_daemon = False
         self.answers = Event()
         self.answers.set()
 
     def fetch(self, schema):
         self.asked += 1
+        self.asked_by_daemon = threading.current_thread().daemon
         assert self.answers.wait(TIMEOUT_SECONDS)
         if self.fault is not None:
             message = "not now"
@@ -285,7 +288,7 @@ async def test_between_two_questions_the_registry_is_left_alone(bench):
 
 
 async def test_while_one_record_asks_the_others_wait(bench):
-    """They keep no place meanwhile, and look again in a moment."""
+    """They keep no place meanwhile, and look again in a moment; once that lasts they count as waiting for a schema."""
     value = framed(7, avro_bytes(avro_example()))
     bench.registry.answers.clear()
     first = asyncio.create_task(bench.mapped(AVRO_TOPIC, value))
@@ -294,9 +297,14 @@ async def test_while_one_record_asks_the_others_wait(bench):
         return bench.registry.asked
 
     await eventually(is_asked, what="the registry is asked")
+    assert bench.registry.asked_by_daemon, "a worker that ends would wait for the thread"
     with pytest.raises(NotYet) as held:
         await bench.mapped(AVRO_TOPIC, value)
     assert (held.value.seconds, held.value.why) == (0.1, None)
+    bench.clock.ms += 1001
+    with pytest.raises(NotYet) as held:
+        await bench.mapped(AVRO_TOPIC, value)
+    assert (held.value.seconds, held.value.why) == (0.1, "unreachable")
     bench.registry.answers.set()
     await first
     await bench.mapped(AVRO_TOPIC, value)
