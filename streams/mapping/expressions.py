@@ -12,6 +12,7 @@ from jmespath.functions import Functions, signature
 from jmespath.parser import ParsedResult
 
 from streams.mapping.conversions import Unconvertible, as_member, key_of, minor_units, moment
+from streams.mapping.syntax import Names
 
 Document = Mapping[str, Any]
 """What expressions see: `data`, `key`, `headers`, `attributes` of a CloudEvent, and what is unpacked."""
@@ -52,6 +53,7 @@ def _json(value: object) -> str:
     return str(as_member(value))
 
 
+_SIGNATURES: Final = {name: spec["signature"] for name, spec in _Functions.FUNCTION_TABLE.items()}
 _OPTIONS: Final = jmespath.Options(custom_functions=_Functions())
 
 
@@ -61,19 +63,28 @@ class Expression:
     Args:
         text: as the file has it.
 
+    Attributes:
+        roots: the document's members that it reads by name.
+
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or calls a function that does not exist or takes other arguments.
     """
 
-    __slots__ = ("_compiled", "text")
+    __slots__ = ("_compiled", "_reads_whole", "roots", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         try:
             self._compiled: ParsedResult = jmespath.compile(text)
+            names = Names(self._compiled.parsed, _SIGNATURES)
         except JMESPathError as error:
             message = f"no JMESPath expression: {str(error).splitlines()[0]}"
             raise ValueError(message) from None
+        except RecursionError:
+            message = "no JMESPath expression: it is nested too deep"
+            raise ValueError(message) from None
+        self.roots = names.roots
+        self._reads_whole = names.reads_whole
 
     def value(self, document: Document) -> Any:  # noqa: ANN401  # whatever stands there
         """Return what stands there; None where nothing does.
@@ -82,7 +93,9 @@ class Expression:
             Unconvertible: a function of it does not take what stands there.
         """
         try:
-            return self._compiled.search(document, _OPTIONS)
+            # Only an expression that asks for all of it has all of it made: some may be unreadable.
+            seen = dict(document) if self._reads_whole else document
+            return self._compiled.search(seen, _OPTIONS)
         except JMESPathError as error:  # its message quotes the value
             message = (
                 f"its expression can't be applied to what stands there ({type(error).__name__})"

@@ -95,6 +95,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.faults: list[str] = []
+        self._names: frozenset[str] = _OF_DOCUMENT
 
     def file(self, content: object) -> dict[str, TopicMapping]:
         topics = content.get("topics") if isinstance(content, dict) else None
@@ -117,9 +118,11 @@ class _Reader:
         tombstones = written.get(TOMBSTONES)
         if tombstones is not None:
             self._one_of(tombstones, ("pass_over",), f"{location}.{TOMBSTONES}")
+        self._names = _OF_DOCUMENT
         unpack = self._each(
             written.get("unpack"), f"{location}.unpack", _UNPACKED, self._expression
         )
+        self._names |= unpack.keys()
         for name in _OF_DOCUMENT.intersection(unpack):
             self.faults.append(f"{location}.unpack.{name}: this name means something already")
         rules = self._each(written.get("pass_over"), f"{location}.pass_over", _NAME, self._rule)
@@ -260,10 +263,15 @@ class _Reader:
             self.faults.append(f"{location}: expected a JMESPath expression, like data.payment.id")
             return None
         try:
-            return Expression(str(written))
+            expression = Expression(str(written))
         except ValueError as error:
             self.faults.append(f"{location}: {error}")
             return None
+        self.faults += [
+            f"{location}: there is no {name} that it begins with; expected one of {', '.join(sorted(self._names))}"
+            for name in sorted(expression.roots - self._names)
+        ]
+        return expression
 
     def _each(
         self,

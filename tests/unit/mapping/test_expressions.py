@@ -10,6 +10,45 @@ from streams.mapping.mapping import MappedEvent
 from tests.support.mapping import EVENT, record, written
 
 
+@pytest.mark.parametrize(
+    ("text", "roots"),
+    [
+        ("data.a", {"data"}),
+        ("@.data.a || key", {"data", "key"}),
+        ("(data || @).key", {"data", "key"}),
+        ("@ | data.a", {"data"}),
+        ("[data.a, {b: headers.b}]", {"data", "headers"}),
+        ("data[?a == `1` && !b].c | [0].d", {"data"}),
+        ("data[0:2].a[].b.*.c", {"data"}),
+        ("max_by(data.a, &b.c).d", {"data"}),
+        ("to_array(key)[0].data", {"key"}),
+        ("*.id", set()),
+        ("keys(@)", set()),
+        ("'data'", set()),
+    ],
+)
+def test_the_names_that_an_expression_reads(text, roots):
+    """Of the document, and not of what stands in it."""
+    assert Expression(text).roots == roots
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("lenght(data.a)", "there is no function lenght; expected one of abs, avg, "),
+        ("data.a || [join(data.a)]", "join takes 2 arguments, and 1 stand there"),
+        ("data[?length(a, b) == `1`]", "length takes 1 arguments, and 2"),
+        ("not_null()", "not_null takes 1 or more arguments, and 0"),
+        ("data..a", "no JMESPath expression"),
+        ("(" * 5000 + "a" + ")" * 5000, "nested too deep"),
+    ],
+)
+def test_what_can_never_be_applied(text, fault):
+    """It is a fault of the file, and not of each event."""
+    with pytest.raises(ValueError, match=fault):
+        Expression(text)
+
+
 @pytest.mark.parametrize("value", [Decimal("12.70"), Decimal("1E3"), 4711, "e-1"])
 def test_to_string_gives_what_a_member_would(value):
     """An id with quotes around it would be signed and sent."""

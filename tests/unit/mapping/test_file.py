@@ -80,6 +80,11 @@ def test_values_are_text_as_they_are_written(tmp_path):
         (f"topics:\n  t:\n{EVENT_BLOCK}      reason: {{from: data.r, time: days}}\n", ["topics.t.event.reason.time: expected seconds or"]),
         (f"topics:\n  t:\n{EVENT_BLOCK}      reason: {{from: data.r, time: seconds, minor_units_of: data.c}}\n", ["topics.t.event.reason: time and minor_units_of together"]),
         (f"topics:\n  t:\n{EVENT_BLOCK}      reason: {{from: 'data..r'}}\n", ["topics.t.event.reason.from: no JMESPath expression"]),
+        (f"topics:\n  t:\n{EVENT_BLOCK}      reason: dta.r\n", ["topics.t.event.reason: there is no dta that it begins with; expected one of attributes, data, headers, key"]),
+        (f"topics:\n  t:\n{EVENT_BLOCK}      reason: {{from: data.r, minor_units_of: p.c}}\n", ["topics.t.event.reason.minor_units_of: there is no p that it begins with"]),
+        (f"topics:\n  t:\n    unpack: {{p: q.a, q: data.a}}\n{EVENT_BLOCK}      reason: p.r || q.r\n", ["topics.t.unpack.p: there is no q that it begins with"]),
+        (f"topics:\n  t:\n    unpack: {{p: data.a}}\n{EVENT_BLOCK}  u:\n{EVENT_BLOCK}      reason: p.r\n", ["topics.u.event.reason: there is no p that it begins with"]),
+        (f"topics:\n  t:\n{EVENT_BLOCK}      reason: lenght(data.r)\n", ["topics.t.event.reason: there is no function lenght"]),
         ("topics: {t: {event: {a: b}, event: {a: b}}}", ["the key 'event' is given twice"]),
     ],
 )  # fmt: skip
