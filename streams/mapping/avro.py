@@ -15,6 +15,7 @@ _MOST_READERS: Final = 1000
 _BY_NUMBER: Final = 0
 _BY_GUID: Final = 1
 _NUMBER_BYTES: Final = 5
+_LAST_NUMBER: Final = (1 << 31) - 1
 _GUID_BYTES: Final = 17
 
 
@@ -25,13 +26,13 @@ def split_schema_id(value: bytes, headers: Headers) -> tuple[SchemaId, bytes]:
     without the header begins with 0 and four bytes.
 
     Raises:
-        Undecodable: there is no id.
+        Undecodable: there is no id, or none that a registry could have given: nobody would wait for the end of that.
     """
     given = [said for name, said in headers if name == SCHEMA_ID_HEADER]
     if given:
         said = given[-1] or b""
         if len(said) == _NUMBER_BYTES and said[0] == _BY_NUMBER:
-            return int.from_bytes(said[1:], "big"), value
+            return _number(said[1:]), value
         if len(said) == _GUID_BYTES and said[0] == _BY_GUID:
             return str(UUID(bytes=said[1:])), value
         message = f"the header {SCHEMA_ID_HEADER} has {len(said)} bytes; expected 0 and 4 more, or 1 and 16 more"
@@ -42,7 +43,15 @@ def split_schema_id(value: bytes, headers: Headers) -> tuple[SchemaId, bytes]:
             f" {SCHEMA_ID_HEADER}"
         )
         raise Undecodable(message)
-    return int.from_bytes(value[1:_NUMBER_BYTES], "big"), value[_NUMBER_BYTES:]
+    return _number(value[1:_NUMBER_BYTES]), value[_NUMBER_BYTES:]
+
+
+def _number(raw: bytes) -> int:
+    number = int.from_bytes(raw, "big")
+    if not 0 < number <= _LAST_NUMBER:
+        message = f"no Avro of a schema registry: its schema's id is not from 1 to {_LAST_NUMBER}"
+        raise Undecodable(message)
+    return number
 
 
 class AvroDecoder:

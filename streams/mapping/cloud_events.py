@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from schemas.strict_json import MalformedJson, loads
+from streams.mapping.conversions import Unusable
 from streams.notification.notification import Headers
 
 LONGEST_ID: Final = 64
@@ -19,6 +20,7 @@ LONGEST_ID: Final = 64
 
 _REQUIRED: Final = ("id", "source", "specversion", "type")
 _STRUCTURED: Final = "application/cloudevents"
+_CONTENT_TYPE: Final = "content-type"
 _BINARY_PREFIX: Final = "ce_"
 _JSON: Final = re.compile(r"[^;]*[/+]json")
 _AVRO: Final = re.compile(r"(application|avro)/([^;]*\+)?(avro|binary)")
@@ -34,14 +36,16 @@ class CloudEvent:
     """A CloudEvent.
 
     Attributes:
-        attributes: by name, as text.
+        attributes: by name, as text, or `Unusable` where they are none; the required ones are text.
         data: decoded JSON, or bytes that are still to be decoded.
         is_avro: whether these bytes are Avro.
+        fault: why its data can't be read, or None; harmless where its attributes say that it is not ours.
     """
 
-    attributes: Mapping[str, str]
+    attributes: Mapping[str, Any]
     data: Any
     is_avro: bool = False
+    fault: str | None = None
 
     @property
     def identity(self) -> str:
@@ -60,7 +64,7 @@ def read_cloud_event(headers: Headers, value: bytes | None) -> CloudEvent:
         InvalidCloudEvent: it is none.
     """
     texts = _texts(headers)
-    content_type = texts.get("content-type", "").strip().lower()
+    content_type = str(texts.get(_CONTENT_TYPE, "")).strip().lower()
     if content_type.startswith(_STRUCTURED):
         if content_type.partition(";")[0].strip() != f"{_STRUCTURED}+json":
             message = (
@@ -72,8 +76,11 @@ def read_cloud_event(headers: Headers, value: bytes | None) -> CloudEvent:
 
 
 def _structured(value: bytes | None) -> CloudEvent:
+    if value is None:
+        message = "a tombstone; expected one JSON object"
+        raise InvalidCloudEvent(message)
     try:
-        members = loads(value or b"", exact=True)
+        members = loads(value, exact=True)
     except MalformedJson as error:
         raise InvalidCloudEvent(str(error)) from None
     if not isinstance(members, dict):
@@ -81,26 +88,25 @@ def _structured(value: bytes | None) -> CloudEvent:
         raise InvalidCloudEvent(message)
     data = members.pop("data", None)
     packed = members.pop("data_base64", None)
-    attributes = {
-        name: _attribute(name, said) for name, said in members.items() if said is not None
-    }
+    attributes = {name: _attribute(said) for name, said in members.items() if said is not None}
     _check(attributes)
     if packed is None:
         return CloudEvent(attributes, data)
     try:
         raw = base64.b64decode(packed, validate=True)
     except (binascii.Error, TypeError, ValueError):
-        message = "data_base64 is no Base64"
-        raise InvalidCloudEvent(message) from None
+        return CloudEvent(attributes, None, fault="data_base64 is no Base64")
     if data is not None:
-        message = "both data and data_base64; expected one of them"
-        raise InvalidCloudEvent(message)
-    return _with_data(attributes, attributes.get("datacontenttype", ""), raw)
+        fault = "both data and data_base64; expected one of them"
+        return CloudEvent(attributes, None, fault=fault)
+    return _with_data(attributes, str(attributes.get("datacontenttype", "")), raw)
 
 
-def _binary(texts: Mapping[str, str], content_type: str, value: bytes | None) -> CloudEvent:
+def _binary(
+    texts: Mapping[str, str | Unusable], content_type: str, value: bytes | None
+) -> CloudEvent:
     attributes = {
-        name.removeprefix(_BINARY_PREFIX): _attribute(name, text)
+        name.removeprefix(_BINARY_PREFIX): _attribute(text)
         for name, text in texts.items()
         if name.startswith(_BINARY_PREFIX)
     }
@@ -116,27 +122,30 @@ def _binary(texts: Mapping[str, str], content_type: str, value: bytes | None) ->
     return _with_data(attributes, content_type, value)
 
 
-def _with_data(attributes: Mapping[str, str], content_type: str, raw: bytes | None) -> CloudEvent:
+def _with_data(attributes: Mapping[str, Any], content_type: str, raw: bytes | None) -> CloudEvent:
     kind = content_type.strip().lower()
     if _AVRO.match(kind):
         return CloudEvent(attributes, raw, is_avro=True)
     if kind and not _JSON.match(kind):
-        message = "data in a format that is not read; expected JSON or Avro (datacontenttype)"
-        raise InvalidCloudEvent(message)
+        fault = "data in a format that is not read; expected JSON or Avro (datacontenttype)"
+        return CloudEvent(attributes, None, fault=fault)
     if not raw:
         return CloudEvent(attributes, None)
     try:
         return CloudEvent(attributes, loads(raw, exact=True))
     except MalformedJson as error:
-        message = f"data: {error}"
-        raise InvalidCloudEvent(message) from None
+        return CloudEvent(attributes, None, fault=f"data: {error}")
 
 
-def _check(attributes: Mapping[str, str]) -> None:
+def _check(attributes: Mapping[str, Any]) -> None:
     missing = [name for name in _REQUIRED if not attributes.get(name)]
     if missing:
         message = f"a CloudEvent without {', '.join(missing)}"
         raise InvalidCloudEvent(message)
+    for name in _REQUIRED:
+        if isinstance(attributes[name], Unusable):
+            message = f"{name}: {attributes[name].why}"
+            raise InvalidCloudEvent(message)
     if attributes["specversion"] != "1.0":
         message = "a CloudEvent of another specversion; expected 1.0"
         raise InvalidCloudEvent(message)
@@ -146,32 +155,36 @@ def _check(attributes: Mapping[str, str]) -> None:
         raise InvalidCloudEvent(message)
 
 
-def _attribute(name: str, value: object) -> str:
+def _attribute(value: object) -> str | Unusable:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, Unusable):
+        return value
     if not isinstance(value, str) or len(value) > _LONGEST_ATTRIBUTE:
-        message = f"an attribute that is no text of up to {_LONGEST_ATTRIBUTE} characters"
-        if name in _REQUIRED:
-            message = f"{name}: {message}"
-        raise InvalidCloudEvent(message)
+        return Unusable(f"an attribute that is no text of up to {_LONGEST_ATTRIBUTE} characters")
     return value
 
 
-def _texts(headers: Headers) -> dict[str, str]:
+def _texts(headers: Headers) -> dict[str, str | Unusable]:
     """Return the headers that say something about a CloudEvent, by name in small letters."""
-    texts: dict[str, str] = {}
+    texts: dict[str, str | Unusable] = {}
     for written, raw in headers:
         name = written.lower()
-        if raw is None or not (name == "content-type" or name.startswith(_BINARY_PREFIX)):
+        if raw is None or not (name == _CONTENT_TYPE or name.startswith(_BINARY_PREFIX)):
             continue
-        if name in texts:
-            message = "a header of the CloudEvent stands there twice"
-            raise InvalidCloudEvent(message)
         try:
-            texts[name] = raw.decode()
+            text: str | Unusable = raw.decode()
         except UnicodeDecodeError:
-            message = "a header of the CloudEvent is no UTF-8"
-            raise InvalidCloudEvent(message) from None
+            text = Unusable("a header of the CloudEvent that is no UTF-8")
+        if texts.get(name, text) != text:
+            text = Unusable(
+                "a header of the CloudEvent that stands there twice, each time otherwise"
+            )
+        texts[name] = text
+    content_type = texts.get(_CONTENT_TYPE)
+    if isinstance(content_type, Unusable):  # nobody could say what the rest is
+        message = f"{_CONTENT_TYPE}: {content_type.why}"
+        raise InvalidCloudEvent(message)
     return texts

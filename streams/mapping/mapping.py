@@ -4,16 +4,17 @@ What comes out is canonical: the same event of payment core gives the same bytes
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from schemas.strict_json import MalformedJson, loads
 from streams.mapping.avro import AvroDecoder, split_schema_id
 from streams.mapping.avro_schema import Undecodable
 from streams.mapping.cloud_events import CloudEvent, InvalidCloudEvent, read_cloud_event
-from streams.mapping.conversions import Unconvertible
-from streams.mapping.expressions import Document
+from streams.mapping.conversions import Unconvertible, Unusable
+from streams.mapping.expressions import Document, Expression
 from streams.mapping.file import (
     TOMBSTONES,
     EventKind,
@@ -77,6 +78,33 @@ class SchemaNeeded(Exception):  # noqa: N818  # what it says
         super().__init__(str(schema))
 
 
+class UnreadablePart(Exception):  # noqa: N818  # what it says
+    """A part of a record that an expression reads can't be read: why, without values."""
+
+
+class _Parts(Mapping[str, Any]):
+    """What expressions see of a record, each part made when the first expression reads it.
+
+    A rule passes over what is not ours whatever else stands there: data in a format that nobody reads, a schema that
+    nobody has.
+    """
+
+    def __init__(self) -> None:
+        self.makers: dict[str, Callable[[], Any]] = {}
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # whatever stands there
+        if name not in self._made:
+            self._made[name] = self.makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.makers)
+
+    def __len__(self) -> int:
+        return len(self.makers)
+
+
 @dataclass(slots=True)
 class EventMapping:
     """The mapping file.
@@ -112,16 +140,19 @@ class EventMapping:
             if topic.format == "cloudevents":
                 cloud_event = read_cloud_event(record.headers, record.value)
             document = self._document(topic, record, cloud_event)
-        except (InvalidCloudEvent, MalformedJson, Undecodable, Unconvertible) as error:
-            return MappedEvent({}, {"event": str(error)})
-        try:
-            for name, rule in topic.pass_over.items():
-                if rule.holds(document):
-                    return PassedOver(name)
+            rule = _passed_over(topic, document)
+            if rule is not None:
+                return PassedOver(rule)
+            if cloud_event is None:
+                document[
+                    "data"
+                ]  # what is not passed over has to be of its format, whoever reads it
             kind = next((k for k in topic.kinds if k.when is None or k.when.holds(document)), None)
+            return _mapped(kind, document, cloud_event)
+        except (InvalidCloudEvent, UnreadablePart) as error:
+            return MappedEvent({}, {"event": str(error)})
         except Unconvertible as error:
             return MappedEvent({}, {"event": f"a rule of the mapping: {error}"})
-        return _mapped(kind, document, cloud_event)
 
     def read_waiting(self, record: SourceRecord) -> MappedEvent | PassedOver:
         """Make our event of a record, and fetch its schema where it needs one; blocks for seconds then.
@@ -139,33 +170,30 @@ class EventMapping:
     def _document(
         self, topic: TopicMapping, record: SourceRecord, cloud_event: CloudEvent | None
     ) -> Document:
-        document: dict[str, Any] = {
-            "key": _text(record.key),
-            "headers": {name: _text(value) for name, value in record.headers},
-            "attributes": {} if cloud_event is None else cloud_event.attributes,
-        }
-        if cloud_event is not None:
-            data = cloud_event.data
-            document["data"] = self._avro(data, record.headers) if cloud_event.is_avro else data
-        elif record.value is None:
-            message = (
-                "a tombstone; expected an event (tombstones: pass_over, where there may be some)"
-            )
-            raise Undecodable(message)
-        elif topic.format == "avro":
-            document["data"] = self._avro(record.value, record.headers)
-        else:
-            document["data"] = loads(record.value, exact=True)
+        parts = _Parts()
+        parts.makers["key"] = partial(_text, record.key)
+        parts.makers["headers"] = lambda: {name: _text(value) for name, value in record.headers}
+        parts.makers["attributes"] = lambda: {} if cloud_event is None else cloud_event.attributes
+        parts.makers["data"] = partial(self._data, topic.format, record, cloud_event)
         for name, expression in topic.unpack.items():
-            packed = expression.value(document)
-            try:
-                document[name] = (
-                    loads(packed.encode(), exact=True) if isinstance(packed, str) else packed
-                )
-            except MalformedJson as error:
-                message = f"unpack.{name}: {error}"
-                raise Unconvertible(message) from None
-        return document
+            parts.makers[name] = partial(_unpacked, name, expression, parts)
+        return parts
+
+    def _data(self, kind: str, record: SourceRecord, cloud_event: CloudEvent | None) -> Any:  # noqa: ANN401  # whatever stands there
+        try:
+            if cloud_event is not None:
+                if cloud_event.fault is not None:
+                    raise UnreadablePart(cloud_event.fault)
+                data = cloud_event.data
+                return self._avro(data, record.headers) if cloud_event.is_avro else data
+            if record.value is None:
+                message = "a tombstone; expected an event (tombstones: pass_over, where there may be some)"
+                raise UnreadablePart(message)
+            if kind == "avro":
+                return self._avro(record.value, record.headers)
+            return loads(record.value, exact=True)
+        except (MalformedJson, Undecodable) as error:
+            raise UnreadablePart(str(error)) from None
 
     def _avro(self, value: bytes | None, headers: Headers) -> Any:  # noqa: ANN401  # whatever the schema says
         schema, encoded = split_schema_id(value or b"", headers)
@@ -178,6 +206,32 @@ class EventMapping:
         return self._decoder.decode(registered, encoded)
 
 
+def _passed_over(topic: TopicMapping, document: Document) -> str | None:
+    """Return the first rule that holds. One that can't be told, for want of what it reads, keeps no other from holding."""
+    untold: Exception | None = None
+    for name, rule in topic.pass_over.items():
+        try:
+            if rule.holds(document):
+                return name
+        except (SchemaNeeded, Unconvertible, UnreadablePart) as error:
+            # With its schema, which is to be fetched, a rule may yet hold.
+            untold = error if untold is None or isinstance(error, SchemaNeeded) else untold
+    if untold is not None:
+        raise untold
+    return None
+
+
+def _unpacked(name: str, expression: Expression, document: Document) -> Any:  # noqa: ANN401  # whatever stands there
+    try:
+        packed = expression.value(document)
+        if packed == "":
+            return None
+        return loads(packed.encode(), exact=True) if isinstance(packed, str) else packed
+    except (MalformedJson, Unconvertible) as error:
+        message = f"unpack.{name}: {error}"
+        raise UnreadablePart(message) from None
+
+
 def _mapped(
     kind: EventKind | None, document: Document, cloud_event: CloudEvent | None
 ) -> MappedEvent:
@@ -188,10 +242,18 @@ def _mapped(
     members = kind.members.read(document, "", faults)
     if cloud_event is None:
         return MappedEvent(members, faults, _canonical(members))
-    members.setdefault("eventId", cloud_event.identity)
-    if "occurredAt" not in faults and (time := cloud_event.attributes.get("time")):
-        members.setdefault("occurredAt", time)
+    # What the mapping names comes from where it says: the envelope's id is another one.
+    if "eventId" not in kind.members.of:
+        members["eventId"] = cloud_event.identity
+    time = cloud_event.attributes.get("time")
+    if "occurredAt" not in kind.members.of and time:
+        if isinstance(time, Unusable):
+            faults["occurredAt"] = time.why
+        else:
+            members["occurredAt"] = time
     traceparent = cloud_event.attributes.get("traceparent")
+    if isinstance(traceparent, Unusable):
+        traceparent = ""  # none that can be read: it is left out, and counted
     return MappedEvent(members, faults, _canonical(members), traceparent)
 
 
@@ -222,5 +284,8 @@ def _canonical(members: Mapping[str, Any]) -> bytes:
     return json.dumps(members, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _text(raw: bytes | None) -> str | None:
-    return None if raw is None else raw.decode("utf-8", "backslashreplace")
+def _text(raw: bytes | None) -> str | Unusable | None:
+    try:
+        return None if raw is None else raw.decode()
+    except UnicodeDecodeError:
+        return Unusable("bytes that are no UTF-8; expected text")

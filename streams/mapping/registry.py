@@ -184,7 +184,10 @@ class SchemaRegistry:
                 raise SchemaUnavailable(message, schema, "unreachable")
             open_names.add(name)
             # A version that was deleted softly is what the record was written with all the same.
-            path = f"subjects/{quote(subject, safe='')}/versions/{quote(version, safe='')}?deleted=true"
+            subject, version = (
+                quote(part, safe="", errors="replace") for part in (subject, version)
+            )
+            path = f"subjects/{subject}/versions/{version}?deleted=true"
             inner = self._ask(client, path, schema)
             self._follow(client, inner, schema, references, open_names)
             references[name] = inner["schema"]

@@ -35,7 +35,7 @@ def test_the_names_that_an_expression_reads(text, roots):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("lenght(data.a)", "there is no function lenght; expected one of abs, avg, "),
+        ("lengthy(data.a)", "there is no function lengthy; expected one of abs, avg, "),
         ("data.a || [join(data.a)]", "join takes 2 arguments, and 1 stand there"),
         ("data[?length(a, b) == `1`]", "length takes 1 arguments, and 2"),
         ("not_null()", "not_null takes 1 or more arguments, and 0"),

@@ -84,7 +84,7 @@ def test_values_are_text_as_they_are_written(tmp_path):
         (f"topics:\n  t:\n{EVENT_BLOCK}      reason: {{from: data.r, minor_units_of: p.c}}\n", ["topics.t.event.reason.minor_units_of: there is no p that it begins with"]),
         (f"topics:\n  t:\n    unpack: {{p: q.a, q: data.a}}\n{EVENT_BLOCK}      reason: p.r || q.r\n", ["topics.t.unpack.p: there is no q that it begins with"]),
         (f"topics:\n  t:\n    unpack: {{p: data.a}}\n{EVENT_BLOCK}  u:\n{EVENT_BLOCK}      reason: p.r\n", ["topics.u.event.reason: there is no p that it begins with"]),
-        (f"topics:\n  t:\n{EVENT_BLOCK}      reason: lenght(data.r)\n", ["topics.t.event.reason: there is no function lenght"]),
+        (f"topics:\n  t:\n{EVENT_BLOCK}      reason: lengthy(data.r)\n", ["topics.t.event.reason: there is no function lengthy"]),
         ("topics: {t: {event: {a: b}, event: {a: b}}}", ["the key 'event' is given twice"]),
     ],
 )  # fmt: skip

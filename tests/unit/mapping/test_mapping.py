@@ -28,6 +28,7 @@ TOPICS = {
 }
 STRUCTURED = ("content-type", b"application/cloudevents+json")
 GOOD = {"id": "e-1", "state": "DONE", "at": "2026-11-22T10:15:29Z", "order": "o-1"}
+FAILED = GOOD | {"state": "BROKEN"}
 
 
 def mapped(name, value, *headers):
@@ -228,6 +229,131 @@ def test_a_rule_that_cannot_be_applied(tmp_path):
     )
 
 
+RULES = """    pass_over:
+      by-data: {from: data.state, in: [PENDING]}
+      by-length: {from: length(data.state), in: ['1']}
+      by-header: {from: headers.kind, in: [refund]}
+"""
+
+
+@pytest.mark.parametrize("value", [b"<a/>", b"\xff", {"state": 7}])
+def test_what_does_not_decode_is_passed_over_by_what_does(tmp_path, value):
+    """A rule that needs nothing of the data holds, whatever stands there and whatever other rules need."""
+    headers = [("kind", b"refund")]
+    assert own(tmp_path, value, above=RULES, headers=headers) == PassedOver("by-header")
+    assert set(own(tmp_path, value, above=RULES).faults) == {"event"}
+
+
+def test_a_schema_that_is_not_needed_is_not_asked_for(tmp_path):
+    """The event is passed over; another is, once its schema is there."""
+    text = f"topics:\n  t:\n    format: avro\n{RULES}    event:{EVENT}"
+    mapping = written(tmp_path, text)
+    mapping.registry = SchemaRegistry("http://127.0.0.1:9")
+    refund = record("t", framed(7, b""), ("kind", b"refund"))
+    assert mapping.read(refund) == PassedOver("by-header")
+    with pytest.raises(SchemaNeeded):
+        mapping.read(record("t", framed(7, b"")))
+
+
+def test_a_schema_is_waited_for_before_a_rule_is_a_fault(tmp_path):
+    """One rule can't be told; another may hold once the schema is there."""
+    rules = (
+        "    pass_over: {a: {from: length(key), in: ['1']}, b: {from: data.state, in: [PENDING]}}\n"
+    )
+    mapping = written(tmp_path, f"topics:\n  t:\n    format: avro\n{rules}    event:{EVENT}")
+    mapping.registry = SchemaRegistry("http://127.0.0.1:9")
+    with pytest.raises(SchemaNeeded):
+        mapping.read(record("t", framed(7, b"")))
+
+
+@pytest.mark.parametrize(
+    ("value", "key"), [(None, b"k"), (b"{", b"k"), (b"<a/>", b"k")], ids=["tombstone", "{", "xml"]
+)
+def test_what_is_not_of_its_format_is_no_event(tmp_path, value, key):
+    """Although the mapping reads nothing of it."""
+    event = EVENT.replace("data.state", "key").replace("DONE", "k")
+    event = event.replace("data.id", "key").replace("data.at", "key").replace("data.order", "key")
+    assert set(own(tmp_path, value, event=event, key=key).faults) == {"event"}
+
+
+@pytest.mark.parametrize("payload", ["", None])
+def test_an_empty_text_unpacks_to_nothing(tmp_path, payload):
+    """As everywhere an empty text is nothing."""
+    above = "    unpack: {p: data.payload}\n"
+    event = EVENT.replace("data.id", "p.id || data.id")
+    assert (
+        accepted(own(tmp_path, FAILED | {"payload": payload}, above, event)).event.event_id == "e-1"
+    )
+
+
+def test_what_is_unpacked_harms_only_who_reads_it(tmp_path):
+    """A column that holds no JSON in rows of another kind."""
+    above = "    unpack: {p: data.payload, q: length(data.n)}\n"
+    value = FAILED | {"payload": "__unavailable", "n": 7}
+    assert accepted(own(tmp_path, value, above))
+    for name in "pq":
+        found = own(tmp_path, value, above, EVENT.replace("data.id", f"{name}.id"))
+        assert found.faults["event"].startswith(f"unpack.{name}: ")
+
+
+def test_an_expression_may_read_all_of_the_document(tmp_path):
+    """As one object."""
+    event = EVENT.replace("data.id", "keys(@)[0]").replace("data.order", "'@.data.order'")
+    read = accepted(own(tmp_path, FAILED, event=event))
+    assert (read.event.event_id, read.order_id) == ("key", "o-1")
+
+
+@pytest.mark.parametrize("of", ["key", "headers.id"])
+def test_bytes_that_are_no_text_are_no_id(tmp_path, of):
+    """They are a fault where they are used, and nowhere else."""
+    beside = {"key": b"\xff", "headers": [("id", b"\xff")]}
+    assert accepted(own(tmp_path, FAILED, **beside))
+    found = own(tmp_path, FAILED, event=EVENT.replace("data.id", of), **beside)
+    assert found.faults == {"eventId": "bytes that are no UTF-8; expected text"}
+
+
+def cloud(tmp_path, members="", headers=(), value=None):
+    """Return what a mapping of CloudEvents makes of a good one, with some members of the event from elsewhere."""
+    lines = EVENT.replace("      eventId: data.id\n", "").replace("      occurredAt: data.at\n", "")
+    rules = "    pass_over: {not-ours: {from: attributes.type, in: [refund]}}\n"
+    text = f"topics:\n  t:\n    format: cloudevents\n{rules}    event:{lines}{members}"
+    kind = [] if any(name == "ce_type" for name, _ in headers) else [("ce_type", b"paid")]
+    named = [("ce_id", b"1"), ("ce_source", b"/s"), ("ce_specversion", b"1.0"), *kind, *headers]
+    return written(tmp_path, text).read(record("t", FAILED if value is None else value, *named))
+
+
+def test_data_that_cannot_be_read_of_an_event_that_is_not_ours(tmp_path):
+    """It is passed over by its type; of one of ours it is a fault."""
+    xml = ("content-type", b"application/xml")
+    assert cloud(tmp_path, headers=[xml, ("ce_type", b"refund")], value=b"<a/>") == PassedOver(
+        "not-ours"
+    )
+    found = cloud(tmp_path, headers=[xml], value=b"<a/>")
+    assert "in a format that is not read" in found.faults["event"]
+
+
+@pytest.mark.parametrize("member", ["eventId", "occurredAt"])
+def test_what_the_mapping_names_is_not_taken_from_the_envelope(tmp_path, member):
+    """An id that is missing is a fault: the envelope's would make two events of two copies."""
+    time = ("ce_time", b"2026-11-22T10:15:29Z")
+    read = accepted(cloud(tmp_path, headers=[time]))
+    assert (read.event.event_id, read.event.occurred_at) == ("/s|1", "2026-11-22T10:15:29Z")
+    found = cloud(tmp_path, f"      {member}: data.absent\n", [time])
+    refused = read_members(found.members, dict(found.faults), allow_http=False)
+    assert isinstance(refused, Refused)
+    assert refused.detail == f"{member}: missing or empty"
+
+
+def test_extensions_of_ours_that_cannot_be_read(tmp_path):
+    """A time is a fault unless the mapping has another; a trace context is left out, and counted."""
+    broken = [("ce_time", b"\xff"), ("ce_traceparent", b"\xff")]
+    found = cloud(tmp_path, headers=broken)
+    assert "no UTF-8" in found.faults["occurredAt"]
+    found = cloud(tmp_path, "      occurredAt: data.at\n", broken)
+    assert accepted(found)
+    assert found.traceparent == ""
+
+
 def test_rules_have_names_for_the_metrics(tmp_path):
     """With `tombstones` where some are passed over."""
     assert example("debezium-outbox").rules == ("deleted", "not-final", "not-ours", "tombstones")
@@ -275,6 +401,9 @@ def test_a_schema_that_is_not_there_yet():
     [
         (with_schema(), b"{}", (), "no Avro of a schema registry"),
         (with_schema(), b"", (), "no Avro of a schema registry"),
+        (with_schema(), framed(0, b""), (), "id is not from 1 to 2147483647"),
+        (with_schema(), framed(2**31, b""), (), "id is not from 1 to 2147483647"),
+        (with_schema(), b"", (("__value_schema_id", bytes(5)),), "id is not from 1"),
         (with_schema(), b"", (("__value_schema_id", b"\x02"),), "has 1 bytes"),
         (with_schema(), framed(7, b"\x02"), (), "not of its schema"),
         (with_schema(), framed(7, avro_bytes(avro_example()) + b"x"), (), "more bytes than its schema"),
