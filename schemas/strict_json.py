@@ -79,6 +79,16 @@ def loads(raw: bytes, bounds: Bounds = MESSAGE, *, exact: bool = False) -> Any: 
     return value
 
 
+def check_rendered(raw: bytes) -> None:
+    """Check that `loads` will read what we have rendered ourselves, which is JSON; much cheaper than reading it.
+
+    Raises:
+        MalformedJson: more than the bounds of a message or `MAX_DEPTH` levels.
+    """
+    if _bounded(raw, MESSAGE) > MAX_DEPTH:
+        loads(raw)
+
+
 def _bounded(raw: bytes, bounds: Bounds) -> int:
     """Return how many objects and arrays these bytes have at most; refuse what takes long to understand.
 

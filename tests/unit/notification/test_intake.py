@@ -335,3 +335,39 @@ def test_the_faults_of_an_event_are_bounded():
     )
     assert isinstance(read, ReadEvent)
     assert len(read.unsent) == 8001
+
+
+DEEP = json.loads('{"a":' * 40 + '"b"' + "}" * 40)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "fault"),
+    [
+        (DEEP, "more than 32 levels of objects and arrays"),
+        ({"a": "," * 17_000}, "commas, expected at most 16,384"),
+        ({"a": "{" * 5000}, "of { and [, expected at most 4,096"),
+    ],
+    ids=["depth", "commas", "containers"],
+)
+def test_what_its_retry_would_be_refused_for_is_refused_at_once(metadata, fault):
+    """Of a mapped event, whose members came from other bytes; the partner has not been told anything yet."""
+    name = "alipay-to-merchant"
+    event = EVENTS[name] | {"payment": EVENTS[name]["payment"] | {"metadata": metadata}}
+    made = read_members(event, {}, allow_http=False)
+    assert isinstance(made, ReadEvent)
+    refusal = prepare(made, TERMS, accepted_at_ms=1000, origin="source/3/42")
+    assert isinstance(refusal, Refused)
+    assert refusal.reason == DeadLetterReason.INVALID_EVENT
+    assert refusal.detail.startswith("payment: its request body has ")
+    assert fault in refusal.detail
+    assert refusal.event_id == event["eventId"]
+
+
+def test_escaped_commas_count_as_what_they_become():
+    """The body that a retry would read has them plain."""
+    event = raw("alipay-to-merchant", payment={"metadata": {"a": "commas"}})
+    made = read_event(event.replace(b"commas", rb"\u002c" * 17_000), allow_http=False)
+    assert isinstance(made, ReadEvent)
+    refusal = prepare(made, TERMS, accepted_at_ms=1000, origin="source/3/42")
+    assert isinstance(refusal, Refused)
+    assert "commas, expected at most 16,384" in refusal.detail

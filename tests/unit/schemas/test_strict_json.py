@@ -11,6 +11,7 @@ from schemas.strict_json import (
     MAX_DIGITS,
     MESSAGE,
     MalformedJson,
+    check_rendered,
     loads,
     loads_marking,
 )
@@ -108,6 +109,24 @@ def test_nesting_is_bounded(read, opening, closing):
 def test_a_member_named_twice_shows_as_that():
     """In a message or a failed test, where an address would say nothing."""
     assert repr(loads_marking(b'{"a":1,"a":2}')) == "{'a': TWICE}"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"[" * 33 + b"]" * 33, b'"' + b"," * 16_385 + b'"', b"[" + b"{}," * 4096 + b"0]"],
+    ids=["depth", "commas", "containers"],
+)
+def test_what_is_rendered_is_held_to_the_same_bounds(raw):
+    """So that it can be read again."""
+    for check in (loads, check_rendered):
+        with pytest.raises(MalformedJson):
+            check(raw)
+
+
+def test_what_is_rendered_within_the_bounds():
+    """Many objects beside each other are no depth."""
+    check_rendered(b"[" + b"{}," * 4000 + b"0]")
+    check_rendered(b"[" * 32 + b"]" * 32)
 
 
 def test_many_shallow_objects_are_no_depth():
