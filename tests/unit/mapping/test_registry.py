@@ -112,6 +112,11 @@ def test_who_we_are(tmp_path):
             "unreachable",
             "without references that can be read",
         ),
+        (
+            (200, {"schema": SCHEMA, "references": [{"subject": "\ud800"}]}),
+            "unknown-schema",
+            "does not know schema 7",
+        ),
         ((200, b"x" * ((4 << 20) + 1)), "unreachable", "answers 200 without a schema"),
         ((302, {}), "unreachable", "answers 302"),
     ],
