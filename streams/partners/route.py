@@ -1,12 +1,20 @@
 """How a partner is reached: directly, or through a forward proxy that has its own trust."""
 
 import base64
+import re
 import ssl
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from typing import Final
 
+from schemas.notify_url import host_of
 from streams.partners.files import Files
 from streams.partners.tls import partner_tls
+
+_URL: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[^\s/?#@:\[\]]+|\[[^\s/?#@\[\]]+\]):(?P<port>0*[0-9]{1,5})/*",
+    re.ASCII,
+)
+_GREATEST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,7 +22,7 @@ class Proxy:
     """A forward proxy that is asked for a tunnel (CONNECT); TLS with the partner goes through it end to end.
 
     Attributes:
-        host: name or address.
+        host: name or address, in its one spelling (`schemas.notify_url.host_of`).
         port: of the proxy.
         tls: for a proxy that is itself reached by TLS; None for plain TCP.
         authorization: value of Proxy-Authorization; None for none.
@@ -48,32 +56,28 @@ def proxy_of(  # noqa: PLR0913  # the members of an entry
     Raises:
         ValueError: the URL is no proxy's, or a file can't be used.
     """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    plain = f"{parts.scheme}://{parts.netloc}"
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or "@" in parts.netloc
-        or port is None
-        or url.rstrip("/") != plain
-    ):
+    form = _URL.fullmatch(url)
+    port = 0 if form is None else int(form["port"])
+    if form is None or not 0 < port <= _GREATEST_PORT:
         message = "url: expected http://host:port or https://host:port, without user and path"
         raise ValueError(message)
-    if ca_file is not None and parts.scheme == "http":
+    try:
+        # Judged like an event's: a name that nobody can look up would else show with the first call only.
+        host = host_of(form["host"])
+    except ValueError as exc:
+        message = f"url: {exc}; expected http://host:port or https://host:port"
+        raise ValueError(message) from exc
+    if ca_file is not None and form["scheme"] == "http":
         message = "ca_file: expected with an https url only"
         raise ValueError(message)
     if (user is None) != (password_file is None):
         message = "expected both user and password_file or neither"
         raise ValueError(message)
     return Proxy(
-        host=parts.hostname,
+        host=host,
         port=port,
         tls=partner_tls(files, ca_file, None, None, "proxy-ca", strict=strict)
-        if parts.scheme == "https"
+        if form["scheme"] == "https"
         else None,
         authorization=_basic(user, files.secret_text(password_file))
         if user is not None and password_file is not None

@@ -14,8 +14,17 @@ _KNOWN_HOSTS: Final = 4096
 
 
 def system_lookup(host: str) -> list[str]:
-    """Ask the system's resolver."""
-    answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    """Ask the system's resolver.
+
+    Raises:
+        OSError: there are none, or the look-up failed.
+    """
+    try:
+        answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        # Python refuses what is no name (an empty label, one over 63 characters) with a ValueError, which would count
+        # as a fault of this program and end the worker.
+        raise socket.gaierror(socket.EAI_NONAME, "no well-formed name") from error
     return list(dict.fromkeys(str(address[0]) for *_, address in answers))
 
 

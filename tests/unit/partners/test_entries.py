@@ -181,6 +181,24 @@ def test_the_vendors_keys_load(write, tmp_path):
     assert set(load_partners(path, NOW)["one"].peer_keys) == {"0"}
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://Proxy.Example.:03128/", "proxy.example"),
+        ("http://proxy_1:3128", "proxy_1"),
+        ("http://bücher.example:3128", "xn--bcher-kva.example"),
+        ("http://10.0.0.1:3128", "10.0.0.1"),
+        ("http://[FD00::0:1]:3128", "fd00::1"),
+    ],
+)
+def test_a_proxys_host_has_one_spelling(entry, url, host):
+    """That of URLs' hosts: what is looked up and what its certificate must name."""
+    partner = load_partners(entry(allowed_hosts="[x.example]", proxy=f"{{url: '{url}'}}"), NOW)
+    proxy = partner["one"].proxy
+    assert proxy is not None
+    assert (proxy.host, proxy.port) == (host, 3128)
+
+
 def test_a_proxy_and_an_agent_token(entry):
     """The options of banks and service providers; secrets stay out of a representation."""
     path = entry(

@@ -55,6 +55,14 @@ async def test_the_systems_lookup_knows_localhost(threads):
         )
 
 
+@pytest.mark.parametrize("name", ["proxy..example", ".proxy", f"{'a' * 64}.example", "a\ud800"])
+def test_what_is_no_name_has_no_address(name):
+    """Python raises a ValueError for it, which nobody who calls a partner expects: it would end the worker."""
+    with pytest.raises(socket.gaierror) as caught:
+        system_lookup(name)
+    assert caught.value.errno == socket.EAI_NONAME
+
+
 async def test_a_hanging_lookup_does_not_hold_the_loop(threads):
     """Look-ups run in the threads that were given."""
     answer = asyncio.Event()
