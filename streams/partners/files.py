@@ -23,9 +23,10 @@ from streams.secret_files import why_exposed
 LEAST_BITS: Final = 2048
 _LARGEST_FILE: Final = 1 << 20  # a bundle of all public CAs has 0.3 MB
 
-Signature = tuple[str, int, int, int] | None
-"""Real path, modification time, size and inode of a file; None when there is none. The real path tells when
-Kubernetes swaps its `..data` link."""
+Signature = tuple[str, int, int, int, int] | None
+"""Real path, times of modification and of change, size and inode of a file; None when there is none. The real path tells
+when Kubernetes swaps its `..data` link, the time of change that a mode or an owner was mended, which a version may have
+been rejected for."""
 
 
 _ARMOUR: Final = re.compile(
@@ -53,7 +54,7 @@ def signature_of(path: Path) -> Signature:
         status = real.stat()
     except (OSError, RuntimeError):  # before Python 3.13 links in a circle are a RuntimeError
         return None
-    return str(real), status.st_mtime_ns, status.st_size, status.st_ino
+    return str(real), status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 class Files:

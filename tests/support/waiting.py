@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -37,3 +38,10 @@ async def eventually(
             message = f"waited {timeout_seconds:g} s for {what}; seen last: {seen!r}"
             raise TimeoutError(message)
         await asyncio.sleep(every_seconds)
+
+
+def change_of_status(path: Path, change: Callable[[], object]) -> None:
+    """Make a change to a file that its time of change shows; that time moves in steps of some milliseconds."""
+    before = path.stat().st_ctime_ns
+    while path.stat().st_ctime_ns == before:
+        change()

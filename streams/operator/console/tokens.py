@@ -152,7 +152,9 @@ class AccessTokens:
             status = self.path.stat()
         except OSError:
             return None
-        return (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
+        # The time of change tells that an owner was mended too; a mode may change twice within its smallest step.
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        return (*times, status.st_size, status.st_ino, status.st_mode)
 
 
 def _names(entries: Mapping[str, _Entry]) -> str:

@@ -1,5 +1,9 @@
 """The console's tokens file: its faults, its changes while the console runs, and who is let in meanwhile."""
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
 from streams.operator.console.tokens import (
@@ -9,6 +13,7 @@ from streams.operator.console.tokens import (
     entry_of,
     new_token,
 )
+from tests.support.waiting import change_of_status
 
 pytestmark = pytest.mark.usefixtures("one_dead_letter")
 
@@ -125,6 +130,23 @@ def test_a_tokens_file_that_everybody_may_write_lets_in_nobody_new(alice_and_bob
         AccessTokens(path)
     path.chmod(0o600)
     assert let_in(held, tokens) == {"alice", "bob", "mallory"}
+
+
+def test_a_tokens_file_whose_owner_is_mended_lets_in_again(alice_and_bob, monkeypatch):
+    """Until then the console may not read it, and nobody gets in."""
+    path, held, tokens = alice_and_bob
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    path.write_text(path.read_text() + "# another version\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", refuse)
+        assert let_in(held, tokens) == set()
+    assert "Permission denied" in held.fault
+    change_of_status(path, lambda: os.chown(path, os.getuid(), os.getgid()))
+    assert let_in(held, tokens) == {"alice", "bob"}
+    assert held.fault is None
 
 
 async def test_a_fault_of_the_tokens_file_stands_on_every_page(browse):

@@ -1,10 +1,13 @@
 """What files hold, while they change."""
 
+import errno
 import logging
+import os
 
 import pytest
 
 from streams.kafka.access.renewed import Renewed
+from tests.support.waiting import change_of_status
 
 
 def test_a_file_is_read_again_when_it_changes_and_only_then(tmp_path, caplog):
@@ -42,6 +45,27 @@ def test_a_bad_version_is_said_once_and_the_former_stays(tmp_path, caplog):
     )
     path.write_text("22")
     assert held.present() == 22
+    assert held.fault is None
+
+
+def test_a_file_whose_owner_is_mended_is_read_again(tmp_path):
+    """A new version that this process may not read differs in nothing else once it may."""
+    path, readable = tmp_path / "file", True
+
+    def read():
+        if not readable:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return path.read_text()
+
+    path.write_text("one")
+    held = Renewed("password", [path], read)
+    assert held.present() == "one"
+    path.write_text("three")
+    readable = False
+    assert held.present() == "one"
+    readable = True
+    change_of_status(path, lambda: os.chown(path, os.getuid(), os.getgid()))
+    assert held.present() == "three"
     assert held.fault is None
 
 

@@ -1,6 +1,8 @@
 """A partners file that changes: what is noticed, what is kept, what stays in force."""
 
+import errno
 import os
+from pathlib import Path
 
 from streams.partners import (
     PartnersFile,
@@ -9,6 +11,7 @@ from streams.partners import (
     Unchanged,
 )
 from tests.support.partners_file import NOW, faults, private_pem
+from tests.support.waiting import change_of_status
 
 
 def reread(holder):
@@ -76,6 +79,38 @@ def test_a_bad_version_keeps_the_old_one_in_force(entry):
     entry(max_in_flight="100")
     assert isinstance(reread(holder), Reloaded)
     assert holder.current["one"].max_in_flight == 100
+
+
+def test_a_mode_that_is_mended_heals_a_bad_version(entry):
+    """Nothing but the mode differs then from what was rejected."""
+    holder = PartnersFile(entry(), NOW)
+    path = entry(max_in_flight="100")
+    path.chmod(0o666)
+    result = reread(holder)
+    assert isinstance(result, Rejected)
+    assert "mode 0666" in result.faults[0]
+    assert holder.poll(NOW) == Unchanged()
+    change_of_status(path, lambda: path.chmod(0o640))
+    assert isinstance(reread(holder), Reloaded)
+    assert holder.current["one"].max_in_flight == 100
+
+
+def test_an_owner_that_is_mended_heals_a_bad_version(entry, folder, monkeypatch):
+    """A key that this process may not read, until somebody gives it the file."""
+    holder = PartnersFile(entry(), NOW)
+    key, read_bytes = folder / "keys/pkcs1.pem", Path.read_bytes
+
+    def read(path):
+        if path == key:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    entry(private_key_file="keys/pkcs1.pem")
+    assert isinstance(reread(holder), Rejected)
+    monkeypatch.undo()
+    change_of_status(key, lambda: os.chown(key, os.getuid(), os.getgid()))
+    assert isinstance(reread(holder), Reloaded)
 
 
 def test_a_key_that_comes_late_heals_a_bad_version(entry, folder, rsa_key):
@@ -176,14 +211,30 @@ def test_a_file_that_is_just_being_written_is_left_alone(entry, write):
     assert dict(holder.current) == dict(whole)
 
 
-def test_a_version_that_is_taken_back_at_once_was_never_there(entry):
+def test_a_version_that_is_taken_back_at_once_was_never_there(entry, folder):
     """The second look sees what is in force."""
-    path = entry()
+    one = entry().rename(folder / "one.yaml")
+    two = entry(client_id="OTHER").rename(folder / "two.yaml")
+    path = folder / "partners.yaml"
+    path.symlink_to(one)
     holder = PartnersFile(path, NOW)
-    text, stamp = path.read_bytes(), path.stat()
-    path.write_text("partners: {}\n")
-    assert holder.poll(NOW) == Unchanged()
-    path.write_bytes(text)
-    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    for target in (two, one):
+        path.unlink()
+        path.symlink_to(target)
+        assert holder.poll(NOW) == Unchanged()
     for _ in range(3):
         assert holder.poll(NOW) == Unchanged()
+    assert holder.current["one"].client_id == "CLIENT"
+
+
+def test_a_file_written_again_as_it_was_changes_no_partner(entry):
+    """Its times differ, so it is read; connections live on."""
+    path = entry()
+    holder = PartnersFile(path, NOW)
+    before, stamp = holder.current["one"], path.stat()
+    change_of_status(path, lambda: path.write_bytes(path.read_bytes()))
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    result = reread(holder)
+    assert isinstance(result, Reloaded)
+    assert (result.changed, result.removed) == (frozenset(), frozenset())
+    assert holder.current["one"] is before
