@@ -1,7 +1,8 @@
 """One partner's HTTP client: httpx's requests and answers on aiohttp's connections, and one exchange on them.
 
 No exchange is ever sent twice. From here an unanswered request can't be told from one that the partner has taken, and
-the contract counts calls. Idle connections are dropped before common servers drop theirs, so the case is rare.
+the contract counts calls. Idle connections are dropped before the server drops them, by what it says of that or by what
+common servers do, so the case is rare.
 """
 
 import asyncio

@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import math
+import re
 from typing import Final
 
 import aiohttp
@@ -19,7 +21,12 @@ SPREAD_SECONDS: Final = 16
 MOST_CALLS: Final = 1000
 """What nginx allows by default. A server that allows less says so in its last answer."""
 IDLE_SECONDS: Final = 4.0
-"""Node.js, Apache httpd and uvicorn close theirs after 5 s."""
+"""Node.js, Apache httpd and uvicorn close theirs after 5 s. A server that says less in `Keep-Alive: timeout=` is believed."""
+_IDLE_MARGIN_SECONDS: Final = 1.0
+"""How much sooner than the server says: its answer and our next request have their ways, and it may count from earlier."""
+_IDLE_TIMEOUT: Final = re.compile(
+    r"(?:^|[,;])[ \t]*timeout[ \t]*=[ \t]*\"?([0-9]{1,9})", re.IGNORECASE
+)
 CLOSING_SECONDS: Final = 1.0
 """How long the other side has to answer that TLS ends. asyncio and uvloop wait 30 s for it, and a socket and its buffers with
 them: of a partner that stands still, hundreds."""
@@ -40,6 +47,7 @@ class PartnerProtocol(ResponseHandler):
         # It may lie idle before the next call.
         life = GREATEST_AGE_SECONDS - IDLE_SECONDS - next(_turns) % SPREAD_SECONDS
         self._ends_at = loop.time() + life
+        self._idle_until = math.inf
         self._calls = 0
         self._reader: ResponseReader | None = None
         self._done: asyncio.Future[None] | None = None
@@ -49,6 +57,10 @@ class PartnerProtocol(ResponseHandler):
     def should_close(self) -> bool:
         """Whether no other exchange may begin here."""
         return self._spent or self._reader is not None
+
+    def is_connected(self) -> bool:
+        """Whether this is open, and has not been idle for longer than the server said; the pool closes it otherwise."""
+        return self._loop.time() <= self._idle_until and super().is_connected()
 
     def begin(self, wire: bytes, reader: ResponseReader) -> asyncio.Future[None]:
         """Write a request; return what is done once the reader has the whole response, or raises one of `NETWORK_ERRORS`.
@@ -61,6 +73,7 @@ class PartnerProtocol(ResponseHandler):
             message = "the connection was closed before it was written to"
             raise aiohttp.ClientConnectionResetError(message)
         self._calls += 1
+        self._idle_until = math.inf
         self._reader, self._done = reader, self._loop.create_future()
         transport.write(wire)
         return self._done
@@ -87,7 +100,10 @@ class PartnerProtocol(ResponseHandler):
             done.set_exception(exc)
 
     def _end(self, reader: ResponseReader, done: asyncio.Future[None]) -> None:
-        if not reader.reusable or self._calls >= MOST_CALLS or self._loop.time() >= self._ends_at:
+        now = self._loop.time()
+        idle = _idle_seconds(reader.headers.get("keep-alive"))
+        self._idle_until = now + idle
+        if not reader.reusable or idle <= 0 or self._calls >= MOST_CALLS or now >= self._ends_at:
             self._spent = True
         self._reader = None
         done.set_result(None)
@@ -106,6 +122,14 @@ class PartnerProtocol(ResponseHandler):
             done.set_exception(broken)
         else:
             done.set_exception(aiohttp.ServerDisconnectedError())
+
+
+def _idle_seconds(keep_alive: str | None) -> float:
+    """Return how long a connection may lie idle by the server's Keep-Alive; the pool bounds it by `IDLE_SECONDS` as well."""
+    if keep_alive is None:
+        return math.inf
+    told = min(map(float, _IDLE_TIMEOUT.findall(keep_alive)), default=math.inf)
+    return told - _IDLE_MARGIN_SECONDS
 
 
 def protocol_of(connection: Connection) -> PartnerProtocol:

@@ -73,10 +73,10 @@ def connection(clock):
     return opened(clock)
 
 
-async def exchange(connection):
+async def exchange(connection, answer=ANSWER):
     done = connection.begin(b"POST", ResponseReader())
     assert connection.should_close  # in the middle of it
-    connection.data_received(ANSWER)
+    connection.data_received(answer)
     await done
 
 
@@ -98,6 +98,66 @@ async def test_no_call_begins_on_a_connection_older_than_a_minute(clock):
         *[1] * SPREAD_SECONDS,
         *[0] * int(IDLE_SECONDS - 1),
     ]
+
+
+def keep_alive(value):
+    return ANSWER.replace(b"\r\n\r\n", f"\r\nKeep-Alive: {value}\r\n\r\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("timeout=2", 1),
+        ("timeout=3, max=100", 2),
+        ("max=100, Timeout = 3", 2),
+        ('timeout="4"', 3),
+        ("timeout=9, timeout=2", 1),
+        ("timeout=60", 59),
+    ],
+)
+async def test_a_connection_lies_idle_for_less_than_the_server_says(
+    connection, clock, told, seconds
+):
+    """A second less: its answer and the next request have their ways."""
+    await exchange(connection, keep_alive(told))
+    assert not connection.should_close
+    clock.now += seconds
+    assert connection.is_connected()
+    clock.now += 0.01
+    assert not connection.is_connected()
+
+
+@pytest.mark.parametrize(
+    "told", ["max=5", "xtimeout=2", "timeout=", "timeout=-1", "", f"timeout={'9' * 5000}"]
+)
+async def test_what_says_no_time_leaves_it_to_the_pool(connection, clock, told):
+    """Which ends it after its own."""
+    await exchange(connection, keep_alive(told))
+    clock.now += 3600
+    assert connection.is_connected()
+    assert not connection.should_close
+
+
+async def test_a_connection_lies_idle_by_the_last_answer(connection, clock):
+    """And in the middle of an exchange it does not lie idle."""
+    await exchange(connection, keep_alive("timeout=2"))
+    clock.now += 1
+    done = connection.begin(b"POST", ResponseReader())
+    clock.now += 5
+    assert connection.is_connected()
+    connection.data_received(keep_alive("timeout=3"))
+    await done
+    clock.now += 2
+    assert connection.is_connected()
+    clock.now += 0.01
+    assert not connection.is_connected()
+
+
+@pytest.mark.parametrize("told", ["timeout=1", "timeout=0, max=0", "timeout=1.5"])
+async def test_a_connection_that_ends_within_a_second_is_not_kept(connection, told):
+    """A call on it would meet its end."""
+    await exchange(connection, keep_alive(told))
+    assert connection.should_close
 
 
 async def test_a_connection_carries_a_thousand_calls(connection):
