@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
 WARN_SECONDS: Final = 30 * 86_400
@@ -48,6 +49,15 @@ def certificates_in(kind: Kind, file: str, pem: bytes) -> Certificates:
     except (x509.InvalidVersion, x509.DuplicateExtension) as exc:  # these are no ValueErrors
         raise UnreadableCertificateError(str(exc)) from exc
     return Certificates(kind, file, min(ends), next(filter(None, missed), None))
+
+
+def der_of(pem: bytes) -> bytes:
+    """Return the certificates of a file that `certificates_in` has read, one behind the other, without what stands between them.
+
+    OpenSSL's reader of PEM in memory takes ASCII alone, and CAs' files have comments in any language.
+    """
+    certificates = x509.load_pem_x509_certificates(pem)
+    return b"".join(certificate.public_bytes(Encoding.DER) for certificate in certificates)
 
 
 def _not_strict(certificate: x509.Certificate) -> str | None:

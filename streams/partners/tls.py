@@ -8,7 +8,7 @@ from functools import cache
 
 import certifi
 
-from streams.partners.certificates import Kind
+from streams.partners.certificates import Kind, der_of
 from streams.partners.files import Files, shown
 
 
@@ -42,10 +42,10 @@ def partner_tls(  # noqa: PLR0913  # the members of an entry
     """
     try:
         context = _context(
-            None if ca_file is None else files.note_certificates(ca_kind, ca_file).decode("ascii"),
+            None if ca_file is None else der_of(files.note_certificates(ca_kind, ca_file)),
             strict=strict,
         )
-    except (ssl.SSLError, UnicodeDecodeError):
+    except ssl.SSLError:
         message = f"ca_file: seen {shown(ca_file)}, expected CA certificates in PEM"
         raise ValueError(message) from None
     if ca_file is not None and strict:
@@ -86,10 +86,10 @@ def use_chain_rules(context: ssl.SSLContext, *, strict: bool) -> None:
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
 
 
-def _context(ca_pem: str | None, *, strict: bool = True) -> ssl.SSLContext:
-    # With a PEM of its own the context trusts nothing else.
+def _context(ca_der: bytes | None, *, strict: bool = True) -> ssl.SSLContext:
+    # With CAs of its own the context trusts nothing else.
     context = ssl.create_default_context(
-        cafile=certifi.where() if ca_pem is None else None, cadata=ca_pem
+        cafile=certifi.where() if ca_der is None else None, cadata=ca_der
     )
     use_chain_rules(context, strict=strict)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -2,7 +2,9 @@
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import certifi
 import pytest
 import trustme
 
@@ -45,6 +47,47 @@ def test_mutual_tls(entry):
     context = load_partners(entry(tls=client_only), NOW)["one"].tls
     assert context is not None
     assert len(context.get_ca_certs()) > 50
+
+
+@pytest.mark.usefixtures("tls_files")
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda pem: b"\xef\xbb\xbf" + pem,
+        lambda pem: "# Zertifizierungsstelle für Händler\n".encode() + pem,
+        lambda pem: pem + "CA für Händler\n".encode("latin-1") + pem,
+        lambda pem: pem.replace(b"\n", b"\r\n"),
+    ],
+    ids=["byte order mark", "comment", "comment in Latin-1", "CR LF"],
+)
+def test_what_stands_beside_certificates_is_passed_over(entry, folder, written):
+    """Files of CAs come with comments in any language; a proxy's too."""
+    pem = (folder / "ca.pem").read_bytes()
+    (folder / "written.pem").write_bytes(written(pem))
+    partner = load_partners(
+        entry(
+            tls="{ca_file: written.pem}",
+            allowed_hosts="[x.example]",
+            proxy="{url: 'https://proxy.example:3128', ca_file: written.pem}",
+        ),
+        NOW,
+    )["one"]
+    assert partner.tls is not None
+    assert partner.proxy is not None
+    assert partner.proxy.tls is not None
+    for context in (partner.tls, partner.proxy.tls):
+        assert context.get_ca_certs(binary_form=True) == [ssl.PEM_cert_to_DER_cert(pem.decode())]
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")  # one of them has the number 0
+def test_every_public_authority_is_trusted_to_the_byte(entry, folder):
+    """As a ca_file, their own bundle holds what it holds."""
+    bundle = Path(certifi.where()).read_bytes()
+    (folder / "public.pem").write_bytes(bundle)
+    context = load_partners(entry(tls="{ca_file: public.pem}"), NOW)["one"].tls
+    assert context is not None
+    public = ssl.create_default_context(cafile=certifi.where())
+    assert context.get_ca_certs(binary_form=True) == public.get_ca_certs(binary_form=True)
 
 
 def test_an_authority_that_the_strict_rules_refuse_is_warned_about(entry, folder):
