@@ -53,6 +53,8 @@ def partner_tls(  # noqa: PLR0913  # the members of an entry
     if certificate_file is not None and key_file is not None:
         files.note_certificates("client", certificate_file)
         files.secret(key_file)
+        # Or servers that ask for it by path, after the handshake, are not told that we have one (RFC 8446, section 4.2.6).
+        context.post_handshake_auth = True
         try:
             # A passphrase is never asked for on a terminal.
             context.load_cert_chain(files.path(certificate_file), files.path(key_file), lambda: b"")

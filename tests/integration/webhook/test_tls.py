@@ -6,6 +6,7 @@ The settings are those that a worker makes from a partners file, not the tests' 
 import asyncio
 import socket
 import ssl
+import time
 import warnings
 from contextlib import suppress
 from dataclasses import replace
@@ -155,6 +156,43 @@ async def test_our_certificate_opens_the_door(raw_server, caller, trusting, dema
     """Mutual TLS with the files of an entry."""
     async with raw_server(tls=demanding) as server:
         call = await caller.call(trusting("good.pem"), server.url(), BODY, signed_answer=True)
+    assert call.outcome == SUCCESS
+
+
+async def test_our_certificate_is_shown_to_who_asks_after_the_request(
+    threads, caller, trusting, demanding
+):
+    """As servers do that want one for some paths only; TLS 1.3 lets them ask later, of clients that said they have one."""
+    demanding.post_handshake_auth = True
+
+    def answer(listening):
+        """Ask for the certificate once the request is there; both go on while the client waits for its answer."""
+        connection, _ = listening.accept()
+        connection.settimeout(TIMEOUT_SECONDS)
+        with demanding.wrap_socket(connection, server_side=True) as tls:
+            request = b""
+            while not request.endswith(BODY):
+                request += tls.recv(65_536)
+            shown_before = tls.getpeercert() is not None
+            tls.verify_client_post_handshake()
+            tls.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")  # what asks goes with it
+            tls.settimeout(0.05)
+            ends_at = time.monotonic() + TIMEOUT_SECONDS
+            while tls.getpeercert() is None and time.monotonic() < ends_at:
+                with suppress(TimeoutError):
+                    tls.recv(1)
+            shown = tls.getpeercert() is not None
+            body = b'{"result":{"resultStatus":"S","resultCode":"SUCCESS"}}'
+            tls.settimeout(TIMEOUT_SECONDS)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        return shown_before, shown
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(TIMEOUT_SECONDS)
+        answered = asyncio.get_running_loop().run_in_executor(threads, answer, listening)
+        url = f"https://localhost:{listening.getsockname()[1]}/"
+        call = await caller.call(trusting("good.pem"), url, BODY, signed_answer=False)
+        assert await answered == (False, True)
     assert call.outcome == SUCCESS
 
 

@@ -40,8 +40,10 @@ def test_mutual_tls(entry):
     assert context is not None
     assert len(context.get_ca_certs()) == 1
     assert partners.warnings == ()
+    assert context.post_handshake_auth
     context = load_partners(entry(tls="{ca_file: ca.pem}"), NOW)["one"].tls
     assert context is not None
+    assert not context.post_handshake_auth
     assert len(context.get_ca_certs()) == 1
     client_only = "{client_certificate_file: client.pem, client_key_file: client.key}"
     context = load_partners(entry(tls=client_only), NOW)["one"].tls
