@@ -267,7 +267,13 @@ class WebhookClient:
                 self._lookups[partner.partner_id] = lookups
         return PartnerClient(
             partner.tls or public_tls(),
-            CheckedResolver(self._guard, lookups, self._turns, partner.named_servers),
+            CheckedResolver(
+                self._guard,
+                lookups,
+                self._turns,
+                partner.named_servers,
+                partner.attempt_timeout_seconds,
+            ),
             self._user_agent,
             proxy=partner.proxy,
             sources=self._sources,

@@ -20,7 +20,8 @@ servers hang leave four of `streams.worker.wiring`'s 64 threads to the others.""
 _TURN_SECONDS: Final = (
     5.0  # an attempt's own time-out ends it earlier, aiohttp does not hand that on
 )
-_PATIENCE_SECONDS: Final = 1.0  # an ordinary look-up takes some 10 ms, one that is sent twice 5 s
+PATIENCE_SECONDS: Final = 1.0
+"""How long a look-up has where addresses are remembered: an ordinary one takes some 10 ms, one that is sent twice 5 s."""
 _REMEMBERED_SECONDS: Final = 900.0
 _KNOWN_HOSTS: Final = 4096
 
@@ -42,8 +43,14 @@ class Lookups:
         self._under_way: dict[str, asyncio.Future[Sequence[str]]] = {}
         self._known: dict[str, tuple[float, Sequence[str]]] = {}  # when, and what was found
 
-    async def addresses(self, host: str) -> Sequence[str]:
+    async def addresses(
+        self, host: str, patience_seconds: float = PATIENCE_SECONDS
+    ) -> Sequence[str]:
         """Return a host's addresses: those of a look-up, or where that hangs the last ones, if they are not too old.
+
+        Args:
+            host: its name.
+            patience_seconds: how long the look-up has before the last ones are taken.
 
         Raises:
             OSError: there are none, or the look-up failed, or found no thread.
@@ -51,7 +58,7 @@ class Lookups:
         known = self._remembered(host)
         if known is None:
             return await self._look_up(host)
-        patience = asyncio.timeout(_PATIENCE_SECONDS)
+        patience = asyncio.timeout(patience_seconds)
         try:
             async with patience:
                 return await self._look_up(host)

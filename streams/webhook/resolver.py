@@ -1,5 +1,6 @@
 """Look-ups that hand out checked addresses only: the connection goes to exactly what was checked."""
 
+import math
 import socket
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -8,7 +9,7 @@ from typing import Final
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from streams.webhook.egress import Guard
-from streams.webhook.lookups import Lookups
+from streams.webhook.lookups import PATIENCE_SECONDS, Lookups
 
 _KNOWN_HOSTS: Final = 4096
 
@@ -38,6 +39,8 @@ class CheckedResolver(AbstractResolver):
         lookups: the partner's.
         turns: how often each host was looked up, by all partners of the worker.
         named_servers: those that the partner's entry names with their port.
+        attempt_seconds: the time of an attempt; a look-up that hangs has a quarter of it, and a second at most, where
+            addresses are remembered, so that the attempt is still made with those.
     """
 
     def __init__(
@@ -46,11 +49,13 @@ class CheckedResolver(AbstractResolver):
         lookups: Lookups,
         turns: dict[str, int],
         named_servers: AbstractSet[str] = frozenset(),
+        attempt_seconds: float = math.inf,
     ) -> None:
         self._guard = guard
         self._lookups = lookups
         self._turns = turns
         self._named_servers = named_servers
+        self._patience_seconds = min(PATIENCE_SECONDS, attempt_seconds / 4)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -98,7 +103,7 @@ class CheckedResolver(AbstractResolver):
         Raises:
             OSError: there are none, or the look-up failed.
         """
-        return await self._lookups.addresses(host)
+        return await self._lookups.addresses(host, self._patience_seconds)
 
     async def close(self) -> None:
         """Do nothing: the threads are not its own."""

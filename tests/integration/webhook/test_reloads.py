@@ -71,6 +71,22 @@ async def test_addresses_outlive_a_change_of_the_entry(
     assert [request.connection for request in server.requests] == [1, 2]
 
 
+async def test_a_brief_attempt_is_made_at_the_addresses_of_before(
+    raw_server, make_caller, partner, name_server, many_threads
+):
+    """In a second of time in all, of which the look-up that hangs gets a quarter."""
+    brief = replace(partner, attempt_timeout_seconds=1.0)
+    async with (
+        raw_server() as server,
+        make_caller(lookup=name_server.lookup, lookup_threads=many_threads) as caller,
+    ):
+        await caller.call(partner, server.url(), BODY, signed_answer=True)
+        name_server.hangs = True
+        call = await caller.call(brief, server.url(), BODY, signed_answer=True)
+        name_server.end()
+    assert call.outcome == SUCCESS
+
+
 async def test_a_changed_entry_has_no_further_threads(
     raw_server, make_caller, patient, name_server, many_threads
 ):

@@ -136,23 +136,22 @@ async def test_a_known_address_serves_while_the_name_server_is_away(
     servers, threads, monkeypatch, how
 ):
     """The last addresses are used for a quarter of an hour, and each time somebody asks anew."""
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.05)
     lookups = Lookups(servers.lookup, threads)
-    assert await lookups.addresses("h") == [ADDRESS]
+    assert await lookups.addresses("h", 0.05) == [ADDRESS]
     if how == "hangs":
         servers.hanging = {"h"}
     else:
         servers.failing = {"h": socket.EAI_AGAIN}
-    assert await lookups.addresses("h") == [ADDRESS]
-    assert await lookups.addresses("h") == [ADDRESS]
+    assert await lookups.addresses("h", 0.05) == [ADDRESS]
+    assert await lookups.addresses("h", 0.05) == [ADDRESS]
     assert len(servers.asked) == (2 if how == "hangs" else 3)
     monkeypatch.setattr(module, "_REMEMBERED_SECONDS", -1.0)
     servers.answer.set()
     if how == "hangs":
-        assert await lookups.addresses("h") == [ADDRESS]
+        assert await lookups.addresses("h", 0.05) == [ADDRESS]
     else:
         with pytest.raises(socket.gaierror):
-            await lookups.addresses("h")
+            await lookups.addresses("h", 0.05)
 
 
 async def test_a_host_that_is_gone_is_gone(servers, threads):

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from concurrent.futures import Executor, Future
 
 import pytest
 
@@ -9,6 +10,21 @@ from streams.webhook.egress import DestinationBlocked, Guard
 from streams.webhook.lookups import Lookups
 from streams.webhook.resolver import CheckedResolver, system_lookup
 from tests.support.lookups import answers_in_turn
+from tests.unit.webhook.virtual_time import in_virtual_time
+
+
+class FirstOnly(Executor):
+    """Does the first task at once, and none of the others."""
+
+    def __init__(self):
+        self._idle = True
+
+    def submit(self, fn, /, *args, **kwargs):
+        future: Future[object] = Future()
+        if self._idle:
+            self._idle = False
+            future.set_result(fn(*args, **kwargs))
+        return future
 
 
 async def test_a_name_with_one_forbidden_address_is_refused(threads):
@@ -44,6 +60,23 @@ async def test_what_is_remembered_is_judged_by_the_entry_that_asks(threads):
     assert [found["host"] for found in await before.resolve("x.example", 8443)] == ["8.8.8.8"]
     with pytest.raises(DestinationBlocked, match="the port is not 443"):
         await CheckedResolver(Guard(), lookups, {}).resolve("x.example", 8443)
+
+
+@pytest.mark.parametrize(
+    ("attempt_seconds", "patience_seconds"), [(1.0, 0.25), (2.0, 0.5), (4.0, 1.0), (10.0, 1.0)]
+)
+@in_virtual_time
+async def test_a_look_up_that_hangs_leaves_most_of_the_attempt(attempt_seconds, patience_seconds):
+    """Remembered addresses are of no use to an attempt whose time is over when they are taken."""
+    threads = FirstOnly()
+    resolver = CheckedResolver(
+        Guard(), Lookups(lambda _: ["8.8.8.8"], threads), {}, attempt_seconds=attempt_seconds
+    )
+    assert [found["host"] for found in await resolver.resolve("x.example", 443)] == ["8.8.8.8"]
+    began = asyncio.get_running_loop().time()
+    async with asyncio.timeout(attempt_seconds):
+        assert [found["host"] for found in await resolver.resolve("x.example", 443)] == ["8.8.8.8"]
+    assert asyncio.get_running_loop().time() - began == pytest.approx(patience_seconds)
 
 
 async def test_the_systems_lookup_knows_localhost(threads):
