@@ -12,6 +12,7 @@ import asyncio
 import errno
 import functools
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from aiohttp.client_proto import ResponseHandler
 from streams.partners import Proxy
 from streams.webhook.protocol import IDLE_SECONDS, PartnerProtocol
 from streams.webhook.resolver import CheckedResolver
-from streams.webhook.response import MAX_HEAD_BYTES
+from streams.webhook.response import MAX_HEAD_BYTES, MAX_INTERIM
 from streams.webhook.tls_failures import ProxyNotTrusted
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ _NEXT_ADDRESS_SECONDS: Final = 0.25
 _HANDSHAKE_SECONDS: Final = 2.0
 """How long an address has for connection and TLS while there are others: some take connections and then say nothing."""
 _SAY_EVERY_SECONDS: Final = 60.0
+_STATUS: Final = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: |\r\n)")
+_SWITCHING_PROTOCOLS: Final = "101"
 
 Sources = Mapping[socket.AddressFamily, str]
 """Our own address by family; empty where the system may choose. A family without one is not used then."""
@@ -172,9 +175,9 @@ class PartnerConnector(aiohttp.TCPConnector):
         try:
             status = await reply.status
         finally:
-            if status != "200":
+            if not status.startswith("2"):  # RFC 9110, section 9.3.6: any of them opens the tunnel
                 transport.abort()
-        if status != "200":
+        if not status.startswith("2"):
             self._say(proxy, status)
             message = f"the proxy answers {status} to CONNECT"
             raise ConnectionRefusedError(errno.ECONNREFUSED, message)
@@ -216,30 +219,33 @@ class PartnerConnector(aiohttp.TCPConnector):
 
 
 class _Reply(asyncio.Protocol):
-    """Reads the head of the answer to CONNECT.
+    """Reads the head of the answer to CONNECT; interim ones (1xx, but not 101) are passed over.
 
     Attributes:
-        status: three digits; or an OSError.
+        status: three digits, or why there are none; or an OSError.
     """
 
     def __init__(self) -> None:
         self.status: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._head = b""
+        self._pending = b""
+        self._interim = 0
 
     def data_received(self, data: bytes) -> None:
         """Take a part of it."""
         if self.status.done():
             return
-        self._head += data
-        if b"\r\n\r\n" in self._head:
-            status_line = self._head.split(b"\r\n", 1)[0].split(b" ", 2)
-            well_formed = (
-                len(status_line) > 1
-                and status_line[0].startswith(b"HTTP/1.")
-                and status_line[1].isdigit()
-            )
-            self.status.set_result(status_line[1].decode()[:3] if well_formed else "no HTTP")
-        elif len(self._head) > MAX_HEAD_BYTES:
+        self._pending += data
+        while not self.status.done() and b"\r\n\r\n" in self._pending:
+            found = _STATUS.match(self._pending)
+            status = "no HTTP" if found is None else found[1].decode()
+            if not status.startswith("1") or status == _SWITCHING_PROTOCOLS:
+                self.status.set_result(status)
+                return
+            self._pending = self._pending.partition(b"\r\n\r\n")[2]
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                self.status.set_result(f"with more than {MAX_INTERIM} interim answers")
+        if not self.status.done() and len(self._pending) > MAX_HEAD_BYTES:
             self.status.set_result("a head without end")
 
     def connection_lost(self, exc: Exception | None) -> None:

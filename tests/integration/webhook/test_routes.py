@@ -17,14 +17,15 @@ from streams.webhook.egress import Guard
 from tests.integration.webhook.conftest import serving
 
 BODY = b"{}"
+OPENS = b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n"
 SUCCESS = Answered(Status.SUCCESS, "SUCCESS")
 
 
 class ForwardProxy:
     """Takes CONNECT, and nothing else; every name leads to 127.0.0.1."""
 
-    def __init__(self, reply):
-        self._reply = reply
+    def __init__(self, reply, opens):
+        self._reply, self._opens = reply, opens
         self.port, self.asked, self.seen = 0, [], b""
 
     async def serve(self, reader, writer):
@@ -38,7 +39,7 @@ class ForwardProxy:
                 return
             port = int(first.split(" ")[1].rsplit(":", 1)[1])
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n")
+            writer.write(self._opens)
             await asyncio.gather(self._pump(reader, inner_writer), self._pump(inner_reader, writer))
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
@@ -70,8 +71,8 @@ def forward_proxy():
     """Start proxies; `async with forward_proxy() as proxy`."""
 
     @asynccontextmanager
-    async def start(reply=None, tls=None):
-        async with serving(ForwardProxy(reply), tls) as proxy:
+    async def start(reply=None, tls=None, opens=OPENS):
+        async with serving(ForwardProxy(reply, opens), tls) as proxy:
             yield proxy
 
     return start
@@ -124,6 +125,16 @@ async def test_through_a_proxy(forward_proxy, through, authorization):
     assert proxy.asked == [(f"CONNECT {host} HTTP/1.1", [f"Host: {host}", *extra])]
     assert b"tell" not in proxy.seen
     assert all("proxy-authorization" not in request.headers for request in server.requests)
+
+
+@pytest.mark.parametrize(
+    "opens", [b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" + OPENS]
+)
+async def test_any_2xx_opens_the_tunnel(forward_proxy, through, opens):
+    """By RFC 9110, section 9.3.6, also behind interim answers."""
+    async with forward_proxy(opens=opens) as proxy:
+        calls, _ = await through(proxy)
+    assert [call.outcome for call in calls] == [SUCCESS, SUCCESS]
 
 
 async def test_a_proxy_with_its_own_trust(forward_proxy, through, proxy_ca, proxy_tls):
