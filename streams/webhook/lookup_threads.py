@@ -7,6 +7,7 @@ until it is killed.
 """
 
 import queue
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -38,18 +39,29 @@ class LookupThreads(Executor):
 
         Raises:
             RuntimeError: the threads were shut down.
+            OSError: none is idle, and the system gives no further one (`pids.max`, `ulimit -u`, memory).
         """
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
                 message = "no look-ups any more: the threads were shut down"
                 raise RuntimeError(message)
-            self._tasks.put((future, lambda: fn(*args, **kwargs)))
             if not self._idle.acquire(blocking=False) and self._begun < self._most:
-                self._begun += 1
-                name = f"lookup-{self._begun}"
-                threading.Thread(target=self._run, name=name, daemon=True).start()
+                self._begin()
+            self._tasks.put((future, lambda: fn(*args, **kwargs)))
         return future
+
+    def _begin(self) -> None:
+        """Begin a thread. Its task comes only then: where there is no thread, nothing must be left behind."""
+        name = f"lookup-{self._begun + 1}"
+        thread = threading.Thread(target=self._run, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # A look-up that may go well later; a RuntimeError would end the worker.
+            message = "no further thread for a look-up can be started"
+            raise socket.gaierror(socket.EAI_AGAIN, message) from error
+        self._begun += 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  # the library's
         """Take no more look-ups, and forget those that have not begun. Those that are under way end by themselves."""

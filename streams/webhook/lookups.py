@@ -92,7 +92,11 @@ class Lookups:
 
     def _begin(self, host: str) -> None:
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._threads, self._lookup, host)
+        try:
+            running = loop.run_in_executor(self._threads, self._lookup, host)
+        except BaseException:
+            self._room.release()
+            raise
 
         def end(done: asyncio.Future[Sequence[str]]) -> None:
             del self._under_way[host]

@@ -1,5 +1,6 @@
 """Threads for look-ups: as many as there may be, and none that holds up the end of a process."""
 
+import socket
 import threading
 import time
 from concurrent.futures.thread import _threads_queues as waited_for_at_the_end
@@ -63,6 +64,36 @@ def test_one_thread_serves_one_after_the_other(threads):
     assert len(names) < 3
 
 
+def test_a_thread_that_can_not_be_started_is_no_thread(threads, monkeypatch):
+    """Nothing of it stays: the look-up failed for now, is not made later, and as many threads may begin as before."""
+    made: list[int] = []
+    start = threading.Thread.start
+
+    def refuse(_thread):
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(5):
+        with pytest.raises(socket.gaierror) as caught:
+            threads.submit(made.append, 1)
+        assert caught.value.errno == socket.EAI_AGAIN
+    monkeypatch.setattr(threading.Thread, "start", start)
+    together = threading.Barrier(3)
+    begun = [threads.submit(together.wait, 10) for _ in range(3)]
+    assert sorted(future.result(10) for future in begun) == [0, 1, 2]
+    assert made == []
+
+
+def test_an_idle_thread_is_enough_where_no_other_can_be_started(threads, monkeypatch):
+    """It takes the next look-up as ever."""
+    assert threads.submit(int, "1").result(10) == 1
+    while not threads._idle._value:  # it has said its result, and is about to be idle
+        time.sleep(0.001)
+    monkeypatch.setattr(threading.Thread, "start", None)
+    assert threads.submit(int, "2").result(10) == 2
+
+
 def test_an_error_is_the_askers(threads):
     """And the thread goes on."""
     for _ in range(5):
@@ -72,9 +103,15 @@ def test_an_error_is_the_askers(threads):
 
 def test_what_has_not_begun_at_the_end_is_cancelled(threads):
     """Whoever waits for it hears of it; nothing new is taken."""
-    go = threading.Event()
-    running = [threads.submit(go.wait, 10) for _ in range(3)]
+    go, begun = threading.Event(), threading.Barrier(4)
+
+    def look_up():
+        begun.wait(10)
+        return go.wait(10)
+
+    running = [threads.submit(look_up) for _ in range(3)]
     waiting = threads.submit(go.wait, 10)
+    begun.wait(10)
     threads.shutdown(wait=False)
     assert waiting.cancelled()
     go.set()

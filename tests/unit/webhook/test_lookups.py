@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pytest
 
@@ -152,6 +152,33 @@ async def test_a_known_address_serves_while_the_name_server_is_away(
     else:
         with pytest.raises(socket.gaierror):
             await lookups.addresses("h", 0.05)
+
+
+class NoThreads(Executor):
+    """As many threads as the system gives: none, while `none` is set."""
+
+    def __init__(self, threads):
+        self._threads, self.none = threads, True
+
+    def submit(self, fn, /, *args, **kwargs):
+        if self.none:
+            raise socket.gaierror(socket.EAI_AGAIN, "no thread")
+        return self._threads.submit(fn, *args, **kwargs)
+
+
+async def test_a_look_up_that_finds_no_thread_keeps_no_place(servers, threads):
+    """Or four of them would end a partner's look-ups for good."""
+    scarce = NoThreads(threads)
+    lookups = Lookups(servers.lookup, scarce)
+    for _ in range(2 * AT_ONCE):
+        with pytest.raises(socket.gaierror) as caught:
+            await lookups.addresses("h")
+        assert caught.value.errno == socket.EAI_AGAIN
+    scarce.none = False
+    assert await lookups.addresses("h") == [ADDRESS]
+    scarce.none = True
+    assert await lookups.addresses("h") == [ADDRESS]  # the one that is known
+    assert servers.asked == ["h"]
 
 
 async def test_a_host_that_is_gone_is_gone(servers, threads):
