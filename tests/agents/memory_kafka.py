@@ -120,6 +120,7 @@ class MemoryConsumer:
         self._closed = False
         self._max_poll_records = 500
         self._fetcher = self
+        self._records: dict[TopicPartition, object] = {}
         # What the transport wraps of aiokafka's fetcher; there is one broker here, and nobody asks.
         self._proc_offset_request: Any = None
         self._update_preferred_read_replica: Any = None

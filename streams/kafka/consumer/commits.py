@@ -55,6 +55,7 @@ class Commits:
         self._again_at: float | None = None
         self._one_at_a_time = asyncio.Lock()
         self._committed: dict[PartitionId, CommittedState] = {}
+        self._to_write: dict[PartitionId, CommittedState] = {}
 
     def is_all_committed(self) -> bool:
         """Tell whether a commit would find nothing to do: the last one succeeded, and nothing has changed since."""
@@ -71,8 +72,8 @@ class Commits:
                 return False
             if self._may_have_gone_back():
                 self._again_at = None
-                self.forget()
-            changes, states = self._changes(), self._settled()
+                self._committed.clear()
+            changes, states = self._changes(), {**self._to_write, **self._settled()}
             new = {
                 partition: state
                 for partition, state in states.items()
@@ -91,7 +92,9 @@ class Commits:
                 )
                 self._on_error()
                 return False
-            self._committed.update({partition: new[partition] for partition in done})
+            for partition in done:
+                self._committed[partition] = new[partition]
+                self._to_write.pop(partition, None)
             if len(done) == len(new):
                 self._all_committed_at = changes
             return bool(done)
@@ -106,6 +109,8 @@ class Commits:
     async def write_down(self, states: _States) -> None:
         """Commit where partitions begin, whatever the lanes say; they have given these up.
 
+        What could not be written goes with every commit until the partitions go.
+
         Raises:
             KafkaError, TimeoutError: it could not be written.
         """
@@ -113,14 +118,18 @@ class Commits:
             self._all_committed_at = None
             for partition in states:
                 self._committed.pop(partition, None)
-            await self._send(states)
+            self._to_write |= states
+            for partition in await self._send(states):
+                self._to_write.pop(partition, None)
 
     async def begin_anew(self) -> None:
         """Let the next commit be of all partitions, whatever was committed."""
         async with self._one_at_a_time:
-            self.forget()
+            self._all_committed_at = None
+            self._committed.clear()
 
     def forget(self) -> None:
         """Forget what was committed: the partitions go, and others may commit there."""
         self._all_committed_at = None
         self._committed.clear()
+        self._to_write.clear()

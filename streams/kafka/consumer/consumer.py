@@ -243,6 +243,7 @@ class Consumer(WithoutTables):
         """Begin a generation; its records are taken once their positions are set, see `seek_to_committed`."""
         generation = self._next_generation()
         self._ours.lanes.close()  # what a look has given up between two generations was of the last one
+        self._commits.forget()  # and what it could not write down
         await self._compare_topics(assigned)
         await super().on_partitions_assigned(assigned, generation)
         self._ours.after_assign(len(assigned), member.partition_count(self.kafka()))

@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.consumer.fetcher import OffsetResetStrategy
+from aiokafka.consumer.fetcher import FetchError, OffsetResetStrategy
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
     ConsumerStoppedError,
     IllegalStateError,
     InvalidCommitOffsetSizeError,
     OffsetMetadataTooLargeError,
+    OffsetOutOfRangeError,
 )
 
 from streams.kafka.connection import Connection
@@ -127,6 +128,17 @@ async def fetch(
             max_records=consumer._max_poll_records,  # noqa: SLF001
         )
     return records
+
+
+def positions_out_of_range(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    """Return the partitions whose position their brokers found outside of the log, those that no fetch has raised yet."""
+    waiting = consumer._fetcher._records.items()  # noqa: SLF001  # aiokafka has no public word for it
+    errors = (found._error for _, found in waiting if isinstance(found, FetchError))  # noqa: SLF001  # likewise
+    positions: dict[TopicPartition, int] = {}
+    for error in errors:
+        if isinstance(error, OffsetOutOfRangeError):
+            positions |= error.args[0]
+    return positions
 
 
 def reset_to_beginning(consumer: AIOKafkaConsumer, partitions: Collection[Any]) -> None:

@@ -43,12 +43,11 @@ class Reading(Standing):
                 member.reset_to_beginning(self._consumer(), [error.args[0]])
             return {}
         except OffsetOutOfRangeError as error:
-            for tp, position in error.args[0].items():
-                try:
-                    await self._out_of_range(tp, position, commit)
-                except (KafkaError, TimeoutError, IllegalStateError) as reason:
-                    # It is fetched again from there, and comes back here; or it is not ours any more.
-                    log.warning("the ends of %s can't be read: %s", tp, reason)
+            try:
+                await self._out_of_range(error.args[0], commit)
+            except (KafkaError, TimeoutError) as reason:
+                # It is fetched again from there, and comes back here.
+                log.warning("the ends of %s can't be read: %s", [*error.args[0]], reason)
             return {}
         except TopicAuthorizationFailedError as error:
             # Somebody took the right away. The other topics go on; this one is fetched again, and goes on with the right.
@@ -59,38 +58,56 @@ class Reading(Standing):
             self._last_read[tp] = records[-1].offset
         return fetched
 
-    async def _out_of_range(
-        self,
-        tp: TopicPartition,
-        position: int,
-        commit: Commit,
-    ) -> None:
+    async def _out_of_range(self, positions: Mapping[TopicPartition, int], commit: Commit) -> None:
         generation = self._lanes().generation
         if generation is None:
-            return  # a position of before: the generation that begins sets all of them
+            return  # positions of before: the generation that begins sets all of them
         await self.look(commit)
-        consumer, partition = self._consumer(), partition_of(tp)
+        consumer = self._consumer()
+        # All that wait to be told so: the first that was cut off ends the generation, and with it what is known of the others.
+        positions = {**member.positions_out_of_range(consumer), **positions}
         async with asyncio.timeout(ANSWER_SECONDS):
-            begin = (await consumer.beginning_offsets([tp]))[tp]
-            end = (await consumer.end_offsets([tp]))[tp]
-        if self._lanes().is_given_up(partition) or self._lanes().generation != generation:
+            begins = await consumer.beginning_offsets(list(positions))
+            ends = await consumer.end_offsets(list(positions))
+        if self._lanes().generation != generation:
             return
-        if position < begin:
-            consumer.seek(tp, begin)
-            position = max(position, self._lanes().begins_at(partition))
-        if position < begin:
-            # What the former owner had settled above its commit is gone, but not lost.
-            lost = begin - position - self._lanes().settled_between(partition, position, begin)
-            log.error(
-                "topic %s, partition %s: the offsets from %s to %s are gone before anybody settled them, %s in all:"
-                " retention or a deletion of records has passed them; expected them to be kept until they are read"
-                " (retention.ms, retention.bytes); reading goes on at %s",
-                *partition, position, begin - 1, lost, begin,
-            )  # fmt: skip
-            self._report.on_lost(tp.topic, lost)
-        elif position > end:
-            state = CommittedState(begin, topic_id=self._watch.id(tp.topic))
-            await self._begin_again({partition: state}, commit)
+        cut_off: dict[PartitionId, CommittedState] = {}
+        for tp, position in positions.items():
+            if self._lanes().is_given_up(partition_of(tp)):
+                continue
+            if position < begins[tp]:
+                with suppress(IllegalStateError):  # it is not ours any more
+                    self._pass_gone(tp, position, begins[tp])
+            elif position > ends[tp]:
+                state = CommittedState(begins[tp], topic_id=self._watch.id(tp.topic))
+                began_at = self._began_at.get(tp) or 0
+                self._begins.note(tp, state, range(began_at, max(position, began_at) + 1))
+                cut_off[partition_of(tp)] = state
+        if cut_off:
+            try:
+                await self._begin_again(cut_off, commit)
+            except (KafkaError, TimeoutError) as reason:
+                log.warning(
+                    "where %s begin can't be written down now, they are read from there all the same: %s",
+                    [*cut_off],
+                    type(reason).__name__,  # aiokafka's words are six lines about its settings
+                )
+
+    def _pass_gone(self, tp: TopicPartition, position: int, begin: int) -> None:
+        partition = partition_of(tp)
+        self._consumer().seek(tp, begin)
+        position = max(position, self._lanes().begins_at(partition))
+        if position >= begin:
+            return
+        # What the former owner had settled above its commit is gone, but not lost.
+        lost = begin - position - self._lanes().settled_between(partition, position, begin)
+        log.error(
+            "topic %s, partition %s: the offsets from %s to %s are gone before anybody settled them, %s in all:"
+            " retention or a deletion of records has passed them; expected them to be kept until they are read"
+            " (retention.ms, retention.bytes); reading goes on at %s",
+            *partition, position, begin - 1, lost, begin,
+        )  # fmt: skip
+        self._report.on_lost(tp.topic, lost)
 
     def pass_markers(self) -> None:
         """Let the lanes know how far their partitions were read: further than to the last record, where markers follow."""

@@ -19,6 +19,7 @@ from aiokafka.structs import OffsetAndMetadata
 from streams.kafka.admin.topic_ids import Topics, look_at_topics
 from streams.kafka.committed_state import MOST_BYTES, CommittedState, short_name
 from streams.kafka.consumer import member
+from streams.kafka.consumer.begins import Begins
 from streams.kafka.consumer.group import StandingReport
 from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.consumer.member import partition_of
@@ -74,6 +75,8 @@ class Standing:
             set()
         )  # what began somewhere else than at its beginning
         self._last_read: dict[TopicPartition, int] = {}
+        self._began_at: Mapping[TopicPartition, int | None] = {}
+        self._begins = Begins()
         self._room = MOST_BYTES  # for the text beside an offset, as far as the brokers take it
 
     @property
@@ -146,7 +149,7 @@ class Standing:
             for tp in ours
             if tp.topic in self._watch.changed
             # What it went on from was committed under the id that goes, and may be of the log that was before.
-            or (not back.get(tp.topic, True) and tp in self._went_on)
+            or (not back.get(tp.topic, True) and self._began_at.get(tp))
         }
         again = {
             (topic, number): CommittedState(0, topic_id=self._watch.id(topic))
@@ -320,6 +323,7 @@ class Standing:
         states = {
             tp: progress.within(self._watch.id(tp.topic)) for tp, progress in committed.items()
         }
+        states |= self._begins.over(committed, ours, self._watch.id)
         offsets = {tp: state.offset for tp, state in states.items()}
         finished = {
             partition_of(tp): state.finished for tp, state in states.items() if state.finished
@@ -341,7 +345,7 @@ class Standing:
         # dropped before would then never be read again; and it asks for each partition in a round trip of its own.
         consumer = self._consumer()
         self._read_as = starts.topic_ids
-        self._went_on = {tp for tp, offset in starts.offsets.items() if offset}
+        self._began_at = starts.offsets
         self._last_read.clear()
         bare = [tp for tp, offset in starts.offsets.items() if offset is None]
         member.reset_to_beginning(consumer, bare)
@@ -386,7 +390,10 @@ class Standing:
         def offsets(room: int) -> dict[TopicPartition, OffsetAndMetadata]:
             return {tp: OffsetAndMetadata(s.offset, s.metadata(room)) for tp, s in states.items()}
 
+        # Of now: what is found out while the commit is under way it does not say.
+        begins = self._begins.of(states)
         self._room = await member.commit(consumer, offsets, self._room)
+        self._begins.carried(begins)
         return [partition_of(tp) for tp in states]
 
     def _say_held_back(self, topics: frozenset[str]) -> None:

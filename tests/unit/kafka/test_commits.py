@@ -1,5 +1,7 @@
 """Commits: only what is new, and again until they are made."""
 
+from contextlib import suppress
+
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
@@ -146,6 +148,33 @@ async def test_a_beginning_that_could_not_be_written_down_may_arrive_late_too():
     member.now = 60.0
     assert await member.commits.commit()
     assert [states[TAG].offset for states in member.sent] == [0, 5, 5]
+
+
+async def test_a_beginning_that_could_not_be_written_down_goes_with_the_next_commit():
+    """Refused, or held back: its lane is given up and says nothing of it. Others commit there once the partitions went."""
+    begin, other = {("other", 0): CommittedState(0)}, {TAG: CommittedState(5)}
+    answers: tuple[bool | Exception, ...] = (False, KafkaConnectionError())
+    for answer in answers:
+        member = Member()
+        member.settle(5)
+        member.answer = answer
+        with suppress(KafkaConnectionError):
+            await member.commits.write_down(begin)
+        assert not await member.commits.commit()
+        await member.commits.begin_anew()
+        member.now = 60.0
+        member.answer = True
+        assert await member.commits.commit()
+        member.commits.forget()
+        assert await member.commits.commit()
+        assert member.sent == [begin, begin | other, begin | other, other]
+        member.answer = answer
+        with suppress(KafkaConnectionError):
+            await member.commits.write_down(begin)
+        member.commits.forget()
+        member.answer = True
+        assert await member.commits.commit()
+        assert member.sent[-2:] == [begin, other]
 
 
 async def test_of_a_commit_of_some_partitions_the_others_are_committed_later():

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import OffsetResetStrategy
+from aiokafka.consumer.fetcher import FetchError, OffsetResetStrategy
 from aiokafka.errors import (
+    CommitFailedError,
     InvalidCommitOffsetSizeError,
     KafkaConnectionError,
+    KafkaError,
     NoOffsetForPartitionError,
     OffsetMetadataTooLargeError,
     OffsetOutOfRangeError,
@@ -41,7 +43,7 @@ class Brokers:
             force_metadata_update=self._refresh,
             cluster=SimpleNamespace(brokers=lambda: {"one", "another"}),
         )
-        self._fetcher = SimpleNamespace(request_offset_reset=self._reset)
+        self._fetcher = SimpleNamespace(request_offset_reset=self._reset, _records={})
         self._coordinator = SimpleNamespace(
             _group_subscription={TOPIC},
             _metadata_snapshot={TOPIC: 1},
@@ -54,7 +56,8 @@ class Brokers:
         self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
         self.passed: list[dict[tuple[str, int], tuple[int, int | None]]] = []
         self.sought: list[int] = []
-        self.recalled, self.settled_below, self.log_start = 0, 0, 0
+        self.recalled, self.settled_below = 0, 0
+        self.log_start, self.log_end = 0, 10
         self.commits: list[OffsetAndMetadata] = []
         self.most_bytes, self.refusal = 4096, OffsetMetadataTooLargeError
 
@@ -96,7 +99,7 @@ class Brokers:
         return dict.fromkeys(partitions, self.log_start)
 
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return {one: 10 + one.partition for one in partitions}
+        return {one: self.log_end + one.partition for one in partitions}
 
     async def position(self, _partition: TopicPartition) -> int:
         return 4
@@ -179,6 +182,19 @@ class Member(Reading):
         starts = await self.starts()
         self.seek(starts)
         return starts.offsets
+
+    async def meets_the_end(self, position: int, commit: Any) -> None:
+        """Fetch from a position that lies outside of the log."""
+
+        async def fetch() -> Any:
+            raise OffsetOutOfRangeError({PARTITION: position})
+
+        assert await self.fetched(fetch, commit) == {}
+
+
+async def refused(_progress: object) -> None:
+    """Refuse a commit, as while the group rebalances."""
+    raise CommitFailedError
 
 
 @pytest.fixture
@@ -300,10 +316,7 @@ async def test_an_id_that_comes_back_in_another_look_is_not_forgotten(brokers, m
         brokers.topics = Topics({TOPIC: Topic(topic_id, 1)})
         await member.look(nothing_fails)
 
-    async def fetch() -> Any:
-        raise OffsetOutOfRangeError({PARTITION: 5})
-
-    assert await member.fetched(fetch, nothing_fails) == {}
+    await member.meets_the_end(5, nothing_fails)
     assert member.take_back_ids()
     assert not member.take_back_ids()
 
@@ -489,10 +502,7 @@ async def test_settled_records_that_retention_takes_are_not_lost(brokers, member
     await member.seek_to_committed()
     brokers.log_start = log_start
 
-    async def fetch() -> Any:
-        raise OffsetOutOfRangeError({PARTITION: 3})
-
-    assert await member.fetched(fetch, nothing_fails) == {}
+    await member.meets_the_end(3, nothing_fails)
     assert brokers.sought == [3, log_start]
     assert brokers.told == ([] if lost is None else [("lost", TOPIC, lost)])
 
@@ -503,13 +513,10 @@ async def test_a_position_of_the_generation_before_puts_nothing_back(brokers, me
     await member.begin([PARTITION])
     brokers.generation = None
 
-    async def fetch() -> Any:
-        raise OffsetOutOfRangeError({PARTITION: 14})  # the log ends at 10
-
     async def commit(_progress: object) -> None:
         pytest.fail("committed before the generation began")
 
-    assert await member.fetched(fetch, commit) == {}
+    await member.meets_the_end(14, commit)  # the log ends at 10
     assert (brokers.rejoins, brokers.told) == (0, [])
     brokers.generation = 2
     committed = []
@@ -517,8 +524,129 @@ async def test_a_position_of_the_generation_before_puts_nothing_back(brokers, me
     async def note(progress: object) -> None:
         committed.append(progress)
 
-    assert await member.fetched(fetch, note) == {}
+    await member.meets_the_end(14, note)
     assert committed == [{TAG: CommittedState(0, topic_id=B)}]
+
+
+@pytest.fixture
+async def cut_off(brokers, member):
+    """A member that has met the end of a log that was cut off at 10, and could not write down that it begins anew.
+
+    It may have committed what lies from 12 to 14; since then the log has grown beyond that.
+    """
+    brokers.committed[PARTITION] = OffsetAndMetadata(12, CommittedState(12, topic_id=A).metadata())
+    await member.begin([PARTITION])
+    await member.seek_to_committed()
+    await member.meets_the_end(14, refused)
+    assert (brokers.given_up, brokers.rejoins) == ([TAG], 1)
+    brokers.log_end, brokers.generation = 20, 2
+    return member
+
+
+async def test_a_log_that_was_cut_off_begins_anew_although_that_can_not_be_written_down(
+    brokers, cut_off
+):
+    """What was written up to the committed offset since would never be read; it is said once."""
+    finished = CommittedState(14, frozenset({16}), A)
+    brokers.committed[PARTITION] = OffsetAndMetadata(14, finished.metadata())
+    for _ in range(2):
+        assert await cut_off.begun([PARTITION]) == {TAG: CommittedState(0, topic_id=A)}
+        assert await cut_off.seek_to_committed() == {PARTITION: 0}
+    assert brokers.told == [("lost", TOPIC, 3), ("reset", TOPIC)]
+
+
+async def test_a_log_that_was_cut_off_goes_on_from_what_is_committed_of_it(brokers, cut_off):
+    """Once this member has committed, what is committed counts again, whatever it is."""
+    assert await cut_off.seek_to_committed() == {PARTITION: 0}
+    await cut_off.commit({TAG: CommittedState(13)})
+    brokers.committed[PARTITION] = brokers.commits[-1]
+    assert await cut_off.seek_to_committed() == {PARTITION: 13}
+
+
+@pytest.mark.parametrize("committed", [0, 7, 15])
+async def test_a_log_that_was_cut_off_goes_on_from_where_another_member_has_come(
+    brokers, cut_off, committed
+):
+    """Or from what arrived although nobody heard of it: such an offset this member has not committed of the former log."""
+    state = CommittedState(committed, topic_id=A)
+    brokers.committed[PARTITION] = OffsetAndMetadata(committed, state.metadata())
+    assert await cut_off.seek_to_committed() == {PARTITION: committed}
+    brokers.committed[PARTITION] = OffsetAndMetadata(13, CommittedState(13, topic_id=A).metadata())
+    assert await cut_off.seek_to_committed() == {PARTITION: 13}
+
+
+async def test_a_log_that_was_cut_off_is_the_affair_of_the_member_that_has_it(brokers, cut_off):
+    """Days later it would be read again from its beginning."""
+    brokers.assigned = set()
+    await cut_off.seek_to_committed()
+    brokers.assigned = {PARTITION}
+    assert await cut_off.seek_to_committed() == {PARTITION: 12}
+
+
+async def test_a_log_that_was_cut_off_and_made_again_is_the_new_one(brokers, cut_off):
+    """What is committed of the old one counts for nothing by its id; what another member committed of the new one does."""
+    brokers.topics = Topics({TOPIC: Topic(B, 1)})
+    brokers.committed[PARTITION] = OffsetAndMetadata(13, CommittedState(13, topic_id=B).metadata())
+    assert await cut_off.begun([PARTITION]) == {TAG: CommittedState(13, topic_id=B)}
+
+
+async def test_a_log_that_is_cut_off_twice_begins_at_its_last_beginning(brokers, cut_off):
+    """And what is committed may still be from before the first time."""
+    assert await cut_off.seek_to_committed() == {PARTITION: 0}
+    brokers.log_start, brokers.log_end = 2, 5
+    await cut_off.meets_the_end(7, refused)
+    assert await cut_off.seek_to_committed() == {PARTITION: 2}
+
+
+async def test_a_commit_that_began_before_the_end_of_the_log_was_met_says_nothing_of_it(
+    brokers, member
+):
+    """It carries an offset of what is gone."""
+    await member.begin([PARTITION])
+    await member.seek_to_committed()
+    commit = brokers.commit
+
+    async def late(offsets):
+        await member.meets_the_end(14, refused)
+        await commit(offsets)
+
+    brokers.commit = late
+    await member.commit({TAG: CommittedState(14)})
+    brokers.committed[PARTITION] = brokers.commits[-1]
+    assert await member.seek_to_committed() == {PARTITION: 0}
+
+
+async def test_a_log_that_was_cut_off_before_its_id_was_known_begins_anew(brokers, member):
+    """Nothing is committed of it then, and nobody fails."""
+    brokers.topics = Topics()
+    brokers.committed[PARTITION] = OffsetAndMetadata(12, "")
+    await member.begin([PARTITION])
+    await member.seek_to_committed()
+    await member.meets_the_end(14, member.commit)
+    assert brokers.commits == []
+    brokers.topics = Topics({TOPIC: Topic(A, 1)})
+    await member.begin([PARTITION])
+    assert await member.seek_to_committed() == {PARTITION: 0}
+
+
+async def test_all_logs_that_were_cut_off_together_begin_anew_together(brokers, member):
+    """The first ends the generation, and what was fetched of the others is forgotten with it."""
+    other = TopicPartition(TOPIC, 1)
+    brokers.assigned, brokers.known = {PARTITION, other}, 2
+    await member.begin([PARTITION, other])
+    await member.seek_to_committed()
+    error = OffsetOutOfRangeError({other: 14})
+    brokers._fetcher._records[other] = FetchError(error=error, backoff=0)
+    brokers._fetcher._records[TopicPartition(TOPIC, 2)] = FetchError(error=KafkaError(), backoff=0)
+    written = []
+
+    async def note(progress: object) -> None:
+        written.append(progress)
+
+    await member.meets_the_end(14, note)
+    begin = CommittedState(0, topic_id=A)
+    assert written == [{TAG: begin, (TOPIC, 1): begin}]
+    assert brokers.rejoins == 1
 
 
 async def test_a_topic_made_again_with_fewer_partitions(brokers, member):
