@@ -25,7 +25,8 @@ _CHANGING_TOPICS: Final = (
             "a committed offset | there",
             (
                 "no offset in any partition of a source topic: the group has never read it | `NOTIFIER_START_FROM`: "
-                "`earliest`, `latest` or the first record that is at least as young as a time"
+                "`earliest`, `latest` (before a transaction that is open) or the first record that is at least as young as a"
+                " time"
             ),
             "no offset in a partition, but in others of the topic: it came later | at its beginning",
             (

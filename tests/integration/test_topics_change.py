@@ -323,6 +323,24 @@ async def test_an_open_transaction_holds_back_and_is_seen(make_deployment):
         await deployment.all_committed()
 
 
+async def test_latest_is_before_an_open_transaction(make_deployment):
+    """Its records come to readers when it ends, after the group has begun; behind the end of the log nobody would read them."""
+    async with make_deployment(settings={"role": "main", "start_from": "latest"}) as deployment:
+        passed = await write(deployment, [0], 1)
+        inside = payment_event("mpp-to-ant", rng=deployment.rng)
+        client = Producer(
+            {"bootstrap.servers": deployment.bootstrap, "transactional.id": deployment.source}
+        )
+        await asyncio.to_thread(client.init_transactions, 30)
+        client.begin_transaction()
+        client.produce(deployment.source, encode(inside), order_id(inside), partition=0)
+        await asyncio.to_thread(client.flush, 30)
+        await deployment.ready_worker()
+        await asyncio.to_thread(client.commit_transaction, 30)
+        await deployment.delivered([order_id(inside)])
+        assert not any(deployment.requests(order) for order in passed)
+
+
 async def test_two_workers_share_what_comes_and_what_is_made_again(make_deployment):
     """Each minds its own partitions, and one of them shares out the new ones."""
     async with make_deployment(settings={"role": "main"}) as deployment:

@@ -124,6 +124,8 @@ async def _consumer(connection: Connection, group_id: str) -> AsyncIterator[AIOK
         group_id=group_id,
         enable_auto_commit=False,
         request_timeout_ms=20_000,
+        # As the worker reads: the end is before a transaction that is open, whose records come to readers when it ends.
+        isolation_level="read_committed",
     )
     await consumer.start()
     try:
