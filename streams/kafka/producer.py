@@ -7,7 +7,7 @@ dies (an idempotent producer does, when the broker forgets or mixes up its seque
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiokafka.errors import (
@@ -26,6 +26,7 @@ from streams.kafka.batching import BatchingProducer, BatchTooLarge
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw_names import has_raw_name, send_with_raw_names
 from streams.kafka.format.records import OutRecord, too_large
+from streams.kafka.patches.quick_close import close_quickly
 from streams.kafka.sizes import MAX_RECORD_BYTES
 
 log = logging.getLogger(__name__)
@@ -179,9 +180,12 @@ class RecordProducer:
         if self._producer is producer:
             self._producer = None
             log.error("the broker takes nothing more from this producer; starting another")
-            task = asyncio.create_task(_stop(producer))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            self._end(_stop(producer))
+
+    def _end(self, ending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(ending)
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
     def _failed(self, record: OutRecord, error: KafkaError) -> None:
         self._on_error(record.topic)
@@ -198,8 +202,7 @@ class RecordProducer:
             if self._producer is not None and _is_dead(self._producer):
                 dead, self._producer = self._producer, None
                 log.error("the producer died; starting another")
-                await dead.client.close()
-                _end_waiting(dead)
+                self._end(_close(dead))  # nobody waits for brokers that may be silent
             if self._producer is None:
                 loop = asyncio.get_running_loop()
                 # One a second, whatever the broker does.
@@ -230,8 +233,18 @@ class RecordProducer:
 
 
 async def _stop(producer: BatchingProducer) -> None:
-    await producer.stop()
-    _end_waiting(producer)
+    try:
+        await producer.stop()
+    finally:
+        _end_waiting(producer)
+
+
+async def _close(producer: BatchingProducer) -> None:
+    close_quickly(producer.client)
+    try:
+        await producer.client.close()
+    finally:
+        _end_waiting(producer)
 
 
 def _end_waiting(producer: BatchingProducer) -> None:

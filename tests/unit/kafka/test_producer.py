@@ -13,6 +13,7 @@ from aiokafka.errors import (
 from streams.kafka import producer as producer_module
 from streams.kafka.connection import Connection
 from streams.kafka.format.records import OutRecord
+from streams.kafka.patches import quick_close
 from streams.kafka.producer import RecordProducer, RecordTooLarge, Written
 from streams.kafka.sizes import MAX_RECORD_BYTES
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -204,6 +205,26 @@ async def test_a_producer_that_died_is_replaced(producer, caplog, end):
     assert len(producer.made) == 2
     assert producer.alive
     assert "the producer died" in caplog.text
+
+
+async def test_nobody_waits_until_a_dead_producers_connections_are_closed(producer, monkeypatch):
+    """Over TLS a silent broker takes 30 s; a writer that gives up meanwhile leaves nobody waiting for the dead one's metadata."""
+    monkeypatch.setattr(quick_close, "_CLOSE_SECONDS", 0.2)
+    await producer.start()
+    dead = producer.made[0]
+    waiting = asyncio.create_task(ask(dead))
+    dead.close = asyncio.Event().wait
+    dead.die()
+    await turns()
+    first = asyncio.create_task(producer.write(A))
+    await turns()
+    first.cancel()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await producer.write(B)
+        assert not waiting.done()
+        with pytest.raises(KafkaConnectionError):
+            await waiting
+    assert producer.broker.written == [B]
 
 
 async def test_writers_share_one_producer(producer):
