@@ -53,6 +53,7 @@ class Commits:
         self._on_error = on_error
         self._clock = clock
         self._again_at: float | None = None
+        self._failed_at = 0.0
         self._one_at_a_time = asyncio.Lock()
         self._committed: dict[PartitionId, CommittedState] = {}
         self._to_write: dict[PartitionId, CommittedState] = {}
@@ -71,7 +72,9 @@ class Commits:
             if self.is_all_committed():
                 return False
             if self._may_have_gone_back():
-                self._again_at = None
+                # Those that failed since may still arrive behind this one.
+                again_at = self._failed_at + _MAY_ARRIVE_SECONDS
+                self._again_at = again_at if again_at > self._clock() else None
                 self._committed.clear()
             changes, states = self._changes(), {**self._to_write, **self._settled()}
             new = {
@@ -103,7 +106,9 @@ class Commits:
         try:
             return await asyncio.wait_for(self._commit(states), TIMEOUT_SECONDS)
         except (KafkaError, TimeoutError):
-            self._again_at = self._clock() + _MAY_ARRIVE_SECONDS
+            self._failed_at = self._clock()
+            if self._again_at is None:  # put off by each of many, it would never come
+                self._again_at = self._failed_at + _MAY_ARRIVE_SECONDS
             raise
 
     async def write_down(self, states: _States) -> None:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer.commits import Commits
@@ -134,6 +134,31 @@ async def test_what_a_late_commit_may_undo_is_committed_again():
     member.now = 1000.0
     assert member.commits.is_all_committed()
     assert [states[TAG].offset for states in member.sent] == [5, 6, 6]
+
+
+async def test_commits_that_go_on_failing_put_nothing_off():
+    """One topic's may be refused for days; each that failed may arrive late, and all are made good."""
+    member = Member()
+    other = ("other", 0)
+    sent = []
+
+    async def commit(states):
+        sent.append((member.now, set(states)))
+        if member.now in {1.0, 30.0, 59.0}:
+            raise TopicAuthorizationFailedError
+        return tuple(states)
+
+    member.commits = Commits(
+        member.settled, commit, lambda: member.changes, member.failed, lambda: member.now
+    )
+    member.settle(5)
+    await member.commits.commit()
+    for member.now in (1.0, 2.0, 30.0, 31.0, 59.0, 60.0, 61.0, 62.0, 118.0, 119.0, 120.0, 1000.0):
+        if member.now < 61:
+            member.states[other] = CommittedState(int(member.now))
+            member.changes += 1
+        await member.commits.commit()
+    assert [now for now, partitions in sent if TAG in partitions] == [0.0, 61.0, 119.0]
 
 
 async def test_a_beginning_that_could_not_be_written_down_may_arrive_late_too():
