@@ -13,8 +13,10 @@ from aiokafka.errors import (
     ConsumerStoppedError,
     IllegalStateError,
     InvalidCommitOffsetSizeError,
+    KafkaError,
     OffsetMetadataTooLargeError,
     OffsetOutOfRangeError,
+    UnknownError,
 )
 
 from streams.kafka.connection import Connection
@@ -34,6 +36,8 @@ _FETCH_WAIT_MS: Final = 250
 """How long a partition that flows again may wait for a fetch already under way. Faust: 1500."""
 _LEAVE_SECONDS: Final = 3.0
 """How long a group's coordinator may take to let a member go."""
+_LONG_BYTES: Final = 64 * 1024
+"""Of the texts beside the offsets of a commit, together: brokers take 1 MB, and this is little beside it."""
 _LOOK_SECONDS: Final = 1.0
 """How often a fetcher looks through its partitions, of which there are hundreds, when nothing has happened."""
 
@@ -161,7 +165,8 @@ async def commit(
     """Commit, and return how long the texts beside the offsets may be.
 
     The brokers bound each text, and what all partitions of a commit take together. A commit that they find too large is
-    refused whatever is tried again later; the offsets count, the texts only spare repeats.
+    refused whatever is tried again later; the offsets count, the texts only spare repeats. The coordinator of Kafka 4 says
+    of one that is too large together that it does not know what went wrong; so this is what is tried where texts are long.
 
     Args:
         consumer: a member of the group.
@@ -171,21 +176,27 @@ async def commit(
     Raises:
         KafkaError: it could not be committed.
     """
+    tried = room
+    refusal: KafkaError | None = None
     while True:
+        wanted = offsets(tried)
         try:
-            await consumer.commit(offsets(room))
-        except (OffsetMetadataTooLargeError, InvalidCommitOffsetSizeError) as error:
-            if not room:
+            await consumer.commit(wanted)
+        except (OffsetMetadataTooLargeError, InvalidCommitOffsetSizeError, UnknownError) as error:
+            bytes_together = sum(len(offset.metadata) for offset in wanted.values())
+            if not tried or (isinstance(error, UnknownError) and bytes_together < _LONG_BYTES):
                 raise
-            room //= 4
-            log.warning(
-                "the brokers find what is written beside the offsets too long (%s): from now on it has at most %s bytes."
-                " More is repeated after a crash",
-                type(error).__name__,
-                room,
-            )
+            refusal, tried = error, tried // 4
         else:
-            return room
+            break
+    if refusal is not None:
+        log.warning(
+            "the brokers find what is written beside the offsets too long (%s): from now on it has at most %s bytes."
+            " More is repeated after a crash",
+            type(refusal).__name__,
+            tried,
+        )
+    return tried
 
 
 def symptoms_of(consumer: AIOKafkaConsumer | None) -> list[str]:
