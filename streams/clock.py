@@ -17,6 +17,15 @@ def _reading() -> tuple[int, int]:
     return after - before, wall - (before + after) // 2
 
 
+def uptime_seconds() -> float:
+    """Return seconds since the machine's start that go on while it is suspended, where the platform counts those.
+
+    Linux leaves them out of its monotonic clock: a worker would take what it was told before a sleep for fresh.
+    """
+    counts_sleep = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if counts_sleep is None else time.clock_gettime(counts_sleep)
+
+
 class Clock:
     """Milliseconds since the epoch, UTC, that never go back."""
 

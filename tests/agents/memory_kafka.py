@@ -140,6 +140,7 @@ class MemoryConsumer:
             fetch_committed_offsets=self._fetch_committed,
             _do_commit_offsets=self._commit,
             _do_heartbeat=self._heartbeat,
+            _send_req=None,  # nor is this
             _closing=self._coordination_task,
             _push_error_to_user=None,
             request_rejoin=self._rejoin,

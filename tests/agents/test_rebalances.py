@@ -1,6 +1,7 @@
 """Rebalances under Faust's own application, over our consumer: nothing lost, and only what was in flight repeated."""
 
 import asyncio
+import time
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
@@ -30,6 +31,22 @@ async def test_a_rebalance_finishes_and_commits_before_the_partitions_go(new_mem
     await member.kafka.until(lambda: member.kafka.offset("a") == 60)
     assert member.work.repeated == []
     assert sorted(member.work.seen) == sorted(values("r", 60))
+
+
+async def test_a_machines_sleep_ends_the_hold_on_partitions_until_the_coordinator_answers(
+    new_member, monkeypatch
+):
+    """A generation that begins then is no answer to anything that was asked since: its own may have been under way all the time."""
+    member = await new_member(A)
+    member.kafka.consumer._heartbeats.cancel()
+    assert member.app.membership.is_held()
+    real = time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: real(clock) + 300)
+    assert not member.app.membership.is_held()
+    await member.kafka.rebalance(A)
+    assert not member.app.membership.is_held()
+    await member.kafka.consumer._coordinator._do_heartbeat()
+    assert member.app.membership.is_held()
 
 
 async def test_what_outlasts_the_drain_is_the_only_thing_repeated(new_member, monkeypatch):

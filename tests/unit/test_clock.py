@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.clock import Clock, due_at_ms
+from streams.clock import Clock, due_at_ms, uptime_seconds
 
 
 def test_the_clock_shows_the_time_of_day_and_never_goes_back():
@@ -27,6 +27,16 @@ def test_a_step_of_the_machines_clock_does_not_move_it(monkeypatch):
     real = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: real() - 3_600_000_000_000)
     assert before <= clock.now_ms() < before + 60_000
+
+
+def test_a_suspended_machines_sleep_counts_where_the_platform_says(monkeypatch):
+    """Linux has a clock for it; elsewhere the monotonic clock has to do."""
+    monkeypatch.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: {7: 1234.5}[clock])
+    assert uptime_seconds() == 1234.5
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    before = time.monotonic()
+    assert before <= uptime_seconds() <= time.monotonic()
 
 
 @pytest.mark.parametrize("hours", [-1, 1])

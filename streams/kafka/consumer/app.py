@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from faust.agents import Agent
 from faust.types import AgentT, StreamT
 
-from streams.clock import Clock
+from streams.clock import Clock, uptime_seconds
 from streams.kafka.connection import Connection
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
 from streams.kafka.consumer.group import ConsumerGroup, Host
@@ -243,7 +243,7 @@ def build_app(
     def regained() -> None:
         app.lanes.take_turns()  # which are made of the membership
 
-    app.membership = Membership(app.conf.broker_session_timeout, time.monotonic, regained)
+    app.membership = Membership(app.conf.broker_session_timeout, uptime_seconds, regained)
     app.lanes = Lanes(
         group.routes,
         concurrency,

@@ -19,7 +19,6 @@ A little over 300 lines: it is all that Faust's consumer does, and the order of 
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -79,7 +78,6 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Begin the generation."""
-        self._app.membership.confirm(time.monotonic())  # the coordinator has just answered
         await self._consumer.on_partitions_assigned(base.ensure_TPset(assigned))
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from aiokafka.errors import (
     UnknownError,
 )
 
+from streams.clock import uptime_seconds
 from streams.kafka.connection import Connection
 from streams.kafka.format.records import PartitionId
 from streams.kafka.patches.answered_heartbeats import hear_answered_heartbeats
@@ -72,7 +72,7 @@ def make_consumer(connection: Connection, conf: Any) -> AIOKafkaConsumer:  # noq
 async def start(
     consumer: AIOKafkaConsumer,
     between_fetches_seconds: float,
-    on_heartbeat: Callable[[float], None],
+    on_answered: Callable[[float], None],
     on_refused: Callable[[Exception], None],
 ) -> None:
     """Start it, with the patches that a member of a group needs.
@@ -80,14 +80,15 @@ async def start(
     Args:
         consumer: as `make_consumer` returned it.
         between_fetches_seconds: from one fetch to the next, at least.
-        on_heartbeat: called for each heartbeat that was answered, with when it was sent, by the monotonic clock.
+        on_answered: called for each request that the coordinator answered to its member, with when it was sent, by
+            `uptime_seconds`.
         on_refused: called each time that the group's coordinator does not take it, with the error.
 
     Raises:
         KafkaError: no broker could be reached, or they refused.
     """
     await consumer.start()
-    hear_answered_heartbeats(consumer, time.monotonic, on_heartbeat)
+    hear_answered_heartbeats(consumer, uptime_seconds, on_answered)
     guard_commits(consumer)
     ask_again(consumer, on_refused)
     learn_of_moved_leaders(consumer)

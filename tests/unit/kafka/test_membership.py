@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
 from streams.kafka.consumer.membership import Membership
 from streams.kafka.patches.answered_heartbeats import hear_answered_heartbeats
@@ -80,7 +81,7 @@ async def test_only_a_heartbeat_that_finds_us_a_member_counts(known):
         world.seconds += 3
         return known
 
-    coordinator = SimpleNamespace(_do_heartbeat=heartbeat)
+    coordinator = SimpleNamespace(_do_heartbeat=heartbeat, _send_req=None)
     hear_answered_heartbeats(
         SimpleNamespace(_coordinator=coordinator),
         lambda: world.seconds,
@@ -88,3 +89,27 @@ async def test_only_a_heartbeat_that_finds_us_a_member_counts(known):
     )
     assert await coordinator._do_heartbeat() is known
     assert answered == ([100.0] if known else [])
+
+
+@pytest.mark.parametrize(
+    ("request_type", "code", "expected"),
+    [(SyncGroupRequest, 0, [100.0]), (SyncGroupRequest, 27, []), (JoinGroupRequest, 0, [])],
+)
+async def test_a_generation_begins_with_the_lease_of_when_its_partitions_were_asked_for(
+    request_type, code, expected
+):
+    """The answer may come when the session is over: taken for fresh, it would let the worker do what another does by then."""
+    world = World()
+    answered: list[float] = []
+    answer = SimpleNamespace(error_code=code)
+
+    async def send(_request):
+        world.seconds += 25
+        return answer
+
+    coordinator = SimpleNamespace(_do_heartbeat=None, _send_req=send)
+    hear_answered_heartbeats(
+        SimpleNamespace(_coordinator=coordinator), lambda: world.seconds, answered.append
+    )
+    assert await coordinator._send_req(request_type.__new__(request_type)) is answer
+    assert answered == expected
