@@ -119,6 +119,7 @@ class MemoryConsumer:
         self._more = asyncio.Event()
         self._closed = False
         self._max_poll_records = 500
+        self.heartbeats_begun = 0
         self._fetcher = self
         self._records: dict[TopicPartition, object] = {}
         # What the transport wraps of aiokafka's fetcher; there is one broker here, and nobody asks.
@@ -140,6 +141,7 @@ class MemoryConsumer:
             fetch_committed_offsets=self._fetch_committed,
             _do_commit_offsets=self._commit,
             _do_heartbeat=self._heartbeat,
+            _start_heartbeat_task=self._begin_heartbeats,
             _send_req=None,  # nor is this
             _closing=self._coordination_task,
             _push_error_to_user=None,
@@ -180,6 +182,9 @@ class MemoryConsumer:
         while True:
             await self._coordinator._do_heartbeat()
             await asyncio.sleep(1)
+
+    def _begin_heartbeats(self) -> None:
+        self.heartbeats_begun += 1  # they are sent from the start
 
     async def _heartbeat(self) -> bool:
         return True

@@ -33,6 +33,18 @@ async def test_a_rebalance_finishes_and_commits_before_the_partitions_go(new_mem
     assert sorted(member.work.seen) == sorted(values("r", 60))
 
 
+async def test_heartbeats_are_sent_while_partitions_are_taken_over(new_member):
+    """That asks brokers, for as long as a session at worst: the coordinator would put a member out that says nothing."""
+    member = await new_member(A)
+    begun, answer = member.kafka.consumer.heartbeats_begun, asyncio.Event()
+    member.kafka.reads_held.append(answer)
+    rebalance = asyncio.create_task(member.kafka.rebalance(A))
+    await member.kafka.until(lambda: not member.kafka.reads_held)
+    assert member.kafka.consumer.heartbeats_begun == begun + 1
+    answer.set()
+    await rebalance
+
+
 async def test_a_machines_sleep_ends_the_hold_on_partitions_until_the_coordinator_answers(
     new_member, monkeypatch
 ):

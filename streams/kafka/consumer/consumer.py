@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 1.0
 _NOTICE_SECONDS: Final = 0.1
 _BEGIN_TIMEOUT_SECONDS: Final = 10.0
-"""Two answers of brokers, and a busy machine; a rebalance may take 60 s."""
+"""Two answers of brokers, and a busy machine. Heartbeats are sent meanwhile; a rebalance may take 60 s."""
 
 _LEAST_PAUSE_SECONDS: Final = 0.02
 """Between two commits, however long the first took."""
@@ -78,6 +78,8 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Begin the generation."""
+        # What follows asks brokers, for seconds, and the coordinator waits no longer for a member than its session.
+        member.send_heartbeats(self._consumer.kafka())
         await self._consumer.on_partitions_assigned(base.ensure_TPset(assigned))
 
 

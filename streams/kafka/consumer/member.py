@@ -100,6 +100,11 @@ async def start(
         pace_fetches(consumer, between_fetches_seconds)
 
 
+def send_heartbeats(consumer: AIOKafkaConsumer) -> None:
+    """Begin to send heartbeats, where none are sent; aiokafka begins only when the partitions were taken over."""
+    consumer._coordinator._start_heartbeat_task()  # noqa: SLF001  # aiokafka has no public word for it
+
+
 async def stop(consumer: AIOKafkaConsumer) -> None:
     """Leave the group and close the connections."""
     close_quickly(consumer._client)  # noqa: SLF001  # aiokafka has no public word for it
