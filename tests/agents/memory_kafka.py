@@ -128,7 +128,9 @@ class MemoryConsumer:
         self._proc_fetch_request: Any = None
         self._subscriptions = SimpleNamespace(fetch_context=nullcontext)
         self._client = self
-        self.cluster = SimpleNamespace(brokers=lambda: {"the one"})
+        self.cluster = SimpleNamespace(
+            brokers=lambda: {"the one"}, leader_for_partition=lambda _partition: 1
+        )
         self._coordination_task = self.loop.create_future()
         self._fetch_task, self._sync_task = self.loop.create_future(), self.loop.create_future()
         self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=None))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -36,6 +36,7 @@ _FETCH_WAIT_MS: Final = 250
 """How long a partition that flows again may wait for a fetch already under way. Faust: 1500."""
 _LEAVE_SECONDS: Final = 3.0
 """How long a group's coordinator may take to let a member go."""
+_NO_LEADER: Final = -1
 _LONG_BYTES: Final = 64 * 1024
 """Of the texts beside the offsets of a commit, together: brokers take 1 MB, and this is little beside it."""
 _LOOK_SECONDS: Final = 1.0
@@ -138,6 +139,16 @@ async def fetch(
             max_records=consumer._max_poll_records,  # noqa: SLF001
         )
     return records
+
+
+def led(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
+    """Return those of which it is known who leads them.
+
+    aiokafka asks about the ends of partitions again and again until all of them have leaders: one without would hide the
+    others' ends.
+    """
+    leader_of = consumer._client.cluster.leader_for_partition  # noqa: SLF001  # aiokafka has no public word for it
+    return [tp for tp in partitions if leader_of(tp) not in {None, _NO_LEADER}]
 
 
 def positions_out_of_range(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:

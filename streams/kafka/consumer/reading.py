@@ -66,13 +66,17 @@ class Reading(Standing):
         consumer = self._consumer()
         # All that wait to be told so: the first that was cut off ends the generation, and with it what is known of the others.
         positions = {**member.positions_out_of_range(consumer), **positions}
+        asked = member.led(
+            consumer, positions
+        )  # the others are fetched again from there, and come back here
         async with asyncio.timeout(ANSWER_SECONDS):
-            begins = await consumer.beginning_offsets(list(positions))
-            ends = await consumer.end_offsets(list(positions))
+            begins = await consumer.beginning_offsets(asked)
+            ends = await consumer.end_offsets(asked)
         if self._lanes().generation != generation:
             return
         cut_off: dict[PartitionId, CommittedState] = {}
-        for tp, position in positions.items():
+        for tp in asked:
+            position = positions[tp]
             if self._lanes().is_given_up(partition_of(tp)):
                 continue
             if position < begins[tp]:
@@ -136,7 +140,8 @@ class Reading(Standing):
         """Return, for each partition that is ours, the next offset to read and where a reader is given no more.
 
         That is the end of the log or the first record of a transaction that is still open: nobody can be given what
-        comes after it. The one member that shares out the group's partitions adds those that it has not shared out.
+        comes after it. The one member that shares out the group's partitions adds those that it has not shared out. Of a
+        partition without a leader nobody can say.
         """
         consumer = self._consumer()
         ends_by_partition: dict[PartitionId, tuple[int, int]] = {}
@@ -145,7 +150,8 @@ class Reading(Standing):
         # In parts, with pauses: an answer about all partitions would hold up the event loop for some 50 ms. Not in too many:
         # each waits at its broker behind a fetch of the same connection.
         for first in range(0, len(wanted), _ENDS_AT_ONCE):
-            ends = await consumer.end_offsets(wanted[first : first + _ENDS_AT_ONCE])
+            asked = member.led(consumer, wanted[first : first + _ENDS_AT_ONCE])
+            ends = await consumer.end_offsets(asked)
             for tp, end in ends.items():
                 position = await consumer.position(tp) if tp in ours else 0
                 ends_by_partition[partition_of(tp)] = (position, end)

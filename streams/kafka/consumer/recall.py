@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.member import led
 from streams.kafka.format.records import PartitionId
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Starts:
 async def starts_of_recall(
     consumer: AIOKafkaConsumer, lanes: Lanes, committed: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """Return from where partitions are to be read whose settled records are remembered; none where nobody can say now.
+    """Return from where partitions are to be read whose settled records are remembered; without those of which nobody can say now.
 
     Args:
         consumer: asks the brokers.
@@ -53,20 +54,27 @@ async def starts_of_recall(
     wanted = [tp for tp, offset in committed.items() if offset and lanes.recalled_of(tp.topic)]
     if not wanted:
         return {}
+    asked = led(consumer, wanted)
+    if len(asked) < len(wanted):
+        _say_not_read(f"{len(wanted) - len(asked)} partitions have no leader")
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             begins, ends = await asyncio.gather(
-                consumer.beginning_offsets(wanted), consumer.end_offsets(wanted)
+                consumer.beginning_offsets(asked), consumer.end_offsets(asked)
             )
     except (KafkaError, TimeoutError) as error:
-        log.warning(
-            "the ends of retry topics can't be read, so second copies of what was settled before may be attempted again: %s",
-            error or type(error).__name__,
-        )
+        _say_not_read(error or type(error).__name__)
         return {}
     # A log that ends before what is committed is not the one that was read: there nothing counts as settled.
     return {
         tp: min(committed[tp], max(begins[tp], committed[tp] - lanes.recalled_of(tp.topic)))
-        for tp in wanted
+        for tp in asked
         if committed[tp] <= ends[tp]
     }
+
+
+def _say_not_read(why: object) -> None:
+    log.warning(
+        "the ends of retry topics can't be read, so second copies of what was settled before may be attempted again: %s",
+        why,
+    )

@@ -13,6 +13,7 @@ from tests.support.lanes import TAG, Desk, limits, record
 from tests.unit.kit import turns
 
 PARTITION = TopicPartition(*TAG)
+LEADERLESS, UNKNOWN = (TopicPartition(TAG[0], number) for number in (7, 8))
 
 
 @pytest.fixture
@@ -29,7 +30,13 @@ def _brokers(start, end):
     async def end_offsets(partitions):
         return dict.fromkeys(partitions, end)
 
-    return SimpleNamespace(beginning_offsets=beginning_offsets, end_offsets=end_offsets)
+    leaders = {LEADERLESS: -1, UNKNOWN: None}
+    client = SimpleNamespace(
+        cluster=SimpleNamespace(leader_for_partition=lambda tp: leaders.get(tp, 1))
+    )
+    return SimpleNamespace(
+        beginning_offsets=beginning_offsets, end_offsets=end_offsets, _client=client
+    )
 
 
 async def test_what_lies_below_the_committed_offset_is_remembered_and_not_handled(desk):
@@ -121,6 +128,22 @@ async def test_brokers_that_cannot_say_hold_up_no_rebalance(desk, error, caplog)
     brokers.end_offsets = fails
     assert await starts_of_recall(brokers, desk.lanes, {PARTITION: 10}) == {}
     assert "second copies" in caplog.text
+
+
+async def test_a_partition_without_a_leader_takes_the_memory_of_no_other(desk, caplog):
+    """One whose brokers are away for hours: the copies on all others are recognised."""
+    committed = dict.fromkeys((LEADERLESS, PARTITION, UNKNOWN), 10)
+    brokers = _brokers(0, 10)
+    ends = brokers.end_offsets
+
+    async def answers_when_all_have_leaders(partitions):
+        assert not {LEADERLESS, UNKNOWN} & set(partitions)
+        return await ends(partitions)
+
+    brokers.end_offsets = answers_when_all_have_leaders
+    assert await starts_of_recall(brokers, desk.lanes, committed) == {PARTITION: 7}
+    assert "second copies" in caplog.text
+    assert "2 partitions have no leader" in caplog.text
 
 
 async def test_brokers_that_do_not_answer_hold_up_a_rebalance_for_a_moment(desk, monkeypatch):

@@ -36,13 +36,17 @@ class Brokers:
         self.topics: Topics | Exception | None = Topics({TOPIC: Topic(A, 1)})
         self.committed: dict[TopicPartition, OffsetAndMetadata] = {}
         self.known, self.rejoins, self.refreshes = 1, 0, 0
+        self.leaders: dict[int, int | None] = {}  # other than the one
         self.assigned = {PARTITION}
         self.begun: list[TopicPartition] = []
         self.given_up: list[tuple[str, int]] = []
         self.told: list[tuple[object, ...]] = []
         self._client = SimpleNamespace(
             force_metadata_update=self._refresh,
-            cluster=SimpleNamespace(brokers=lambda: {"one", "another"}),
+            cluster=SimpleNamespace(
+                brokers=lambda: {"one", "another"},
+                leader_for_partition=lambda tp: self.leaders.get(tp.partition, 1),
+            ),
         )
         self._fetcher = SimpleNamespace(request_offset_reset=self._reset, _records={})
         self._coordinator = SimpleNamespace(
@@ -100,6 +104,7 @@ class Brokers:
         return dict.fromkeys(partitions, self.log_start)
 
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        assert all(self.leaders.get(one.partition, 1) == 1 for one in partitions)
         return {one: self.log_end + one.partition for one in partitions}
 
     async def position(self, _partition: TopicPartition) -> int:
@@ -379,6 +384,21 @@ async def test_what_nobody_reads_yet_is_pending_with_the_member_that_shared_out(
     brokers._coordinator._group_subscription = None
     await member.begin([PARTITION])
     assert await member.ends() == {TAG: (4, 10)}
+
+
+@pytest.mark.parametrize("leader", [None, -1])
+async def test_a_partition_without_a_leader_hides_the_ends_of_no_other(brokers, member, leader):
+    """What is pending of all was unknown for as long as one had none."""
+    others = {TopicPartition(TOPIC, number) for number in (1, 2)}
+    brokers.assigned = {PARTITION, *others}
+    brokers.leaders[1] = leader
+    assert await member.ends() == {TAG: (4, 10), (TOPIC, 2): (4, 12)}
+    await member.begin([PARTITION])
+    await member.seek_to_committed()
+    error = OffsetOutOfRangeError({TopicPartition(TOPIC, 1): 14})
+    brokers._fetcher._records[TopicPartition(TOPIC, 1)] = FetchError(error=error, backoff=0)
+    await member.meets_the_end(14, nothing_fails)
+    assert brokers.given_up == [TAG]
 
 
 async def test_a_fetch_before_the_first_seek_loses_nothing(brokers, member):
