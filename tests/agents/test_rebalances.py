@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
@@ -79,6 +80,25 @@ async def test_what_outlasts_the_drain_is_the_only_thing_repeated(new_member, mo
     await member.kafka.until(lambda: member.kafka.offset("a") == 50)
     assert sorted(member.work.seen) == sorted([*records, records[7]])
     assert member.work.finished.count(records[7]) == 1
+
+
+async def test_a_beginning_that_could_not_be_written_down_between_two_generations_is_not_kept(
+    new_member,
+):
+    """It was of the last one: by now another member may have come further."""
+    member = await new_member(A)
+    member.kafka.put("a", *values("r", 10))
+    await member.kafka.until(lambda: member.kafka.offset("a") == 10)
+    listener, partition = member.kafka.consumer.listener, TopicPartition(*A)
+    await listener.on_partitions_revoked({partition})
+    member.kafka.commit_errors.append(KafkaConnectionError())
+    with pytest.raises(KafkaConnectionError):
+        await member.app.consumer._commits.write_down({A: CommittedState(0)})
+    await listener.on_partitions_assigned({partition})
+    await member.app.consumer.commit()
+    member.kafka.put("a", *values("r", 10, first=10))
+    await member.kafka.until(lambda: member.kafka.offset("a") == 20)
+    assert offsets(member) == sorted(offsets(member))
 
 
 async def test_where_what_is_committed_cannot_be_read_at_first_nothing_is_repeated_for_that(

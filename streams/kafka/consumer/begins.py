@@ -35,9 +35,8 @@ class Begins:
     def note(self, tp: TopicPartition, state: CommittedState, former: range) -> None:
         """Keep where a partition begins."""
         before = self._begins.get(tp)
-        if (
-            before is not None
-        ):  # it was cut off twice, and what is committed may be from before the first time
+        if before is not None:
+            # It was cut off twice, and what is committed may be from before the first time.
             former = range(
                 min(former.start, before.former.start), max(former.stop, before.former.stop)
             )

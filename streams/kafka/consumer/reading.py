@@ -66,9 +66,8 @@ class Reading(Standing):
         consumer = self._consumer()
         # All that wait to be told so: the first that was cut off ends the generation, and with it what is known of the others.
         positions = {**member.positions_out_of_range(consumer), **positions}
-        asked = member.led(
-            consumer, positions
-        )  # the others are fetched again from there, and come back here
+        # Those without a leader are fetched again from there, and come back here.
+        asked = member.led(consumer, positions)
         async with asyncio.timeout(ANSWER_SECONDS):
             begins = await consumer.beginning_offsets(asked)
             ends = await consumer.end_offsets(asked)
