@@ -71,11 +71,10 @@ class Standing:
         self._shared: dict[str, int] | None = None
         # Ids of the topics that positions are of: one that is learned later may be that of another.
         self._read_as: Mapping[TopicPartition, str] = {}
-        self._went_on: set[TopicPartition] = (
-            set()
-        )  # what began somewhere else than at its beginning
         self._last_read: dict[TopicPartition, int] = {}
-        self._began_at: Mapping[TopicPartition, int | None] = {}
+        self._began_at: Mapping[
+            TopicPartition, int | None
+        ] = {}  # nothing where nothing was committed
         self._begins = Begins()
         self._room = MOST_BYTES  # for the text beside an offset, as far as the brokers take it
 
