@@ -1,15 +1,20 @@
 """Whether the worker is live, and whether it is ready.
 
 Live is about this process alone: a broker outage must not restart the fleet. Ready paces rollouts: the groups were
-joined, nothing is stopping, the clock agrees with the broker's.
+joined, nothing is stopping, nothing waits for the brokers, the clock agrees with theirs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 MAX_CLOCK_OFFSET_SECONDS = 1.0
 REBALANCE_PATIENCE_SECONDS = (
     60.0  # every worker sees every rebalance; unready at each would flap the whole set
 )
+
+
+def _nothing() -> list[str]:
+    return []
 
 
 @dataclass(slots=True)
@@ -27,6 +32,7 @@ class Health:
         clock_offset_seconds: the broker's clock minus ours.
         refused: why the group's coordinator does not take this worker, by group.
         missing_topics: those that do not exist at the brokers, by group.
+        waits: returns for what of the brokers records wait now, one sentence each.
     """
 
     groups: frozenset[str] = frozenset()
@@ -39,6 +45,7 @@ class Health:
     clock_offset_seconds: float = 0.0
     refused: dict[str, str] = field(default_factory=dict)
     missing_topics: dict[str, frozenset[str]] = field(default_factory=dict)
+    waits: Callable[[], list[str]] = _nothing
 
     def not_live(self) -> list[str]:
         """Return why the process should be restarted; nothing where it should not."""
@@ -61,6 +68,7 @@ class Health:
                 f"group {group}: topic {topic} does not exist, expected a topic to read"
                 for topic in sorted(topics)
             ]
+        reasons += self.waits()
         if abs(self.clock_offset_seconds) > MAX_CLOCK_OFFSET_SECONDS:
             reasons.append(
                 f"this machine's clock differs from the broker's by {self.clock_offset_seconds:.1f} s;"

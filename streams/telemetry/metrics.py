@@ -218,6 +218,7 @@ class Metrics(Catalogue):
     partitions = Many(Gauge, "notifier_assigned_partitions", "Partitions held, by consumer group.", (GROUP,))
     rebalances = Many(Counter, "notifier_rebalances_total", "Times partitions were taken away, by consumer group.", (GROUP,))
     produce_errors = Many(Counter, "notifier_produce_errors_total", "Failed tries to write a record; tried again.", (TOPIC,))
+    oldest_write = Single(Gauge, "notifier_oldest_write_timestamp_seconds", "When the oldest write was begun that the brokers have not acknowledged yet; 0 where none is under way. What they refuse for a while, such as for too few replicas in sync, is tried again within and is no failed try.")
     lost_offsets = Many(Counter, "notifier_lost_offsets_total", "Offsets of a topic that are gone before anybody settled them: retention or a deletion of records passed them, or they went with a topic that was deleted and made again.", (TOPIC,))
     topic_resets = Many(Counter, "notifier_topic_resets_total", "Times a topic was found to be another log than the one read before (deleted and made again, or cut off), and is read from its beginning.", (TOPIC,))
     missing_topics = Many(Gauge, "notifier_missing_topics", "Topics that the group reads and that do not exist at the brokers.", (GROUP,))

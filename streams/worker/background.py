@@ -14,16 +14,22 @@ from streams.kafka.consumer.app import NotifierApp
 from streams.kafka.producer import RecordProducer
 from streams.partners import PartnersFile, Rejected, Reloaded
 from streams.telemetry.counting import Counting
-from streams.telemetry.health import MAX_CLOCK_OFFSET_SECONDS, Health
+from streams.telemetry.health import (
+    MAX_CLOCK_OFFSET_SECONDS,
+    REBALANCE_PATIENCE_SECONDS,
+    Health,
+)
 from streams.telemetry.metrics import Metrics
 from streams.telemetry.watch import Watch
 from streams.webhook.https import WebhookClient
 from streams.worker.topology import STAGES
+from streams.worker.writes import Writes
 
 log = logging.getLogger(__name__)
 
 _RELOAD_SECONDS = 2.0
 _LOOK_SECONDS = 5.0
+_BEGIN_SECONDS = 1.0
 
 
 async def reload_partners(
@@ -88,6 +94,33 @@ def symptoms(
         # Ours follows no step, so that none hurries or delays a retry; a new process reads the right one.
         seen.append("this worker began with a wrong clock, which was set right since")
     return seen
+
+
+def waits(apps: Sequence[NotifierApp], writes: Writes, health: Health) -> list[str]:
+    """Return for what of the brokers records wait now, one sentence each; a new process would wait for the same."""
+    reasons = []
+    if late := writes.late_seconds():
+        reasons.append(
+            f"the brokers have not taken a record for {late:.0f} s, expected at once; it is tried again"
+        )
+    for app in apps:
+        silent = app.membership.silent_seconds()
+        # A rebalance has no heartbeats, and has a patience of its own.
+        if app.conf.id in health.joined and silent > REBALANCE_PATIENCE_SECONDS:
+            reasons.append(
+                f"group {app.conf.id}: its coordinator has not answered for {silent:.0f} s"
+            )
+    return reasons
+
+
+async def begin_held_back(apps: Sequence[NotifierApp], writes: Writes) -> NoReturn:
+    """Have the lanes ask again, every second, whether what was held back may be begun."""
+    while True:
+        await asyncio.sleep(_BEGIN_SECONDS)
+        if writes.held_back:
+            writes.held_back = False
+            for app in apps:
+                app.lanes.take_turns()
 
 
 async def look_for_death(watch: Watch, now_seconds: Callable[[], float]) -> NoReturn:

@@ -11,6 +11,7 @@ from streams.mapping.registry import REGISTRY_FAULTS
 from streams.partners import PartnersFile
 from streams.telemetry.counting import Counting
 from streams.worker.topology import STAGES
+from streams.worker.writes import Writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Gauges:
         counting: the metrics.
         clock: the worker's.
         overdue_after_seconds: how long after its due time a record counts as overdue.
+        writes: those under way.
     """
 
     apps: Sequence[NotifierApp]
@@ -32,12 +34,14 @@ class Gauges:
     counting: Counting
     clock: Clock
     overdue_after_seconds: float
+    writes: Writes
 
     def refresh(self) -> None:
         """Set the gauges."""
         metrics, admission = self.counting.metrics, self.admission
         self.counting.partners(self.partners.current.values(), self.clock.now_seconds())
         metrics.in_flight.set(admission.in_flight)
+        metrics.oldest_write.set(self.writes.oldest_since or 0)
         metrics.destinations.set(len(admission))
         metrics.silent_destinations.set(admission.unresponsive_destinations())
         overdue_before = self.clock.now_ms() - int(self.overdue_after_seconds * 1000)

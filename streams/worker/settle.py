@@ -5,7 +5,7 @@ on the attempts topic; that of a park or a replay is written before its effect.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.attempt_record import AttemptReport, render
 from schemas.valueclass import valueclass
@@ -13,6 +13,7 @@ from streams.kafka.format.records import OutRecord
 from streams.kafka.producer import RecordProducer, RecordTooLarge, Written
 from streams.notification.decision import DeadLetterReason
 from streams.worker.settlement import Settlement, cut_to_fit
+from streams.worker.writes import Writes
 
 
 @valueclass(frozen=True, slots=True)
@@ -36,11 +37,16 @@ class Settler:
         producer: writes and waits for acks=all.
         attempts_topic: where reports go.
         now_seconds: the clock.
+        writes: those under way.
     """
 
     producer: RecordProducer
     attempts_topic: str
     now_seconds: Callable[[], float]
+    writes: Writes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "writes", Writes(self.now_seconds))
 
     async def settle(self, settlement: Settlement) -> Settled:
         """Return when the broker has the report and the next record.
@@ -76,7 +82,8 @@ class Settler:
     async def _write(self, *records: OutRecord) -> float | None:
         """Return when the broker has these records, with its clock minus ours as the last one shows it."""
         sent = self.now_seconds()
-        written = await self.producer.write(*records)
+        with self.writes.under_way():
+            written = await self.producer.write(*records)
         return _clock_offset(sent, self.now_seconds(), written[-1])
 
 

@@ -31,7 +31,14 @@ from streams.telemetry.web import WebPort
 from streams.webhook.egress import guard_of
 from streams.webhook.https import WebhookClient
 from streams.webhook.lookup_threads import LookupThreads
-from streams.worker.background import look_at_topics, look_for_death, reload_partners, symptoms
+from streams.worker.background import (
+    begin_held_back,
+    look_at_topics,
+    look_for_death,
+    reload_partners,
+    symptoms,
+    waits,
+)
 from streams.worker.deliver import Delivery
 from streams.worker.gauges import Gauges
 from streams.worker.handle import RecordHandler
@@ -109,6 +116,7 @@ def build_worker(
     if mapping is not None:
         mapped_events = MappedEvents(mapping, clock.now_ms, observer)
         metrics.declare(RULE, mapping.rules)
+    settler = Settler(producer, names.attempts, clock.now_seconds)
     handler = RecordHandler(
         Receiver(clock, partner_of, settlements, policy, settings.allow_http),
         Delivery(
@@ -120,7 +128,7 @@ def build_worker(
             policy=policy,
             observer=observer,
         ),
-        Settler(producer, names.attempts, clock.now_seconds),
+        settler,
         observer,
         mapped_events,
     )
@@ -129,7 +137,12 @@ def build_worker(
     health.groups = frozenset(group.group_id for group in groups)
     host = WorkerHost(admission, metrics, health, clock)
     apps = [build_app(group, connection=connection, clock=clock, host=host) for group in groups]
-    gauges = Gauges(apps, admission, partners, counting, clock, settings.overdue_after)
+    for app in apps:
+        app.writes = settler.writes
+    health.waits = partial(waits, apps, settler.writes, health)
+    gauges = Gauges(
+        apps, admission, partners, counting, clock, settings.overdue_after, settler.writes
+    )
     watch = Watch(
         health,
         partial(symptoms, apps, producer, health, clock),
@@ -146,6 +159,7 @@ def build_worker(
         loops=(
             partial(reload_partners, partners, caller, counting, clock, access),
             partial(look_for_death, watch, clock.now_seconds),
+            partial(begin_held_back, apps, settler.writes),
             partial(look_at_topics, apps, metrics),
             partial(watch_unknown_tiers, settings, metrics),
             partial(watch_loop, metrics.loop_lag.observe),

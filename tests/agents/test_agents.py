@@ -176,6 +176,48 @@ async def test_a_record_that_hangs_looks_dead(new_member):
     assert member.app.symptoms() == ["group group: a record is held unacknowledged for too long"]
 
 
+class Late:
+    """Writes that the brokers do not take."""
+
+    def __init__(self):
+        self.begins = False
+
+    def late_seconds(self):
+        return 61.0
+
+    def may_begin(self):
+        return self.begins
+
+
+async def test_a_record_that_waits_for_the_brokers_looks_dead_to_nobody(new_member):
+    """A new process would tell the partner again, and wait for the same: for a write, or for the group's coordinator."""
+    member = await new_member(A)
+    member.work.hold(b"r")
+    member.kafka.put("a", b"r")
+    await member.work.until(lambda: member.work.seen)
+    member.clock.ms += 60_001
+    symptoms = ["group group: a record is held unacknowledged for too long"]
+    assert member.app.symptoms() == symptoms
+    member.app.writes = Late()
+    assert member.app.symptoms() == []
+    del member.app.writes
+    assert member.app.symptoms() == symptoms
+    member.app.membership._confirmed_at -= 3600
+    assert member.app.symptoms() == []
+
+
+async def test_nothing_begins_while_the_brokers_take_nothing(new_member):
+    """It stays where it was, and begins when it is asked again."""
+    member = await new_member(A)
+    member.app.writes = late = Late()
+    member.kafka.put("a", *values("a", 3))
+    await member.kafka.until(lambda: sum(lane.held for lane in member.app.lanes) == 3)
+    assert (member.work.seen, [lane.in_flight for lane in member.app.lanes]) == ([], [0])
+    late.begins = True
+    member.app.lanes.take_turns()
+    await member.work.until_finished(3)
+
+
 async def test_records_wait_for_their_due_time(new_member):
     """Held in memory as far as the lane's limit goes, started when their time has come."""
     limits = LaneLimits(max_uncommitted=1000, max_buffered=4, remembered=10)

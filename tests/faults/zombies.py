@@ -1,4 +1,4 @@
-"""Workers that are made to run and do nothing, each in another way, and one whose broker is away."""
+"""Workers that are made to run and do nothing, each in another way, one whose broker is away, and one whose writes it refuses."""
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager
@@ -35,10 +35,9 @@ HARMS = {
     "lose fetches": "the fetch task has ended",
     "hang": "nothing was polled lately",
     "lose producer": "the producer has died",
+    "hold records": "a record is held unacknowledged for too long",
 }
 """What is done inside of a worker, and what its probe must say."""
-
-HELD = "a record is held unacknowledged for too long"
 
 
 async def refuse_all(deployment: Deployment, *, refuse: bool = True) -> None:
@@ -71,23 +70,22 @@ class Zombies:
     async def make(self) -> dict[str, str]:
         """Return what each one's liveness probe said when it failed, by what was done to it.
 
-        Meanwhile the broker of one more worker is away. Raises AssertionError where that one does not live on, or does
-        not deliver when the broker is back.
+        Meanwhile the broker of one more worker is away, and that of another takes none of its writes. Raises
+        AssertionError where these do not live on, or do not deliver when the broker is back or takes writes again.
         """
         with self._other_broker() as other:
             async with self._deployment("outage", other) as outage:
                 waiting = await outage.ready_worker()  # of both groups: a first attempt may fail
                 await asyncio.to_thread(other.kill)
-                says = await asyncio.gather(
-                    *(self._harmed(harm) for harm in HARMS), self._holding_a_record()
-                )
+                async with self._refused_all():
+                    says = await asyncio.gather(*(self._harmed(harm) for harm in HARMS))
                 live = await waiting.get("/health/live")
                 assert live.is_success, f"an outage of the broker alone made it fail: {live.text}"
                 await asyncio.to_thread(other.start)
                 orders = await outage.send([self._event(outage)])
                 await outage.delivered(orders, PATIENCE_SECONDS)
                 assert await waiting.stop(60) == 0
-        return dict(zip([*HARMS, HELD], says, strict=True))
+        return dict(zip(HARMS, says, strict=True))
 
     async def _harmed(self, harm: str) -> str:
         told = self._directory / f"{harm}.harm"
@@ -98,14 +96,25 @@ class Zombies:
             assert (await worker.get("/health/live")).is_success
             told.write_text(harm, "ascii")
             await worker.said(f"harm done: {harm}", 60)
+            if harm == "hold records":
+                await deployment.send([self._event(deployment)])
             return await self._failing(worker)
 
-    async def _holding_a_record(self) -> str:
-        async with self._deployment("held", self._broker) as deployment:
+    @asynccontextmanager
+    async def _refused_all(self):
+        """Have a worker hold a record meanwhile that the broker does not take: it is no zombie."""
+        async with self._deployment("refused", self._broker) as deployment:
             worker = await deployment.ready_worker(role="main")
             await refuse_all(deployment)
-            await deployment.send([self._event(deployment)])
-            return await self._failing(worker)
+            orders = await deployment.send([self._event(deployment)])
+            yield
+            live, ready = await worker.get("/health/live"), await worker.get("/health/ready")
+            assert live.is_success, f"a broker that refuses writes made it fail: {live.text}"
+            assert "the brokers have not taken a record for" in ready.text
+            await refuse_all(deployment, refuse=False)
+            await deployment.delivered(orders, PATIENCE_SECONDS)
+            assert [len(deployment.requests(order)) for order in orders] == [1]
+            assert await worker.stop(60) == 0
 
     async def _failing(self, worker: WorkerProcess) -> str:
         async def probe() -> str:

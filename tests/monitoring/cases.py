@@ -215,6 +215,11 @@ CASES = [
         {"notifier_produce_errors_total{topic='t'}": "0x10 1+1x60"},
         {"notifier_produce_errors_total{topic='t'}": "0x10 1x60"},
     ),
+    Case(  # the client tries again by itself what the brokers refuse for a while: no try has failed
+        "NotifierProduceErrors",
+        {"notifier_oldest_write_timestamp_seconds": "_x5 300x60"},
+        {"notifier_oldest_write_timestamp_seconds": "0x5 350+60x60"},
+    ),
     Case("NotifierOffsetsLost", *once("notifier_lost_offsets_total{topic='t'}")),
     Case(  # a worker that finds it at its start shows it from its first sample on
         "NotifierTopicReset",

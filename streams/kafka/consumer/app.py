@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import faust
 from aiokafka.errors import KafkaError
@@ -39,7 +39,40 @@ LEAST_CONCURRENCY = 5
 """Records that a group which gives way still begins at once in a busy process: enough to use all that is left of it."""
 
 LONGEST_IN_FLIGHT_MS = 60_000
-"""Longer than any record may be in flight while the broker answers: patience, attempt and settling take seconds."""
+"""Longer than any record may be in flight that waits for no broker: patience, attempt and settling take seconds."""
+
+
+class Writes(Protocol):
+    """What the process knows of its writes."""
+
+    def late_seconds(self) -> float:
+        """Return for how long the oldest write has waited, where that is too long; else 0."""
+
+    def may_begin(self) -> bool:
+        """Tell whether a record may be begun; it may not where its attempt could probably not be written down."""
+
+
+class _NoWrites:
+    """Of an application that nobody told of any."""
+
+    def late_seconds(self) -> float:
+        return 0.0
+
+    def may_begin(self) -> bool:
+        return True
+
+
+class _Hold:
+    """The lease as the lanes ask for it: they begin nothing either while nothing can be written."""
+
+    def __init__(self, app: "NotifierApp") -> None:
+        self._app = app
+
+    def is_held(self) -> bool:
+        return self._app.membership.is_held() and self._app.writes.may_begin()
+
+    async def hold(self) -> bool:
+        return await self._app.membership.hold()
 
 
 class NotifierApp(faust.App):
@@ -52,6 +85,7 @@ class NotifierApp(faust.App):
     lanes: Lanes
     membership: Membership
     sources: frozenset[str]
+    writes: Writes = _NoWrites()
     _pending: Mapping[PartitionId, int] = {}
     _refusal: str | None = None
 
@@ -122,7 +156,11 @@ class NotifierApp(faust.App):
         symptoms = list(self.consumer.symptoms())  # type: ignore[attr-defined]  # our consumer's
         if self._refusal is not None:
             symptoms.append(self._refusal)
-        if any(lane.longest_in_flight_ms > LONGEST_IN_FLIGHT_MS for lane in self.lanes):
+        # What waits for the brokers would only be repeated by a new process, and wait again.
+        waits = self.writes.late_seconds() or not self.membership.is_held()
+        if not waits and any(
+            lane.longest_in_flight_ms > LONGEST_IN_FLIGHT_MS for lane in self.lanes
+        ):
             symptoms.append("a record is held unacknowledged for too long")
         return [f"group {self.conf.id}: {symptom}" for symptom in symptoms]
 
@@ -250,7 +288,7 @@ def build_app(
         ConsumerFlow(lambda: app.consumer),
         clock.now_ms,
         crash,
-        app.membership,
+        _Hold(app),
     )
     for topic in group.routes:
         _add_agent(app, topic, crash)

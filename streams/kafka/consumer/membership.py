@@ -49,7 +49,7 @@ class Membership:
 
     def is_held(self) -> bool:
         """Tell whether no other member can have the partitions yet."""
-        silent_seconds = self._now() - self._confirmed_at
+        silent_seconds = self.silent_seconds()
         if silent_seconds < self._session_seconds:
             return True
         if not self._ran_out:
@@ -61,6 +61,10 @@ class Membership:
                 self._session_seconds,
             )
         return False
+
+    def silent_seconds(self) -> float:
+        """Return for how long the coordinator has confirmed nothing."""
+        return self._now() - self._confirmed_at
 
     async def hold(self) -> bool:
         """Return when the partitions are certainly held: True at once, False after a wait for the coordinator.

@@ -79,6 +79,15 @@ def _lose_producer(producer) -> None:
     producer._loop.call_soon_threadsafe(producer._sender.sender_task.cancel)
 
 
+def _hold_records(handler) -> None:
+    """Each record is handled for ever: what its handler waits for does not happen."""
+
+    async def never(*_, **__) -> None:
+        await asyncio.Event().wait()
+
+    type(handler)._settle = never
+
+
 def _never_commit(consumer) -> None:
     """No commit reaches the broker any more."""
 
@@ -90,6 +99,7 @@ def _never_commit(consumer) -> None:
 
 _HARMS = {
     "hang": ("AIOKafkaConsumer", _hang),
+    "hold records": ("RecordHandler", _hold_records),
     "lose coordination": ("AIOKafkaConsumer", _lose_coordination),
     "lose fetches": ("AIOKafkaConsumer", _lose_fetches),
     "leave group": ("AIOKafkaConsumer", _leave_group),

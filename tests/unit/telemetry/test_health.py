@@ -25,6 +25,7 @@ def joined(**changes):
         (joined(clock_offset_seconds=-1.5), ["this machine's clock differs from the broker's by -1.5 s;"]),
         (joined(clock_offset_seconds=2.5), ["this machine's clock differs from the broker's by 2.5 s;"]),
         (joined(refused={"g": "is full"}), ["group g: is full"]),
+        (joined(waits=lambda: ["the brokers take nothing"]), ["the brokers take nothing"]),
         (joined(crashed="a handler raised KeyError"), ["a handler raised KeyError"]),
         (joined(zombie=["out of its group"]), ["out of its group"]),
     ],
@@ -46,7 +47,11 @@ def test_several_reasons_are_told_at_once():
 def test_live_is_about_this_process_alone():
     """Nothing that a broker, a clock or a rollout does restarts it."""
     health = joined(
-        joined=set(), stopping=True, rebalancing_since={"g": 0.0}, clock_offset_seconds=99.0
+        joined=set(),
+        stopping=True,
+        rebalancing_since={"g": 0.0},
+        clock_offset_seconds=99.0,
+        waits=lambda: ["the brokers take nothing"],
     )
     assert health.not_live() == []
     health.crashed, health.zombie = "crashed", ["dead"]

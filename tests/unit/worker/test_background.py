@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,8 @@ from streams.telemetry.counting import Counting
 from streams.telemetry.health import Health
 from streams.telemetry.metrics import Metrics
 from streams.worker import background
+from streams.worker.writes import Writes
+from tests.support.waiting import TIMEOUT_SECONDS
 
 
 class Answers:
@@ -98,3 +102,49 @@ async def test_partners_are_looked_at_although_the_way_into_kafka_can_not_be(cap
     await look(Answers(RELOADED, Unchanged()), metrics, fail)
     assert metrics.registry.get_sample_value("notifier_config_last_reload_successful") == 1
     assert "looking at the credentials for Kafka failed" in caplog.text
+
+
+class App:
+    """An application of a group whose coordinator was silent for so long."""
+
+    def __init__(self, group_id="g", silent=0.0):
+        self.conf = SimpleNamespace(id=group_id)
+        self.membership = SimpleNamespace(silent_seconds=lambda: silent)
+        self.turns = asyncio.Event()
+        self.lanes = SimpleNamespace(take_turns=self.turns.set)
+
+
+def waiting(*apps, seconds, joined=("g", "g-retry")):
+    """Return for what records wait where one has been written for so long."""
+    now = 1000.0
+    writes = Writes(lambda: now)
+    with writes.under_way():
+        now += seconds
+        return background.waits(apps, writes, Health(joined=set(joined)))
+
+
+def test_what_waits_for_the_brokers_is_told():
+    """A write that is late, a coordinator that is silent; not what takes a moment, nor a group that was not joined yet."""
+    assert waiting(App(), App("g-retry", 60.0), seconds=9.9) == []
+    assert waiting(App(silent=3600.0), seconds=0, joined=()) == []
+    assert waiting(App(silent=75.0), App("g-retry", 61.0), seconds=130) == [
+        "the brokers have not taken a record for 130 s, expected at once; it is tried again",
+        "group g: its coordinator has not answered for 75 s",
+        "group g-retry: its coordinator has not answered for 61 s",
+    ]
+
+
+async def test_what_was_held_back_is_begun_without_a_record_that_comes(monkeypatch):
+    """Nothing else may happen for hours: no timer is set for what is due already."""
+    monkeypatch.setattr(background, "_BEGIN_SECONDS", 0.001)
+    apps: Any = (App(), App())
+    writes = Writes(lambda: 0.0)
+    loop = asyncio.create_task(background.begin_held_back(apps, writes))
+    await asyncio.sleep(0.01)
+    assert not any(app.turns.is_set() for app in apps)
+    writes.held_back = True
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await asyncio.gather(*(app.turns.wait() for app in apps))
+    assert not writes.held_back
+    loop.cancel()
+    await asyncio.wait({loop})

@@ -1,0 +1,71 @@
+"""The writes under way: for how long the brokers have taken nothing, and what may be begun meanwhile.
+
+Brokers that refuse writes (too few replicas in sync, a full disk) or answer none may do so for hours, and no new process
+would do better: it would only call the partners again for every record that waits.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+LATE_SECONDS = 10.0
+"""A write takes milliseconds; a partition that gets another leader takes up to some seconds."""
+
+
+class Writes:
+    """What waits for the brokers' acknowledgement.
+
+    Attributes:
+        held_back: whether something was kept from its beginning since this was last set to False.
+
+    Args:
+        now_seconds: a clock that never goes back.
+    """
+
+    def __init__(self, now_seconds: Callable[[], float]) -> None:
+        self._now_seconds = now_seconds
+        self._under_way: dict[object, float] = {}  # since when, the oldest first
+        self._acknowledged_at = self._tried_at = -math.inf
+        self._stalled = False
+        self.held_back = False
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Count a write while it lasts; where it raises nothing, the brokers took it."""
+        this = object()
+        self._under_way[this] = self._now_seconds()
+        try:
+            yield
+        finally:
+            del self._under_way[this]
+        self._acknowledged_at = self._now_seconds()
+        self._stalled = False
+
+    @property
+    def oldest_since(self) -> float | None:
+        """When the oldest write under way was begun, or None where none is."""
+        return next(iter(self._under_way.values()), None)
+
+    def late_seconds(self) -> float:
+        """Return for how long the oldest write has waited, where that is too long; else 0."""
+        since = self.oldest_since
+        waited = 0.0 if since is None else self._now_seconds() - since
+        return waited if waited >= LATE_SECONDS else 0.0
+
+    def may_begin(self) -> bool:
+        """Tell whether a record may be begun; it may not where its attempt could probably not be written down.
+
+        That is so when a write is late and none went through lately: a topic or a partition alone that takes nothing
+        holds back nobody. One record in ten seconds is begun all the same, to find out: the writes that wait may have been given up
+        with their partitions, so that none of them would tell.
+        """
+        now = self._now_seconds()
+        if self.late_seconds() and now - self._acknowledged_at >= LATE_SECONDS:
+            self._stalled = True
+        if not self._stalled:
+            return True
+        if now - self._tried_at >= LATE_SECONDS:
+            self._tried_at = now
+            return True
+        self.held_back = True
+        return False
