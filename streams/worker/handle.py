@@ -117,7 +117,7 @@ class RecordHandler:
             await self._notification(received, lane, REPLAY)
 
     def _read_retry(self, record: InRecord, wait: Wait) -> ReceivedRecord:
-        latest = self.receiver.clock.now_ms() + wait.seconds * 1000 + DUE_TOLERANCE_MS
+        latest = latest_due_ms(record, wait.seconds, self.receiver.clock.now_ms())
         return self.receiver.read_record(record, put_back=False, latest_due_ms=latest)
 
     async def _notification(self, received: ReceivedRecord, lane: LaneContext, stage: str) -> None:
@@ -136,6 +136,15 @@ class RecordHandler:
         await lease.hold()
         self.observer.decided(settlement, stage)
         self.observer.settled(await self.settler.settle(settlement))
+
+
+def latest_due_ms(record: InRecord, wait_seconds: int, now_ms: int) -> int:
+    """Return the latest due time that a tier's record can honestly have.
+
+    It was written with a wait from then, by whoever it was; the broker's stamp says when, also to a worker whose own clock
+    is slow and to which every due time seems too far away.
+    """
+    return max(now_ms, record.append_time_ms) + wait_seconds * 1000 + DUE_TOLERANCE_MS
 
 
 def _remember(received: ReceivedEvent | ReceivedRecord, deduplicator: Deduplicator) -> None:

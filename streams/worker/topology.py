@@ -9,8 +9,8 @@ from streams.kafka.format.records import InRecord, due_at_ms
 from streams.kafka.topics import TopicNames
 from streams.notification.profiles import TIERS
 from streams.settings import Settings
-from streams.worker.handle import RecordHandler
-from streams.worker.receive import DUE_TOLERANCE_MS, REPLAY, SOURCE
+from streams.worker.handle import RecordHandler, latest_due_ms
+from streams.worker.receive import REPLAY, SOURCE
 
 STAGES = (SOURCE, REPLAY, *(wait.label for wait in TIERS))
 """Names of all stages, as metrics have them."""
@@ -108,10 +108,10 @@ def _due_at_once(_record: InRecord) -> int:
 def _tier_due(clock: Clock, wait_seconds: int, record: InRecord) -> int:
     """Return when a tier's record may be handled: its due time, or 0, at once, where that can't be right.
 
-    A due time that can't be read, or is further away than the tier's wait, is handled at once and dead-lettered: one
+    A due time that can't be read, or is further away than the tier's wait after the broker got it, is handled at once and dead-lettered: one
     record could hold up its partition for years.
     """
     due = due_at_ms(record.headers)
-    if due is None or due > clock.now_ms() + wait_seconds * 1000 + DUE_TOLERANCE_MS:
+    if due is None or due > latest_due_ms(record, wait_seconds, clock.now_ms()):
         return 0
     return due

@@ -61,13 +61,14 @@ class MemoryKafka:
         partition: int = 0,
         key: bytes | None = b"k",
         headers: Iterable[tuple[str, bytes | None]] = (),
+        appended_ms: int | None = None,
     ) -> None:
-        """Append records to a partition."""
+        """Append records to a partition; where its topic stamps them, with when that is."""
         log = self.log[TopicPartition(topic, partition)]
         for value in values:
             log.append(
                 ConsumerRecord(
-                    topic, partition, len(log), 1_795_342_530_000, 0, key, value, None,
+                    topic, partition, len(log), appended_ms or 1_795_342_530_000, int(appended_ms is not None), key, value, None,
                     len(key or b""), len(value or b""), cast(Any, tuple(headers)),
                 )
             )  # fmt: skip

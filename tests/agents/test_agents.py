@@ -436,3 +436,13 @@ async def test_the_consumer_is_configured_by_us(new_member):
     assert consumer._heartbeat_interval_ms == 1_000
     assert consumer._max_partition_fetch_bytes == 65_536
     assert consumer._fetch_max_wait_ms == 250
+
+
+async def test_the_brokers_stamp_comes_with_a_record_and_no_others(new_member):
+    """A stamp of whoever wrote it says nothing of the brokers' clock."""
+    member = await new_member(A)
+    member.kafka.put("a", b"stamped", appended_ms=NOW_MS)
+    member.kafka.put("a", b"not")
+    await member.work.until_finished(2)
+    stamps = {value: record.append_time_ms for value, record in member.work.records.items()}
+    assert stamps == {b"stamped": NOW_MS, b"not": -1}

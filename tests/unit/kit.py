@@ -188,9 +188,12 @@ def read(  # noqa: PLR0913  # what a record is made of
     headers: Iterable[tuple[str, bytes | None]] = (),
     partition: int = 3,
     offset: int = 42,
+    append_time_ms: int = -1,
 ) -> InRecord:
     """Return a record as it is read."""
-    return InRecord(topic, partition, offset, key, value, tuple(headers))
+    return InRecord(
+        topic, partition, offset, key, value, tuple(headers), append_time_ms=append_time_ms
+    )
 
 
 def read_back(record: OutRecord, *, offset: int = 7) -> InRecord:

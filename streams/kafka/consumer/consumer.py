@@ -184,7 +184,15 @@ class Consumer(WithoutTables):
     def _to_message(self, tp: TP, fetched: list[Any]) -> ConsumerMessage:
         """Return what Faust hands to an agent: records of one partition as the value of one message."""
         records = [
-            InRecord(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers))
+            InRecord(
+                r.topic,
+                r.partition,
+                r.offset,
+                r.key,
+                r.value,
+                tuple(r.headers),
+                append_time_ms=r.timestamp if r.timestamp_type == 1 else -1,
+            )
             for r in fetched
         ]
         return ConsumerMessage(

@@ -5,6 +5,7 @@ Contract, section 4. How a notification is read back stands in `decoding.py`, wh
 """
 
 from collections.abc import Mapping
+from dataclasses import field
 
 from schemas.valueclass import valueclass
 from streams.notification.decision import DeadLetterReason
@@ -23,7 +24,11 @@ PartitionId = tuple[str, int]
 
 @valueclass(frozen=True, slots=True)
 class InRecord:
-    """A record as it was read. Offsets and partitions count from 0; the timestamp is milliseconds since the epoch."""
+    """A record as it was read. Offsets and partitions count from 0.
+
+    Attributes:
+        append_time_ms: the broker's clock where the topic stamps records at append, milliseconds since the epoch; else -1.
+    """
 
     topic: str
     partition: int
@@ -31,6 +36,7 @@ class InRecord:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    append_time_ms: int = field(default=-1, kw_only=True)
 
     @property
     def origin(self) -> str:

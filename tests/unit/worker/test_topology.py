@@ -5,7 +5,7 @@ import pytest
 from streams.notification.profiles import TIERS
 from streams.settings import Settings
 from streams.worker.topology import STAGES, groups_of
-from tests.unit.bench import UNKNOWN, Bench
+from tests.unit.bench import ACKNOWLEDGED, UNKNOWN, Bench
 from tests.unit.kit import NOW_MS, event, headers_of, read, read_back
 
 
@@ -70,6 +70,42 @@ def test_a_tiers_record_waits_for_its_due_time_if_that_is_honest(header, due):
     route = retry.routes["pn-retry-1s"]
     assert route.due_at_ms(read("pn-retry-1s", b"", headers=[("due-at-ms", header)])) == due
     assert route.due_at_ms(read("pn-retry-1s", b"")) == 0
+
+
+@pytest.mark.parametrize(
+    ("appended", "due", "waits"),
+    [
+        (NOW_MS + 60_000, NOW_MS + 61_000, True),
+        (NOW_MS + 60_000, NOW_MS + 66_000, True),
+        (
+            NOW_MS + 60_000,
+            NOW_MS + 66_001,
+            False,
+        ),  # further away than the broker's clock allows either
+        (NOW_MS - 60_000, NOW_MS + 1_000, True),
+        (-1, NOW_MS + 61_000, False),
+    ],
+)
+async def test_a_worker_with_a_slow_clock_keeps_the_retries_of_others(appended, due, waits):
+    """The broker's stamp says when they were written: they wait until they are due, and none is dead-lettered."""
+    bench = Bench(UNKNOWN, ACKNOWLEDGED)
+    _, retry = groups(bench)
+    await bench.event(read("source", event()))
+    (written,) = bench.moved
+    headers = {**headers_of(written), "due-at-ms": str(due)}.items()
+    record = read(
+        written.topic,
+        written.value,
+        key=written.key,
+        headers=[(name, value.encode()) for name, value in headers],
+        append_time_ms=appended,
+    )
+    bench.clock.ms = NOW_MS  # as slow as the parameters say
+    route = retry.routes[written.topic]
+    assert route.due_at_ms(record) == (due if waits else 0)
+    bench.clock.ms = due if waits else NOW_MS
+    await route.handle(record, bench.lane)
+    assert bench.journal[-1]["decision"] == ("delivered" if waits else "dead-letter")
 
 
 async def test_the_routes_lead_to_their_stages():
