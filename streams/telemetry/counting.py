@@ -11,10 +11,9 @@ from streams.notification.intake import Prepared, Refused
 from streams.notification.notification import Notification
 from streams.notification.outcome import Answered, Blocked, Failure, NoResult, Status, describe
 from streams.notification.profile import SET_UP_FAULTS
-from streams.partners import Partner
 from streams.telemetry.health import Health
 from streams.telemetry.logs import EveryMinute, LogSample, facts
-from streams.telemetry.metrics import DELIVERY_TARGET_SECONDS, PARTNER, Metrics
+from streams.telemetry.metrics import DELIVERY_TARGET_SECONDS, Metrics
 from streams.webhook.https import AttemptResult
 
 log = logging.getLogger(__name__)
@@ -235,24 +234,6 @@ class Counting:
         """Note the broker's clock minus ours."""
         self.metrics.clock_offset.set(seconds)
         self.health.clock_offset_seconds = seconds
-
-    def partners(self, partners: Iterable[Partner], now_seconds: float) -> None:
-        """Note the partners that there are now, and their keys; to be said again before each scrape, as time passes."""
-        metrics, partners = self.metrics, tuple(partners)
-        metrics.declare(PARTNER, (partner.partner_id for partner in partners))
-        metrics.partner_paused.clear()
-        metrics.signing_key_from.clear()
-        metrics.certificate_expiry.clear()
-        for partner in partners:
-            name = partner.partner_id
-            metrics.partner_paused.labels(name).set(partner.paused)
-            begins = [key.from_seconds for key in partner.signing_keys]
-            current = max((begin for begin in begins if begin <= now_seconds), default=0.0)
-            coming = min((begin for begin in begins if begin > now_seconds), default=0.0)
-            metrics.signing_key_from.labels(name, "current").set(max(current, 0.0))
-            metrics.signing_key_from.labels(name, "next").set(coming)
-            for held in partner.certificates:
-                metrics.certificate_expiry.labels(name, held.kind).set(held.expires_at_seconds)
 
 
 def _told(call: AttemptResult) -> str:

@@ -4,9 +4,9 @@ Nothing that a payment, a partner's answer or a URL says becomes a label: a valu
 `other`, and a label whose values come with the configuration takes at most `MOST_DECLARED` of them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import Any, Generic, Self, TypeVar, overload
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -47,6 +47,7 @@ class Family(Generic[Kind]):
         self._metric: Kind = metric
         self._known = known
         self._bound: dict[tuple[str, ...], Kind] = {}
+        self._shown: set[tuple[str, ...]] = set()
 
     def labels(self, *values: str) -> Kind:
         """Return the series with these labels, in the table's order; what is not known there is `other`."""
@@ -56,7 +57,15 @@ class Family(Generic[Kind]):
     def clear(self) -> None:
         """Remove every series: their subjects no longer exist."""
         self._bound.clear()
+        self._shown.clear()
         self._metric.clear()
+
+    def remove(self, at: int, values: Collection[str]) -> None:
+        """Remove the series in which the label at this place has one of these values."""
+        for series in [series for series in self._shown if series[at] in values]:
+            self._shown.discard(series)
+            self._bound.pop(series, None)
+            self._metric.remove(*series)
 
     def _meet(self, values: tuple[str, ...]) -> Kind:
         kept = tuple(
@@ -64,6 +73,7 @@ class Family(Generic[Kind]):
             for value, known in zip(values, self._known, strict=True)
         )
         series: Kind = self._metric.labels(*kept)
+        self._shown.add(kept)
         if OTHER not in kept:  # else whatever comes would be remembered
             self._bound[values] = series
         return series
@@ -148,15 +158,25 @@ class Catalogue:
         return {name: line for name, line in vars(cls).items() if isinstance(line, Spec)}
 
     def declare(self, label: Label, values: Iterable[str]) -> None:
-        """Give a label these values from now on; those above the bound go to `other`."""
+        """Give a label these values from now on, and no others; those above the bound go to `other`.
+
+        The series of values that it had before and has no more are removed.
+        """
         known = self._known.setdefault(label.name, set())
-        for value in values:
-            if value in known or len(known) >= MOST_DECLARED:
-                continue
-            known.add(value)
-            for spec, family in self._families:
-                if label in spec.names:
-                    self._begin(spec, family, {label.name: (value,)})
+        declared = list(islice(dict.fromkeys(values), MOST_DECLARED))
+        gone, new = known.difference(declared), [value for value in declared if value not in known]
+        known.difference_update(gone)
+        known.update(new)
+        for spec, family in self._families:
+            if label in spec.names:
+                if gone:
+                    family.remove(spec.names.index(label), gone)
+                if new:
+                    self._begin(spec, family, {label.name: tuple(new)})
+
+    def shown(self, label: Label, value: str) -> str:
+        """Return what a label whose values are declared says for this one: itself, or `other`."""
+        return value if value in self._known[label.name] else OTHER
 
     def _values_of(self, label: Label) -> set[str]:
         return set(label.values) if label.values else self._known.setdefault(label.name, set())

@@ -13,13 +13,13 @@ from streams.clock import Clock
 from streams.kafka.consumer.app import NotifierApp
 from streams.kafka.producer import RecordProducer
 from streams.partners import PartnersFile, Rejected, Reloaded
-from streams.telemetry.counting import Counting
 from streams.telemetry.health import (
     MAX_CLOCK_OFFSET_SECONDS,
     REBALANCE_PATIENCE_SECONDS,
     Health,
 )
 from streams.telemetry.metrics import Metrics
+from streams.telemetry.partner_gauges import PartnerGauges
 from streams.telemetry.watch import Watch
 from streams.webhook.https import WebhookClient
 from streams.worker.topology import STAGES
@@ -35,7 +35,7 @@ _BEGIN_SECONDS = 1.0
 async def reload_partners(
     partners: PartnersFile,
     caller: WebhookClient,
-    counting: Counting,
+    shown: PartnerGauges,
     clock: Clock,
     show_access: Callable[[], None],
 ) -> NoReturn:
@@ -44,11 +44,11 @@ async def reload_partners(
     Args:
         partners: the file.
         caller: lets go of what it holds for partners that are gone or changed.
-        counting: where it is counted.
+        shown: the gauges of partners, among the metrics where it is counted.
         clock: the worker's.
         show_access: looks whether the credentials for Kafka have changed on disk; blocks.
     """
-    metrics = counting.metrics
+    metrics = shown.metrics
     while True:
         try:
             await asyncio.to_thread(show_access)
@@ -62,7 +62,7 @@ async def reload_partners(
                     caller.discard(removed)
                     metrics.reload_successful.set(1)
                     metrics.reload_time.set(clock.now_seconds())
-                    counting.partners(partners.current.values(), clock.now_seconds())
+                    shown.show(partners.current.values(), clock.now_seconds())
                     log.info("the partners file changed and was read again")
                 case Rejected(faults):
                     metrics.reload_successful.set(0)

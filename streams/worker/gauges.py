@@ -8,8 +8,8 @@ from streams.admission.admission import Admission
 from streams.clock import Clock
 from streams.kafka.consumer.app import NotifierApp
 from streams.mapping.registry import REGISTRY_FAULTS
-from streams.partners import PartnersFile
-from streams.telemetry.counting import Counting
+from streams.telemetry.metrics import Metrics
+from streams.telemetry.partner_gauges import PartnerGauges
 from streams.worker.topology import STAGES
 from streams.worker.writes import Writes
 
@@ -21,8 +21,8 @@ class Gauges:
     Attributes:
         apps: the applications, whose lanes are looked at.
         admission: who calls now.
-        partners: the partners file in force.
-        counting: the metrics.
+        partners: the gauges of partners, of which time changes some.
+        metrics: where they are set.
         clock: the worker's.
         overdue_after_seconds: how long after its due time a record counts as overdue.
         writes: those under way.
@@ -30,16 +30,16 @@ class Gauges:
 
     apps: Sequence[NotifierApp]
     admission: Admission
-    partners: PartnersFile
-    counting: Counting
+    partners: PartnerGauges
+    metrics: Metrics
     clock: Clock
     overdue_after_seconds: float
     writes: Writes
 
     def refresh(self) -> None:
         """Set the gauges."""
-        metrics, admission = self.counting.metrics, self.admission
-        self.counting.partners(self.partners.current.values(), self.clock.now_seconds())
+        metrics, admission = self.metrics, self.admission
+        self.partners.refresh(self.clock.now_seconds())
         metrics.in_flight.set(admission.in_flight)
         metrics.oldest_write.set(self.writes.oldest_since or 0)
         metrics.destinations.set(len(admission))

@@ -25,6 +25,7 @@ from streams.telemetry.health import Health
 from streams.telemetry.logs import LogSample
 from streams.telemetry.loop_lag import watch_loop
 from streams.telemetry.metrics import GROUP, RULE, TOPIC, Metrics
+from streams.telemetry.partner_gauges import PartnerGauges
 from streams.telemetry.unknown_tiers import watch_unknown_tiers
 from streams.telemetry.watch import Watch
 from streams.telemetry.web import WebPort
@@ -74,7 +75,8 @@ def build_worker(
     counting = Counting(
         metrics, health, LogSample(settings.log_sample) if settings.log_sample else None
     )
-    counting.partners(partners.current.values(), clock.now_seconds())
+    partner_gauges = PartnerGauges(metrics)
+    partner_gauges.show(partners.current.values(), clock.now_seconds())
 
     def partner_of(partner_id: str) -> Partner | None:
         return partners.current.get(partner_id)
@@ -141,7 +143,7 @@ def build_worker(
         app.writes = settler.writes
     health.waits = partial(waits, apps, settler.writes, health)
     gauges = Gauges(
-        apps, admission, partners, counting, clock, settings.overdue_after, settler.writes
+        apps, admission, partner_gauges, metrics, clock, settings.overdue_after, settler.writes
     )
     watch = Watch(
         health,
@@ -157,7 +159,7 @@ def build_worker(
         producer=producer,
         caller=caller,
         loops=(
-            partial(reload_partners, partners, caller, counting, clock, access),
+            partial(reload_partners, partners, caller, partner_gauges, clock, access),
             partial(look_for_death, watch, clock.now_seconds),
             partial(begin_held_back, apps, settler.writes),
             partial(look_at_topics, apps, metrics),

@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 
@@ -398,25 +397,3 @@ def test_a_replay_is_not_in_the_target(metrics, counting):
         for sample in family.samples
         if sample.name == name
     )
-
-
-def test_what_is_known_of_partners(metrics, counting):
-    """Who is paused, since when the key signs and when the next one does; who has gone is no longer shown."""
-    old, new = SimpleNamespace(from_seconds=float("-inf")), SimpleNamespace(from_seconds=500.0)
-    held = SimpleNamespace(kind="client", expires_at_seconds=900.0)
-    shop = SimpleNamespace(
-        partner_id="shop", paused=True, signing_keys=(old, new), certificates=(held,)
-    )
-    gone = SimpleNamespace(partner_id="gone", paused=False, signing_keys=(old,), certificates=())
-    sample = metrics.registry.get_sample_value
-    begins = "notifier_signing_key_from_timestamp_seconds"
-    counting.partners([shop, gone], 100.0)
-    assert sample("notifier_partner_paused", {"partner": "shop"}) == 1
-    assert sample(begins, {"partner": "shop", "state": "current"}) == 0
-    assert sample(begins, {"partner": "shop", "state": "next"}) == 500
-    expiry = "notifier_tls_certificate_not_after_timestamp_seconds"
-    assert sample(expiry, {"partner": "shop", "use": "client"}) == 900
-    counting.partners([shop], 600.0)
-    assert sample(begins, {"partner": "shop", "state": "current"}) == 500
-    assert sample(begins, {"partner": "shop", "state": "next"}) == 0
-    assert sample("notifier_partner_paused", {"partner": "gone"}) is None

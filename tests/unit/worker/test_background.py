@@ -10,9 +10,9 @@ import pytest
 from streams.clock import Clock
 from streams.partners import Rejected, Reloaded, Unchanged
 from streams.partners.load import Partners
-from streams.telemetry.counting import Counting
 from streams.telemetry.health import Health
 from streams.telemetry.metrics import Metrics
+from streams.telemetry.partner_gauges import PartnerGauges
 from streams.worker import background
 from streams.worker.writes import Writes
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -51,7 +51,7 @@ async def look(partners, metrics, show_access=lambda: None):
         background.reload_partners(
             partners,
             Caller(),  # type: ignore[arg-type]  # what the loop uses of it
-            Counting(metrics, Health()),
+            PartnerGauges(metrics),
             clock,
             show_access,
         )
