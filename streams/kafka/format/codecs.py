@@ -3,6 +3,7 @@
 `streams.kafka.patches.bounded_decompression` puts it in force. The brokers limit a batch's size on the wire only (`message.max.bytes`).
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -17,6 +18,8 @@ _FIRST_GUESS: Final = 16  # times what is compressed
 _LEAST_GUESS: Final = 64 * 1024
 _NEXT_GUESS: Final = 4  # times the last
 _SPARE: Final = 32  # aiokafka's C code may look at some bytes behind the last one
+_GZIP_STEP: Final = 1024  # the first; it doubles within a member
+_ZEROS: Final = re.compile(rb"\0*")
 _XERIAL: Final = b"\x82SNAPPY\0"
 _XERIAL_HEAD: Final = len(_XERIAL) + 8  # its version, and the oldest one that can read it
 _LENGTH: Final = struct.Struct(">i")
@@ -38,19 +41,31 @@ def gunzip(packed: Any) -> bytes:  # noqa: ANN401  # any buffer
         BatchTooLarge: it is too much.
         EOFError, zlib.error: the data are damaged.
     """
-    rest, parts, left = bytes(packed), [], MOST_BYTES
-    while rest:
-        member = zlib.decompressobj(wbits=31)
-        part = member.decompress(rest, left + 1)
-        left -= len(part)
-        if left < 0:
-            raise BatchTooLarge
-        if not member.eof:
-            message = "the gzip data end too early"
-            raise EOFError(message)
-        parts.append(part)
-        rest = member.unused_data.lstrip(b"\0")  # writers may fill up with zeros
+    whole = memoryview(bytes(packed))
+    at, parts, left = 0, [], MOST_BYTES
+    while at < len(whole):
+        member, step = zlib.decompressobj(wbits=31), _GZIP_STEP
+        while not member.eof:
+            piece = whole[at : at + step]
+            if not piece:
+                message = "the gzip data end too early"
+                raise EOFError(message)
+            part = member.decompress(piece, left + 1)
+            left -= len(part)
+            if left < 0:
+                raise BatchTooLarge
+            parts.append(part)
+            # The library copies what follows a member: of the whole rest, for each of very many empty ones, that is too much.
+            at += len(piece) - len(member.unused_data)
+            step *= 2
+        at = _end_of_zeros(whole, at)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _end_of_zeros(packed: memoryview, at: int) -> int:
+    """Return where something else follows: writers may fill up with zeros."""
+    found = _ZEROS.match(packed, at)
+    return found.end() if found else at
 
 
 def unsnappy(packed: Any) -> memoryview:  # noqa: ANN401  # any buffer

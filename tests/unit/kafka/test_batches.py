@@ -1,6 +1,7 @@
 """Every batch that Kafka allows is read, and what can't be is said and passes nothing over: `streams.kafka.format.batches`."""
 
 import random  # noqa: TID251  # seeded
+import zlib
 
 import cramjam
 import pytest
@@ -299,6 +300,45 @@ def test_what_was_compressed_comes_back(data, times):
         assert bytes(decode(compressed(codec, data) * times)) == data * times
     assert bytes(codecs.unsnappy(bytes(cramjam.snappy.compress_raw(data)))) == data
     assert bytes(codecs.unsnappy(xerial(data))) == data
+
+
+class Members:
+    """zlib as `gunzip` uses it; counts the bytes that each member is given, of which the library copies what it leaves."""
+
+    def __init__(self):
+        self.given = 0
+
+    def decompressobj(self, wbits):
+        members, real = self, zlib.decompressobj(wbits=wbits)
+
+        class Member:
+            eof = property(lambda _: real.eof)
+            unused_data = property(lambda _: real.unused_data)
+
+            def decompress(self, data, most):
+                members.given += len(data)
+                return real.decompress(data, most)
+
+        return Member()
+
+
+def test_very_many_members_take_no_more_time_each(monkeypatch):
+    """Empty ones took seconds when what follows was copied for each."""
+    monkeypatch.setattr(codecs, "zlib", members := Members())
+    count, empty = 2000, bytes(compressed(GZIP, b""))
+    packed = (empty + b"\0\0") * count + bytes(compressed(GZIP, b"x"))
+    assert codecs.gunzip(packed) == b"x"
+    assert members.given <= 1024 * (count + 1)
+
+
+def test_a_long_member_is_read_in_few_pieces():
+    """And one that ends too early is damaged, wherever a piece ends."""
+    data = random.Random(1).randbytes(300_000)  # noqa: S311  # no secret
+    packed = bytes(compressed(GZIP, data))
+    assert codecs.gunzip(packed + b"\0" * 5000) == data
+    for end in (1, 1024, 1024 + 2048, len(packed) - 1):
+        with pytest.raises(EOFError):
+            codecs.gunzip(packed[:end])
 
 
 SEEDS = [
