@@ -148,7 +148,12 @@ def build_worker(
     watch = Watch(
         health,
         partial(symptoms, apps, producer, health, clock),
-        partial(broker_answers, connection_of(settings), f"{settings.group_id}-watch"),
+        partial(
+            broker_answers,
+            connection_of(settings),
+            f"{settings.group_id}-watch",
+            sorted(health.groups),
+        ),
     )
     access = partial(show_access, metrics, connection.look, clock.now_seconds)
     host.apps = apps

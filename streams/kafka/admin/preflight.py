@@ -1,11 +1,12 @@
 """What is checked before a worker consumes anything, and by `notifier check`: the brokers and the topics."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from streams.kafka.admin.diagnosis import accepts_only, knock
 from streams.kafka.admin.offsets import seed_offsets, unread_history
@@ -275,12 +276,19 @@ class Brokers:
         return (TopicNames(self._settings.topic_prefix).replay,)
 
 
-async def broker_answers(connection: Connection, client_id: str) -> bool:
-    """Tell whether a broker answers a metadata request on a connection of its own."""
+async def broker_answers(connection: Connection, client_id: str, groups: Iterable[str]) -> bool:
+    """Tell whether a broker answers on a connection of its own, and each group's coordinator too.
+
+    While a coordinator is away, or has not loaded its group yet, a member may well be out of it: no new one would get in.
+    """
     admin = AIOKafkaAdminClient(**connection.options(client_id), request_timeout_ms=5_000)
     try:
         await admin.start()
         await broker_count(admin)
+        for group in groups:
+            with suppress(GroupAuthorizationFailedError):  # it answers
+                coordinator = await admin.find_coordinator(group)
+                await admin.list_consumer_group_offsets(group, coordinator)
     except (KafkaError, OSError, TimeoutError):
         return False
     finally:
