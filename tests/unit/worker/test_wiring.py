@@ -7,6 +7,7 @@ from typing import Any, cast
 from streams.partners import PartnersFile
 from streams.settings import Settings
 from streams.worker import wiring
+from streams.worker.writes import Writes
 from tests.unit.bench import partner
 
 
@@ -29,3 +30,20 @@ async def test_the_caller_knows_which_entries_are_in_force(tmp_path, monkeypatch
     assert [given["in_force"](entry) for entry in (first, changed)] == [False, True]
     partners.current = {}
     assert not given["in_force"](changed)
+
+
+async def test_the_applications_know_of_the_writes(tmp_path):
+    """Of one process, all of the same: nothing of either is begun while the brokers take nothing."""
+
+    async def nothing(*_: Any) -> None:
+        """Have nothing to wait for."""
+
+    settings = Settings.model_validate({"partners_file": tmp_path / "partners.yaml"})
+    partners = cast(PartnersFile, SimpleNamespace(current={}))
+    apps = wiring.build_worker(settings, partners, nothing)
+    (writes,) = {app.writes for app in apps}
+    assert isinstance(writes, Writes)
+    with writes.under_way():
+        assert [app.lanes._lease.is_held() for app in apps] == [True, True]
+        writes._now_seconds = lambda: 1e12
+        assert [app.lanes._lease.is_held() for app in apps] == [True, False]  # one, to find out
