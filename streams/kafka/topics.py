@@ -1,6 +1,6 @@
 """The topics the notifier owns: what each must be like, how they are made, what differs (contract, section 4)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +151,17 @@ async def most_copies(admin: AIOKafkaAdminClient, names: Iterable[str]) -> int:
     topics = await admin.describe_topics(present) if present else ()
     return max(
         (len(part["replicas"]) for topic in topics for part in topic["partitions"]), default=0
+    )
+
+
+async def take_writes(admin: AIOKafkaAdminClient, names: Sequence[str]) -> bool:
+    """Tell whether each partition of these topics has a leader and as many copies in sync as a write with acks=all needs."""
+    configs = await _configs(admin, [*names])
+    return all(
+        partition["leader"] >= 0
+        and len(partition["isr"]) >= int(configs[topic["topic"]].get("min.insync.replicas", 1))
+        for topic in await admin.describe_topics([*names])
+        for partition in topic["partitions"]
     )
 
 

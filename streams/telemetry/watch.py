@@ -1,7 +1,7 @@
 """Finds a worker that runs but does no work, as faults of Faust or aiokafka can leave it.
 
 A broker that is down restarts nothing: what looks dead counts only while a broker, and each group's coordinator, answers a
-separate request.
+separate request, and the topics to which writes wait could take them.
 """
 
 import logging
@@ -20,7 +20,7 @@ class Watch:
     Args:
         health: which the probe asks.
         symptoms: what looks dead now, one sentence each, the same words each time.
-        broker_answers: whether a broker answers a request of its own, and each group's coordinator.
+        broker_answers: whether a broker answers a request of its own, and each group's coordinator, and what waits could be written.
         patience_seconds: how long a symptom must last while the broker answers.
     """
 

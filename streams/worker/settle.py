@@ -82,7 +82,7 @@ class Settler:
     async def _write(self, *records: OutRecord) -> float | None:
         """Return when the broker has these records, with its clock minus ours as the last one shows it."""
         sent = self.now_seconds()
-        with self.writes.under_way():
+        with self.writes.under_way(*(record.topic for record in records)):
             written = await self.producer.write(*records)
         return _clock_offset(sent, self.now_seconds(), written[-1])
 

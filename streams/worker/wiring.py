@@ -95,10 +95,15 @@ def build_worker(
     admission = Admission(
         settings.max_in_flight, clock.now_seconds, first_attempts=settings.role != "retry"
     )
+
+    def count_failed_try(topic: str) -> None:
+        metrics.produce_errors.labels(topic).inc()
+        settler.writes.note_refusal()
+
     producer = RecordProducer(
         connection,
         f"{settings.group_id}-producer",
-        lambda topic: metrics.produce_errors.labels(topic).inc(),
+        count_failed_try,
     )
     tracing = None
     if settings.tracing:
@@ -153,6 +158,7 @@ def build_worker(
             connection_of(settings),
             f"{settings.group_id}-watch",
             sorted(health.groups),
+            settler.writes.late_topics,
         ),
     )
     access = partial(show_access, metrics, connection.look, clock.now_seconds)

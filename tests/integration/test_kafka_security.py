@@ -286,7 +286,7 @@ async def test_what_is_renewed_on_disk_is_used_by_the_next_connection(make_guard
         connection = connection_of(settings)
 
         async def lets_in():
-            return await broker_answers(connection, "renewed", ())
+            return await broker_answers(connection, "renewed", (), frozenset)
 
         assert await lets_in()
         put({certificate: "half a certifi"})

@@ -1,7 +1,7 @@
 """What is checked before a worker consumes anything, and by `notifier check`: the brokers and the topics."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from streams.kafka.topics import (
     create_topics,
     existing_topics,
     most_copies,
+    take_writes,
     topic_specs,
 )
 from streams.notification.profiles import TIERS
@@ -276,10 +277,22 @@ class Brokers:
         return (TopicNames(self._settings.topic_prefix).replay,)
 
 
-async def broker_answers(connection: Connection, client_id: str, groups: Iterable[str]) -> bool:
-    """Tell whether a broker answers on a connection of its own, and each group's coordinator too.
+async def broker_answers(
+    connection: Connection,
+    client_id: str,
+    groups: Iterable[str],
+    late_topics: Callable[[], Collection[str]],
+) -> bool:
+    """Tell whether a broker answers on a connection of its own, each group's coordinator too, and whether they take writes.
 
     While a coordinator is away, or has not loaded its group yet, a member may well be out of it: no new one would get in.
+    Nor would a new one's writes be taken where a partition has no leader, or too few copies in sync.
+
+    Args:
+        connection: the brokers.
+        client_id: as their logs shall show it.
+        groups: whose coordinators are asked.
+        late_topics: returns the topics to which writes wait that should have been taken long since.
     """
     admin = AIOKafkaAdminClient(**connection.options(client_id), request_timeout_ms=5_000)
     try:
@@ -289,6 +302,8 @@ async def broker_answers(connection: Connection, client_id: str, groups: Iterabl
             with suppress(GroupAuthorizationFailedError):  # it answers
                 coordinator = await admin.find_coordinator(group)
                 await admin.list_consumer_group_offsets(group, coordinator)
+        if (late := sorted(late_topics())) and not await take_writes(admin, late):
+            return False
     except (KafkaError, OSError, TimeoutError):
         return False
     finally:

@@ -45,8 +45,8 @@ LONGEST_IN_FLIGHT_MS = 60_000
 class Writes(Protocol):
     """What the process knows of its writes."""
 
-    def late_seconds(self) -> float:
-        """Return for how long the oldest write has waited, where that is too long; else 0."""
+    def is_refused(self) -> bool:
+        """Tell whether the brokers refuse writes, which are tried again."""
 
     def may_begin(self) -> bool:
         """Tell whether a record may be begun; it may not where its attempt could probably not be written down."""
@@ -55,8 +55,8 @@ class Writes(Protocol):
 class _NoWrites:
     """Of an application that nobody told of any."""
 
-    def late_seconds(self) -> float:
-        return 0.0
+    def is_refused(self) -> bool:
+        return False
 
     def may_begin(self) -> bool:
         return True
@@ -156,8 +156,9 @@ class NotifierApp(faust.App):
         symptoms = list(self.consumer.symptoms())  # type: ignore[attr-defined]  # our consumer's
         if self._refusal is not None:
             symptoms.append(self._refusal)
-        # What waits for the brokers would only be repeated by a new process, and wait again.
-        waits = self.writes.late_seconds() or not self.membership.is_held()
+        # What waits for the brokers would only be repeated by a new process, and wait again. Whether they would take a write
+        # that has no answer, the watch asks them.
+        waits = self.writes.is_refused() or not self.membership.is_held()
         if not waits and any(
             lane.longest_in_flight_ms > LONGEST_IN_FLIGHT_MS for lane in self.lanes
         ):

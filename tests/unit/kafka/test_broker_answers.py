@@ -1,5 +1,9 @@
 """Whether what looks dead may be the brokers' fault: one answers, and each group's coordinator."""
 
+from collections.abc import Collection
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
@@ -19,6 +23,9 @@ class Admin:
 
     fails: dict[str, Exception]
     asked: list[str]
+    late: Collection[str]
+    needed: str | None
+    partitions: list[dict[str, Any]]
 
     def __init__(self, **_):
         self.closed = False
@@ -43,6 +50,19 @@ class Admin:
         assert coordinator == 1
         await self._ask(f"offsets of {group}")
 
+    async def describe_configs(self, resources):
+        """Tell how many copies a write needs, of the topics that say so."""
+        await self._ask("configs")
+        entries = [
+            (0, "", 2, one.name, [("min.insync.replicas", self.needed)] if self.needed else [])
+            for one in resources
+        ]
+        return [SimpleNamespace(resources=entries)]
+
+    async def describe_topics(self, topics):
+        await self._ask("topics")
+        return [{"topic": topic, "partitions": self.partitions} for topic in topics]
+
     async def close(self):
         self.closed = True
 
@@ -51,11 +71,14 @@ class Admin:
 def answers(monkeypatch):
     """Ask brokers of which these requests fail."""
 
-    async def ask(**fails):
+    async def ask(late=(), **fails):
         monkeypatch.setattr(preflight, "AIOKafkaAdminClient", Admin)
         Admin.fails = {name.replace("_", " "): error for name, error in fails.items()}
         Admin.asked = []
-        return await preflight.broker_answers(Connection("memory:0"), "watch", GROUPS)
+        Admin.late = late
+        return await preflight.broker_answers(
+            Connection("memory:0"), "watch", GROUPS, lambda: Admin.late
+        )
 
     return ask
 
@@ -84,3 +107,30 @@ async def test_a_coordinator_that_refuses_us_has_answered(answers):
     """The other group's is asked all the same."""
     assert await answers(find_g=GroupAuthorizationFailedError())
     assert "offsets of g-retry" in Admin.asked
+
+
+@pytest.mark.parametrize(
+    ("needed", "leader", "in_sync", "take"),
+    [
+        ("2", 1, [1, 2], True),
+        ("2", 1, [1], False),
+        ("2", -1, [1, 2], False),
+        (None, 1, [1], True),
+        (None, 1, [], False),
+    ],
+)
+async def test_brokers_that_can_not_take_a_write_that_waits_do_not_answer(
+    answers, needed, leader, in_sync, take
+):
+    """With a leader and enough copies in sync, what still waits for an answer hangs in the worker."""
+    well, other = {"leader": 1, "isr": [1, 2, 3]}, {"leader": leader, "isr": in_sync}
+    Admin.needed, Admin.partitions = needed, [well, other]
+    assert await answers(late={"t"}) is take
+    assert Admin.asked[-2:] == ["configs", "topics"]
+
+
+@pytest.mark.parametrize("fails", ["configs", "topics"])
+async def test_brokers_that_do_not_tell_of_a_topic_do_not_answer(answers, fails):
+    """Nothing is known then, and nothing is restarted."""
+    Admin.needed, Admin.partitions = "2", []
+    assert not await answers(late={"t"}, **{fails: KafkaConnectionError()})

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from streams.worker.writes import LATE_SECONDS, Writes
+from streams.worker.writes import LATE_SECONDS, REFUSED_SECONDS, Writes
 from tests.unit.bench import Bench
 from tests.unit.kit import event, read, turns
 
@@ -99,6 +99,29 @@ def test_writes_that_were_given_up_say_nothing_of_the_brokers(world):
     assert world.begins(12) == [8]
     world.take()
     assert world.begins(2) == [0, 1]
+
+
+def test_late_writes_tell_their_topics(world):
+    """What was begun lately, and what has ended, is not among them."""
+    with world.writes.under_way("gone"):
+        pass
+    world.waiting.enter_context(world.writes.under_way("t", "u"))
+    world.waiting.enter_context(world.writes.under_way("t"))
+    world.seconds += LATE_SECONDS
+    world.waiting.enter_context(world.writes.under_way("new"))
+    assert world.writes.late_topics() == {"t", "u"}
+    world.waiting.close()
+    assert world.writes.late_topics() == frozenset()
+
+
+def test_a_refusal_is_remembered_for_a_minute(world):
+    """By then a write that is tried again would have been refused once more."""
+    assert not world.writes.is_refused()
+    world.writes.note_refusal()
+    world.seconds += REFUSED_SECONDS - 1
+    assert world.writes.is_refused()
+    world.seconds += 1
+    assert not world.writes.is_refused()
 
 
 async def test_a_settlement_that_waits_for_the_brokers_is_told():
