@@ -176,8 +176,8 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --ge
   --custom-compile-command 'make lock' pyproject.toml
 lock: $(STAMP) ## write requirements/*.txt anew from pyproject.toml; LOCK_ARGS=--upgrade takes newer versions
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements/runtime.txt
-	@$(COMPILE) $(LOCK_ARGS) --extra console --extra tracing --extra msk-iam --extra avro --constraint requirements/runtime.txt --output-file requirements/image.txt
-	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --extra tracing --extra console --extra msk-iam --extra avro --group dev --constraint requirements/image.txt --output-file requirements/dev.txt
+	@$(COMPILE) $(LOCK_ARGS) --extra console --extra tracing --extra msk-iam --constraint requirements/runtime.txt --output-file requirements/image.txt
+	@$(COMPILE) $(LOCK_ARGS) --extra sandbox --extra tracing --extra console --extra msk-iam --group dev --constraint requirements/image.txt --output-file requirements/dev.txt
 	@$(subst pyproject.toml,--group build,$(COMPILE)) $(LOCK_ARGS) --constraint requirements/dev.txt --output-file requirements/build.txt
 	@$(subst pyproject.toml,--group mutants,$(COMPILE)) $(LOCK_ARGS) --output-file requirements/mutants.txt
 	@$(PY) docs/dependencies.py

@@ -1,6 +1,5 @@
 """The settings of events that are not of our own form: the mapping file, and the registry of their schemas."""
 
-import importlib.util
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +27,7 @@ class EventSettings(BaseSettings):
     schema_registry_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s?#@]+$",
-        description="the schema registry of events in Avro, with Confluent's API; https, or http with NOTIFIER_ALLOW_HTTP;"
-        " needs the extra `avro`",
+        description="the schema registry of events in Avro, with Confluent's API; https, or http with NOTIFIER_ALLOW_HTTP",
     )
     schema_registry_user: str | None = Field(
         None, min_length=1, description="who we are to the schema registry, with a password"
@@ -56,10 +54,6 @@ class EventSettings(BaseSettings):
         """
         url, name = self.schema_registry_url, f"{PREFIX}SCHEMA_REGISTRY"
         faults = []
-        if url is not None and importlib.util.find_spec("fastavro") is None:
-            faults.append(
-                f"{name}_URL: seen set, expected the extra for it: pip install 'payment-notifier[avro]'"
-            )
         if url is not None and url.startswith("http:") and not allow_http:
             faults.append(
                 f"{name}_URL: seen {shown_url(url, with_path=True)}, expected https: who can change a schema on its way"

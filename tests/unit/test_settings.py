@@ -528,13 +528,3 @@ def test_the_schema_registry_is_asked_as_somebody_and_safely(
         environment.setenv(f"NOTIFIER_{name}", value.replace("FILE", str(tmp_path / "file")))
     (found,) = faults()
     assert found.startswith(fault)
-
-
-def test_a_schema_registry_without_its_extra(environment, monkeypatch):
-    """The sentence names what to install, and shows no URL."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    environment.setenv("NOTIFIER_SCHEMA_REGISTRY_URL", "https://registry.example.com/a/b")
-    (found,) = faults()
-    assert found == (
-        "NOTIFIER_SCHEMA_REGISTRY_URL: seen set, expected the extra for it: pip install 'payment-notifier[avro]'"
-    )
