@@ -147,6 +147,10 @@ class Destination:
             return 0.0
         return max(0.0, self._last_slot + 1 / self.rate_per_second - RATE_SLACK_SECONDS - now)
 
+    def rate_is_in_use(self, now: float) -> bool:
+        """Tell whether the last call's step of the rate, or what was promised, is not over yet: forgotten, it would not count."""
+        return self.slot_after(now, 0) > now or self._promises.last_ahead(now)
+
     def reserve_slot(self, now: float, patience: float) -> tuple[float, bool]:
         """Ask for a slot of the rate limit.
 

@@ -60,7 +60,8 @@ LONGEST_PARK_SECONDS = 900
 come back for it."""
 
 IDLE_SECONDS = 60.0
-"""After so long without a call a destination is forgotten: a platform has ten thousand merchants, each seldom called."""
+"""After so long without being asked for a destination is forgotten, unless a step of its rate or a promise is longer: a
+platform has ten thousand merchants, each seldom called."""
 
 LEAST_SHARE = 1e-3
 """This worker's least share of a partner's limits: a record may still be under way when the last partition has gone."""

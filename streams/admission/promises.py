@@ -25,6 +25,10 @@ class Promises:
         self._until = promised + step_seconds
         return promised
 
+    def last_ahead(self, now: float) -> bool:
+        """Tell whether somebody is still to come back."""
+        return self._until > now
+
     def forget(self) -> None:
         """Let the next promise be for the earliest moment again."""
         self._until = 0.0

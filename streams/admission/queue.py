@@ -122,6 +122,7 @@ class DestinationQueue:
             and not state.in_flight
             and not any(self.queues)
             and state.cooling_down_until(now) is None
+            and not state.rate_is_in_use(now)
         )
 
     def send_away(self, *, probes: bool) -> None:

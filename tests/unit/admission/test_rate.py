@@ -1,6 +1,7 @@
 """A destination's rate: how fast a backlog is worked off, what is promised, and that calls keep their distance."""
 
 import asyncio
+import itertools
 from random import Random  # noqa: TID251  # seeded
 
 import pytest
@@ -196,3 +197,46 @@ async def test_late_turns_of_the_loop_cost_no_rate():
     assert parked == []
     assert called[-1] - called[0] < 10.1
     assert_kept(called, 200)
+
+
+@pytest.mark.parametrize(("rate", "share"), [(0.01, 1.0), (0.1, 1 / 12)])
+@in_virtual_time
+async def test_a_step_longer_than_a_minute_is_kept(rate, share):
+    """A slow rate, or a small part of one: the last call is not forgotten before its step is over."""
+    desk = Desk()
+    desk.admission.share = share
+    who, called = partner("rated", rate=rate), []
+    for second in range(1500):
+        await desk.prove(B)  # other traffic, with which idle destinations are forgotten
+        if second % 80 == 0 and isinstance(permit := await desk.ask(A, who=who), Permit):
+            called.append(desk.now)
+            desk.give_back([permit], answered())
+        await asyncio.sleep(1)
+    assert len(called) > 5
+    assert_kept(called, rate * share)
+    assert min(after - at for at, after in itertools.pairwise(called)) >= 1 / rate / share
+
+
+@in_virtual_time
+async def test_what_was_promised_is_not_forgotten_while_nobody_asks():
+    """Who comes in between takes a free slot, and leaves the others their order; after the last of them all is forgotten."""
+    desk = Desk()
+    desk.partner = partner(rate=2)
+    promised = []
+    for task in desk.line_up(calls=600):
+        answer = await task
+        promised.append(0.0 if isinstance(answer, Permit) else answer.expected_at - desk.now)
+        if isinstance(answer, Permit):
+            desk.give_back([answer], answered())
+    assert max(promised) > 250
+    for _ in range(10):
+        await asyncio.sleep(15)
+        await desk.prove(B, who=partner("other"))
+    (answer,) = desk.line_up(calls=1)
+    assert isinstance(await answer, Permit)  # nobody came for the slots before
+    desk.give_back([answer.result()], answered())
+    assert desk.state(A)._promises.last_ahead(desk.now)
+    for _ in range(30):
+        await asyncio.sleep(15)
+        await desk.prove(B, who=partner("other"))
+    assert len(desk.admission) == 1
