@@ -230,9 +230,11 @@ def _received(
         return ReceivedEvent(record, source, event, ())
     # Each time that it is put back it is another one, and two records of the same time are copies.
     times = (source.replays,) if source.replays else ()
+    partner_id = event.event.partner_id
     identities = (
         (digest("event", event.event.event_id, *times), digest(value)),
-        (digest("order", event.order_id), event.event.outcome.encode()),
+        # Merchants number their orders themselves: two of them may use the same number.
+        (digest("order", partner_id, event.order_id), event.event.outcome.encode()),
     )
     return ReceivedEvent(record, source, event, identities)
 

@@ -127,6 +127,23 @@ async def test_a_conflict_is_not_remembered_in_place_of_the_result(bench):
     assert decisions(bench) == ["delivered", "dead-letter", "absorbed", "dead-letter"]
 
 
+async def test_two_merchants_may_number_their_orders_alike(bench):
+    """Each is told its own result; a second one for the same merchant is a conflict, and so is its event id elsewhere."""
+    ours = {"partnerId": "partner-1"}
+    other = {"partnerId": "partner-2", "outcome": "CANCELLED", "resultMessage": None}
+    for members in (
+        ours | {"eventId": "e-1"},
+        other | {"eventId": "e-2"},
+        other | {"eventId": "e-3", "outcome": "SUCCESS"},
+        other | {"eventId": "e-1"},
+    ):
+        await bench.event(read(SOURCE, event(**members)))
+    assert decisions(bench) == ["delivered", "delivered", "dead-letter", "dead-letter"]
+    assert [who for who, *_ in bench.caller.made] == ["partner-1", "partner-2"]
+    details = [headers_of(letter)["dead-letter-detail"] for letter in bench.letters]
+    assert [detail.partition(":")[0] for detail in details] == ["outcome", "eventId"]
+
+
 async def test_a_parked_event_is_settled(bench):
     """It lies on a tier now; a second copy of the event must not lie there too."""
     bench.partners["partner-1"] = partner("partner-1", paused=True)
