@@ -27,8 +27,8 @@ from streams.admission.limits import (
     UNRESPONSIVE_SHARE,
     UNTRIED_SHARE,
 )
-from streams.admission.promises import Promises
 from streams.admission.queue import Denied, DestinationQueue, Permit, Waiter
+from streams.admission.slow import SlowShare
 from streams.notification.outcome import Blocked
 from streams.partners import Partner
 from streams.webhook.https import AttemptResult
@@ -54,14 +54,15 @@ class Admission:
         self._max_retries = max(1, max_in_flight // RETRY_SHARE)
         self._max_unresponsive = max(1, max_in_flight // UNRESPONSIVE_SHARE)
         self._max_untried = max(1, max_in_flight // UNTRIED_SHARE)
-        self._max_slow = max(1, max_in_flight // SLOW_SHARE)
-        self._max_slow_retries = max(1, self._max_retries // SLOW_SHARE)
-        # Of first attempts, of retries.
-        self._slow_promises = (Promises(), Promises())
+        self._slow = SlowShare(
+            max(1, max_in_flight // SLOW_SHARE), max(1, self._max_retries // SLOW_SHARE)
+        )
         self._max_not_quick = max_in_flight - max_in_flight // QUICK_SHARE
-        self._retries = self._unresponsive = self._untried = self._slow = self._slow_retries = 0
+        self._retries = self._unresponsive = self._untried = 0
         # Destinations with room of their own, whose first attempts or retries wait for the worker's.
         self._blocked: tuple[deque[DestinationQueue], ...] = (deque(), deque())
+        # Slow ones among them that wait for their share, of which they have less than their part.
+        self._blocked_by_slow: tuple[deque[DestinationQueue], ...] = (deque(), deque())
         self._retry_is_next = False
         self._counted_at = self._swept_at = now_seconds()
         self.share = 1.0
@@ -103,7 +104,8 @@ class Admission:
                     return denied
             probe = state.is_unresponsive(now)
             room = probe or (not queue.waits(retry=retry) and queue.has_room(retry=retry))
-            if room and self._has_room(retry=retry) and not state.seconds_to_slot(now):
+            room = room and self._has_room(retry=retry) and not state.seconds_to_slot(now)
+            if room and not self._slow_must_wait(queue, now, retry=retry):
                 return self._grant(queue, now, retry=retry)
             return await self._wait(queue, now, retry=retry, probe=probe)
         finally:
@@ -115,6 +117,7 @@ class Admission:
         self.in_flight -= 1
         self._retries -= permit.retry
         queue.retries -= permit.retry
+        self._slow.note_call(queue, now, -1, retry=permit.retry)
         if result is None or isinstance(result.outcome, Blocked):
             state.cancel()
         else:
@@ -130,14 +133,20 @@ class Admission:
                 slow=result.slow_down,
                 cool_down_seconds=result.retry_after_seconds if result.slow_down else None,
             )
+        self._slow.note_answer(queue)
         if not state.in_flight:
             self._called.discard(queue)
         self._send_away(queue, now)
         self._list(queue, now)
         self._grant_next(now)
 
-    def _denied(self, queue: DestinationQueue, now: float, *, retry: bool) -> Denied | None:
-        """Return why no call goes there now. An unresponsive destination whose probe is due gets that one call."""
+    def _denied(
+        self, queue: DestinationQueue, now: float, *, retry: bool, has_waited: bool = False
+    ) -> Denied | None:
+        """Return why no call goes there now. An unresponsive destination whose probe is due gets that one call.
+
+        A slow one that has less than its part of the slow ones' calls may wait for the next of them.
+        """
         state = queue.state
         if (cooling_until := state.cooling_down_until(now)) is not None:
             return Denied("closed", cooling_until, escalate=False)
@@ -150,12 +159,10 @@ class Admission:
                 expected_at = max(probe or now + PATIENCE_SECONDS, later)
                 return Denied("silent", expected_at, escalate=True)
         elif self._share_is_full(queue, now, retry=retry):
-            later = now + PATIENCE_SECONDS
             if not state.has_answered:
-                return Denied("share", later, escalate=True)
-            step = state.usual_seconds / (self._max_slow_retries if retry else self._max_slow)
-            promised = self._slow_promises[retry].make(now, later, step)
-            return Denied("slow", promised, escalate=False)
+                return Denied("share", now + PATIENCE_SECONDS, escalate=True)
+            if has_waited or not self._slow.may_wait(queue, len(queue.queues[retry]), retry=retry):
+                return self._slow.denied(queue, now, retry=retry, has_waited=has_waited)
         return None
 
     def _share_is_full(self, queue: DestinationQueue, now: float, *, retry: bool) -> bool:
@@ -167,11 +174,12 @@ class Admission:
             if self._untried_are_full():
                 self._count(now)  # many may have answered since
             return self._untried_are_full()
-        if not state.is_slow:
-            return False
-        if self._slow_are_full(retry=retry) and now - self._counted_at >= COUNT_SECONDS:
-            self._count(now)
-        return self._slow_are_full(retry=retry)
+        return self._slow_must_wait(queue, now, retry=retry)
+
+    def _slow_must_wait(self, queue: DestinationQueue, now: float, *, retry: bool) -> bool:
+        """Tell whether a destination is slow, and those have all calls that they may."""
+        slow = queue.state.is_slow and not queue.state.is_unresponsive(now)
+        return slow and self._slow_are_full(now, retry=retry)
 
     def _untried_are_full(self) -> bool:
         both = self._max_untried + self._max_unresponsive
@@ -181,15 +189,15 @@ class Admission:
             or self._rest_is_for_quick_ones()
         )
 
-    def _slow_are_full(self, *, retry: bool) -> bool:
-        return (
-            self._slow >= self._max_slow
-            or (retry and self._slow_retries >= self._max_slow_retries)
-            or self._rest_is_for_quick_ones()
-        )
+    def _slow_are_full(self, now: float, *, retry: bool) -> bool:
+        full = self._slow.is_full(retry=retry) or self._rest_is_for_quick_ones()
+        if full and now - self._counted_at >= COUNT_SECONDS:
+            self._count(now)
+            full = self._slow.is_full(retry=retry) or self._rest_is_for_quick_ones()
+        return full
 
     def _rest_is_for_quick_ones(self) -> bool:
-        return self._unresponsive + self._untried + self._slow >= self._max_not_quick
+        return self._unresponsive + self._untried + self._slow.calls[0] >= self._max_not_quick
 
     def _has_room(self, *, retry: bool) -> bool:
         return self.in_flight < self._max_in_flight and not (
@@ -216,9 +224,11 @@ class Admission:
         def patience_ends() -> None:
             if self._gives_up(queue, waiter, retry=retry):
                 waiter.end()
-                queue.waits(retry=retry)  # drops it, where it was the first
             else:
                 waiter.timer = loop.call_later(PATIENCE_SECONDS, patience_ends)
+                self._grant_next(
+                    self._now()
+                )  # room that came without a call's end, by counting anew
 
         waiter.timer = loop.call_later(PATIENCE_SECONDS, patience_ends)
         try:
@@ -229,12 +239,13 @@ class Admission:
             raise
         finally:
             waiter.timer.cancel()
+            queue.waits(retry=retry)  # drops it, where it was the first
         return permit or self._sent_away(queue, retry=retry)
 
     def _sent_away(self, queue: DestinationQueue, *, retry: bool) -> Denied:
         """Return why a record that waited got no permit."""
         state, now = queue.state, self._now()
-        if (denied := self._denied(queue, now, retry=retry)) is not None:
+        if (denied := self._denied(queue, now, retry=retry, has_waited=True)) is not None:
             return denied
         if state.seconds_to_slot(now):
             return Denied("rate-limit", state.promise_slot(now), escalate=False)
@@ -251,6 +262,8 @@ class Admission:
             return True
         if state.slot_after(now, queue.ahead(retry=retry) - 1) - now > 2 * PATIENCE_SECONDS:
             return True  # the rate is another than when it came; its slot was to be within its patience
+        if not waiter.probe and self._slow_must_wait(queue, now, retry=retry):
+            return True
         if waiter.probe or queue.has_room(retry=retry):  # it waits for the worker alone
             return False
         short = state.seconds_for(queue.ahead(retry=retry)) <= PATIENCE_SECONDS / 2
@@ -265,9 +278,7 @@ class Admission:
             queue.send_away(probes=True)  # another probe that waits would follow this one at once
         elif not state.has_answered:
             self._untried += 1
-        elif state.is_slow:
-            self._slow += 1
-            self._slow_retries += retry
+        self._slow.note_call(queue, now, 1, retry=retry)
         state.start(now)
         queue.retries += retry
         self._retries += retry
@@ -276,23 +287,42 @@ class Admission:
 
     def _grant_next(self, now: float) -> None:
         """Grant permits as far as every limit allows, by turns: between destinations, and between first attempts and retries."""
-        while (queue := self._next_blocked()) is not None:
+        while (turn := self._next_blocked(now)) is not None:
+            queue, retry = turn
             self._send_away(queue, now)
-            turn = queue.next_waiter(now, retries_allowed=self._retries < self._max_retries)
-            if turn is not None:
-                waiter, retry = turn
-                full = self._share_is_full(queue, now, retry=retry)
-                waiter.permit.set_result(None if full else self._grant(queue, now, retry=retry))
+            if queue.waits(retry=retry) and self._slow_must_wait(queue, now, retry=retry):
+                self._hold_back(queue, retry=retry)
+            else:
+                allowed = self._retries < self._max_retries
+                allowed = allowed and not self._slow_must_wait(queue, now, retry=True)
+                if (waiting := queue.next_waiter(now, retries_allowed=allowed)) is not None:
+                    waiter, retry = waiting
+                    full = self._share_is_full(queue, now, retry=retry)
+                    permit = None if full else self._grant(queue, now, retry=retry)
+                    waiter.permit.set_result(permit)
             self._list(queue, now)
 
-    def _next_blocked(self) -> DestinationQueue | None:
-        """Take out the destination whose turn it is, of those that the worker's limits allow a call."""
+    def _hold_back(self, queue: DestinationQueue, *, retry: bool) -> None:
+        """Let a slow destination wait for the next call of the slow ones, or send away who would have more than its part."""
+        if self._slow.may_wait(queue, 0, retry=retry):
+            queue.listed[retry] = True
+            self._blocked_by_slow[retry].append(queue)
+        else:
+            queue.queues[retry].popleft().permit.set_result(None)
+
+    def _next_blocked(self, now: float) -> tuple[DestinationQueue, bool] | None:
+        """Take out the destination whose turn it is, of those that the worker's limits allow a call; and if it is a retry's."""
         for retry in (self._retry_is_next, not self._retry_is_next):
-            if self._blocked[retry] and self._has_room(retry=retry):
+            if not self._has_room(retry=retry):
+                continue
+            waiting = self._blocked_by_slow[retry]
+            if not waiting or self._slow_are_full(now, retry=retry):
+                waiting = self._blocked[retry]
+            if waiting:
                 self._retry_is_next = not retry
-                queue = self._blocked[retry].popleft()
+                queue = waiting.popleft()
                 queue.listed[retry] = False
-                return queue
+                return queue, retry
         return None
 
     def _list(self, queue: DestinationQueue, now: float) -> None:
@@ -331,7 +361,9 @@ class Admission:
         queue = self._destinations.get(key)
         if queue is None:
             state = Destination(ceiling, rate)
-            queue = self._destinations[key] = DestinationQueue(state, self._first_attempts)
+            queue = self._destinations[key] = DestinationQueue(
+                state, self._first_attempts, partner.partner_id
+            )
         state = queue.state
         state.ceiling, state.last_used = ceiling, now
         if rate != state.rate_per_second:
@@ -341,7 +373,8 @@ class Admission:
     def _count(self, now: float) -> None:
         """Count the calls of unresponsive, of untried and of slow destinations."""
         self._counted_at = now
-        self._unresponsive = self._untried = self._slow = self._slow_retries = 0
+        self._unresponsive = self._untried = 0
+        self._slow.calls = slow = [0, 0]
         for queue in self._called:
             state = queue.state
             if state.is_unresponsive(now):
@@ -349,8 +382,8 @@ class Admission:
             elif not state.has_answered:
                 self._untried += state.in_flight
             elif state.is_slow:
-                self._slow += state.in_flight
-                self._slow_retries += queue.retries
+                slow[0] += state.in_flight
+                slow[1] += queue.retries
 
     def _sweep(self, now: float) -> None:
         """Forget destinations that were not asked for lately: ten thousand seen once leave nothing behind."""
@@ -359,4 +392,4 @@ class Admission:
         self._swept_at = now
         idle = [key for key, queue in self._destinations.items() if queue.is_idle(now)]
         for key in idle:
-            del self._destinations[key]
+            self._slow.forget(self._destinations.pop(key))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from streams.admission.destination import Destination
 from streams.admission.limits import IDLE_SECONDS, PATIENCE_ROUNDS
+from streams.admission.promises import Promises
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +62,46 @@ class Waiter:
 
 
 @dataclass(eq=False, slots=True)
+class SlowPartner:
+    """A partner that has slow destinations.
+
+    Attributes:
+        destinations: how many of them are slow.
+        calls: under way to those; of them retries.
+        promises: made to first attempts, to retries: whom a flood keeps waiting are the partner's own.
+    """
+
+    destinations: int = 0
+    calls: list[int] = field(default_factory=lambda: [0, 0])
+    promises: tuple[Promises, Promises] = field(default_factory=lambda: (Promises(), Promises()))
+
+    def is_promised(self, now: float) -> bool:
+        """Tell whether somebody is still to come back."""
+        return any(promises.last_ahead(now) for promises in self.promises)
+
+
+@dataclass(eq=False, slots=True)
 class DestinationQueue:
     """A destination and the records that wait for it: first attempts and retries, in a queue each, served by turns.
 
     Attributes:
         state: what is known of the destination.
         first_attempts: whether first attempts are made here too.
+        partner_id: whose it is.
         queues: the waiters: first attempts, retries.
         retries: calls under way that are retries.
         listed: whether its first attempts, its retries are listed as waiting for the worker's limits alone.
+        slow: its partner among those that have slow destinations, while it is one; else None.
         slot_timer: until its rate allows the next call to one of them; None where nobody waits for that.
     """
 
     state: Destination
     first_attempts: bool
+    partner_id: str
     queues: tuple[deque[Waiter], deque[Waiter]] = field(default_factory=lambda: (deque(), deque()))
     retries: int = 0
     listed: list[bool] = field(default_factory=lambda: [False, False])
+    slow: SlowPartner | None = None
     slot_timer: asyncio.TimerHandle | None = None
     _retry_is_next: bool = False
 
@@ -123,6 +147,7 @@ class DestinationQueue:
             and not any(self.queues)
             and state.cooling_down_until(now) is None
             and not state.rate_is_in_use(now)
+            and not (self.slow is not None and self.slow.is_promised(now))
         )
 
     def send_away(self, *, probes: bool) -> None:

@@ -77,8 +77,8 @@ PARK = Label(
     "reason",
     ("paused", "closed", "silent", "slow", "rate-limit", "in-flight", "share", "newer-version"),
     "`paused` by the partner's entry, `closed` by Retry-After, `slow`: destinations that take longer than a second have"
-    " all calls that they may, `in-flight`: the destination's limit, `share`: the same of destinations that never"
-    " answered, `newer-version`: written by a version that knows more than this one",
+    " all calls that they may, and this one its part, `in-flight`: the destination's limit, `share`: others like it have"
+    " all calls that destinations may have that never answered, or are slow, `newer-version`: written by a version that knows more than this one",
 )
 SIGNATURE = Label(
     "reason", (Failure.UNSIGNED_ANSWER.value, Failure.WRONG_SIGNATURE.value), "what was wrong"

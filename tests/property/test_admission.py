@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from streams.admission.admission import Admission
 from streams.admission.limits import RATE_SLACK_SECONDS, RETRY_SHARE
-from streams.admission.queue import Permit
+from streams.admission.queue import DestinationQueue, Permit
 from tests.unit.admission.desk import Desk, answered, blocked, partner, refused
 from tests.unit.webhook.virtual_time import in_virtual_time
 
 _ENDS = {
     "answered": answered,
+    "slowly": lambda: answered(4.5),
     "slow down": lambda: answered(retry_after=2.0, slow_down=True),
     "refused": refused,
     "blocked": blocked,
@@ -41,18 +42,20 @@ class Written(Admission):
 class World:
     """A worker, the records that wait for a permit, and the permits that were given."""
 
-    def __init__(self, most, ceiling, rate=None):
+    def __init__(self, most, ceiling, rate=None, *, own_entries=False):
         self.most, self.ceiling, self.rate = most, ceiling, rate
         self.desk = Desk(most)
-        self.desk.partner = partner(most=ceiling, rate=rate)
+        partners = [partner(f"shop{n * own_entries}", most=ceiling, rate=rate) for n in range(5)]
+        self.desk.partner, self.partners = partners[0], partners
         self.desk.admission = self.admission = Written(most, self.desk.loop.time)
         self.waiting = []
         self.permits = []
 
     async def step(self, what, number, how):
         if what == "record":
-            (task,) = self.desk.line_up(url_of(number), retry=how)
-            self.waiting.append((task, url_of(number), how))
+            who = self.partners[number]
+            (task,) = self.desk.line_up(url_of(number), who=who, retry=how)
+            self.waiting.append((task, (who.partner_id, url_of(number)), how))
         elif what == "end" and self.permits:
             self.end(number, how)
         elif what == "cancel" and self.waiting:
@@ -81,22 +84,39 @@ class World:
             assert queue.state.in_flight == len(own) <= self.ceiling
             assert queue.retries == sum(permit.retry for permit in own)
 
+    def slow_ones_are_counted(self):
+        slow = self.admission._slow
+        for queue in self.admission._destinations.values():
+            assert (queue.slow is not None) == queue.state.is_slow
+        own: dict[str, list[DestinationQueue]] = {}
+        for queue in self.admission._destinations.values():
+            if queue.slow is not None:
+                own.setdefault(queue.partner_id, []).append(queue)
+        assert own.keys() == slow._partners.keys()
+        for name, queues in own.items():
+            assert slow._partners[name].destinations == len(queues)
+            calls = [sum(q.state.in_flight for q in queues), sum(q.retries for q in queues)]
+            assert slow._partners[name].calls == calls
+
     def rate_holds(self):
         for calls in self.admission.granted.values():
             for (first, at), (second, then) in itertools.combinations(enumerate(calls), 2):
                 assert second - first <= (then - at + RATE_SLACK_SECONDS) * self.rate + 1e-6
 
     def nobody_waits_for_what_is_free(self):
-        for _, url, retry in self.waiting:
-            queue = self.desk.admission._destinations["shop", url]
-            assert not self.desk.admission._has_room(retry=retry) or not queue.has_room(retry=retry)
+        for _, key, retry in self.waiting:
+            queue = self.admission._destinations[key]
+            full = not self.admission._has_room(retry=retry) or not queue.has_room(retry=retry)
+            assert (
+                full or queue.state.is_slow
+            )  # it may wait for its share, which is counted now and then
 
 
-def draw_step(rng):
+def draw_step(rng, destinations=3):
     """Return one thing that happens, mostly records and ends of calls."""
     match rng.choice(("record", "record", "record", "end", "end", "cancel", "pause")):
         case "record":
-            return "record", rng.randrange(3), rng.random() < 0.5
+            return "record", rng.randrange(destinations), rng.random() < 0.5
         case "end":
             return "end", rng.randrange(100), rng.choice([*["answered"] * 5, *_ENDS])
         case "cancel":
@@ -124,6 +144,38 @@ async def test_limits_hold_and_nobody_waits_for_what_is_free(most, ceiling, rng)
         await world.step("pause", 100, None)
     assert not world.waiting
     assert world.desk.is_clean()
+
+
+@given(
+    most=st.integers(2, 24),
+    ceiling=st.integers(1, 16),
+    own_entries=st.booleans(),
+    rng=st.randoms(use_true_random=True),
+)
+@settings(deadline=None, max_examples=100)
+@in_virtual_time
+async def test_slow_ones_keep_to_their_half_and_are_counted(most, ceiling, own_entries, rng):
+    """Of one partner or of several, becoming slow and quick again: no call is counted twice, and in the end nobody waits."""
+    world = World(most, ceiling, own_entries=own_entries)
+    for number in range(4):
+        who = world.partners[number]
+        world.desk.give_back(
+            await world.desk.take(url_of(number), who=who), answered(4.5 if number else 0.05)
+        )
+    for _ in range(2 * _STEPS):
+        await world.step(*draw_step(rng, 5))
+        world.limits_hold()
+        world.slow_ones_are_counted()
+        world.nobody_waits_for_what_is_free()
+    for _ in range(200):
+        if world.permits:
+            world.end(0, "slowly")
+        await world.step("pause", 100, None)
+    assert not world.waiting
+    assert world.desk.is_clean()
+    await world.step("pause", 1_100_000, None)
+    await world.desk.prove("https://other.example.com")
+    assert not world.admission._slow._partners
 
 
 @given(

@@ -221,30 +221,34 @@ class SlowPlatform:
         most: the most at once.
         answers: how many have ended.
         parked: why its records were parked.
+        seconds: how long it takes to answer.
+        waited: how long each of its calls was waited for, parks included.
     """
 
-    who = partner("platform")
-
-    def __init__(self, desk, origins=20):
-        self.desk, self._origins = desk, origins
+    def __init__(self, desk, origins=20, name="platform", seconds=SLOW_ANSWER_SECONDS):
+        self.desk, self._origins, self.who = desk, origins, partner(name)
+        self.seconds = seconds
+        self.waited = []
         self.calls = self.most = self.answers = 0
         self.parked = set()
         self._tasks = set()
 
     async def event(self, number, *, retry=False, again=False):
-        url = f"https://slow{number % self._origins}.example.com"
+        url, asked = f"https://slow{number % self._origins}.example.com", self.desk.now
         while not isinstance(permit := await self.desk.ask(url, who=self.who, retry=retry), Permit):
             self.parked.add(permit.reason)
             if not again:
                 return
             assert not permit.escalate
             await asyncio.sleep(permit.expected_at - self.desk.now)
+        self.waited.append(self.desk.now - asked)
         self.calls += 1
         self.most = max(self.most, self.calls)
-        await asyncio.sleep(SLOW_ANSWER_SECONDS)
+        seconds = self.seconds
+        await asyncio.sleep(seconds)
         self.calls -= 1
         self.answers += 1
-        self.desk.give_back([permit], answered(SLOW_ANSWER_SECONDS))
+        self.desk.give_back([permit], answered(seconds))
 
     def line_up(self, number, **how):
         task = asyncio.create_task(self.event(number, **how))
@@ -253,8 +257,11 @@ class SlowPlatform:
 
     async def known(self):
         """Let each origin answer once."""
-        await asyncio.gather(*[self.event(number) for number in range(self._origins)])
+        for first in range(0, self._origins, 100):
+            numbers = range(first, min(first + 100, self._origins))
+            await asyncio.gather(*[self.event(number) for number in numbers])
         self.most = self.answers = 0
+        self.waited.clear()
 
     async def over(self):
         while self._tasks:
@@ -304,6 +311,135 @@ async def test_what_a_slow_platform_could_not_take_comes_back_as_calls_end(retry
     assert platform.answers == 5000
     assert desk.now - began < 1.15 * 5000 * SLOW_ANSWER_SECONDS / share
     assert platform.parked == {"slow"}
+    assert desk.is_clean()
+
+
+async def flooded(flood, others, *, seconds, origins=20, retry=False):
+    """Let a slow platform flood, 100 events a second, and others have one each second; return when all are over."""
+    for number in range(100 * seconds):
+        flood.line_up(number % origins, retry=retry, again=True)
+        if number % 100 == 0:
+            for other in others:
+                other.line_up(0, retry=retry, again=True)
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("retry", [False, True])
+@pytest.mark.parametrize("origins", [20, 300])
+@in_virtual_time
+async def test_a_slow_flood_keeps_no_other_slow_partner_waiting(retry, origins):
+    """What the flood wants more than its part waits for the flood: another's call takes the next place that comes free."""
+    desk = Desk(MOST)
+    flood = SlowPlatform(desk, origins)
+    other = SlowPlatform(desk, 1, "other", seconds=1.5)
+    await flood.known()
+    await other.known()
+    await flooded(flood, [other], seconds=120, origins=origins, retry=retry)
+    share = MOST // SLOW_SHARE // (RETRY_SHARE if retry else 1)
+    assert len(other.waited) == 120
+    assert sorted(other.waited)[108] < PATIENCE_SECONDS
+    assert max(other.waited) < 10
+    assert flood.most <= share
+    assert (
+        flood.answers > 0.9 * share * 115 / SLOW_ANSWER_SECONDS
+    )  # what the other leaves is in use
+
+
+@in_virtual_time
+async def test_a_slow_destination_of_a_partner_that_floods_at_others_is_called():
+    """A partner's part is its destinations' in equal parts: ten origins flood, one has an event now and then."""
+    desk = Desk(MOST)
+    platform, third = SlowPlatform(desk, 11), SlowPlatform(desk, 1, "third")
+    await platform.known()
+    await third.known()
+    seldom = SlowPlatform(desk, 11)
+    for number in range(100 * 60):
+        platform.line_up(number % 10, again=True)
+        if number % 200 == 0:
+            seldom.line_up(10, again=True)
+        await asyncio.sleep(0.01)
+    assert len(seldom.waited) == 30
+    assert max(seldom.waited) < 10
+    assert sum(seldom.waited) < 30 * PATIENCE_SECONDS
+
+
+@in_virtual_time
+async def test_one_that_has_become_quick_is_found_while_another_floods():
+    """It is called, and its answers show it: after twenty of them it is bound no longer."""
+    desk = Desk(MOST)
+    flood, other = SlowPlatform(desk), SlowPlatform(desk, 1, "other")
+    await flood.known()
+    await other.known()
+    await flooded(flood, [other], seconds=30)
+    other.seconds = 0.05
+    await flooded(flood, [other], seconds=30)
+    assert not desk.state("https://slow0.example.com", other.who).is_slow
+    other.waited.clear()
+    await flooded(flood, [other], seconds=30)
+    assert (len(other.waited), max(other.waited)) == (30, 0.0)
+
+
+@in_virtual_time
+async def test_slow_partners_that_all_flood_use_the_half_in_equal_parts():
+    """Where nobody is quick nothing of it is left idle."""
+    desk = Desk(MOST)
+    floods = [SlowPlatform(desk, 5, f"platform{number}") for number in range(4)]
+    for flood in floods:
+        await flood.known()
+    seen = []
+    for number in range(100 * 60):
+        for flood in floods:
+            flood.line_up(number % 5, again=True)
+        await asyncio.sleep(0.01)
+        if number > 3000:
+            seen.append([flood.calls for flood in floods])
+    assert sum(map(sum, seen)) > 0.98 * len(seen) * MOST // SLOW_SHARE
+    for calls in zip(*seen, strict=True):
+        assert sum(calls) == pytest.approx(len(seen) * MOST / SLOW_SHARE / 4, rel=0.2)
+
+
+@in_virtual_time
+async def test_a_slow_flood_pushes_only_its_own_retries_out():
+    """Ten thousand denied of a platform promise its own far ahead; another's burst is back at the pace of its own calls."""
+    desk = Desk(MOST)
+    flood, other = SlowPlatform(desk), SlowPlatform(desk, 1, "other")
+    await flood.known()
+    await other.known()
+    for number in range(10_000):
+        flood.line_up(number, again=True)
+    await asyncio.sleep(0.1)
+    # More than its part, so that it is denied, too.
+    answers = await asyncio.gather(
+        *desk.line_up("https://slow0.example.com", calls=200, who=other.who)
+    )
+    denied = [answer for answer in answers if not isinstance(answer, Permit)]
+    assert {answer.reason for answer in denied} == {"slow", "share"}
+    assert max(answer.expected_at for answer in denied) - desk.now < 200 / 128 * SLOW_ANSWER_SECONDS
+    reason, _, away = await desk.refusal("https://slow1.example.com", who=flood.who)
+    assert (reason, away > 100) == ("slow", True)
+
+
+@in_virtual_time
+async def test_who_waits_in_vain_for_its_part_is_told_that_others_have_it():
+    """No call of theirs ends within its patience: that is no fault of its own, and it comes again soon."""
+    desk = Desk(MOST)
+    flood, other = SlowPlatform(desk), SlowPlatform(desk, 1, "other")
+    await flood.known()
+    await other.known()
+    for number in range(MOST):
+        flood.line_up(number)
+    await asyncio.sleep(0.1)
+    url = "https://slow0.example.com"
+    # As many wait as its part has calls: who waits takes concurrency from others.
+    line = desk.line_up(url, calls=300, who=other.who)
+    await asyncio.sleep(0.1)
+    assert sum(not task.done() for task in line) <= MOST // SLOW_SHARE // 2
+    answers = await asyncio.gather(*line)
+    told = {(no.reason, no.escalate) for no in answers}
+    assert told == {("share", False), ("slow", False)}
+    assert await desk.refusal(url, who=other.who) == ("share", PATIENCE_SECONDS, PATIENCE_SECONDS)
+    assert (await desk.refusal("https://slow1.example.com", who=flood.who))[0] == "slow"
+    await flood.over()
     assert desk.is_clean()
 
 
