@@ -1,9 +1,9 @@
 """A record's way, top to bottom: receive, deliver, settle; each step is observed.
 
 When a method here returns, the record is settled and its lane may let the offset move. None raises for anything that a
-record, a partner or the network does; only an event whose schema can't be had is put aside (`NotYet`). A notification is
-at rest in exactly one place, a record on a topic; to settle it is to put it in its next place and to return when the
-broker has it.
+record, a partner or the network does; only an event whose schema can't be had is put aside (`NotYet`), and a record waits
+for one that came before it with the same identity (`Held`). A notification is at rest in exactly one place, a record on a
+topic; to settle it is to put it in its next place and to return when the broker has it.
 """
 
 from dataclasses import dataclass
@@ -63,12 +63,15 @@ class RecordHandler:
             lane: of its partition.
             stage: of its topic.
             received: the event where it was read already, of a mapped topic.
+
+        Raises:
+            Held: one of the same order, or a copy, is not settled yet.
         """
         if received is None:
             received = self.receiver.read_event(record, put_back=stage == REPLAY)
-        self.observer.event_read(received.source)
         deduplicator = lane.deduplicator
-        async with deduplicator.lock(*(key for key, _ in received.identities)):
+        with deduplicator.lock(record.offset, *(key for key, _ in received.identities)):
+            self.observer.event_read(received.source)
             decided = self.receiver.receive_event(received, deduplicator)
             if isinstance(decided, Prepared):
                 self.observer.accepted(decided)
@@ -122,7 +125,8 @@ class RecordHandler:
 
     async def _notification(self, received: ReceivedRecord, lane: LaneContext, stage: str) -> None:
         deduplicator = lane.deduplicator
-        async with deduplicator.lock(*(key for key, _ in received.identities)):
+        offset = received.record.offset
+        with deduplicator.lock(offset, *(key for key, _ in received.identities)):
             decided = self.receiver.receive_record(received, deduplicator)
             if not isinstance(decided, Settlement):
                 decided = await self.delivery.deliver(decided, received.trigger, lane.lease)

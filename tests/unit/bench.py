@@ -1,5 +1,6 @@
 """A stage with everything real but the network, the brokers and the clock."""
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.admission.admission import Admission
 from streams.admission.limits import LONGEST_PARK_SECONDS
-from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.consumer.deduplication import Deduplicator, Held
 from streams.kafka.consumer.route import LaneContext
 from streams.kafka.format.records import InRecord, OutRecord
 from streams.kafka.topics import TopicNames
@@ -139,6 +140,21 @@ def partner(partner_id="partner-1", **changes) -> Partner:
     return Partner(**(members | changes), terms=PartnerTerms(**terms))  # type: ignore[arg-type]  # a table of members
 
 
+async def in_turn(handle: Callable[[], Awaitable[None]]) -> None:
+    """Let a record be handled as a lane does: again in its turn, where another one comes first."""
+    while True:
+        try:
+            return await handle()
+        except Held as held:
+            lock, turn = held.lock, asyncio.Event()
+            lock.on_turn = turn.set
+        try:
+            await turn.wait()
+        except asyncio.CancelledError:
+            lock.leave()
+            raise
+
+
 class Bench:
     """A stage with everything real but the network, the brokers and the clock."""
 
@@ -191,16 +207,16 @@ class Bench:
 
     async def event(self, record: InRecord) -> None:
         """Let a record of a source topic arrive."""
-        await self.handler.event(record, self.lane)
+        await in_turn(lambda: self.handler.event(record, self.lane))
 
     async def replay(self, record: InRecord) -> None:
         """Let a record of the replay topic arrive."""
-        await self.handler.replay(record, self.lane)
+        await in_turn(lambda: self.handler.replay(record, self.lane))
 
     async def tier(self, record: InRecord) -> None:
         """Let a due record of a tier arrive."""
         wait = Wait.parse(record.topic.rsplit("-", 1)[1])
-        await self.handler.retry(record, self.lane, wait=wait)
+        await in_turn(lambda: self.handler.retry(record, self.lane, wait=wait))
 
     @property
     def journal(self) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ Only settled records are remembered, for ten minutes and up to a number of them.
 a retry topic reads the last settled records again for it, see `streams.kafka.consumer.recall`.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from hashlib import blake2b
@@ -35,15 +34,27 @@ class Deduplicator:
         # The oldest first; a key stands here once for each time that it was settled.
         self._order: deque[bytes] = deque()
         self._again: dict[bytes, int] = {}  # how often a key stands there besides its last time
-        self._in_flight: dict[bytes, Lock] = {}
+        # Who holds a key, and behind it who waits for it, in the order in which they came.
+        self._lines: dict[bytes, deque[Lock]] = {}
+        self._waiting: dict[int, Lock] = {}
 
     def __len__(self) -> int:
         """Return how many keys are remembered."""
         return len(self._settled)
 
-    def lock(self, *keys: bytes) -> "Lock":
-        """Hold these keys in an `async with`; a later record with one of them waits until it ends."""
-        return Lock(self._in_flight, keys)
+    def lock(self, holder: int, *keys: bytes) -> "Lock":
+        """Hold these keys in a `with`; a later record with one of them has its turn when it ends.
+
+        Args:
+            holder: who asks; once more after `Held`, when its turn has come.
+            keys: of one record.
+        """
+        lock = self._waiting.get(holder)
+        if lock is not None and lock.keys == keys:
+            return lock
+        if lock is not None:
+            lock.leave()
+        return Lock(self._lines, self._waiting, holder, keys)
 
     def get(self, key: bytes) -> bytes | None:
         """Return what was settled under this key, or None."""
@@ -76,37 +87,79 @@ def _time_of(entry: bytes) -> int:
     return int.from_bytes(entry[:_TIME_BYTES])
 
 
+class Held(Exception):  # noqa: N818  # what it says
+    """Raised on entering a lock: a record that came before holds one of its keys.
+
+    Its place is kept; who asks again when the turn has come gets it.
+
+    Attributes:
+        lock: says when.
+    """
+
+    def __init__(self, lock: "Lock") -> None:
+        self.lock = lock
+        super().__init__("a record that came before has not been settled yet")
+
+
 class Lock:
-    """A record's hold of its keys."""
+    """A record's hold of its keys, or its place behind others.
 
-    __slots__ = ("_in_flight", "_keys", "_over")
+    Attributes:
+        keys: what is held.
+        on_turn: called once when its turn has come, where it had to wait.
+    """
 
-    def __init__(self, in_flight: dict[bytes, "Lock"], keys: tuple[bytes, ...]) -> None:
-        self._in_flight = in_flight
-        self._keys = keys
-        self._over: asyncio.Future[None] | None = None
+    __slots__ = ("_holder", "_lines", "_waiting", "keys", "on_turn")
 
-    async def __aenter__(self) -> None:
-        """Wait for those who came before."""
-        while before := [
-            self._in_flight[key].over() for key in self._keys if key in self._in_flight
-        ]:
-            await asyncio.wait(before)
-        for key in self._keys:
-            self._in_flight[key] = self
+    def __init__(
+        self,
+        lines: dict[bytes, deque["Lock"]],
+        waiting: dict[int, "Lock"],
+        holder: int,
+        keys: tuple[bytes, ...],
+    ) -> None:
+        self._lines = lines
+        self._waiting = waiting
+        self._holder = holder
+        self.keys = keys
+        self.on_turn: Callable[[], None] | None = None
 
-    async def __aexit__(self, *_: object) -> None:
+    def __enter__(self) -> None:
+        """Hold the keys.
+
+        Raises:
+            Held: another's turn comes first.
+        """
+        if self._waiting.get(self._holder) is not self:
+            for key in self.keys:
+                self._lines.setdefault(key, deque()).append(self)
+        if not self._is_first():
+            self._waiting[self._holder] = self
+            raise Held(self)
+        self._waiting.pop(self._holder, None)
+
+    def __exit__(self, *_: object) -> None:
         """Let the next one go on."""
-        for key in self._keys:
-            del self._in_flight[key]
-        if self._over is not None:
-            self._over.set_result(None)
+        self.leave()
 
-    def over(self) -> asyncio.Future[None]:
-        """Return what is done when this lock is released; seldom asked for."""
-        if self._over is None:
-            self._over = asyncio.get_running_loop().create_future()
-        return self._over
+    def leave(self) -> None:
+        """Give up the keys, or the place behind others; nothing where neither is had."""
+        if self._waiting.get(self._holder) is self:
+            del self._waiting[self._holder]
+        for key in self.keys:
+            line = self._lines.get(key)
+            if line is None or self not in line:
+                continue
+            was_first = line[0] is self
+            line.remove(self)
+            if not line:
+                del self._lines[key]
+            elif was_first and line[0]._is_first() and (tell := line[0].on_turn) is not None:  # noqa: SLF001  # its own kind
+                line[0].on_turn = None
+                tell()
+
+    def _is_first(self) -> bool:
+        return all(self._lines[key][0] is self for key in self.keys)
 
 
 def digest(*parts: str | bytes | int) -> bytes:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit, ConcurrencyPermit
-from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.consumer.deduplication import Deduplicator, Held, Lock
 from streams.kafka.consumer.membership import Lease
 from streams.kafka.consumer.route import LaneContext, NotYet, Route
 from streams.kafka.format.records import InRecord, PartitionId
@@ -33,13 +33,14 @@ class FlowControl(Protocol):
 
 
 class _Slot:
-    __slots__ = ("done", "due_at_ms", "record", "started_at_ms")
+    __slots__ = ("done", "due_at_ms", "lock", "record", "started_at_ms")
 
     def __init__(self, record: InRecord, due_at_ms: int) -> None:
         self.record = record
         self.due_at_ms = due_at_ms
         self.started_at_ms: int | None = None
         self.done = False
+        self.lock: Lock | None = None  # for which it waits, or has waited
 
     def __lt__(self, other: "_Slot") -> bool:
         return (self.due_at_ms, self.record.offset) < (other.due_at_ms, other.record.offset)
@@ -243,6 +244,8 @@ class Lane:
             raise
         except NotYet as later:
             self._put_back(slot, later)
+        except Held as held:
+            self._hold_back(slot, held.lock)
         except BaseException as error:  # noqa: BLE001  # an invariant broke: stop the worker, keep the record
             self._draining = True
             self._on_crash(error)
@@ -265,8 +268,21 @@ class Lane:
         if not self._draining:
             heapq.heappush(self._buffered, slot)
 
+    def _hold_back(self, slot: _Slot, lock: Lock) -> None:
+        """Let a record wait for another one's key, without a place in the group, until its turn has come."""
+        slot.started_at_ms, slot.lock = None, lock
+
+        def turn_comes() -> None:
+            # Begun when the record that held the key has given its own place back.
+            if not self._draining:
+                heapq.heappush(self._buffered, slot)
+
+        lock.on_turn = turn_comes
+
     def _finish(self, slot: _Slot) -> None:
         slot.done = True
+        if slot.lock is not None:
+            slot.lock.leave()  # it may have been settled without its key, as the mapping of its event had changed
         if self._put_aside:
             self._put_aside.pop(slot.record.offset, None)
         self._finished.add(slot.record.offset)

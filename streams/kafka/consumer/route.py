@@ -64,7 +64,8 @@ class Route:
 
     Attributes:
         stage: its name in metrics.
-        handle: settles a record; returns when its next place is acknowledged; raises nothing but `NotYet`.
+        handle: settles a record; returns when its next place is acknowledged; raises nothing but `NotYet`, and `Held`
+            where it is begun again in its turn.
         due_at_ms: when a record may be handled, milliseconds since the epoch.
         limits: how many at once.
         recall: remembers a record that was settled before the lane was opened, so that a second copy is recognised, and

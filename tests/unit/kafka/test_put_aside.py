@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from streams.kafka.committed_state import CommittedState
+from streams.kafka.consumer.deduplication import Held
 from streams.kafka.consumer.route import NotYet
 from tests.support.lanes import TAG, limits, record
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -54,3 +57,54 @@ async def test_a_record_put_aside_while_the_lane_drains_is_left_to_the_next_owne
     assert desk.lane.next_due_at_ms is None
     assert desk.lane.put_aside == {}
     assert desk.lane.progress == CommittedState(0)
+
+
+async def test_a_record_that_waits_for_another_one_s_key_keeps_no_place(new_desk):
+    """Others are begun meanwhile; it has its turn, before any later one, when the one before it is settled."""
+    desk = new_desk(window=2)
+    deduplicator = desk.lane._context.deduplicator
+    first = deduplicator.lock(0, b"order")
+    for offset in range(4):
+        desk.lane.admit(record(offset))
+    await turns()
+    assert desk.work.started == [0, 1]
+    with first:
+        with pytest.raises(Held) as held, deduplicator.lock(1, b"order"):
+            pass
+        await desk.end(1, error=held.value)
+        assert desk.work.started == [0, 1, 2]
+        await desk.end(2)
+        assert desk.work.started == [0, 1, 2, 3]
+        assert desk.lane.progress == CommittedState(0, frozenset({2}))
+        desk.clock.ms += 600_000
+        await turns()
+        assert desk.work.started == [0, 1, 2, 3]  # nothing is asked again and again
+        assert desk.lane.in_flight == 2
+    with pytest.raises(Held), deduplicator.lock(3, b"order"):
+        pass
+    await desk.end(0)
+    assert desk.work.started == [0, 1, 2, 3, 1]
+    assert desk.lane.progress == CommittedState(1, frozenset({2}))
+    await desk.end(1)  # settled without its key: who comes behind it goes on
+    with deduplicator.lock(3, b"order"):
+        await desk.end(3)
+    assert desk.lane.progress == CommittedState(4)
+    assert desk.crashes == []
+
+
+async def test_a_record_whose_turn_comes_while_the_lane_drains_is_left_to_the_next_owner(new_desk):
+    """What holds its key is finished, it is not begun any more."""
+    desk = new_desk(window=2)
+    deduplicator = desk.lane._context.deduplicator
+    for offset in range(2):
+        desk.lane.admit(record(offset))
+    await turns()
+    with deduplicator.lock(0, b"order"):
+        with pytest.raises(Held) as held, deduplicator.lock(1, b"order"):
+            pass
+        await desk.end(1, error=held.value)
+        desk.lane.stop_starting()
+        assert len(desk.lane.tasks()) == 1
+    await desk.end(0)
+    assert desk.work.started == [0, 1]
+    assert desk.lane.progress == CommittedState(1)
