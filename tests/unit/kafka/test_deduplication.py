@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.kafka.consumer.deduplication import KEEP_MS, Deduplicator, digest
+from streams.kafka.consumer.deduplication import KEEP_MS, Deduplicator, Held, digest
 from tests.support.waiting import TIMEOUT_SECONDS
 from tests.unit.bench import in_turn
 from tests.unit.kit import ManualClock, turns
@@ -167,6 +167,20 @@ async def test_a_turn_ends_with_its_body_however_that_ends(clock):
         await broken()
     with memory.lock(2, b"1"):
         pass
+
+
+def test_who_comes_back_with_other_keys_has_another_place(clock):
+    """The mapping of its event has changed meanwhile: nobody waits behind the place that it had."""
+    memory = Deduplicator(clock.now_ms, 10)
+    with memory.lock(1, b"a"):
+        with pytest.raises(Held), memory.lock(2, b"a", b"b"):
+            pass
+        with pytest.raises(Held), memory.lock(3, b"b"):  # behind 2, which came first
+            pass
+        with memory.lock(2, b"c"), memory.lock(3, b"b"):
+            pass
+    assert not memory._lines
+    assert not memory._waiting
 
 
 def test_digests_tell_lists_of_parts_apart():

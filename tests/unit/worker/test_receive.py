@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.kafka.consumer.deduplication import Deduplicator
+from streams.kafka.consumer.deduplication import Deduplicator, Held
 from streams.notification.outcome import Failure, NoResult
 from tests.unit.bench import ACKNOWLEDGED, UNKNOWN, Bench, partner
 from tests.unit.kit import event, headers_of, read, read_back, turns
@@ -142,6 +142,27 @@ async def test_two_merchants_may_number_their_orders_alike(bench):
     assert [who for who, *_ in bench.caller.made] == ["partner-1", "partner-2"]
     details = [headers_of(letter)["dead-letter-detail"] for letter in bench.letters]
     assert [detail.partition(":")[0] for detail in details] == ["outcome", "eventId"]
+
+
+async def test_an_event_of_an_order_that_is_being_told_waits_outside(bench):
+    """Its handler does not wait for the other's partner: it says so at once, and has its turn afterwards."""
+    bench.broker.held = asyncio.Event()
+    first = asyncio.create_task(bench.event(read(SOURCE, event(), offset=1)))
+    await turns(50)
+    second = read(SOURCE, event(eventId="e-2"), offset=2)
+    with pytest.raises(Held) as held:
+        await bench.handler.event(second, bench.lane)
+    turn_came: list[int] = []
+    held.value.lock.on_turn = lambda: turn_came.append(len(bench.journal))
+    other = event(eventId="e-3", partnerId="partner-2")  # another partner's order waits for nobody
+    third = asyncio.create_task(bench.event(read(SOURCE, other, offset=3)))
+    await turns(50)
+    assert (len(bench.caller.made), turn_came) == (2, [])
+    bench.broker.held.set()
+    await asyncio.gather(first, third)
+    assert len(turn_came) == 1
+    await bench.handler.event(second, bench.lane)
+    assert decisions(bench) == ["delivered"] * 3
 
 
 async def test_a_parked_event_is_settled(bench):
