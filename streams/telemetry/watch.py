@@ -1,7 +1,6 @@
 """Finds a worker that runs but does no work, as faults of Faust or aiokafka can leave it.
 
-A broker that is down restarts nothing: what looks dead counts only while a broker, and each group's coordinator, answers a
-separate request, and the topics to which writes wait could take them.
+A broker that is down restarts nothing: what looks dead counts only while the brokers, asked separately, give no reason for it.
 """
 
 import logging
@@ -20,7 +19,7 @@ class Watch:
     Args:
         health: which the probe asks.
         symptoms: what looks dead now, one sentence each, the same words each time.
-        broker_answers: whether a broker answers a request of its own, and each group's coordinator, and what waits could be written.
+        confirmed: returns which of these the brokers are not the reason of, by what they answer to requests of its own.
         patience_seconds: how long a symptom must last while the broker answers.
     """
 
@@ -28,21 +27,20 @@ class Watch:
         self,
         health: Health,
         symptoms: Callable[[], list[str]],
-        broker_answers: Callable[[], Awaitable[bool]],
+        confirmed: Callable[[list[str]], Awaitable[list[str]]],
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._health = health
         self._symptoms = symptoms
-        self._broker_answers = broker_answers
+        self._confirmed = confirmed
         self._patience = patience_seconds
         self._since: dict[str, float] = {}
 
     async def look(self, now_seconds: float) -> None:
         """Look once; to be called every few seconds."""
         seen = self._symptoms()
-        if seen and not await self._broker_answers():
-            self._since.clear()
-            seen = []
+        if seen:
+            seen = await self._confirmed(seen)
         self._since = {symptom: self._since.get(symptom, now_seconds) for symptom in seen}
         self._health.zombie = [
             f"{symptom}, for {now_seconds - since:.0f} s while the broker answers"

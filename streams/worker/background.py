@@ -6,11 +6,12 @@ Each knows what it is given and no other. None ends by an error of what it looks
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 from streams.clock import Clock
-from streams.kafka.consumer.app import NotifierApp
+from streams.kafka.admin.preflight import Answers
+from streams.kafka.consumer.app import HELD, NotifierApp, of_group
 from streams.kafka.producer import RecordProducer
 from streams.partners import PartnersFile, Rejected, Reloaded
 from streams.telemetry.health import (
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 
 _RELOAD_SECONDS = 2.0
 _LOOK_SECONDS = 5.0
-_BEGIN_SECONDS = 1.0
 
 
 async def reload_partners(
@@ -113,14 +113,22 @@ def waits(apps: Sequence[NotifierApp], writes: Writes, health: Health) -> list[s
     return reasons
 
 
-async def begin_held_back(apps: Sequence[NotifierApp], writes: Writes) -> NoReturn:
-    """Have the lanes ask again, every second, whether what was held back may be begun."""
-    while True:
-        await asyncio.sleep(_BEGIN_SECONDS)
-        if writes.held_back:
-            writes.held_back = False
-            for app in apps:
-                app.lanes.take_turns()
+async def confirmed(ask: Callable[[], Awaitable[Answers]], seen: Sequence[str]) -> list[str]:
+    """Return what looks dead for which the brokers give no reason.
+
+    Args:
+        ask: asks them.
+        seen: what looks dead.
+    """
+    said = await ask()
+    if not said.broker:
+        return []
+    away = tuple(map(of_group, said.silent_groups))
+    return [
+        symptom
+        for symptom in seen
+        if not symptom.startswith(away) and (said.take_writes or not symptom.endswith(HELD))
+    ]
 
 
 async def look_for_death(watch: Watch, now_seconds: Callable[[], float]) -> NoReturn:

@@ -103,7 +103,11 @@ class MappedEvents:
         asked.since_ms = now_ms
         try:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._threads, registry.fetch, schema)
+            try:
+                await loop.run_in_executor(self._threads, registry.fetch, schema)
+            except OSError as error:  # no thread can be started now
+                message = f"it can't be asked for now: {error}"
+                raise SchemaUnavailable(message, schema, "unreachable") from error
         except SchemaUnavailable as error:
             again = asked.pause_seconds
             self.observer.schema_unavailable(error, again)

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from streams.admission.admission import Admission
 from streams.admission.limits import LONGEST_PARK_SECONDS
 from streams.clock import Clock
-from streams.kafka.admin.preflight import broker_answers
+from streams.kafka.admin.preflight import ask_brokers
 from streams.kafka.connection import connection_of
 from streams.kafka.consumer.app import NotifierApp, build_app
 from streams.kafka.producer import RecordProducer
@@ -33,7 +33,7 @@ from streams.webhook.egress import guard_of
 from streams.webhook.https import WebhookClient
 from streams.webhook.lookup_threads import LookupThreads
 from streams.worker.background import (
-    begin_held_back,
+    confirmed,
     look_at_topics,
     look_for_death,
     reload_partners,
@@ -154,11 +154,14 @@ def build_worker(
         health,
         partial(symptoms, apps, producer, health, clock),
         partial(
-            broker_answers,
-            connection_of(settings),
-            f"{settings.group_id}-watch",
-            sorted(health.groups),
-            settler.writes.late_topics,
+            confirmed,
+            partial(
+                ask_brokers,
+                connection_of(settings),
+                f"{settings.group_id}-watch",
+                sorted(health.groups),
+                settler.writes.late_topics,
+            ),
         ),
     )
     access = partial(show_access, metrics, connection.look, clock.now_seconds)
@@ -172,7 +175,6 @@ def build_worker(
         loops=(
             partial(reload_partners, partners, caller, partner_gauges, clock, access),
             partial(look_for_death, watch, clock.now_seconds),
-            partial(begin_held_back, apps, settler.writes),
             partial(look_at_topics, apps, metrics),
             partial(watch_unknown_tiers, settings, metrics),
             partial(watch_loop, metrics.loop_lag.observe),

@@ -18,9 +18,6 @@ LATE_SECONDS = 10.0
 class Writes:
     """What waits for the brokers' acknowledgement.
 
-    Attributes:
-        held_back: whether something was kept from its beginning since this was last set to False.
-
     Args:
         now_seconds: a clock that never goes back.
     """
@@ -30,21 +27,16 @@ class Writes:
         # Since when, and to which topics; the oldest first.
         self._under_way: dict[object, tuple[float, frozenset[str]]] = {}
         self._refused_at = -math.inf
-        self._acknowledged_at = self._tried_at = -math.inf
-        self._stalled = False
-        self.held_back = False
 
     @contextmanager
     def under_way(self, *topics: str) -> Iterator[None]:
-        """Count a write to these topics while it lasts; where it raises nothing, the brokers took it."""
+        """Count a write to these topics while it lasts."""
         this = object()
         self._under_way[this] = self._now_seconds(), frozenset(topics)
         try:
             yield
         finally:
             del self._under_way[this]
-        self._acknowledged_at = self._now_seconds()
-        self._stalled = False
 
     @property
     def oldest_since(self) -> float | None:
@@ -71,21 +63,3 @@ class Writes:
     def is_refused(self) -> bool:
         """Tell whether the brokers have refused a write within the last minute: then it does not wait for us."""
         return self._now_seconds() - self._refused_at < REFUSED_SECONDS
-
-    def may_begin(self) -> bool:
-        """Tell whether a record may be begun; it may not where its attempt could probably not be written down.
-
-        That is so when a write is late and none went through lately: a topic or a partition alone that takes nothing
-        holds back nobody. One record in ten seconds is begun all the same, to find out: the writes that wait may have been given up
-        with their partitions, so that none of them would tell.
-        """
-        now = self._now_seconds()
-        if self.late_seconds() and now - self._acknowledged_at >= LATE_SECONDS:
-            self._stalled = True
-        if not self._stalled:
-            return True
-        if now - self._tried_at >= LATE_SECONDS:
-            self._tried_at = now
-            return True
-        self.held_back = True
-        return False

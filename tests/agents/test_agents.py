@@ -176,17 +176,12 @@ async def test_a_record_that_hangs_looks_dead(new_member):
     assert member.app.symptoms() == ["group group: a record is held unacknowledged for too long"]
 
 
-class Late:
-    """Writes that the brokers do not take."""
-
-    def __init__(self):
-        self.begins = False
+class Refused:
+    """Writes that the brokers refuse."""
 
     def is_refused(self):
+        """Tell so."""
         return True
-
-    def may_begin(self):
-        return self.begins
 
 
 async def test_a_record_that_waits_for_the_brokers_looks_dead_to_nobody(new_member):
@@ -198,24 +193,12 @@ async def test_a_record_that_waits_for_the_brokers_looks_dead_to_nobody(new_memb
     member.clock.ms += 60_001
     symptoms = ["group group: a record is held unacknowledged for too long"]
     assert member.app.symptoms() == symptoms
-    member.app.writes = Late()
+    member.app.writes = Refused()
     assert member.app.symptoms() == []
     del member.app.writes
     assert member.app.symptoms() == symptoms
     member.app.membership._confirmed_at -= 3600
     assert member.app.symptoms() == []
-
-
-async def test_nothing_begins_while_the_brokers_take_nothing(new_member):
-    """It stays where it was, and begins when it is asked again."""
-    member = await new_member(A)
-    member.app.writes = late = Late()
-    member.kafka.put("a", *values("a", 3))
-    await member.kafka.until(lambda: sum(lane.held for lane in member.app.lanes) == 3)
-    assert (member.work.seen, [lane.in_flight for lane in member.app.lanes]) == ([], [0])
-    late.begins = True
-    member.app.lanes.take_turns()
-    await member.work.until_finished(3)
 
 
 async def test_records_wait_for_their_due_time(new_member):
@@ -446,3 +429,16 @@ async def test_the_brokers_stamp_comes_with_a_record_and_no_others(new_member):
     await member.work.until_finished(2)
     stamps = {value: record.append_time_ms for value, record in member.work.records.items()}
     assert stamps == {b"stamped": NOW_MS, b"not": -1}
+
+
+async def test_what_is_pending_of_a_partition_without_a_leader_is_not_forgotten(new_member):
+    """Nobody can say more of it now; with its topic it may go, and then the count says what is lost."""
+    member = await new_member(A)
+    member.work.hold(b"r")
+    member.kafka.put("a", b"r")
+    await member.work.until(lambda: member.work.seen)
+    assert await member.app.pending() == {"source": 1}
+    member.kafka.consumer.cluster.leader_for_partition = lambda _partition: -1
+    assert await member.app.pending() == {"source": 1}
+    assert member.app.pending_of("a") == 1
+    member.work.let_go()

@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from streams.kafka.admin.preflight import Brokers, Unusable, broker_answers
+from streams.kafka.admin.preflight import Brokers, Unusable, ask_brokers
 from streams.kafka.connection import connection_of
 from streams.notification.profiles import TIERS
 from streams.sandbox.client import create_topic
@@ -286,7 +286,7 @@ async def test_what_is_renewed_on_disk_is_used_by_the_next_connection(make_guard
         connection = connection_of(settings)
 
         async def lets_in():
-            return await broker_answers(connection, "renewed", (), frozenset)
+            return (await ask_brokers(connection, "renewed")).broker
 
         assert await lets_in()
         put({certificate: "half a certifi"})

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Self
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -34,6 +34,7 @@ _READER_SECONDS = 15.0
 _READER_LOOK_SECONDS = 0.5
 _COORDINATOR_TRIES = 50
 _BETWEEN_TRIES_SECONDS = 0.2
+_NO_ANSWER = (KafkaError, OSError, TimeoutError)
 
 
 class Unusable(Exception):  # noqa: N818  # what the brokers and topics are
@@ -277,16 +278,30 @@ class Brokers:
         return (TopicNames(self._settings.topic_prefix).replay,)
 
 
-async def broker_answers(
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What brokers say on a connection of its own about what seems to be dead.
+
+    Attributes:
+        broker: whether one answers.
+        silent_groups: whose coordinators are away, or have not loaded them yet: a member may well be out of them, and no
+            new one would get in.
+        take_writes: whether what waits to be written could be; not where a partition has no leader, or too few copies in
+            sync: a new process would wait as well.
+    """
+
+    broker: bool
+    silent_groups: frozenset[str] = frozenset()
+    take_writes: bool = True
+
+
+async def ask_brokers(
     connection: Connection,
     client_id: str,
-    groups: Iterable[str],
-    late_topics: Callable[[], Collection[str]],
-) -> bool:
-    """Tell whether a broker answers on a connection of its own, each group's coordinator too, and whether they take writes.
-
-    While a coordinator is away, or has not loaded its group yet, a member may well be out of it: no new one would get in.
-    Nor would a new one's writes be taken where a partition has no leader, or too few copies in sync.
+    groups: Iterable[str] = (),
+    late_topics: Callable[[], Collection[str]] = frozenset,
+) -> Answers:
+    """Ask brokers what may explain that a worker does nothing.
 
     Args:
         connection: the brokers.
@@ -298,17 +313,33 @@ async def broker_answers(
     try:
         await admin.start()
         await broker_count(admin)
-        for group in groups:
-            with suppress(GroupAuthorizationFailedError):  # it answers
-                coordinator = await admin.find_coordinator(group)
-                await admin.list_consumer_group_offsets(group, coordinator)
-        if (late := sorted(late_topics())) and not await take_writes(admin, late):
-            return False
-    except (KafkaError, OSError, TimeoutError):
-        return False
+        silent = frozenset([group for group in groups if not await _coordinates(admin, group)])
+        late = sorted(late_topics())
+        return Answers(
+            broker=True, silent_groups=silent, take_writes=not late or await _takes(admin, late)
+        )
+    except _NO_ANSWER:
+        return Answers(broker=False)
     finally:
         await admin.close()
+
+
+async def _coordinates(admin: AIOKafkaAdminClient, group: str) -> bool:
+    try:
+        coordinator = await admin.find_coordinator(group)
+        await admin.list_consumer_group_offsets(group, coordinator)
+    except GroupAuthorizationFailedError:
+        return True  # it answers
+    except _NO_ANSWER:
+        return False
     return True
+
+
+async def _takes(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> bool:
+    try:
+        return await take_writes(admin, topics)
+    except _NO_ANSWER:
+        return False
 
 
 async def look_for_unknown_tiers(settings: Settings) -> list[UnknownTier] | None:

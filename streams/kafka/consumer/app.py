@@ -41,6 +41,14 @@ LEAST_CONCURRENCY = 5
 LONGEST_IN_FLIGHT_MS = 60_000
 """Longer than any record may be in flight that waits for no broker: patience, attempt and settling take seconds."""
 
+HELD = "a record is held unacknowledged for too long"
+"""The symptom that a write may explain which the brokers do not take."""
+
+
+def of_group(group_id: str) -> str:
+    """Return how each symptom of a group begins."""
+    return f"group {group_id}: "
+
 
 class Writes(Protocol):
     """What the process knows of its writes."""
@@ -48,31 +56,12 @@ class Writes(Protocol):
     def is_refused(self) -> bool:
         """Tell whether the brokers refuse writes, which are tried again."""
 
-    def may_begin(self) -> bool:
-        """Tell whether a record may be begun; it may not where its attempt could probably not be written down."""
-
 
 class _NoWrites:
     """Of an application that nobody told of any."""
 
     def is_refused(self) -> bool:
         return False
-
-    def may_begin(self) -> bool:
-        return True
-
-
-class _Hold:
-    """The lease as the lanes ask for it: they begin nothing either while nothing can be written."""
-
-    def __init__(self, app: "NotifierApp") -> None:
-        self._app = app
-
-    def is_held(self) -> bool:
-        return self._app.membership.is_held() and self._app.writes.may_begin()
-
-    async def hold(self) -> bool:
-        return await self._app.membership.hold()
 
 
 class NotifierApp(faust.App):
@@ -158,12 +147,13 @@ class NotifierApp(faust.App):
             symptoms.append(self._refusal)
         # What waits for the brokers would only be repeated by a new process, and wait again. Whether they would take a write
         # that has no answer, the watch asks them.
-        waits = self.writes.is_refused() or not self.membership.is_held()
+        silent = self.membership.silent_seconds() >= self.conf.broker_session_timeout
+        waits = self.writes.is_refused() or silent
         if not waits and any(
             lane.longest_in_flight_ms > LONGEST_IN_FLIGHT_MS for lane in self.lanes
         ):
-            symptoms.append("a record is held unacknowledged for too long")
-        return [f"group {self.conf.id}: {symptom}" for symptom in symptoms]
+            symptoms.append(HELD)
+        return [of_group(self.conf.id) + symptom for symptom in symptoms]
 
     async def look(self) -> None:
         """See whether the topics are what they were, and act where they are not; says nothing where nobody can say now."""
@@ -180,11 +170,14 @@ class NotifierApp(faust.App):
             pending = self.lanes.pending(await self.consumer.ends())  # type: ignore[attr-defined]  # our consumer's
         except (KafkaError, TimeoutError):
             return None
-        # Of a topic that is gone the last count is kept: it says what went with it.
+        # Of a topic that is gone, or a partition without a leader, the last count is kept: it says what may go with it.
         absent: frozenset[str] = self.consumer.standing.absent  # type: ignore[attr-defined]  # our consumer's
-        gone = {
-            partition: count for partition, count in self._pending.items() if partition[0] in absent
+        ours = {(tp.topic, tp.partition) for tp in self.consumer.assignment()}
+        gone = {at: count for at, count in self._pending.items() if at[0] in absent}
+        silent = {
+            at: count for at, count in self._pending.items() if at in ours and at[0] not in absent
         }
+        pending = silent | pending
         self._pending = gone | pending
         by_stage: Counter[str] = Counter()
         for (topic, _), count in pending.items():
@@ -289,7 +282,7 @@ def build_app(
         ConsumerFlow(lambda: app.consumer),
         clock.now_ms,
         crash,
-        _Hold(app),
+        app.membership,
     )
     for topic in group.routes:
         _add_agent(app, topic, crash)

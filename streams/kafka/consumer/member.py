@@ -116,6 +116,9 @@ async def stop(consumer: AIOKafkaConsumer) -> None:
     except (asyncio.CancelledError, TimeoutError):
         # The first is aiokafka's own: it cancels its fetches, and one that has just failed lets that through (its issue
         # 647). Whoever waits for the end would wait for ever.
+        coordinator = consumer._coordinator  # noqa: SLF001  # aiokafka has no public word for it
+        if coordinator is not None and coordinator._heartbeat_task is not None:  # noqa: SLF001
+            coordinator._heartbeat_task.cancel()  # noqa: SLF001  # it would go on, on connections of its own
         await consumer._client.close()  # noqa: SLF001  # what was left to do
 
 

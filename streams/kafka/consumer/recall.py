@@ -21,6 +21,8 @@ from streams.kafka.format.records import PartitionId
 log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS: Final = 2.0
+_ELECTION_SECONDS: Final = 1.0
+_ELECTION_LOOKS: Final = 10
 """How long a rebalance waits for the ends of logs; without them lanes begin with no memory."""
 
 
@@ -54,7 +56,7 @@ async def starts_of_recall(
     wanted = [tp for tp, offset in committed.items() if offset and lanes.recalled_of(tp.topic)]
     if not wanted:
         return {}
-    asked = led(consumer, wanted)
+    asked = await _led_soon(consumer, wanted)
     if len(asked) < len(wanted):
         _say_not_read(f"{len(wanted) - len(asked)} partitions have no leader")
     try:
@@ -71,6 +73,18 @@ async def starts_of_recall(
         for tp in asked
         if committed[tp] <= ends[tp]
     }
+
+
+async def _led_soon(
+    consumer: AIOKafkaConsumer, wanted: list[TopicPartition]
+) -> list[TopicPartition]:
+    """Return those that have a leader, or get one in a moment: one that is being elected is the reason of many a rebalance."""
+    for _ in range(_ELECTION_LOOKS):
+        if len(led(consumer, wanted)) == len(wanted):
+            break
+        consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
+        await asyncio.sleep(_ELECTION_SECONDS / _ELECTION_LOOKS)
+    return led(consumer, wanted)
 
 
 def _say_not_read(why: object) -> None:

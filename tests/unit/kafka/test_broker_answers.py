@@ -1,4 +1,4 @@
-"""Whether what looks dead may be the brokers' fault: one answers, and each group's coordinator."""
+"""Whether what looks dead may be the brokers' fault: what they answer, each group's coordinator, and the topics of late writes."""
 
 from collections.abc import Collection
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ from aiokafka.errors import (
 )
 
 from streams.kafka.admin import preflight
+from streams.kafka.admin.preflight import Answers, ask_brokers
 from streams.kafka.connection import Connection
 
 GROUPS = ("g", "g-retry")
@@ -76,36 +77,40 @@ def answers(monkeypatch):
         Admin.fails = {name.replace("_", " "): error for name, error in fails.items()}
         Admin.asked = []
         Admin.late = late
-        return await preflight.broker_answers(
-            Connection("memory:0"), "watch", GROUPS, lambda: Admin.late
-        )
+        return await ask_brokers(Connection("memory:0"), "watch", GROUPS, lambda: Admin.late)
 
     return ask
 
 
 async def test_all_answer(answers):
     """Each group's coordinator is asked something that only it can say."""
-    assert await answers()
+    assert await answers() == Answers(broker=True)
     assert Admin.asked[-4:] == ["find g", "offsets of g", "find g-retry", "offsets of g-retry"]
 
 
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
-        ("start", KafkaConnectionError()),
         ("find_g", GroupCoordinatorNotAvailableError()),
         ("offsets_of_g", GroupLoadInProgressError()),
         ("offsets_of_g", TimeoutError()),
     ],
 )
-async def test_one_that_does_not_answer_is_enough(answers, request_, error):
+async def test_a_coordinator_that_is_away_says_nothing_of_the_other_group(answers, request_, error):
     """A member that is out of its group then would be so after a restart too."""
-    assert not await answers(**{request_: error})
+    expected = Answers(broker=True, silent_groups=frozenset({"g"}))
+    assert await answers(**{request_: error}) == expected
+
+
+async def test_no_broker_answers(answers):
+    """Nothing else is asked then."""
+    assert await answers(start=KafkaConnectionError()) == Answers(broker=False)
+    assert Admin.asked == []
 
 
 async def test_a_coordinator_that_refuses_us_has_answered(answers):
     """The other group's is asked all the same."""
-    assert await answers(find_g=GroupAuthorizationFailedError())
+    assert await answers(find_g=GroupAuthorizationFailedError()) == Answers(broker=True)
     assert "offsets of g-retry" in Admin.asked
 
 
@@ -119,18 +124,19 @@ async def test_a_coordinator_that_refuses_us_has_answered(answers):
         (None, 1, [], False),
     ],
 )
-async def test_brokers_that_can_not_take_a_write_that_waits_do_not_answer(
+async def test_brokers_say_whether_they_could_take_a_write_that_waits(
     answers, needed, leader, in_sync, take
 ):
     """With a leader and enough copies in sync, what still waits for an answer hangs in the worker."""
     well, other = {"leader": 1, "isr": [1, 2, 3]}, {"leader": leader, "isr": in_sync}
     Admin.needed, Admin.partitions = needed, [well, other]
-    assert await answers(late={"t"}) is take
+    assert await answers(late={"t"}) == Answers(broker=True, take_writes=take)
     assert Admin.asked[-2:] == ["configs", "topics"]
 
 
 @pytest.mark.parametrize("fails", ["configs", "topics"])
-async def test_brokers_that_do_not_tell_of_a_topic_do_not_answer(answers, fails):
+async def test_brokers_that_do_not_tell_of_a_topic_take_no_writes(answers, fails):
     """Nothing is known then, and nothing is restarted."""
     Admin.needed, Admin.partitions = "2", []
-    assert not await answers(late={"t"}, **{fails: KafkaConnectionError()})
+    said = await answers(late={"t"}, **{fails: KafkaConnectionError()})
+    assert said == Answers(broker=True, take_writes=False)

@@ -1,6 +1,7 @@
 """What our consumer makes good about aiokafka, where no broker is needed to show it."""
 
 import asyncio
+from types import SimpleNamespace
 
 from faust.transport import consumer as base
 
@@ -14,6 +15,8 @@ class Stopping:
 
     def __init__(self):
         self._client = self
+        heartbeats = asyncio.get_running_loop().create_future()
+        self._coordinator = SimpleNamespace(_heartbeat_task=heartbeats)
 
     async def stop(self):
         fetch = asyncio.create_task(asyncio.sleep(1))
@@ -36,3 +39,4 @@ async def test_a_fetch_that_fails_while_the_consumer_stops(monkeypatch):
     consumer._kafka = Stopping()
     await consumer.on_stop()
     assert consumer._kafka.closed
+    assert consumer._kafka._coordinator._heartbeat_task.cancelled()

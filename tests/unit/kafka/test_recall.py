@@ -32,7 +32,9 @@ def _brokers(start, end):
 
     leaders = {LEADERLESS: -1, UNKNOWN: None}
     client = SimpleNamespace(
-        cluster=SimpleNamespace(leader_for_partition=lambda tp: leaders.get(tp, 1))
+        leaders=leaders,
+        cluster=SimpleNamespace(leader_for_partition=lambda tp: leaders.get(tp, 1)),
+        force_metadata_update=lambda: None,
     )
     return SimpleNamespace(
         beginning_offsets=beginning_offsets, end_offsets=end_offsets, _client=client
@@ -130,8 +132,9 @@ async def test_brokers_that_cannot_say_hold_up_no_rebalance(desk, error, caplog)
     assert "second copies" in caplog.text
 
 
-async def test_a_partition_without_a_leader_takes_the_memory_of_no_other(desk, caplog):
+async def test_a_partition_without_a_leader_takes_the_memory_of_no_other(desk, caplog, monkeypatch):
     """One whose brokers are away for hours: the copies on all others are recognised."""
+    monkeypatch.setattr(recall, "_ELECTION_SECONDS", 0.01)
     committed = dict.fromkeys((LEADERLESS, PARTITION, UNKNOWN), 10)
     brokers = _brokers(0, 10)
     ends = brokers.end_offsets
@@ -144,6 +147,14 @@ async def test_a_partition_without_a_leader_takes_the_memory_of_no_other(desk, c
     assert await starts_of_recall(brokers, desk.lanes, committed) == {PARTITION: 7}
     assert "second copies" in caplog.text
     assert "2 partitions have no leader" in caplog.text
+
+
+async def test_a_partition_that_is_getting_a_leader_is_waited_for(desk, caplog):
+    """A broker's crash brings the election and the rebalance together, and with them the copies that are to be recognised."""
+    brokers = _brokers(0, 10)
+    brokers._client.force_metadata_update = lambda: brokers._client.leaders.pop(LEADERLESS, None)
+    assert await starts_of_recall(brokers, desk.lanes, {LEADERLESS: 10}) == {LEADERLESS: 7}
+    assert not caplog.text
 
 
 async def test_brokers_that_do_not_answer_hold_up_a_rebalance_for_a_moment(desk, monkeypatch):

@@ -16,11 +16,11 @@ class Scene:
         self.symptoms: list[str] = []
         self.broker_up, self.requests = True, 0
         self.health = Health()
-        self.watch = Watch(self.health, lambda: list(self.symptoms), self._answers, **options)
+        self.watch = Watch(self.health, lambda: list(self.symptoms), self._confirmed, **options)
 
-    async def _answers(self):
+    async def _confirmed(self, seen):
         self.requests += 1
-        return self.broker_up
+        return seen if self.broker_up else []
 
     async def look(self, first, last, every=5):
         """Look every few seconds; return when it was first not live."""

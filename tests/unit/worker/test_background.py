@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from streams.clock import Clock
+from streams.kafka.admin.preflight import Answers
+from streams.kafka.consumer.app import HELD
 from streams.partners import Rejected, Reloaded, Unchanged
 from streams.partners.load import Partners
 from streams.telemetry.health import Health
@@ -15,10 +16,9 @@ from streams.telemetry.metrics import Metrics
 from streams.telemetry.partner_gauges import PartnerGauges
 from streams.worker import background
 from streams.worker.writes import Writes
-from tests.support.waiting import TIMEOUT_SECONDS
 
 
-class Answers:
+class Looks:
     """A partners file that answers each look with the next of these, and raises those that are errors."""
 
     def __init__(self, *answers):
@@ -85,7 +85,7 @@ async def test_an_unexpected_error_is_said_and_the_next_look_comes(caplog, answe
     """The metric says meanwhile that the newest version is not in force."""
     metrics = Metrics("0")
     metrics.reload_successful.set(1)
-    await look(Answers(*answers), metrics)
+    await look(Looks(*answers), metrics)
     assert metrics.registry.get_sample_value("notifier_config_last_reload_successful") == in_force
     said = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(said) == 1
@@ -99,7 +99,7 @@ async def test_partners_are_looked_at_although_the_way_into_kafka_can_not_be(cap
         raise RuntimeError
 
     metrics = Metrics("0")
-    await look(Answers(RELOADED, Unchanged()), metrics, fail)
+    await look(Looks(RELOADED, Unchanged()), metrics, fail)
     assert metrics.registry.get_sample_value("notifier_config_last_reload_successful") == 1
     assert "looking at the credentials for Kafka failed" in caplog.text
 
@@ -110,8 +110,6 @@ class App:
     def __init__(self, group_id="g", silent=0.0):
         self.conf = SimpleNamespace(id=group_id)
         self.membership = SimpleNamespace(silent_seconds=lambda: silent)
-        self.turns = asyncio.Event()
-        self.lanes = SimpleNamespace(take_turns=self.turns.set)
 
 
 def waiting(*apps, seconds, joined=("g", "g-retry")):
@@ -134,17 +132,27 @@ def test_what_waits_for_the_brokers_is_told():
     ]
 
 
-async def test_what_was_held_back_is_begun_without_a_record_that_comes(monkeypatch):
-    """Nothing else may happen for hours: no timer is set for what is due already."""
-    monkeypatch.setattr(background, "_BEGIN_SECONDS", 0.001)
-    apps: Any = (App(), App())
-    writes = Writes(lambda: 0.0)
-    loop = asyncio.create_task(background.begin_held_back(apps, writes))
-    await asyncio.sleep(0.01)
-    assert not any(app.turns.is_set() for app in apps)
-    writes.held_back = True
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        await asyncio.gather(*(app.turns.wait() for app in apps))
-    assert not writes.held_back
-    loop.cancel()
-    await asyncio.wait({loop})
+SYMPTOMS = [
+    f"group g: {HELD}",
+    "group g: has not polled for too long",
+    f"group g-retry: {HELD}",
+    "the producer has died",
+]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        (Answers(broker=True), [0, 1, 2, 3]),
+        (Answers(broker=False), []),
+        (Answers(broker=True, silent_groups=frozenset({"g"})), [2, 3]),
+        (Answers(broker=True, take_writes=False), [1, 3]),
+    ],
+)
+async def test_what_the_brokers_are_the_reason_of_is_no_symptom(said, left):
+    """A new process would be no better off. They explain what they can, and nothing else."""
+
+    async def ask():
+        return said
+
+    assert await background.confirmed(ask, SYMPTOMS) == [SYMPTOMS[number] for number in left]

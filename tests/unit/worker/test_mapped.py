@@ -277,6 +277,20 @@ async def test_a_registry_that_gives_no_schema_holds_the_record(bench, fault, ca
     assert [line["decision"] for line in bench.journal] == ["delivered"]
 
 
+async def test_a_registry_that_no_thread_can_ask_holds_the_record(bench, monkeypatch):
+    """The system gives no thread for now: no reason to end the worker."""
+
+    def refuse(_thread):
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(NotYet) as held:
+        await bench.mapped(AVRO_TOPIC, framed(7, avro_bytes(avro_example())))
+    assert (held.value.why, held.value.seconds) == ("unreachable", 1)
+    assert bench.registry.asked == 0
+
+
 async def test_between_two_questions_the_registry_is_left_alone(bench):
     """Records of the same schema look again when it is time, however many there are."""
     bench.registry.fault = "unreachable"

@@ -27,20 +27,6 @@ class World:
         with self.writes.under_way():
             pass
 
-    def give_up(self):
-        """Have all that wait cancelled, as when their partitions go."""
-        with pytest.raises(asyncio.CancelledError), self.waiting:
-            raise asyncio.CancelledError
-
-    def begins(self, seconds):
-        """Return after how many of these seconds a record might begin."""
-        begun = []
-        for second in range(seconds):
-            if self.writes.may_begin():
-                begun.append(second)
-            self.seconds += 1
-        return begun
-
 
 @pytest.fixture
 def world():
@@ -59,46 +45,6 @@ def test_the_oldest_write_tells_how_late_they_are(world):
     assert world.writes.late_seconds() == LATE_SECONDS
     world.waiting.close()
     assert (world.writes.oldest_since, world.writes.late_seconds()) == (None, 0)
-
-
-def test_while_the_brokers_take_nothing_one_record_in_ten_seconds_begins(world):
-    """Each might call a partner again after a restart; one is needed to see whether anything is taken by now."""
-    assert world.begins(3) == [0, 1, 2]
-    world.wait()
-    assert world.begins(40) == [*range(11), 20, 30]
-    assert world.writes.held_back
-    world.waiting.close()
-    assert world.begins(3) == [0, 1, 2]
-
-
-def test_a_write_that_waits_alone_holds_back_nobody(world):
-    """A partition that takes nothing is no reason to stop what others take."""
-    world.wait()
-    for _ in range(60):
-        world.take()
-        assert world.writes.may_begin()
-        world.seconds += LATE_SECONDS - 1
-    assert not world.writes.held_back
-
-
-def test_what_is_begun_to_find_out_opens_the_way_when_it_is_taken(world):
-    """Also where the write that waited waits on."""
-    world.wait()
-    world.seconds += 100
-    assert world.begins(2) == [0]
-    world.take()
-    assert world.begins(5) == [0, 1, 2, 3, 4]
-
-
-def test_writes_that_were_given_up_say_nothing_of_the_brokers(world):
-    """After a rebalance within an outage the new owner's records are not begun at once."""
-    world.wait()
-    assert world.begins(12) == [*range(11)]
-    world.give_up()
-    assert world.writes.late_seconds() == 0
-    assert world.begins(12) == [8]
-    world.take()
-    assert world.begins(2) == [0, 1]
 
 
 def test_late_writes_tell_their_topics(world):
