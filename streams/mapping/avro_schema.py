@@ -359,7 +359,8 @@ class _Compiler:
 
     def _name(self, schema: dict[str, Any], namespace: str, read: Reader) -> str:
         """Take down a type under its name; return the namespace of what stands in it."""
-        name, own = schema.get("name"), schema.get("namespace", namespace)
+        name, own = schema.get("name"), schema.get("namespace")
+        own = namespace if own is None else own
         if not isinstance(name, str) or not isinstance(own, str):
             message = "a record, enum or fixed without a name"
             raise _NoSchema(message)
@@ -419,22 +420,25 @@ def _logical(schema: dict[str, Any], kind: str, read: Reader) -> Reader:
         case "long", str() if logical in _MOMENTS:
             convert = _moment(_MOMENTS[logical])
         case "int" | "long", str() if logical in _WITHOUT_MEANING:
-            unusable = Unusable(
+            convert = _unusable(
                 f"{_WITHOUT_MEANING[logical]}; expected a moment (Avro: timestamp-…)"
             )
-            convert = lambda _: unusable  # noqa: E731  # one of several
     if convert is None:
         return read
     converted = convert
     return lambda encoded, depth: converted(read(encoded, depth))
 
 
+def _unusable(why: str) -> Callable[[Any], Unusable]:
+    """Return what makes one for each value: one for all would be equal to itself where lists and objects are compared."""
+    return lambda _: Unusable(why)
+
+
 def _decimal(schema: dict[str, Any]) -> Callable[[bytes], Decimal | Unusable]:
     """Return what makes a decimal of its bytes: with every digit that is there, whatever the precision says."""
     precision, scale = schema.get("precision"), schema.get("scale", 0)
     if type(precision) is not int or type(scale) is not int or not 0 <= scale <= precision:
-        unusable = Unusable("a decimal whose schema has no precision, or a scale beyond it")
-        return lambda _: unusable
+        return _unusable("a decimal whose schema has no precision, or a scale beyond it")
 
     def convert(digits: bytes) -> Decimal | Unusable:
         if not 0 < len(digits) <= _LARGEST_DECIMAL or scale > MAX_DIGITS:

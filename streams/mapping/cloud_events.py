@@ -138,14 +138,15 @@ def _with_data(attributes: Mapping[str, Any], content_type: str, raw: bytes | No
 
 
 def _check(attributes: Mapping[str, Any]) -> None:
+    for name in _REQUIRED:
+        said = attributes.get(name)
+        if isinstance(said, Unusable):
+            message = f"{name}: {said.why}"
+            raise InvalidCloudEvent(message)
     missing = [name for name in _REQUIRED if not attributes.get(name)]
     if missing:
         message = f"a CloudEvent without {', '.join(missing)}"
         raise InvalidCloudEvent(message)
-    for name in _REQUIRED:
-        if isinstance(attributes[name], Unusable):
-            message = f"{name}: {attributes[name].why}"
-            raise InvalidCloudEvent(message)
     if attributes["specversion"] != "1.0":
         message = "a CloudEvent of another specversion; expected 1.0"
         raise InvalidCloudEvent(message)
@@ -178,7 +179,10 @@ def _texts(headers: Headers) -> dict[str, str | Unusable]:
             text: str | Unusable = raw.decode()
         except UnicodeDecodeError:
             text = Unusable("a header of the CloudEvent that is no UTF-8")
-        if texts.get(name, text) != text:
+        seen = texts.get(name)
+        if isinstance(seen, Unusable):
+            continue
+        if seen is not None and (isinstance(text, Unusable) or seen != text):
             text = Unusable(
                 "a header of the CloudEvent that stands there twice, each time otherwise"
             )

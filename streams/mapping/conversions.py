@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from streams.mapping.currencies import EXPONENTS
 
@@ -34,15 +34,24 @@ class Unconvertible(ValueError):  # noqa: N818  # named after what it says about
     """A value that can't become what the mapping says: what was seen, without the value, and what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unusable:
     """Stands for a value that has no form here, and does no harm where nobody uses it.
+
+    Whoever compares it, tests it or looks into it gets `Unconvertible`: nobody knows whether it is the value of a rule.
 
     Attributes:
         why: what it is, without its value, and what was expected.
     """
 
     why: str
+
+    def refuse(self, *_: object) -> NoReturn:
+        """Raise `Unconvertible`."""
+        raise Unconvertible(self.why)
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = refuse
+    __bool__ = __hash__ = __len__ = __iter__ = __contains__ = __getitem__ = refuse
 
 
 def as_member(value: object) -> Any:  # noqa: ANN401  # a member as JSON has it
@@ -79,8 +88,27 @@ def _as_text(value: object) -> str:
     raise Unconvertible(message)
 
 
+def check_form(value: object) -> None:
+    """Refuse what has no form here: `Unusable` and bytes. Of lists and objects what is in them is not looked at.
+
+    Raises:
+        Unconvertible: why.
+    """
+    if isinstance(value, Unusable | bytes):
+        _as_text(value)
+
+
 def key_of(value: object) -> str | None:
-    """Return a value as tables and rules list it: text as it is, numbers as written, `true` and `false`; else None."""
+    """Return a value as tables and rules list it: text as it is, numbers as written, `true` and `false`; else None.
+
+    Raises:
+        Unconvertible: it is, or has in it, what has no form.
+    """
+    check_form(value)
+    if isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            key_of(inner)
+        return None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | Decimal):

@@ -10,8 +10,16 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions, signature
 from jmespath.parser import ParsedResult
+from jmespath.visitor import TreeInterpreter
 
-from streams.mapping.conversions import Unconvertible, as_member, key_of, minor_units, moment
+from streams.mapping.conversions import (
+    Unconvertible,
+    as_member,
+    check_form,
+    key_of,
+    minor_units,
+    moment,
+)
 from streams.mapping.syntax import Names
 
 Document = Mapping[str, Any]
@@ -39,6 +47,28 @@ class _Functions(Functions):
             return None
         return super()._func_to_number(value)  # type: ignore[misc]  # the stubs name no function
 
+    @signature({"types": ["array", "string"]}, {"types": []})
+    def _func_contains(self, subject: Any, search: object) -> bool:  # noqa: ANN401  # a list or text
+        found = super()._func_contains(subject, search)  # type: ignore[misc]  # as above
+        if not found:
+            for element in subject:
+                check_form(element)
+        return bool(found)
+
+    def _subtype_check(self, current: Any, *more: Any) -> None:  # noqa: ANN401  # a list, and what may stand in it
+        for element in current:
+            check_form(element)
+        super()._subtype_check(current, *more)  # type: ignore[misc]  # as above
+
+
+class _Interpreter(TreeInterpreter):
+    """JMESPath's own, but a part of an expression that gives what has no form is a fault, whatever is made of it then."""
+
+    def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # whatever stands there
+        found = super().visit(node, *args, **kwargs)
+        check_form(found)
+        return found
+
 
 def _json(value: object) -> str:
     """Return compact JSON in which numbers stand as a member would have them."""
@@ -54,7 +84,7 @@ def _json(value: object) -> str:
 
 
 _SIGNATURES: Final = {name: spec["signature"] for name, spec in _Functions.FUNCTION_TABLE.items()}
-_OPTIONS: Final = jmespath.Options(custom_functions=_Functions())
+_INTERPRETER: Final = _Interpreter(jmespath.Options(custom_functions=_Functions()))
 
 
 class Expression:
@@ -90,12 +120,12 @@ class Expression:
         """Return what stands there; None where nothing does.
 
         Raises:
-            Unconvertible: a function of it does not take what stands there.
+            Unconvertible: a function of it does not take what stands there, or a part of it gives what has no form.
         """
         try:
             # Only an expression that asks for all of it has all of it made: some may be unreadable.
             seen = dict(document) if self._reads_whole else document
-            return self._compiled.search(seen, _OPTIONS)
+            return _INTERPRETER.visit(self._compiled.parsed, seen)
         except JMESPathError as error:  # its message quotes the value
             message = (
                 f"its expression can't be applied to what stands there ({type(error).__name__})"

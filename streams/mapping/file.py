@@ -53,7 +53,7 @@ class TopicMapping:
 
     Attributes:
         format: of its records, one of `FORMATS`.
-        unpack: names for JSON that stands as text in a record, each with where it stands.
+        unpack: names for JSON that stands as text in a record, each with where it stands, which may be in those before it.
         pass_over: the rules by which events are passed over, by name.
         tombstones_pass: whether records without a value are passed over.
         kinds: of events; the first that fits.
@@ -119,10 +119,7 @@ class _Reader:
         if tombstones is not None:
             self._one_of(tombstones, ("pass_over",), f"{location}.{TOMBSTONES}")
         self._names = _OF_DOCUMENT
-        unpack = self._each(
-            written.get("unpack"), f"{location}.unpack", _UNPACKED, self._expression
-        )
-        self._names |= unpack.keys()
+        unpack = self._unpack(written.get("unpack"), f"{location}.unpack")
         for name in _OF_DOCUMENT.intersection(unpack):
             self.faults.append(f"{location}.unpack.{name}: this name means something already")
         rules = self._each(written.get("pass_over"), f"{location}.pass_over", _NAME, self._rule)
@@ -137,6 +134,16 @@ class _Reader:
             tombstones is not None,
             self._kinds(written, location, with_id=kind != "cloudevents"),
         )
+
+    def _unpack(self, written: object, location: str) -> dict[str, Expression | None]:
+        """Read `unpack`; each of its expressions may begin with the names before it."""
+        if not isinstance(written, dict):
+            return self._each(written, location, _UNPACKED, self._expression)
+        unpack: dict[str, Expression | None] = {}
+        for name, said in written.items():
+            unpack |= self._each({name: said}, location, _UNPACKED, self._expression)
+            self._names |= {str(name)}
+        return unpack
 
     def _kinds(
         self, written: dict[Any, Any], location: str, *, with_id: bool

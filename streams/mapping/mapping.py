@@ -95,7 +95,13 @@ class _Parts(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # whatever stands there
         if name not in self._made:
-            self._made[name] = self.makers[name]()
+            make = self.makers[name]
+            try:
+                self._made[name] = make()
+            except (AttributeError, KeyError) as error:
+                # To JMESPath and `Mapping.get` these would say that nothing stands there.
+                message = f"{name}: reading it fails with {type(error).__name__}"
+                raise UnreadablePart(message) from error
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -176,7 +182,9 @@ class EventMapping:
         parts.makers["attributes"] = lambda: {} if cloud_event is None else cloud_event.attributes
         parts.makers["data"] = partial(self._data, topic.format, record, cloud_event)
         for name, expression in topic.unpack.items():
-            parts.makers[name] = partial(_unpacked, name, expression, parts)
+            before = _Parts()
+            before.makers = {seen: partial(parts.__getitem__, seen) for seen in parts.makers}
+            parts.makers[name] = partial(_unpacked, name, expression, before)
         return parts
 
     def _data(self, kind: str, record: SourceRecord, cloud_event: CloudEvent | None) -> Any:  # noqa: ANN401  # whatever stands there
@@ -246,10 +254,10 @@ def _mapped(
     if "eventId" not in kind.members.of:
         members["eventId"] = cloud_event.identity
     time = cloud_event.attributes.get("time")
-    if "occurredAt" not in kind.members.of and time:
+    if "occurredAt" not in kind.members.of:
         if isinstance(time, Unusable):
             faults["occurredAt"] = time.why
-        else:
+        elif time:
             members["occurredAt"] = time
     traceparent = cloud_event.attributes.get("traceparent")
     if isinstance(traceparent, Unusable):

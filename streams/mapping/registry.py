@@ -112,9 +112,14 @@ class SchemaRegistry:
         # httpx bounds each read, not the whole, and a look-up not at all; so somebody else waits for it.
         question: Future[RegisteredSchema] = Future()
         clients: list[httpx.Client] = []
-        Thread(
+        asker = Thread(
             target=self._answer, args=(question, schema, clients), name="schema", daemon=True
-        ).start()
+        )
+        try:
+            asker.start()
+        except RuntimeError as error:  # the system gives no further thread
+            message = f"{_PREFIX}_URL: the schema registry can't be asked: {error}"
+            raise SchemaUnavailable(message, schema, "unreachable") from error
         try:
             found = question.result(self.whole_seconds)
         except TimeoutError:

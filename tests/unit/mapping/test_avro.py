@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.mapping.avro import AvroDecoder
 from streams.mapping.avro_schema import MOST_VALUES, Undecodable
-from streams.mapping.conversions import Unconvertible, Unusable, as_member
+from streams.mapping.conversions import Unconvertible, Unusable, as_member, key_of
 from streams.mapping.registry import RegisteredSchema
 
 PAYMENT = {
@@ -266,6 +266,29 @@ def test_names_are_looked_for_in_their_namespace_first():
     assert read(schema | {"name": "R", "namespace": ""}, b"1", bare, own) == {"x": b"1"}
 
 
+def test_a_namespace_of_null_is_none():
+    """The one around it holds, as where nothing is said."""
+    inner = {"type": "fixed", "name": "F", "namespace": None, "size": 1}
+    fields = [{"name": "x", "type": inner}, {"name": "y", "type": "a.F"}]
+    schema = {"type": "record", "name": "R", "namespace": "a", "fields": fields}
+    assert read(schema, b"12") == {"x": b"1", "y": b"2"}
+    assert read(EMPTY | {"namespace": None}, b"") == {}
+
+
+@pytest.mark.parametrize(
+    ("schema", "encoded"),
+    [
+        (logical("long", "local-timestamp-millis"), number(1)),
+        (logical("bytes", "decimal", scale=2), sized(b"a")),
+    ],
+)
+def test_two_values_without_form_are_not_taken_for_one(schema, encoded):
+    """Lists and objects that have them can't be compared."""
+    one, other = read({"type": "array", "items": record(schema)}, number(2) + encoded * 2 + b"\0")
+    with pytest.raises(Unconvertible):
+        assert one != other
+
+
 @pytest.mark.parametrize("default", ["abc", None, 7, {"a": 1}])
 def test_defaults_are_writers_business(default):
     """One of another type makes no event unreadable."""
@@ -312,6 +335,22 @@ def test_a_schema_that_is_nested_without_end():
 
 def test_unusable_values_say_why_wherever_they_are_looked_at():
     """Not that they are of a strange type."""
-    for use in (as_member, lambda value: as_member([value])):
+    for use in (
+        as_member,
+        lambda value: as_member([value]),
+        key_of,
+        lambda value: key_of([{"a": value}]),
+        lambda value: value == "x",
+        lambda value: value != "x",
+        lambda value: [value] == ["x"],
+        lambda value: value < 1,
+        lambda value: value >= 1,
+        lambda value: "x" in ["y", value],
+        lambda value: "x" in value,
+        bool,
+        hash,
+        iter,
+        len,
+    ):
         with pytest.raises(Unconvertible, match=r"^no moment$"):
             use(Unusable("no moment"))

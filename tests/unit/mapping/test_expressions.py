@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from streams.mapping.conversions import Unconvertible, Unusable
-from streams.mapping.expressions import Expression, Source
+from streams.mapping.expressions import Expression, Rule, Source
 from streams.mapping.mapping import MappedEvent
 from tests.support.mapping import EVENT, record, written
 
@@ -95,7 +95,6 @@ def test_what_has_no_text_is_a_fault(value):
         (True, None),
         (None, None),
         ([1], None),
-        (Unusable("a local time"), None),
     ],
 )
 def test_to_number_cuts_nothing_off(value, number):
@@ -109,6 +108,101 @@ def test_every_number_is_of_one_type(value):
     """However it is written."""
     assert Expression("type(data)").value({"data": value}) == "number"
     assert Expression("type(data)").value({"data": "1.5"}) == "string"
+
+
+@pytest.mark.parametrize("value", [Unusable("no form"), b"canary"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data.a",
+        "data.a == 'x'",
+        "data.a != 'x'",
+        "'x' != data.a",
+        "data.a == data.a",
+        "data.a < `1`",
+        "data.a == 'x' && 'A' || 'B'",
+        "data.a && 'x'",
+        "data.a || 'x'",
+        "!(data.a)",
+        "data.a.b",
+        "data.a[0]",
+        "data.a[]",
+        "data.a.*",
+        "[data.a, 'x']",
+        "{x: data.a}",
+        "data | a",
+        "@.data.a",
+        "data.l[0]",
+        "data.l[*]",
+        "data.l[]",
+        "data.o.*",
+        "data.l[?@ != 'x']",
+        "data.l[?@]",
+        "data.rows[?a != 'x'].b",
+        "contains(['x'], data.a)",
+        "contains(data.a, 'x')",
+        "contains(data.l, 'x')",
+        "ends_with(data.a, 'x')",
+        "join('-', data.l)",
+        "keys(data.a)",
+        "length(data.a)",
+        "map(&a, data.rows)",
+        "max(data.l)",
+        "max_by(data.rows, &a)",
+        "merge(data.o, data.a)",
+        "min(data.l)",
+        "not_null(data.a, 'x')",
+        "not_null(data.none, data.a)",
+        "reverse(data.l)[0]",
+        "sort(data.l)",
+        "sort_by(data.rows, &a)",
+        "starts_with(data.a, 'x')",
+        "sum(data.l)",
+        "to_array(data.a)",
+        "to_number(data.a)",
+        "to_string(data.a)",
+        "to_string(data.l)",
+        "type(data.a)",
+        "values(data.o)[0]",
+    ],
+)
+def test_what_has_no_form_is_nothing_that_a_rule_may_go_by(text, value):
+    """Nobody knows whether it is what the rule means: the expression fails, and says what stands there."""
+    data = {"a": value, "l": [value, value], "o": {"b": value}, "rows": [{"a": value, "b": "x"}]}
+    with pytest.raises(Unconvertible, match=r"^(no form|a value of type bytes; .*)$"):
+        Expression(text).value({"data": data})
+
+
+@pytest.mark.parametrize("text", ["data", "data.l", "data.o", "reverse(data.l)", "values(data.o)"])
+def test_what_has_no_form_within_what_an_expression_gives(text):
+    """Whoever asks what it is hears of it: a rule, a table, a member."""
+    document = {"data": {"l": [[Unusable("no form")]], "o": {"b": {"c": Unusable("no form")}}}}
+    for ask in (
+        Rule(Expression(text), frozenset({"x"})).holds,
+        Source(Expression(text), {"x": "y"}).member,
+        Source(Expression(text), {"x": "y"}, keeps_others=True).member,
+        Source(Expression(text)).member,
+    ):
+        with pytest.raises(Unconvertible, match=r"^no form$"):
+            ask(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("data.b", "x"),
+        ("data.b || data.a", "x"),
+        ("data.none && data.a", None),
+        ("data != `null`", True),
+        ("data.l == `[]`", False),
+        ("contains(keys(data), 'a')", True),
+        ("length(data.l)", 1),
+    ],
+)
+def test_what_has_no_form_does_no_harm_where_nobody_uses_it(text, value):
+    """What an expression gives does not depend on it."""
+    document = {"data": {"a": Unusable("no form"), "b": "x", "l": [Unusable("no form")]}}
+    assert Expression(text).value(document) == value
 
 
 def test_an_amount_that_went_through_to_number_is_whole(tmp_path):

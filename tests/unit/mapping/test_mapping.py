@@ -1,6 +1,7 @@
 """A record of a mapped topic becomes our event, is passed over, or has every fault named."""
 
 import json
+import re
 from uuid import UUID
 
 import pytest
@@ -352,6 +353,118 @@ def test_extensions_of_ours_that_cannot_be_read(tmp_path):
     found = cloud(tmp_path, "      occurredAt: data.at\n", broken)
     assert accepted(found)
     assert found.traceparent == ""
+
+
+TWICE = [("ce_state", b"FINAL"), ("ce_state", b"OTHER")]
+NO_UTF_8 = [("ce_state", b"\xff")]
+OBJECT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "paid", "state": {"a": 1}, "data": FAILED}  # fmt: skip
+CHOICES = [
+    ("attributes.state", "FINAL"),
+    ("attributes.state != 'FINAL'", "true"),
+    ("attributes.state == 'FINAL'", "false"),
+    ("contains(['FINAL', 'DONE'], attributes.state)", "false"),
+    ("attributes.state == 'FINAL' && 'keep' || 'drop'", "drop"),
+    ("not_null(attributes.state, 'none')", "none"),
+    ("type(attributes.state)", "'null'"),
+    ("attributes", "x"),
+]
+
+
+@pytest.mark.parametrize(("expression", "value"), CHOICES)
+@pytest.mark.parametrize("headers", [TWICE, NO_UTF_8, TWICE + NO_UTF_8, NO_UTF_8 + TWICE, None])
+@pytest.mark.parametrize("use", ["rule", "when", "outcome"])
+def test_an_attribute_that_cannot_be_read_decides_nothing(
+    tmp_path, expression, value, headers, use
+):
+    """Neither that nobody is told, nor which kind of event it is, nor how the payment ended."""
+    rule = f'{{from: "{expression}", in: [{value}]}}'
+    lines = EVENT.replace("      eventId: data.id\n", "")
+    if use == "outcome":
+        source = f'{{from: "{expression}", table: {{{value}: FAILED}}, otherwise: keep}}'
+        text = f"    event:{lines.replace('{from: data.state, table: {DONE: SUCCESS, BROKEN: FAILED}}', source)}"
+    elif use == "rule":
+        text = f"    pass_over: {{not-ours: {rule}}}\n    event:{lines}"
+    else:
+        kinds = (
+            f"      - when: {when}\n        event:{lines.replace(chr(10), chr(10) + '    ')}\n"
+            for when in (rule, "{from: attributes.type, in: [paid]}")
+        )
+        text = f"    events:\n{''.join(kinds)}"
+    mapping = written(tmp_path, f"topics:\n  t:\n    format: cloudevents\n{text}")
+    named = [("ce_id", b"1"), ("ce_source", b"/s"), ("ce_specversion", b"1.0"), ("ce_type", b"paid")]  # fmt: skip
+    of = record("t", OBJECT, STRUCTURED) if headers is None else record("t", FAILED, *named, *headers)  # fmt: skip
+    found = mapping.read(of)
+    assert isinstance(found, MappedEvent)
+    assert list(found.faults) == ["outcome" if use == "outcome" else "event"]
+    assert re.search(r"UTF-8|stands there twice|no text of up to", str(found.faults))
+    assert not {"outcome", "reason"} & found.members.keys()
+    assert isinstance(read_members(found.members, dict(found.faults), allow_http=False), Refused)
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("key", "x"),
+        ("key != 'x'", "true"),
+        ("starts_with(key, 'a')", "true"),
+        ("headers.state", "TEST"),
+        ("headers.state != 'FINAL'", "true"),
+        ("headers.*", "x"),
+    ],
+)
+def test_a_key_or_header_that_is_no_text_decides_nothing(tmp_path, expression, value):
+    """Its rule can't be told, and the event is refused."""
+    above = f'    pass_over: {{a: {{from: "{expression}", in: [{value}]}}}}\n'
+    found = own(tmp_path, GOOD, above=above, key=b"\xff", headers=[("state", b"\xff")])
+    why = "a rule of the mapping: bytes that are no UTF-8; expected text"
+    assert found.faults == {"event": why}
+
+
+def test_an_avro_value_without_form_decides_nothing(tmp_path):
+    """A local time is no text that could be another one than the rule's."""
+    kind = {"type": "long", "logicalType": "local-timestamp-millis"}
+    schema = {"type": "record", "name": "R", "fields": [{"name": "at", "type": kind}]}
+    rule = "{from: \"data.at != '2026'\", in: [true]}"
+    mapping = written(
+        tmp_path,
+        f"topics:\n  t:\n    format: avro\n    pass_over: {{a: {rule}}}\n    event:{EVENT}",
+    )
+    mapping.registry = SchemaRegistry("http://127.0.0.1:9")
+    mapping.registry._schemas[7] = RegisteredSchema("AVRO", json.dumps(schema))
+    found = mapping.read(record("t", framed(7, b"\x02")))
+    assert isinstance(found, MappedEvent)
+    assert "a rule of the mapping: a local time" in found.faults["event"]
+
+
+def test_what_is_unpacked_may_stand_in_what_was_unpacked_before(tmp_path):
+    """An envelope as text, with a payload as text."""
+    above = "    unpack: {env: data.msg, payload: env.payload}\n"
+    event = EVENT.replace("data.order", "payload.order")
+    value = FAILED | {"msg": json.dumps({"payload": json.dumps({"order": "o-7"})})}
+    assert accepted(own(tmp_path, value, above=above, event=event)).order_id == "o-7"
+
+
+@pytest.mark.parametrize("expression", ["'@.data.msg'", "'@ | data.msg'", "'not_null(@.data).msg'"])
+def test_what_is_unpacked_may_be_looked_for_in_the_whole_document(tmp_path, expression):
+    """As far as it is there before."""
+    above = f"    unpack: {{none: data.none, payload: {expression}, last: '*.order | [0]'}}\n"
+    event = EVENT.replace("data.order", "payload.order").replace("data.id", "to_string(last)")
+    value = FAILED | {"order": '"o-8"', "msg": json.dumps({"order": "o-7"})}
+    read = accepted(own(tmp_path, value, above=above, event=event))
+    assert (read.order_id, read.event.event_id) == ("o-7", "o-8")
+
+
+@pytest.mark.parametrize("error", [AttributeError, KeyError])
+def test_a_part_whose_reading_fails_is_not_absent(tmp_path, monkeypatch, error):
+    """A slip of ours must not look like a record in which nothing stands."""
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("streams.mapping.mapping.loads", fail)
+    above = "    pass_over: {a: {from: \"data.state != 'DONE'\", in: [true]}}\n"
+    found = own(tmp_path, GOOD, above=above)
+    assert found.faults == {"event": f"data: reading it fails with {error.__name__}"}
 
 
 def test_rules_have_names_for_the_metrics(tmp_path):

@@ -147,6 +147,19 @@ def test_a_secret_that_cannot_be_read(tmp_path):
     assert held.value.fault == "refuses"
 
 
+def test_no_further_thread(monkeypatch):
+    """The system may give one later; the events are held."""
+
+    def start(_):
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(SchemaUnavailable, match="can't start new thread") as held:
+        SchemaRegistry("http://127.0.0.1:9").fetch(7)
+    assert (held.value.fault, held.value.schema) == ("unreachable", 7)
+
+
 def reference(name):
     return {"name": f"a.{name}", "subject": name, "version": 1}
 
