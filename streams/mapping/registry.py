@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from urllib.parse import quote
 
@@ -112,8 +112,12 @@ class SchemaRegistry:
         # httpx bounds each read, not the whole, and a look-up not at all; so somebody else waits for it.
         question: Future[RegisteredSchema] = Future()
         clients: list[httpx.Client] = []
+        given_up = Event()
         asker = Thread(
-            target=self._answer, args=(question, schema, clients), name="schema", daemon=True
+            target=self._answer,
+            args=(question, schema, clients, given_up),
+            name="schema",
+            daemon=True,
         )
         try:
             asker.start()
@@ -123,6 +127,7 @@ class SchemaRegistry:
         try:
             found = question.result(self.whole_seconds)
         except TimeoutError:
+            given_up.set()
             for client in clients:
                 client.close()  # ends the thread at its next read
             message = (
@@ -141,19 +146,31 @@ class SchemaRegistry:
         question: Future[RegisteredSchema],
         schema: SchemaId,
         clients: "list[httpx.Client]",
+        given_up: Event,
     ) -> None:
         try:
-            question.set_result(self._fetch(schema, clients))
+            question.set_result(self._fetch(schema, clients, given_up))
         except BaseException as error:  # noqa: BLE001  # the asker's to handle
             question.set_exception(error)
 
-    def _fetch(self, schema: SchemaId, clients: "list[httpx.Client]") -> RegisteredSchema:
+    def _fetch(
+        self, schema: SchemaId, clients: "list[httpx.Client]", given_up: Event
+    ) -> RegisteredSchema:
         import httpx  # noqa: PLC0415  # few deployments have a registry, and every command imports this module
+
+        def stop(_event: str, _info: object) -> None:
+            # A client that is closed before it is connected goes on all the same.
+            if given_up.is_set():
+                message = "nobody waits for it any more"
+                raise httpx.ReadTimeout(message)
 
         kind = "ids" if isinstance(schema, int) else "guids"
         try:
             with httpx.Client(
-                verify=self._trust(), timeout=_PATIENCE_SECONDS, headers=self._headers()
+                verify=self._trust(),
+                timeout=_PATIENCE_SECONDS,
+                headers=self._headers(),
+                event_hooks={"request": [lambda request: request.extensions.update(trace=stop)]},
             ) as client:
                 clients.append(client)
                 answer = self._ask(client, f"schemas/{kind}/{schema}", schema)

@@ -236,6 +236,25 @@ def test_a_registry_that_drips(beginning):
         assert hung_up.result(TIMEOUT_SECONDS)
 
 
+def test_a_question_that_was_given_up_is_not_asked_any_more(monkeypatch):
+    """The time may be over before there is a connection that could be closed: on a busy machine, or while a name is looked up."""
+    trusted, waiting = SchemaRegistry._trust, threading.Event()
+
+    def trust(registry):
+        assert waiting.wait(TIMEOUT_SECONDS)
+        return trusted(registry)
+
+    monkeypatch.setattr(SchemaRegistry, "_trust", trust)
+    with answering({}) as (url, asked):
+        with pytest.raises(SchemaUnavailable, match="no whole answer"):
+            SchemaRegistry(url, whole_seconds=0.01).fetch(7)
+        (asker,) = [one for one in threading.enumerate() if one.name == "schema"]
+        waiting.set()
+        asker.join(TIMEOUT_SECONDS)
+        assert not asker.is_alive()
+        assert asked == []
+
+
 def test_a_schema_that_names_the_world():
     """There is an end to it."""
     everything = {"schema": SCHEMA, "references": [reference(f"s{n}") for n in range(101)]}
