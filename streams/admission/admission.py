@@ -226,9 +226,8 @@ class Admission:
                 waiter.end()
             else:
                 waiter.timer = loop.call_later(PATIENCE_SECONDS, patience_ends)
-                self._grant_next(
-                    self._now()
-                )  # room that came without a call's end, by counting anew
+                # Room may have come without a call's end, by counting anew.
+                self._grant_next(self._now())
 
         waiter.timer = loop.call_later(PATIENCE_SECONDS, patience_ends)
         try:

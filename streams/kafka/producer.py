@@ -180,12 +180,18 @@ class RecordProducer:
         if self._producer is producer:
             self._producer = None
             log.error("the broker takes nothing more from this producer; starting another")
-            self._end(_stop(producer))
+            self._end(producer, producer.stop())
 
-    def _end(self, ending: Coroutine[Any, Any, None]) -> None:
+    def _end(self, producer: BatchingProducer, ending: Coroutine[Any, Any, None]) -> None:
+        """Let a producer end, which nobody waits for, and then what still waits for its metadata."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._retiring.discard(task)
+            _end_waiting(producer)
+
         task = asyncio.create_task(ending)
         self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        task.add_done_callback(ended)
 
     def _failed(self, record: OutRecord, error: KafkaError) -> None:
         self._on_error(record.topic)
@@ -202,7 +208,8 @@ class RecordProducer:
             if self._producer is not None and _is_dead(self._producer):
                 dead, self._producer = self._producer, None
                 log.error("the producer died; starting another")
-                self._end(_close(dead))  # nobody waits for brokers that may be silent
+                close_quickly(dead.client)
+                self._end(dead, dead.client.close())
             if self._producer is None:
                 loop = asyncio.get_running_loop()
                 # One a second, whatever the broker does.
@@ -230,21 +237,6 @@ class RecordProducer:
             await producer.stop()
             raise
         return producer
-
-
-async def _stop(producer: BatchingProducer) -> None:
-    try:
-        await producer.stop()
-    finally:
-        _end_waiting(producer)
-
-
-async def _close(producer: BatchingProducer) -> None:
-    close_quickly(producer.client)
-    try:
-        await producer.client.close()
-    finally:
-        _end_waiting(producer)
 
 
 def _end_waiting(producer: BatchingProducer) -> None:

@@ -349,9 +349,8 @@ class _Compiler:
 
     def _by_name(self, name: str, namespace: str) -> Reader:
         read = _PRIMITIVES.get(name) or self._named.get(_full(name, namespace))
-        read = read or self._named.get(
-            name
-        )  # as Avro's own reader does for a name without a namespace
+        # As Avro's own reader does for a name without a namespace.
+        read = read or self._named.get(name)
         if read is None:
             message = "a type that neither it nor its references define"
             raise _NoSchema(message)

@@ -150,9 +150,8 @@ class EventMapping:
             if rule is not None:
                 return PassedOver(rule)
             if cloud_event is None:
-                document[
-                    "data"
-                ]  # what is not passed over has to be of its format, whoever reads it
+                # What is not passed over has to be of its format, whoever reads it.
+                document["data"]
             kind = next((k for k in topic.kinds if k.when is None or k.when.holds(document)), None)
             return _mapped(kind, document, cloud_event)
         except (InvalidCloudEvent, UnreadablePart) as error:

@@ -13,10 +13,6 @@ REBALANCE_PATIENCE_SECONDS = (
 )
 
 
-def _nothing() -> list[str]:
-    return []
-
-
 @dataclass(slots=True)
 class Health:
     """What is known of the worker's health.
@@ -45,7 +41,7 @@ class Health:
     clock_offset_seconds: float = 0.0
     refused: dict[str, str] = field(default_factory=dict)
     missing_topics: dict[str, frozenset[str]] = field(default_factory=dict)
-    waits: Callable[[], list[str]] = _nothing
+    waits: Callable[[], list[str]] = list
 
     def not_live(self) -> list[str]:
         """Return why the process should be restarted; nothing where it should not."""

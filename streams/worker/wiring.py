@@ -145,7 +145,7 @@ def build_worker(
     host = WorkerHost(admission, metrics, health, clock)
     apps = [build_app(group, connection=connection, clock=clock, host=host) for group in groups]
     for app in apps:
-        app.writes = settler.writes
+        app.writes_are_refused = settler.writes.is_refused
     health.waits = partial(waits, apps, settler.writes, health)
     gauges = Gauges(
         apps, admission, partner_gauges, metrics, clock, settings.overdue_after, settler.writes

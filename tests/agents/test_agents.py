@@ -166,37 +166,33 @@ async def test_a_member_that_is_still_starting_says_so(new_member, monkeypatch):
     assert member.app.symptoms() == ["group group: the consumer was not started"]
 
 
-async def test_a_record_that_hangs_looks_dead(new_member):
-    """Longer than any attempt and settling may take."""
+HANGS = ["group group: a record is held unacknowledged for too long"]
+
+
+async def hanging(new_member):
+    """Return a member with a record in flight for longer than any attempt and settling may take."""
     member = await new_member(A)
     member.work.hold(b"r")
     member.kafka.put("a", b"r")
     await member.work.until(lambda: member.work.seen)
     member.clock.ms += 60_001
-    assert member.app.symptoms() == ["group group: a record is held unacknowledged for too long"]
+    return member
 
 
-class Refused:
-    """Writes that the brokers refuse."""
-
-    def is_refused(self):
-        """Tell so."""
-        return True
+async def test_a_record_that_hangs_looks_dead(new_member):
+    """Longer than any attempt and settling may take."""
+    member = await hanging(new_member)
+    assert member.app.symptoms() == HANGS
 
 
 async def test_a_record_that_waits_for_the_brokers_looks_dead_to_nobody(new_member):
     """A new process would tell the partner again, and wait for the same: for a write, or for the group's coordinator."""
-    member = await new_member(A)
-    member.work.hold(b"r")
-    member.kafka.put("a", b"r")
-    await member.work.until(lambda: member.work.seen)
-    member.clock.ms += 60_001
-    symptoms = ["group group: a record is held unacknowledged for too long"]
-    assert member.app.symptoms() == symptoms
-    member.app.writes = Refused()
+    member = await hanging(new_member)
+    assert member.app.symptoms() == HANGS
+    member.app.writes_are_refused = lambda: True
     assert member.app.symptoms() == []
-    del member.app.writes
-    assert member.app.symptoms() == symptoms
+    del member.app.writes_are_refused
+    assert member.app.symptoms() == HANGS
     member.app.membership._confirmed_at -= 3600
     assert member.app.symptoms() == []
 

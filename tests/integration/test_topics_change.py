@@ -300,18 +300,24 @@ async def test_markers_of_transactions_do_not_wait(make_deployment):
         assert not await deployment.dead_letters()
 
 
+async def open_transaction(deployment, inside):
+    """Write an event to the first partition in a transaction; return its client, which is to end it."""
+    client = Producer(
+        {"bootstrap.servers": deployment.bootstrap, "transactional.id": deployment.source}
+    )
+    await asyncio.to_thread(client.init_transactions, 30)
+    client.begin_transaction()
+    client.produce(deployment.source, encode(inside), order_id(inside), partition=0)
+    await asyncio.to_thread(client.flush, 30)
+    return client
+
+
 async def test_an_open_transaction_holds_back_and_is_seen(make_deployment):
     """What stands behind it can't be given to anybody: it is not pending, and goes on when the transaction ends."""
     async with make_deployment(settings={"role": "main"}) as deployment:
         worker = await deployment.ready_worker()
         inside, behind = (payment_event("mpp-to-ant", rng=deployment.rng) for _ in range(2))
-        client = Producer(
-            {"bootstrap.servers": deployment.bootstrap, "transactional.id": deployment.source}
-        )
-        await asyncio.to_thread(client.init_transactions, 30)
-        client.begin_transaction()
-        client.produce(deployment.source, encode(inside), order_id(inside), partition=0)
-        await asyncio.to_thread(client.flush, 30)
+        client = await open_transaction(deployment, inside)
         key = order_id(behind)
         await deployment.write(deployment.source, behind, key=key, partition=0)
         await counted(worker, "notifier_undecided_offsets", 2, tier="source")
@@ -328,13 +334,7 @@ async def test_latest_is_before_an_open_transaction(make_deployment):
     async with make_deployment(settings={"role": "main", "start_from": "latest"}) as deployment:
         passed = await write(deployment, [0], 1)
         inside = payment_event("mpp-to-ant", rng=deployment.rng)
-        client = Producer(
-            {"bootstrap.servers": deployment.bootstrap, "transactional.id": deployment.source}
-        )
-        await asyncio.to_thread(client.init_transactions, 30)
-        client.begin_transaction()
-        client.produce(deployment.source, encode(inside), order_id(inside), partition=0)
-        await asyncio.to_thread(client.flush, 30)
+        client = await open_transaction(deployment, inside)
         await deployment.ready_worker()
         await asyncio.to_thread(client.commit_transaction, 30)
         await deployment.delivered([order_id(inside)])

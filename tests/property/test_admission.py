@@ -107,9 +107,17 @@ class World:
         for _, key, retry in self.waiting:
             queue = self.admission._destinations[key]
             full = not self.admission._has_room(retry=retry) or not queue.has_room(retry=retry)
-            assert (
-                full or queue.state.is_slow
-            )  # it may wait for its share, which is counted now and then
+            # A slow one may wait for its share, which is counted now and then.
+            assert full or queue.state.is_slow
+
+    async def comes_to_rest(self, how):
+        """End all calls so, and have nobody wait nor anything left then."""
+        for _ in range(200):
+            if self.permits:
+                self.end(0, how)
+            await self.step("pause", 100, None)
+        assert not self.waiting
+        assert self.desk.is_clean()
 
 
 def draw_step(rng, destinations=3):
@@ -138,12 +146,7 @@ async def test_limits_hold_and_nobody_waits_for_what_is_free(most, ceiling, rng)
         await world.step(*draw_step(rng))
         world.limits_hold()
         world.nobody_waits_for_what_is_free()
-    for _ in range(200):
-        if world.permits:
-            world.end(0, "answered")
-        await world.step("pause", 100, None)
-    assert not world.waiting
-    assert world.desk.is_clean()
+    await world.comes_to_rest("answered")
 
 
 @given(
@@ -167,12 +170,7 @@ async def test_slow_ones_keep_to_their_half_and_are_counted(most, ceiling, own_e
         world.limits_hold()
         world.slow_ones_are_counted()
         world.nobody_waits_for_what_is_free()
-    for _ in range(200):
-        if world.permits:
-            world.end(0, "slowly")
-        await world.step("pause", 100, None)
-    assert not world.waiting
-    assert world.desk.is_clean()
+    await world.comes_to_rest("slowly")
     await world.step("pause", 1_100_000, None)
     await world.desk.prove("https://other.example.com")
     assert not world.admission._slow._partners

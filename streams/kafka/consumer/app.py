@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import faust
 from aiokafka.errors import KafkaError
@@ -21,6 +21,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
 from streams.kafka.consumer.group import ConsumerGroup, Host
 from streams.kafka.consumer.lanes import Lanes
+from streams.kafka.consumer.member import partition_of
 from streams.kafka.consumer.membership import Membership
 from streams.kafka.consumer.refusals import refusal
 from streams.kafka.consumer.transport import ConsumerFlow, Transport
@@ -50,22 +51,12 @@ def of_group(group_id: str) -> str:
     return f"group {group_id}: "
 
 
-class Writes(Protocol):
-    """What the process knows of its writes."""
-
-    def is_refused(self) -> bool:
-        """Tell whether the brokers refuse writes, which are tried again."""
-
-
-class _NoWrites:
-    """Of an application that nobody told of any."""
-
-    def is_refused(self) -> bool:
-        return False
-
-
 class NotifierApp(faust.App):
-    """A Faust application over the hardened transport."""
+    """A Faust application over the hardened transport.
+
+    Attributes:
+        writes_are_refused: tells whether the brokers refuse the process's writes, which are tried again.
+    """
 
     connection: Connection
     between_fetches_seconds: float
@@ -74,7 +65,7 @@ class NotifierApp(faust.App):
     lanes: Lanes
     membership: Membership
     sources: frozenset[str]
-    writes: Writes = _NoWrites()
+    writes_are_refused: Callable[[], bool] = staticmethod(lambda: False)
     _pending: Mapping[PartitionId, int] = {}
     _refusal: str | None = None
 
@@ -148,7 +139,7 @@ class NotifierApp(faust.App):
         # What waits for the brokers would only be repeated by a new process, and wait again. Whether they would take a write
         # that has no answer, the watch asks them.
         silent = self.membership.silent_seconds() >= self.conf.broker_session_timeout
-        waits = self.writes.is_refused() or silent
+        waits = self.writes_are_refused() or silent
         if not waits and any(
             lane.longest_in_flight_ms > LONGEST_IN_FLIGHT_MS for lane in self.lanes
         ):
@@ -172,7 +163,7 @@ class NotifierApp(faust.App):
             return None
         # Of a topic that is gone, or a partition without a leader, the last count is kept: it says what may go with it.
         absent: frozenset[str] = self.consumer.standing.absent  # type: ignore[attr-defined]  # our consumer's
-        ours = {(tp.topic, tp.partition) for tp in self.consumer.assignment()}
+        ours = set(map(partition_of, self.consumer.assignment()))
         gone = {at: count for at, count in self._pending.items() if at[0] in absent}
         silent = {
             at: count for at, count in self._pending.items() if at in ours and at[0] not in absent

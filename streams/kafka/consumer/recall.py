@@ -21,9 +21,10 @@ from streams.kafka.format.records import PartitionId
 log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS: Final = 2.0
-_ELECTION_SECONDS: Final = 1.0
-_ELECTION_LOOKS: Final = 10
 """How long a rebalance waits for the ends of logs; without them lanes begin with no memory."""
+_ELECTION_SECONDS: Final = 1.0
+"""How long before that it waits for partitions that have no leader."""
+_ELECTION_LOOKS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)

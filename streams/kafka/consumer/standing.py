@@ -72,9 +72,8 @@ class Standing:
         # Ids of the topics that positions are of: one that is learned later may be that of another.
         self._read_as: Mapping[TopicPartition, str] = {}
         self._last_read: dict[TopicPartition, int] = {}
-        self._began_at: Mapping[
-            TopicPartition, int | None
-        ] = {}  # nothing where nothing was committed
+        # None where nothing was committed.
+        self._began_at: Mapping[TopicPartition, int | None] = {}
         self._begins = Begins()
         self._room = MOST_BYTES  # for the text beside an offset, as far as the brokers take it
 

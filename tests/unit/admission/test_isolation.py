@@ -340,9 +340,8 @@ async def test_a_slow_flood_keeps_no_other_slow_partner_waiting(retry, origins):
     assert sorted(other.waited)[108] < PATIENCE_SECONDS
     assert max(other.waited) < 10
     assert flood.most <= share
-    assert (
-        flood.answers > 0.9 * share * 115 / SLOW_ANSWER_SECONDS
-    )  # what the other leaves is in use
+    # What the other leaves is in use.
+    assert flood.answers > 0.9 * share * 115 / SLOW_ANSWER_SECONDS
 
 
 @in_virtual_time
@@ -363,13 +362,19 @@ async def test_a_slow_destination_of_a_partner_that_floods_at_others_is_called()
     assert sum(seldom.waited) < 30 * PATIENCE_SECONDS
 
 
-@in_virtual_time
-async def test_one_that_has_become_quick_is_found_while_another_floods():
-    """It is called, and its answers show it: after twenty of them it is bound no longer."""
+async def two_platforms():
+    """Return a desk where two slow partners are known: one of many destinations, which floods, and one of a single one."""
     desk = Desk(MOST)
     flood, other = SlowPlatform(desk), SlowPlatform(desk, 1, "other")
     await flood.known()
     await other.known()
+    return desk, flood, other
+
+
+@in_virtual_time
+async def test_one_that_has_become_quick_is_found_while_another_floods():
+    """It is called, and its answers show it: after twenty of them it is bound no longer."""
+    desk, flood, other = await two_platforms()
     await flooded(flood, [other], seconds=30)
     other.seconds = 0.05
     await flooded(flood, [other], seconds=30)
@@ -401,10 +406,7 @@ async def test_slow_partners_that_all_flood_use_the_half_in_equal_parts():
 @in_virtual_time
 async def test_a_slow_flood_pushes_only_its_own_retries_out():
     """Ten thousand denied of a platform promise its own far ahead; another's burst is back at the pace of its own calls."""
-    desk = Desk(MOST)
-    flood, other = SlowPlatform(desk), SlowPlatform(desk, 1, "other")
-    await flood.known()
-    await other.known()
+    desk, flood, other = await two_platforms()
     for number in range(10_000):
         flood.line_up(number, again=True)
     await asyncio.sleep(0.1)
@@ -422,10 +424,7 @@ async def test_a_slow_flood_pushes_only_its_own_retries_out():
 @in_virtual_time
 async def test_who_waits_in_vain_for_its_part_is_told_that_others_have_it():
     """No call of theirs ends within its patience: that is no fault of its own, and it comes again soon."""
-    desk = Desk(MOST)
-    flood, other = SlowPlatform(desk), SlowPlatform(desk, 1, "other")
-    await flood.known()
-    await other.known()
+    desk, flood, other = await two_platforms()
     for number in range(MOST):
         flood.line_up(number)
     await asyncio.sleep(0.1)

@@ -41,5 +41,5 @@ async def test_the_applications_know_of_the_writes(tmp_path):
     settings = Settings.model_validate({"partners_file": tmp_path / "partners.yaml"})
     partners = cast(PartnersFile, SimpleNamespace(current={}))
     apps = wiring.build_worker(settings, partners, nothing)
-    (writes,) = {app.writes for app in apps}
-    assert isinstance(writes, Writes)
+    (refused,) = {app.writes_are_refused for app in apps}
+    assert isinstance(cast(Any, refused).__self__, Writes)
