@@ -1,6 +1,6 @@
-"""The worker's clock: the wall clock at its start, advanced by the monotonic clock.
+"""The worker's clock: the wall clock at its start, advanced by a monotonic clock that goes on while the machine is suspended.
 
-A step of the machine's clock (NTP, an operator) can then neither hurry nor delay a retry of a running worker.
+A step of the machine's clock (NTP, an operator) can then neither hurry nor delay a retry of a running worker, nor does its sleep make due times that are early for others.
 """
 
 import math
@@ -10,20 +10,25 @@ _READINGS = 10
 
 
 def _reading() -> tuple[int, int]:
-    """Return how long a reading took and, by it, the wall clock's time when the monotonic clock was zero."""
-    before = time.monotonic_ns()
+    """Return how long a reading took and, by it, the wall clock's time at an uptime of zero."""
+    before = _uptime_ns()
     wall = time.time_ns()
-    after = time.monotonic_ns()
+    after = _uptime_ns()
     return after - before, wall - (before + after) // 2
+
+
+def _uptime_ns() -> int:
+    # Linux leaves a sleep out of its monotonic clock, and has another one that counts it; elsewhere the first has to do.
+    counts_sleep = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic_ns() if counts_sleep is None else time.clock_gettime_ns(counts_sleep)
 
 
 def uptime_seconds() -> float:
     """Return seconds since the machine's start that go on while it is suspended, where the platform counts those.
 
-    Linux leaves them out of its monotonic clock: a worker would take what it was told before a sleep for fresh.
+    By the monotonic clock a worker would take what it was told before a sleep for fresh.
     """
-    counts_sleep = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if counts_sleep is None else time.clock_gettime(counts_sleep)
+    return _uptime_ns() / 1e9
 
 
 class Clock:
@@ -35,14 +40,17 @@ class Clock:
 
     def now_ms(self) -> int:
         """Return the present, rounded down: never a millisecond that has not begun."""
-        return (self._epoch_ns + time.monotonic_ns()) // 1_000_000
+        return (self._epoch_ns + _uptime_ns()) // 1_000_000
 
     def now_seconds(self) -> float:
         """Return the present in seconds since the epoch."""
-        return (self._epoch_ns + time.monotonic_ns()) / 1e9
+        return (self._epoch_ns + _uptime_ns()) / 1e9
 
     def stepped_seconds(self) -> float:
-        """Return how far the machine's clock was set since the start, and what monotonic clocks don't count: a suspended machine's sleep."""
+        """Return how far the machine's clock was set since the start.
+
+        A pause that the machine was not told of (a virtual machine stopped and resumed) looks the same once its clock is set right.
+        """
         return time.time_ns() / 1e9 - self.now_seconds()
 
 

@@ -88,7 +88,7 @@ def in_the_world() -> Iterator[None]:
         _let_worlds_go_quietly()
         patch.setattr(time, "monotonic", _now)
         patch.setattr(time, "perf_counter", _now)
-        patch.setattr(time, "clock_gettime", lambda _clock: _now())
+        patch.setattr(time, "clock_gettime_ns", lambda _clock: int(_now() * 1e9))
         patch.setattr(time, "monotonic_ns", lambda: int(_now() * 1e9))
         patch.setattr(time, "time_ns", _wall_ns)
         patch.setattr(time, "time", lambda: _wall_ns() / 1e9)

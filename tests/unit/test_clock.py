@@ -32,16 +32,29 @@ def test_a_step_of_the_machines_clock_does_not_move_it(monkeypatch):
 def test_a_suspended_machines_sleep_counts_where_the_platform_says(monkeypatch):
     """Linux has a clock for it; elsewhere the monotonic clock has to do."""
     monkeypatch.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
-    monkeypatch.setattr(time, "clock_gettime", lambda clock: {7: 1234.5}[clock])
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda clock: {7: 1_234_500_000_000}[clock])
     assert uptime_seconds() == 1234.5
     monkeypatch.delattr(time, "CLOCK_BOOTTIME")
     before = time.monotonic()
     assert before <= uptime_seconds() <= time.monotonic()
 
 
+def test_a_suspended_machines_clock_goes_on(monkeypatch):
+    """Its due times would be early for every worker whose machine was awake."""
+    slept, boot, wall = 0, time.monotonic_ns(), time.time_ns()
+    monkeypatch.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda _clock: boot + slept)
+    monkeypatch.setattr(time, "time_ns", lambda: wall + slept)
+    clock = Clock()
+    before = clock.now_ms()
+    slept = 900_000_000_000
+    assert clock.now_ms() == before + 900_000
+    assert abs(clock.stepped_seconds()) < 0.01
+
+
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_it_tells_how_far_the_machines_clock_was_set(monkeypatch, hours):
-    """And what a machine slept, which the monotonic clock leaves out."""
+    """So that a worker that began with a wrong one knows that a new process would read the right one."""
     clock = Clock()
     real = time.time_ns
     assert abs(clock.stepped_seconds()) < 60
