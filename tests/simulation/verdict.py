@@ -225,6 +225,8 @@ def _is_explained(outcome: Outcome, entries: _Entries, fork: str) -> bool:
     )
     if len(records) + (origin in places) < len(places) or not records:
         return False
+    if _was_under_way_elsewhere(outcome, entries, origin, number):
+        return True
     last = max(
         entry.started_at_ms or 0
         for entry, _ in entries
@@ -240,6 +242,22 @@ def _is_explained(outcome: Outcome, entries: _Entries, fork: str) -> bool:
         all(_may_both_be_attempted(outcome, *pair, of_step, last) for pair in pairwise(records))
         if len(records) > 1
         else _was_rebalanced(outcome, records[0].timestamp_ms, last)
+    )
+
+
+def _was_under_way_elsewhere(outcome: Outcome, entries: _Entries, origin: str, number: int) -> bool:
+    """Tell whether each attempt was not written down yet when a rebalance gave its record to a new lane, which made the next.
+
+    What is under way in one generation no later one can know, of whichever copies both were made.
+    """
+    made = sorted(
+        (entry.started_at_ms or 0, appended_ms)
+        for entry, appended_ms in entries
+        if entry.origin == origin and entry.attempt == number and entry.kind == "attempt"
+    )
+    return len(made) > 1 and all(
+        began < later < written and _was_rebalanced(outcome, began, later)
+        for (began, written), (later, _) in pairwise(made)
     )
 
 
