@@ -99,21 +99,20 @@ def check_form(value: object) -> None:
 
 
 def key_of(value: object) -> str | None:
-    """Return a value as tables and rules list it: text as it is, numbers as written, `true` and `false`; else None.
+    """Return a value as tables and rules list it: text as it is, numbers written out, `true` and `false`; None of null.
 
     Raises:
-        Unconvertible: it is, or has in it, what has no form.
+        Unconvertible: it has no such form, and nobody could list it.
     """
-    check_form(value)
-    if isinstance(value, dict | list | tuple):
-        for inner in value.values() if isinstance(value, dict) else value:
-            key_of(inner)
-        return None
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | Decimal):
-        return str(value)
-    return None
+    if isinstance(value, dict | list):
+        kind = "an object" if isinstance(value, dict) else "a list"
+        message = f"{kind}, which no rule or table can list; expected text, a number, true or false"
+        raise Unconvertible(message)
+    return _as_text(value)
 
 
 def moment(value: object, unit: str) -> str:

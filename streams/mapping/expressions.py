@@ -1,90 +1,18 @@
 """Where a member of our event comes from: a JMESPath expression over the record, a constant, and what is done to it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
-import jmespath
 from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions, signature
-from jmespath.parser import ParsedResult
-from jmespath.visitor import TreeInterpreter
 
-from streams.mapping.conversions import (
-    Unconvertible,
-    as_member,
-    check_form,
-    key_of,
-    minor_units,
-    moment,
-)
+from schemas.strict_json import MalformedJson
+from streams.mapping.conversions import Unconvertible, as_member, key_of, minor_units, moment
+from streams.mapping.exact_jmespath import INTERPRETER, SIGNATURES, tree_of
 from streams.mapping.syntax import Names
 
 Document = Mapping[str, Any]
 """What expressions see: `data`, `key`, `headers`, `attributes` of a CloudEvent, and what is unpacked."""
-
-
-class _Functions(Functions):
-    """JMESPath's functions, for exact decimals too, which its own know nothing of: `to_number` would cut decimals off."""
-
-    @signature({"types": []})
-    def _func_to_string(self, value: object) -> Any:  # noqa: ANN401  # as JSON has it
-        return value if isinstance(value, str) else _json(value)
-
-    @signature({"types": []})
-    def _func_type(self, value: object) -> Any:  # noqa: ANN401  # as JSON has it
-        if isinstance(value, Decimal):
-            return "number"
-        return super()._func_type(value)  # type: ignore[misc]  # the stubs name no function
-
-    @signature({"types": []})
-    def _func_to_number(self, value: object) -> Any:  # noqa: ANN401  # as JSON has it
-        if isinstance(value, Decimal):
-            return value
-        if not isinstance(value, str | int | float):
-            return None
-        return super()._func_to_number(value)  # type: ignore[misc]  # the stubs name no function
-
-    @signature({"types": ["array", "string"]}, {"types": []})
-    def _func_contains(self, subject: Any, search: object) -> bool:  # noqa: ANN401  # a list or text
-        found = super()._func_contains(subject, search)  # type: ignore[misc]  # as above
-        if not found:
-            for element in subject:
-                check_form(element)
-        return bool(found)
-
-    def _subtype_check(self, current: Any, *more: Any) -> None:  # noqa: ANN401  # a list, and what may stand in it
-        for element in current:
-            check_form(element)
-        super()._subtype_check(current, *more)  # type: ignore[misc]  # as above
-
-
-class _Interpreter(TreeInterpreter):
-    """JMESPath's own, but a part of an expression that gives what has no form is a fault, whatever is made of it then."""
-
-    def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # whatever stands there
-        found = super().visit(node, *args, **kwargs)
-        check_form(found)
-        return found
-
-
-def _json(value: object) -> str:
-    """Return compact JSON in which numbers stand as a member would have them."""
-    if value is None or isinstance(value, bool | str):
-        return json.dumps(value)
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(_json, value))}]"
-    if isinstance(value, Mapping):
-        return (
-            f"{{{','.join(f'{json.dumps(name)}:{_json(inner)}' for name, inner in value.items())}}}"
-        )
-    return str(as_member(value))
-
-
-_SIGNATURES: Final = {name: spec["signature"] for name, spec in _Functions.FUNCTION_TABLE.items()}
-_INTERPRETER: Final = _Interpreter(jmespath.Options(custom_functions=_Functions()))
 
 
 class Expression:
@@ -100,15 +28,18 @@ class Expression:
         ValueError: it is none, or calls a function that does not exist or takes other arguments.
     """
 
-    __slots__ = ("_compiled", "_reads_whole", "roots", "text")
+    __slots__ = ("_reads_whole", "_tree", "roots", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         try:
-            self._compiled: ParsedResult = jmespath.compile(text)
-            names = Names(self._compiled.parsed, _SIGNATURES)
+            self._tree = tree_of(text)
+            names = Names(self._tree, SIGNATURES)
         except JMESPathError as error:
             message = f"no JMESPath expression: {str(error).splitlines()[0]}"
+            raise ValueError(message) from None
+        except MalformedJson as error:
+            message = f"no JMESPath expression: a literal in it: {error}"
             raise ValueError(message) from None
         except RecursionError:
             message = "no JMESPath expression: it is nested too deep"
@@ -125,7 +56,7 @@ class Expression:
         try:
             # Only an expression that asks for all of it has all of it made: some may be unreadable.
             seen = dict(document) if self._reads_whole else document
-            return _INTERPRETER.visit(self._compiled.parsed, seen)
+            return INTERPRETER.visit(self._tree, seen)
         except JMESPathError as error:  # its message quotes the value
             message = (
                 f"its expression can't be applied to what stands there ({type(error).__name__})"
@@ -176,9 +107,9 @@ class Source:
         value = self.expression.value(document)
         if value is None or value == "":
             return None
-        if self.table is not None:
-            key = key_of(value)
-            found = self.table.get(key) if key is not None else None
+        is_kept = self.keeps_others and isinstance(value, dict | list)
+        if self.table is not None and not is_kept:
+            found = self.table.get(key_of(value) or "")
             if found is not None:
                 return found
             if not self.keeps_others:
@@ -232,7 +163,8 @@ class Rule:
         """Tell whether it holds.
 
         Raises:
-            Unconvertible: its expression can't be applied.
+            Unconvertible: its expression can't be applied, or gives what nobody could list: nothing that is not ours is told
+                because of it, and nothing that is ours is left untold.
         """
         key = key_of(self.expression.value(document))
         return key is not None and key in self.values

@@ -24,7 +24,7 @@ class Names:
         reads_whole: whether it reads the document as one object: `@`, or `*`.
 
     Raises:
-        ValueError: it calls a function that does not exist, or with another number of arguments.
+        ValueError: it calls a function that does not exist, or with another number of arguments; a slice of it has the step 0.
     """
 
     def __init__(self, tree: Mapping[str, Any], signatures: Signatures) -> None:
@@ -51,6 +51,9 @@ class Names:
         if kind == "function_expression":
             self._check_call(node["value"], len(children))
         if kind == "slice":  # has numbers for children
+            if children[-1] == 0:
+                message = "a slice with the step 0; expected another one, or none"
+                raise ValueError(message)
             return False
         given = [
             self._walk(child, at_root=at_root and not _of_each(kind, position))

@@ -169,8 +169,34 @@ def test_values_without_a_text(value, fault):
 
 @pytest.mark.parametrize(
     ("value", "key"),
-    [("a", "a"), (51, "51"), (True, "true"), (False, "false"), (None, None), ([], None)],
+    [
+        ("a", "a"),
+        (51, "51"),
+        (True, "true"),
+        (False, "false"),
+        (None, None),
+        (Decimal("1.50"), "1.50"),
+        (Decimal("1E2"), "100"),
+        (Decimal("0.0000001"), "0.0000001"),
+    ],
 )
 def test_values_as_tables_list_them(value, key):
-    """A table of YAML has text on both sides."""
+    """A table of YAML has text on both sides; a number has the text that it has as a member."""
     assert key_of(value) == key
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (0.0, "binary floating-point"),
+        ([], "a list, which no rule"),
+        ({"a": "b"}, "an object, which no rule"),
+        (Decimal("1E99999999"), "out of range"),
+        (b"x", "of type bytes"),
+        (Unusable("a local time"), "^a local time$"),
+    ],
+)
+def test_values_that_nobody_can_list(value, fault):
+    """A rule over one would never hold, and nobody would hear of it."""
+    with pytest.raises(Unconvertible, match=fault):
+        key_of(value)

@@ -41,6 +41,10 @@ def test_the_names_that_an_expression_reads(text, roots):
         ("not_null()", "not_null takes 1 or more arguments, and 0"),
         ("data..a", "no JMESPath expression"),
         ("(" * 5000 + "a" + ")" * 5000, "nested too deep"),
+        ("data.a b", "no JMESPath expression: Unexpected token"),
+        ("data.a[0:2:0]", "a slice with the step 0"),
+        ("data.a == `NaN`", "a literal in it: NaN and infinity are no JSON numbers"),
+        ("data.a == `1e400000000000000000000`", "a literal in it: a number out of range"),
     ],
 )
 def test_what_can_never_be_applied(text, fault):
@@ -90,8 +94,18 @@ def test_what_has_no_text_is_a_fault(value):
         (Decimal("12.70"), Decimal("12.70")),
         (12, 12),
         ("12", 12),
-        ("12.5", 12.5),
+        ("12.50", Decimal("12.50")),
+        ("-1e2", Decimal("-1E+2")),
+        ("9007199254740993.00", Decimal("9007199254740993.00")),
+        (0.5, 0.5),
         ("x", None),
+        ("1_000", None),
+        (" 12", None),
+        ("+5", None),
+        ("007", None),
+        ("\u0661\u0662", None),
+        ("", None),
+        ("NaN", None),
         (True, None),
         (None, None),
         ([1], None),
@@ -178,13 +192,98 @@ def test_what_has_no_form_within_what_an_expression_gives(text):
     """Whoever asks what it is hears of it: a rule, a table, a member."""
     document = {"data": {"l": [[Unusable("no form")]], "o": {"b": {"c": Unusable("no form")}}}}
     for ask in (
-        Rule(Expression(text), frozenset({"x"})).holds,
-        Source(Expression(text), {"x": "y"}).member,
         Source(Expression(text), {"x": "y"}, keeps_others=True).member,
         Source(Expression(text)).member,
     ):
         with pytest.raises(Unconvertible, match=r"^no form$"):
             ask(document)
+
+
+@pytest.mark.parametrize("value", [["x"], [], {"a": "x"}])
+def test_a_list_or_an_object_decides_nothing(value):
+    """No rule or table can list it: a rule over it would be silent for ever. A table that keeps others keeps it."""
+    document = {"data": value}
+    for ask in (
+        Rule(Expression("data"), frozenset({"x"})).holds,
+        Source(Expression("data"), {"x": "y"}).member,
+    ):
+        with pytest.raises(Unconvertible, match=r"^an? (list|object), which no rule"):
+            ask(document)
+    assert Source(Expression("data"), {"x": "y"}, keeps_others=True).member(document) == value
+
+
+def test_a_rule_over_a_binary_number_is_a_fault():
+    """`0` is not how 0.0 was written: nobody knows how it was."""
+    rule = Rule(Expression("data.code"), frozenset({"0", "0.0"}))
+    with pytest.raises(Unconvertible, match="binary floating-point"):
+        rule.holds({"data": {"code": 0.0}})
+
+
+NUMBERS = {
+    "amount": Decimal("99.95"),
+    "rate": Decimal("0.1"),
+    "large": Decimal("9007199254740993.00"),
+    "double": 0.1,
+    "all": [Decimal("0.1"), 2, Decimal("1.20")],
+    "long": [Decimal("1E20"), Decimal("1E-20")],
+    "rows": [{"n": Decimal("0.5")}, {"n": 1}, {"n": Decimal("0.25")}],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("data.amount >= `99.95`", True),
+        ("data.amount > `99.95`", False),
+        ("data.rate == `0.1`", True),
+        ("data.rate == `1e-1`", True),
+        ("data.rate != `0.1`", False),
+        ("data.all[?@ == `0.1`] | [0] == `0.10`", True),
+        ("contains([data.rate], `0.1`)", True),
+        ("contains([data.rate], `0.2`)", False),
+        ("`[0.1]` == [data.rate]", True),
+        ("data.double == `0.1`", True),
+        ("`0.1` >= data.double", True),
+        ("contains([data.double], `0.1`)", True),
+        ("`12.50`", Decimal("12.50")),
+        ("`12345678901234567890.123456789`", Decimal("12345678901234567890.123456789")),
+        ('`"\\`"`', "`"),
+        ("abs(`-12345678901234567890123456789012345.5`)", Decimal("12345678901234567890123456789012345.5")),
+        ("floor(data.large)", 9007199254740993),
+        ("floor(to_number('9007199254740993.00'))", 9007199254740993),
+        ("ceil(data.amount)", 100),
+        ("sum(data.all)", Decimal("3.30")),
+        ("sum(data.long)", Decimal("100000000000000000000.00000000000000000001")),
+        ("avg(data.all)", Decimal("1.10")),
+        ("avg([`1`, `2`])", Decimal("1.5")),
+        ("avg(`[]`)", None),
+        ("avg([`1`, `1`, `2`]) < `1.34`", True),
+        ("max(data.all)", 2),
+        ("min(data.all)", Decimal("0.1")),
+        ("sort(data.all)", [Decimal("0.1"), Decimal("1.20"), 2]),
+        ("sort_by(data.rows, &n)[0].n", Decimal("0.25")),
+        ("max_by(data.rows, &n).n", 1),
+    ],
+)  # fmt: skip
+def test_numbers_of_an_expression_are_exact(text, value):
+    """Those that stand in it as those of the event, and what functions make of them."""
+    found = Expression(text).value({"data": NUMBERS})
+    assert (found, str(found), type(found)) == (value, str(value), type(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("floor(`1e99999999`)", "^a number out of range$"),
+        ("ceil(data)", "can't be applied"),
+        ("sum([`1e500`, `1e-500`])", "fails with Inexact"),
+        ("sum([data, `0.5`])", "can't be applied"),
+    ],
+)
+def test_what_has_no_exact_number_is_a_fault(text, fault):
+    """It is not rounded, and takes no time."""
+    with pytest.raises(Unconvertible, match=fault):
+        Expression(text).value({"data": "1"})
 
 
 @pytest.mark.parametrize(
