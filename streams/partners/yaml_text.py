@@ -73,20 +73,36 @@ class WrittenList(list[Any]):
 
 
 class _Loader(yaml.SafeLoader):
-    """Makes text of every scalar, and notes keys that are given twice, of which YAML would silently keep the last."""
+    """Makes text of every scalar, and notes keys that are given twice, of which YAML would silently keep the last.
+
+    An alias within what it stands for is refused: whoever reads that would never come to its end.
+    """
 
     twins: list[tuple[int, str]]
+    open_anchors: tuple[str, ...] = ()
+    """Of what is being read."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's
         tag = getattr(event, "tag", None)
-        if tag not in _TABLES and not isinstance(event, yaml.AliasEvent):
+        is_alias = isinstance(event, yaml.AliasEvent)
+        if tag not in _TABLES and not is_alias:
             # `!!int 010` asks for just the reading that is not done here
             # any other tag may be a password that begins with an exclamation mark
             shown = f"the tag '!!{tag.removeprefix(_TAGS)}'" if tag in _STANDARD else "a tag"
             problem = f"{shown}; expected the value without it, or in quotes"
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
-        return super().compose_node(parent, index)
+        anchor = getattr(event, "anchor", None)
+        if is_alias and anchor in self.open_anchors:
+            problem = (
+                "an alias that stands within what it stands for; expected a whole value of its own"
+            )
+            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+        before = self.open_anchors
+        self.open_anchors = before if anchor is None else (*before, anchor)
+        node = super().compose_node(parent, index)
+        self.open_anchors = before
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401  # PyYAML's
         node = super().compose_mapping_node(anchor)

@@ -201,6 +201,27 @@ def test_merge_keys_and_aliases_bring_what_was_typed(load):
     assert partner["one"].terms.reasons == {"010": "RISK_REJECT", "NO": "USER_NOT_EXIST"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [b"a: &x {b: *x}", b"&x [1, [*x]]", b"a: 1\nb: &x\n  <<: *x\n", b"a: &x {b: &y [*x, *y]}"],
+)
+def test_an_alias_within_what_it_stands_for_is_refused(text):
+    """Whoever reads it would never come to its end."""
+    with pytest.raises(
+        InvalidYaml, match=r"line [123]: no YAML: an alias that stands within"
+    ) as told:
+        read_yaml(text)
+    assert len(told.value.faults) == 1
+
+
+def test_an_alias_after_what_it_stands_for_is_followed():
+    """As often as it comes."""
+    assert read_yaml(b"a: &x {b: &y 1}\nc: [*x, *x, *y]") == {
+        "a": {"b": "1"},
+        "c": [{"b": "1"}, {"b": "1"}, "1"],
+    }
+
+
 def test_a_merge_key_that_is_used_before_its_own_entry_is_no_twin():
     """What an anchor's mapping got from its own merge key is not counted against it."""
     text = b"a: {deep: {deeper: &t {<<: {x: 1}, x: 2}}}\nb: {<<: *t, x: 3}\n"
