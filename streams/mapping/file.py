@@ -1,14 +1,17 @@
 """The mapping file as it is written (docs/event-mapping.md), read and checked as a whole."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from schemas.event import Event
+from schemas.fields import Body
 from streams.mapping.conversions import UNITS
 from streams.mapping.expressions import Constant, Expression, Members, Rule, Source
+from streams.mapping.fixed_text import Path as MemberPath
+from streams.mapping.fixed_text import body_of, fault_of, is_text
 from streams.partners.yaml_text import InvalidYaml, TypedText, read_yaml
 from streams.redaction import shown_path
 from streams.secret_files import why_others_write
@@ -20,6 +23,7 @@ TOMBSTONES: Final = "tombstones"
 _OF_DOCUMENT: Final = frozenset({"data", "key", "headers", "attributes"})
 _TOPIC_KEYS: Final = ("format", "unpack", "pass_over", "tombstones", "event", "events")
 _SOURCE_KEYS: Final = ("from", "table", "otherwise", "time", "minor_units_of")
+_BOOLEANS: Final = ("true", "false")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _UNPACKED: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
@@ -96,6 +100,7 @@ class _Reader:
     def __init__(self) -> None:
         self.faults: list[str] = []
         self._names: frozenset[str] = _OF_DOCUMENT
+        self._body: type[Body] | None = None
 
     def file(self, content: object) -> dict[str, TopicMapping]:
         topics = content.get("topics") if isinstance(content, dict) else None
@@ -185,17 +190,20 @@ class _Reader:
             for name in needed
             if name not in written
         ]
-        return self._members(written, location)
+        self._body = body_of(written)
+        return self._members(written, location, ())
 
-    def _members(self, written: dict[Any, Any], location: str) -> Members:
+    def _members(self, written: dict[Any, Any], location: str, path: MemberPath) -> Members:
         made: dict[str, Constant | Source | Members] = {}
         for name, said in written.items():
-            member = self._member(said, f"{location}.{name}")
+            member = self._member(said, f"{location}.{name}", (*path, str(name)))
             if member is not None:
                 made[str(name)] = member
         return Members(made)
 
-    def _member(self, said: object, location: str) -> Constant | Source | Members | None:
+    def _member(
+        self, said: object, location: str, path: MemberPath
+    ) -> Constant | Source | Members | None:
         if isinstance(said, TypedText):
             expression = self._expression(said, location)
             return None if expression is None else Source(expression)
@@ -204,16 +212,29 @@ class _Reader:
                 f"{location}: expected an expression, from, constant, or an object's members"
             )
             return None
-        if "constant" in said and isinstance(said["constant"], TypedText):
+        if "constant" in said:
             self._only(said, ("constant",), location)
-            if not said["constant"]:
-                self.faults.append(f"{location}.constant: expected text")
+            self._check_fixed(said["constant"], f"{location}.constant", path)
             return Constant(str(said["constant"]))
-        if "from" in said and isinstance(said["from"], TypedText):
-            return self._source(said, location)
-        return self._members(said, location)
+        if "from" in said:
+            return self._source(said, location, path)
+        beside = [name for name in _SOURCE_KEYS if name in said]
+        if beside or is_text(path, self._body):
+            seen = f"seen {', '.join(map(str, said))}; " if len(said) <= len(_SOURCE_KEYS) else ""
+            self.faults.append(f"{location}: {seen}expected from with an expression, or constant")
+            return None
+        return self._members(said, location, path)
 
-    def _source(self, said: dict[Any, Any], location: str) -> Source | None:
+    def _check_fixed(self, said: object, location: str, path: MemberPath) -> None:
+        """Check a text that a member may become; nobody writes an empty one, and YAML's null is no text."""
+        if not isinstance(said, TypedText) or not said:
+            self.faults.append(f"{location}: expected text")
+        elif _is_null(said):
+            self.faults.append(f"{location}: seen {said} without quotes; expected text")
+        elif (fault := fault_of(path, str(said), self._body)) is not None:
+            self.faults.append(f"{location}: {fault}")
+
+    def _source(self, said: dict[Any, Any], location: str, path: MemberPath) -> Source | None:
         self._only(said, _SOURCE_KEYS, location)
         conversions = [name for name in ("table", "time", "minor_units_of") if name in said]
         if len(conversions) > 1:
@@ -229,22 +250,20 @@ class _Reader:
         expression = self._expression(said["from"], f"{location}.from")
         source = Source(
             expression or Expression("data"),
-            self._table(said["table"], f"{location}.table") if "table" in said else None,
+            self._table(said["table"], f"{location}.table", path) if "table" in said else None,
             "otherwise" in said,
             None if unit is None else self._one_of(unit, tuple(UNITS), f"{location}.time"),
             None if currency is None else self._expression(currency, f"{location}.minor_units_of"),
         )
         return None if expression is None else source
 
-    def _table(self, written: object, location: str) -> dict[str, str]:
+    def _table(self, written: object, location: str, path: MemberPath) -> dict[str, str]:
         if not isinstance(written, dict) or not written:
             self.faults.append(f"{location}: expected what each value means")
             return {}
-        self.faults += [
-            f"{location}.{key}: expected text"
-            for key, meaning in written.items()
-            if not isinstance(meaning, TypedText) or not meaning
-        ]
+        self._check_listed(written, location)
+        for key, meaning in written.items():
+            self._check_fixed(meaning, f"{location}.{key}", path)
         return {str(key): str(meaning) for key, meaning in written.items()}
 
     def _rule(self, written: object, location: str) -> Rule | None:
@@ -263,7 +282,24 @@ class _Reader:
                 f"{location}.in: expected a list of the values for which the rule holds"
             )
             return None
+        self._check_listed(values, f"{location}.in")
         return None if expression is None else Rule(expression, frozenset(map(str, values)))
+
+    def _check_listed(self, values: Iterable[object], location: str) -> None:
+        """Check values that a table or a rule lists: of what YAML takes for none or a boolean nobody knows what is meant."""
+        for value in values:
+            if not isinstance(value, TypedText) or not value.plain:
+                continue
+            if _is_null(value):
+                self.faults.append(
+                    f"{location}: seen {value or 'nothing'} without quotes; nothing is no value that can be listed,"
+                    " expected text (in quotes where it is meant as text)"
+                )
+            elif value.kind == "bool" and value not in _BOOLEANS:
+                self.faults.append(
+                    f"{location}: seen {value} without quotes; expected true or false, or '{value}' in quotes where it"
+                    " is text"
+                )
 
     def _expression(self, written: object, location: str) -> Expression | None:
         if not isinstance(written, TypedText) or not written:
@@ -311,3 +347,7 @@ class _Reader:
             for key in written
             if str(key) not in known
         ]
+
+
+def _is_null(written: TypedText) -> bool:
+    return written.plain and written.kind == "null"
