@@ -32,7 +32,7 @@ FUTURE_PREFIX: Final = "notifier-"
 
 OWN_KEY: Final = "notifier-event-key"
 """The key that an event had on its source topic, where it is another than the order id, which is its key on our topics: a
-mapping may read members from it."""
+mapping may read members from it. Without a value where it had none."""
 
 HeaderFault = Literal["null", "not-utf8", "malformed", "repeated"]
 HEADER_FAULTS: Final[tuple[str, ...]] = get_args(HeaderFault)
@@ -140,13 +140,13 @@ def as_it_came(record: InRecord) -> tuple[bytes | None, Headers]:
 
 
 def own_key_header(record: InRecord, order_id: bytes | None) -> Headers:
-    """Return the header that keeps an event's own key, where it has one that is not the order id.
+    """Return the header that keeps an event's own key, or that it has none, where that is not the order id.
 
     Args:
         record: the event as it came; one that was put back keeps the header it has.
         order_id: its key on our topics; None where it is not known, and the own key is kept as it is.
     """
-    if record.key is None or order_id in {None, record.key}:
+    if order_id in {None, record.key}:
         return ()
     if any(name == OWN_KEY for name, _ in record.headers):
         return ()

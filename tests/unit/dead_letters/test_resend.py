@@ -73,6 +73,14 @@ async def test_a_worker_tells_the_partner_of_it(send_again):
     assert [line["decision"] for line in worker.journal][2:] == ["delivered"]
 
 
+async def test_an_event_without_a_key_goes_back_without_one(send_again):
+    """Its mapping may read the key; ours is the order id."""
+    _, effect = await send_again(TOLD, replace(EVENT, key=None))
+    assert effect.key == ORDER.encode()
+    read = RawRecord(effect.topic, 0, 0, effect.key, effect.value, effect.headers)
+    assert as_it_came(read)[0] is None
+
+
 async def test_what_the_replay_topic_cannot_take_is_refused(send_again, monkeypatch):
     """As any other reason for which nothing is sent, not as a fault of the program."""
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.kafka.format.event_headers import (
+    OWN_KEY,
     EventSource,
     as_it_came,
     fresh_event,
@@ -108,6 +109,25 @@ def test_a_put_back_event_has_the_headers_that_it_came_with(headers):
     letter = InRecord("dead-letter", 0, 7, b"o", b"v", refused_event_headers(REFUSED, 1, carried))
     key, found = as_it_came(letter)
     assert (key, found) == (b"k", (("traceparent", TRACE.encode()), *others))
+
+
+@pytest.mark.parametrize("own_key", [None, b"", b"\xff", b"o", b"k"])
+@pytest.mark.parametrize("order", [None, b"o"])
+def test_a_put_back_event_has_the_key_that_it_came_with(own_key, order):
+    """Also none at all, however often it is put back: a mapping that reads the key would make another event of it."""
+    record = InRecord("source", 3, 42, own_key, b"v", ())
+    for _ in range(2):
+        headers = put_back_event(record).carried + own_key_header(record, order)
+        letter_key = record.key if order is None else order
+        record = InRecord("replay", 0, 7, letter_key, b"v", (("kind", b"event"), *headers))
+        assert as_it_came(record) == (own_key, ())
+        assert sum(name == OWN_KEY for name, _ in record.headers) <= 1
+
+
+def test_a_letter_of_an_older_version_keeps_the_key_that_it_has():
+    """It did not write down that an event had no key."""
+    record = InRecord("dead-letter", 0, 7, b"o", b"v", (("kind", b"event"),))
+    assert as_it_came(record) == (b"o", ())
 
 
 def test_headers_that_an_older_version_carried_come_back():

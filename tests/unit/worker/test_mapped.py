@@ -194,6 +194,26 @@ async def test_a_mapping_reads_the_events_own_key_again(bench, tmp_path):
     assert [called[0] for called in bench.caller.made] == ["newcomer"]
 
 
+@pytest.mark.parametrize("from_key", ["key", "key || data.other"])
+async def test_an_event_without_a_key_has_none_when_it_is_put_back(bench, tmp_path, from_key):
+    """An id from the key stays missing, or the one that it was: our own key, the order id, would make a second event of it."""
+    members = EVENT.replace("data.id", from_key).replace("alipayplus}", "newcomer}")
+    text = f"topics:\n  core-keyed:\n    format: json\n    event:{members}"
+    mapping = bench.handler.mapped_events.mapping
+    mapping.topics = {**mapping.topics, **written(tmp_path, text).topics}
+    value = b'{"other": "e-1", "state": "BROKEN", "at": "2026-11-22T10:15:29Z", "order": "o-1"}'
+    await bench.handler.mapped_event(read("core-keyed", value, key=None, partition=0), bench.lane)
+    for replays in (b"1", b"2"):
+        letter = bench.letters[-1]
+        assert letter.key == b"o-1"
+        kept = tuple(header for header in letter.headers if header[0] != "replays")
+        put_back = replace(letter, topic="pn-replay", headers=(*kept, ("replays", replays)))
+        await bench.replay(read_back(put_back))
+    reason, ours = ("invalid-event", None) if from_key == "key" else ("unknown-partner", "e-1")
+    assert [headers_of(letter)["dead-letter-reason"] for letter in bench.letters] == [reason] * 3
+    assert [headers_of(letter).get("notification-id") for letter in bench.letters] == [ours] * 3
+
+
 async def test_an_event_of_our_own_form_is_put_back_as_before(bench):
     """Whose origin is no mapped topic, or is not known."""
     for origin in (b"payment-final-state/0/1", b"?"):
