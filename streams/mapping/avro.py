@@ -10,11 +10,12 @@ from streams.notification.notification import Headers
 
 SCHEMA_ID_HEADER: Final = "__value_schema_id"
 """Of Confluent's clients that leave the value alone."""
+ID_BYTES: Final = 5
+"""That stand before a value in Confluent's wire format, the first of them zero."""
 
 _MOST_READERS: Final = 1000
 _BY_NUMBER: Final = 0
 _BY_GUID: Final = 1
-_NUMBER_BYTES: Final = 5
 _LAST_NUMBER: Final = (1 << 31) - 1
 _GUID_BYTES: Final = 17
 
@@ -31,19 +32,19 @@ def split_schema_id(value: bytes, headers: Headers) -> tuple[SchemaId, bytes]:
     given = [said for name, said in headers if name == SCHEMA_ID_HEADER]
     if given:
         said = given[-1] or b""
-        if len(said) == _NUMBER_BYTES and said[0] == _BY_NUMBER:
+        if len(said) == ID_BYTES and said[0] == _BY_NUMBER:
             return _number(said[1:]), value
         if len(said) == _GUID_BYTES and said[0] == _BY_GUID:
             return str(UUID(bytes=said[1:])), value
         message = f"the header {SCHEMA_ID_HEADER} has {len(said)} bytes; expected 0 and 4 more, or 1 and 16 more"
         raise Undecodable(message)
-    if len(value) < _NUMBER_BYTES or value[0] != _BY_NUMBER:
+    if len(value) < ID_BYTES or value[0] != _BY_NUMBER:
         message = (
             "no Avro of a schema registry: expected a zero byte and four of the schema's id before it, or the header"
             f" {SCHEMA_ID_HEADER}"
         )
         raise Undecodable(message)
-    return _number(value[1:_NUMBER_BYTES]), value[_NUMBER_BYTES:]
+    return _number(value[1:ID_BYTES]), value[ID_BYTES:]
 
 
 def _number(raw: bytes) -> int:

@@ -4,13 +4,14 @@ What comes out is canonical: the same event of payment core gives the same bytes
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final, NoReturn
 
 from schemas.strict_json import MalformedJson, loads
-from streams.mapping.avro import AvroDecoder, split_schema_id
+from streams.mapping.avro import ID_BYTES, AvroDecoder, split_schema_id
 from streams.mapping.avro_schema import Undecodable
 from streams.mapping.cloud_events import CloudEvent, InvalidCloudEvent, read_cloud_event
 from streams.mapping.conversions import Unconvertible, Unusable
@@ -25,6 +26,13 @@ from streams.mapping.file import (
 from streams.mapping.registry import SchemaId, SchemaRegistry, registry_of
 from streams.notification.notification import Headers
 from streams.settings import Settings
+
+_CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
+"""In UTF-8 these bytes stand for nothing else."""
+_WITH_SCHEMA_ID: Final = (
+    "no JSON: five bytes stand before it, as of a schema registry (a zero byte and four of the schema's id); what is Avro"
+    " is read with format: avro, JSON without these bytes only"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +150,14 @@ class EventMapping:
         if record.value is None and topic.tombstones_pass:
             return PassedOver(TOMBSTONES)
         cloud_event: CloudEvent | None = None
-        try:
-            if topic.format == "cloudevents":
+        no_cloud_event: str | None = None
+        if topic.format == "cloudevents":
+            try:
                 cloud_event = read_cloud_event(record.headers, record.value)
-            document = self._document(topic, record, cloud_event)
+            except InvalidCloudEvent as error:  # a rule may pass it over by its key or headers
+                no_cloud_event = str(error)
+        try:
+            document = self._document(topic, record, cloud_event, no_cloud_event)
             rule = _passed_over(topic, document)
             if rule is not None:
                 return PassedOver(rule)
@@ -154,7 +166,7 @@ class EventMapping:
                 document["data"]
             kind = next((k for k in topic.kinds if k.when is None or k.when.holds(document)), None)
             return _mapped(kind, document, cloud_event)
-        except (InvalidCloudEvent, UnreadablePart) as error:
+        except UnreadablePart as error:
             return MappedEvent({}, {"event": str(error)})
         except Unconvertible as error:
             return MappedEvent({}, {"event": f"a rule of the mapping: {error}"})
@@ -173,13 +185,19 @@ class EventMapping:
                 self.registry.fetch(needed.schema)
 
     def _document(
-        self, topic: TopicMapping, record: SourceRecord, cloud_event: CloudEvent | None
+        self,
+        topic: TopicMapping,
+        record: SourceRecord,
+        cloud_event: CloudEvent | None,
+        no_cloud_event: str | None,
     ) -> Document:
         parts = _Parts()
         parts.makers["key"] = partial(_text, record.key)
         parts.makers["headers"] = lambda: {name: _text(value) for name, value in record.headers}
         parts.makers["attributes"] = lambda: {} if cloud_event is None else cloud_event.attributes
         parts.makers["data"] = partial(self._data, topic.format, record, cloud_event)
+        if no_cloud_event is not None:
+            parts.makers["attributes"] = parts.makers["data"] = partial(_refuse, no_cloud_event)
         for name, expression in topic.unpack.items():
             before = _Parts()
             before.makers = {seen: partial(parts.__getitem__, seen) for seen in parts.makers}
@@ -198,7 +216,12 @@ class EventMapping:
                 raise UnreadablePart(message)
             if kind == "avro":
                 return self._avro(record.value, record.headers)
-            return loads(record.value, exact=True)
+            try:
+                return loads(record.value, exact=True)
+            except MalformedJson:
+                if record.value[:1] == b"\0" and len(record.value) > ID_BYTES:
+                    raise MalformedJson(_WITH_SCHEMA_ID) from None
+                raise
         except (MalformedJson, Undecodable) as error:
             raise UnreadablePart(str(error)) from None
 
@@ -291,7 +314,13 @@ def _canonical(members: Mapping[str, Any]) -> bytes:
     return json.dumps(members, sort_keys=True, separators=(",", ":")).encode()
 
 
+def _refuse(why: str) -> NoReturn:
+    raise UnreadablePart(why)
+
+
 def _text(raw: bytes | None) -> str | Unusable | None:
+    if raw is not None and _CONTROL.search(raw):
+        return Unusable("control characters, as in a binary number or in Avro; expected text")
     try:
         return None if raw is None else raw.decode()
     except UnicodeDecodeError:

@@ -153,9 +153,12 @@ def read_members(
 
     Args:
         members: as JSON has them.
-        faults: what is known to be wrong with them already; with any the event is refused.
+        faults: what is known to be wrong with them already; with any the event is refused. With one of `event`, the whole,
+            there are no members that could be missing.
         allow_http: whether plain http notify URLs will do.
     """
+    if "event" in faults:
+        return _invalid(faults, members)
     unknown = members.keys() - Event.table.keys()
     near = near_names(sorted(map(plain, unknown)), Event.table) if unknown else ()
     event = Event.read(members, allow_http=allow_http, faults=faults)

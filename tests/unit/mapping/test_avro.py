@@ -339,7 +339,6 @@ def test_unusable_values_say_why_wherever_they_are_looked_at():
         as_member,
         lambda value: as_member([value]),
         key_of,
-        lambda value: key_of([{"a": value}]),
         lambda value: value == "x",
         lambda value: value != "x",
         lambda value: [value] == ["x"],

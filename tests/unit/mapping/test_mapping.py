@@ -195,6 +195,7 @@ def test_several_types_of_one_topic():
         ({**GOOD, "id": {"a": True}}, "eventId: true or false"),
         ({**GOOD, "at": 5}, "occurredAt"),
         ([], "missing or empty"),
+        (framed(7, b"{}"), "five bytes stand before it"),
     ],
 )
 def test_values_that_are_no_event(tmp_path, value, fault):
@@ -311,6 +312,65 @@ def test_bytes_that_are_no_text_are_no_id(tmp_path, of):
     assert accepted(own(tmp_path, FAILED, **beside))
     found = own(tmp_path, FAILED, event=EVENT.replace("data.id", of), **beside)
     assert found.faults == {"eventId": "bytes that are no UTF-8; expected text"}
+
+
+@pytest.mark.parametrize("of", ["key", "headers.id"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        (9).to_bytes(8, "big"),
+        b"0" * 8 + b"\x009",
+        framed(7, b"\x06abc"),
+        b"a\tb",
+        b"a\n",
+        b"\x7f",
+        b"\x1b[31m",
+    ],
+)
+def test_bytes_that_are_text_by_chance_are_no_id(tmp_path, of, raw):
+    """A number, Avro, or what a terminal obeys: each is UTF-8, and none is what a partner should be told."""
+    beside = {"key": raw, "headers": [("id", raw)]}
+    assert accepted(own(tmp_path, FAILED, **beside))
+    found = own(tmp_path, FAILED, event=EVENT.replace("data.id", of), **beside)
+    why = "control characters, as in a binary number or in Avro; expected text"
+    assert found.faults == {"eventId": why}
+
+
+@pytest.mark.parametrize("value", [framed(7, b'{"id":"e-1"}'), framed(7, b"\x06abc")])
+def test_what_a_schema_registry_puts_before_a_value(tmp_path, value):
+    """The fault says so, and what to do, and no member is called missing of what can't be read at all."""
+    found = own(tmp_path, value)
+    refused = read_members(found.members, dict(found.faults), allow_http=False)
+    assert isinstance(refused, Refused)
+    (fault,) = refused.faults
+    assert fault.startswith("event: no JSON: five bytes stand before it, as of a schema registry")
+    assert "format: avro" in fault
+
+
+@pytest.mark.parametrize("value", [b"\x00", b"\x00abcd", b"{", b"abcdefgh"])
+def test_what_is_no_json_and_has_no_schema_id(tmp_path, value):
+    """The fault says where it is none."""
+    assert own(tmp_path, value).faults["event"].startswith("no JSON at character")
+
+
+def test_what_is_no_cloud_event_is_passed_over_by_its_key_or_headers(tmp_path):
+    """They can be read; a rule over its attributes can't be told, and neither can one over its data."""
+    rules = """    pass_over:
+      by-type: {from: attributes.type, in: [refund]}
+      by-data: {from: data.state, in: [PENDING]}
+      by-header: {from: headers.kind, in: [x]}
+      by-key: {from: key, in: [heartbeat]}
+"""
+    lines = EVENT.replace("      eventId: data.id\n", "")
+    text = f"topics:\n  t:\n    format: cloudevents\n{rules}    event:{lines}"
+    mapping = written(tmp_path, text)
+    for value in (b"{}", None, b"\xff"):
+        by_header = record("t", value, ("kind", b"x"))
+        assert mapping.read(by_header) == PassedOver("by-header")
+        assert mapping.read(record("t", value, key=b"heartbeat")) == PassedOver("by-key")
+        found = mapping.read(record("t", value, ("kind", b"y"), key=b"o-1"))
+        assert isinstance(found, MappedEvent)
+        assert found.faults["event"].startswith("no CloudEvent: expected the header content-type")
 
 
 def cloud(tmp_path, members="", headers=(), value=None):
