@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from schemas.strict_json import MalformedJson, loads
-from streams.mapping.conversions import Unusable
+from streams.mapping.conversions import CONTROL, Unusable
 from streams.notification.notification import Headers
 
 LONGEST_ID: Final = 64
@@ -165,6 +165,8 @@ def _attribute(value: object) -> str | Unusable:
         return value
     if not isinstance(value, str) or len(value) > _LONGEST_ATTRIBUTE:
         return Unusable(f"an attribute that is no text of up to {_LONGEST_ATTRIBUTE} characters")
+    if CONTROL.search(value):
+        return Unusable("an attribute with control characters, which the specification forbids")
     return value
 
 

@@ -28,6 +28,8 @@ UNITS: Final[Mapping[str, int]] = {
     "nanoseconds": 1_000_000_000,
 }
 """What a time may count since 1970, each with how many of it a second has."""
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+"""Characters that stand in no id: bytes that have them are a binary number, or Avro, and text by chance."""
 
 
 class Unconvertible(ValueError):  # noqa: N818  # named after what it says about the value

@@ -4,7 +4,6 @@ What comes out is canonical: the same event of payment core gives the same bytes
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +13,7 @@ from schemas.strict_json import MalformedJson, loads
 from streams.mapping.avro import ID_BYTES, AvroDecoder, split_schema_id
 from streams.mapping.avro_schema import Undecodable
 from streams.mapping.cloud_events import CloudEvent, InvalidCloudEvent, read_cloud_event
-from streams.mapping.conversions import Unconvertible, Unusable
+from streams.mapping.conversions import CONTROL, Unconvertible, Unusable
 from streams.mapping.expressions import Document, Expression
 from streams.mapping.file import (
     TOMBSTONES,
@@ -27,8 +26,6 @@ from streams.mapping.registry import SchemaId, SchemaRegistry, registry_of
 from streams.notification.notification import Headers
 from streams.settings import Settings
 
-_CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
-"""In UTF-8 these bytes stand for nothing else."""
 _WITH_SCHEMA_ID: Final = (
     "no JSON: five bytes stand before it, as of a schema registry (a zero byte and four of the schema's id); what is Avro"
     " is read with format: avro, JSON without these bytes only"
@@ -319,9 +316,12 @@ def _refuse(why: str) -> NoReturn:
 
 
 def _text(raw: bytes | None) -> str | Unusable | None:
-    if raw is not None and _CONTROL.search(raw):
-        return Unusable("control characters, as in a binary number or in Avro; expected text")
+    if raw is None:
+        return None
     try:
-        return None if raw is None else raw.decode()
+        text = raw.decode()
     except UnicodeDecodeError:
         return Unusable("bytes that are no UTF-8; expected text")
+    if CONTROL.search(text):
+        return Unusable("control characters, as in a binary number or in Avro; expected text")
+    return text

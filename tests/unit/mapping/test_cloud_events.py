@@ -73,6 +73,7 @@ def test_without_data():
         (BINARY[1:], b"{}", "without specversion"),
         ((*BINARY, ("ce_id", b"8")), b"{}", "id: a header of the CloudEvent that stands there twice"),
         ((*BINARY[1:], ("ce_specversion", b"\xff")), b"{}", "specversion: .*no UTF-8"),
+        ((*BINARY[:1], ("ce_id", b"\0\0\0\x07"), *BINARY[2:]), b"{}", "id: an attribute with control characters"),
         ((*BINARY, JSON, ("Content-Type", b"text/xml")), b"{}", "content-type: .*twice"),
     ],
 )  # fmt: skip
@@ -121,6 +122,13 @@ def test_an_extension_that_is_no_text(said):
     """It is refused where it is used, and nowhere else."""
     event = structured(colour=said)
     assert "no text of up to 4096 characters" in event.attributes["colour"].why
+
+
+def test_an_extension_with_control_characters():
+    """In both modes."""
+    in_headers = read_cloud_event((*BINARY, ("ce_colour", b"\0\x07")), b"{}")
+    for event in (structured(colour="\0\x07"), in_headers):
+        assert "control characters" in event.attributes["colour"].why
 
 
 @pytest.mark.parametrize("more", [[("ce_x", b"\xff")], [("ce_x", b"1"), ("CE_X", b"2")]])

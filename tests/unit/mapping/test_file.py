@@ -159,7 +159,7 @@ def test_a_value_in_quotes_is_what_it_says(tmp_path):
         ("reason: {from: data.r, table: {a: ~}}", "reason.table.a: seen ~ without quotes; expected text"),
         ("profile: {constant: mpp-to-alipay}", "profile.constant: expected one of mpp-to-alipay-plus, "),
         ("profile: {from: data.p, table: {a: mpp-to-ant, b: mpp}}", "profile.table.b: expected one of mpp-to-alipay-plus, "),
-        ("outcome: {constant: SUCESS}", "outcome.constant: expected 'SUCCESS', 'FAILED' or 'CANCELLED'"),
+        ("outcome: {constant: PAID}", "outcome.constant: expected 'SUCCESS', 'FAILED' or 'CANCELLED'"),
         ("outcome: {from: data.o, table: {a: SUCCESS, b: FAILURE}}", "outcome.table.b: expected 'SUCCESS', "),
         ("occurredAt: {constant: yesterday}", "occurredAt.constant: "),
         (f"partnerId: {{constant: {'p' * 65}}}", "partnerId.constant: "),
