@@ -54,6 +54,10 @@ class EventSettings(BaseSettings):
         """
         url, name = self.schema_registry_url, f"{PREFIX}SCHEMA_REGISTRY"
         faults = []
+        if url is not None:
+            from streams.service_url import url_faults  # noqa: PLC0415  # slow to import, and few deployments have one
+
+            faults += url_faults(f"{name}_URL", url)
         if url is not None and url.startswith("http:") and not allow_http:
             faults.append(
                 f"{name}_URL: seen {shown_url(url, with_path=True)}, expected https: who can change a schema on its way"

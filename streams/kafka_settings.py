@@ -133,6 +133,10 @@ class KafkaSettings(BaseSettings):
                     ]
                     needed = []
                 token_url = self.kafka_oauth_token_url or ""
+                if token_url:
+                    from streams.service_url import url_faults  # noqa: PLC0415  # slow to import, and few clusters have one
+
+                    faults += url_faults(f"{PREFIX}KAFKA_OAUTH_TOKEN_URL", token_url)
                 if token_url.startswith("http:") and not allow_http:
                     faults.append(
                         f"{PREFIX}KAFKA_OAUTH_TOKEN_URL: seen {shown_url(token_url, with_path=True)}, expected https: our"

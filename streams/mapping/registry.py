@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from streams.partners import use_chain_rules
 from streams.redaction import shown_url
+from streams.service_url import proxy_for
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class SchemaRegistry:
         url: of the API, below which `/schemas/ids` stands.
         user: for basic authentication, with the password.
         password_file: read anew for each schema; a newline at its end is no part of it.
-        token_file: a bearer token instead, read alike.
+        token_file: a bearer token instead, one line of ASCII; read alike.
         ca_file: PEM bundle for the registry's certificate, else the system's.
         whole_seconds: how long a schema may take, with all that it refers to.
         kept: how many schemas are kept; the one that was asked for the longest time ago goes first.
@@ -150,8 +151,14 @@ class SchemaRegistry:
     ) -> None:
         try:
             question.set_result(self._fetch(schema, clients, given_up))
-        except BaseException as error:  # noqa: BLE001  # the asker's to handle
+        except SchemaUnavailable as error:
             question.set_exception(error)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the events wait and the worker goes on
+            message = (
+                f"{_PREFIX}_URL: the schema registry at {shown_url(self.url, with_path=True)} can't be reached:"
+                f" {_seen(error)}"
+            )
+            question.set_exception(SchemaUnavailable(message, schema, "unreachable"))
 
     def _fetch(
         self, schema: SchemaId, clients: "list[httpx.Client]", given_up: Event
@@ -164,27 +171,25 @@ class SchemaRegistry:
                 message = "nobody waits for it any more"
                 raise httpx.ReadTimeout(message)
 
-        kind = "ids" if isinstance(schema, int) else "guids"
         try:
-            with httpx.Client(
-                verify=self._trust(),
-                timeout=_PATIENCE_SECONDS,
-                headers=self._headers(),
-                event_hooks={"request": [lambda request: request.extensions.update(trace=stop)]},
-            ) as client:
-                clients.append(client)
-                answer = self._ask(client, f"schemas/{kind}/{schema}", schema)
-                references: dict[str, str] = {}
-                self._follow(client, answer, schema, references, set())
-        except (OSError, UnicodeDecodeError) as error:  # the CA bundle, or a secret's file
-            message = (
-                f"{_PREFIX}_CA_FILE, {_PREFIX}_PASSWORD_FILE, {_PREFIX}_TOKEN_FILE: one can't be used:"
-                f" {getattr(error, 'strerror', None) or error}"
-            )
-            raise SchemaUnavailable(message, schema, "refuses") from error
-        return RegisteredSchema(
-            str(answer.get("schemaType") or "AVRO"), answer["schema"], tuple(references.values())
-        )
+            trust, headers = self._trust(), self._headers()
+        except ValueError as error:
+            raise SchemaUnavailable(str(error), schema, "refuses") from error
+        references: dict[str, str] = {}
+        with httpx.Client(
+            verify=trust,
+            timeout=_PATIENCE_SECONDS,
+            headers=headers,
+            trust_env=False,
+            proxy=proxy_for(self.url),
+            event_hooks={"request": [lambda request: request.extensions.update(trace=stop)]},
+        ) as client:
+            clients.append(client)
+            by = "ids" if isinstance(schema, int) else "guids"
+            answer = self._ask(client, f"schemas/{by}/{schema}", schema)
+            kind = str(answer.get("schemaType") or "AVRO")
+            self._follow(client, answer, schema, references, set())
+        return RegisteredSchema(kind, answer["schema"], tuple(references.values()))
 
     def _follow(
         self,
@@ -215,36 +220,37 @@ class SchemaRegistry:
             references[name] = inner["schema"]
 
     def _trust(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        try:
+            context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        except OSError as error:
+            message = f"{_PREFIX}_CA_FILE: {self.ca_file} can't be used: {error.strerror or error}"
+            raise ValueError(message) from error
         use_chain_rules(context, strict=False)  # docs/decisions/0017-chain-rules.md
         return context
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/vnd.schemaregistry.v1+json, application/json"}
         if self.token_file is not None:
-            token = self.token_file.read_text("ascii").strip()
+            token = _secret("TOKEN_FILE", self.token_file).strip()
+            if not token.isascii() or not token.isprintable() or not token:
+                # Here, and without it: who sends it would refuse it as a header, and quote it.
+                message = f"{_PREFIX}_TOKEN_FILE: {self.token_file} can't be used; expected one line of printable ASCII"
+                raise ValueError(message)
             headers["Authorization"] = f"Bearer {token}"
         elif self.user is not None and self.password_file is not None:
-            password = self.password_file.read_text("utf-8").rstrip("\r\n")
+            password = _secret("PASSWORD_FILE", self.password_file).rstrip("\r\n")
             given = base64.b64encode(f"{self.user}:{password}".encode()).decode()
             headers["Authorization"] = f"Basic {given}"
         return headers
 
     def _ask(self, client: "httpx.Client", path: str, schema: SchemaId) -> dict[str, Any]:
-        import httpx  # noqa: PLC0415  # see `fetch`
-
         shown = shown_url(self.url, with_path=True)
-        try:
-            with client.stream("GET", f"{self.url.rstrip('/')}/{path}") as response:
-                body = b""
-                for part in response.iter_bytes():
-                    body += part
-                    if len(body) > _LARGEST_ANSWER:
-                        break
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            why = str(error) or f"no answer within {_PATIENCE_SECONDS:g} s"
-            message = f"{_PREFIX}_URL: the schema registry at {shown} can't be reached: {why}"
-            raise SchemaUnavailable(message, schema, "unreachable") from error
+        with client.stream("GET", f"{self.url.rstrip('/')}/{path}") as response:
+            body = b""
+            for part in response.iter_bytes():
+                body += part
+                if len(body) > _LARGEST_ANSWER:
+                    break
         status = response.status_code
         if status == HTTPStatus.NOT_FOUND:
             message = (
@@ -283,6 +289,26 @@ def registry_of(settings: Settings) -> SchemaRegistry | None:
         settings.schema_registry_ca_file,
         settings.schema_registry_cache,
     )
+
+
+def _secret(setting: str, file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        # What Python says of bytes that are no text shows one of them.
+        why = getattr(error, "strerror", None) or "it is no text"
+        message = f"{_PREFIX}_{setting}: {file} can't be read: {why}"
+        raise ValueError(message) from error
+
+
+def _seen(error: BaseException) -> str:
+    import httpx  # noqa: PLC0415  # see `SchemaRegistry._fetch`
+
+    plain = isinstance(error, (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError))
+    # h11 quotes the header that it can't send, and what is unknown may hold anything.
+    if isinstance(error, httpx.LocalProtocolError) or not plain:
+        return type(error).__name__
+    return str(error) or f"no answer within {_PATIENCE_SECONDS:g} s"
 
 
 def _object(body: bytes) -> dict[str, Any]:

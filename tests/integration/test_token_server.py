@@ -72,6 +72,36 @@ async def test_a_server_that_gives_no_token(server, source, refuses, says):
     assert SECRET not in str(caught.value)
 
 
+async def test_an_environment_that_lets_us_ask_nobody(source, monkeypatch):
+    """A start refuses it; what gets by all the same is a token that does not come, with its reason."""
+    monkeypatch.setenv("NO_PROXY", "fd00::/8,10.0.0.0/8,127.0.0.1")
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:pass@proxy:1080")
+    assert await source.fetch()
+    monkeypatch.setenv("NO_PROXY", "fd00::/8")
+    with pytest.raises(
+        TokenError, match=r"_TOKEN_URL: .* can't be reached: ALL_PROXY: seen"
+    ) as caught:
+        await source.fetch()
+    assert "pass" not in str(caught.value)
+    monkeypatch.delenv("ALL_PROXY")
+    for url in ("http://tokens..example.com", "http://xn--a.invalid"):
+        odd = TokenServer(url, "me", source.secret_file)
+        with pytest.raises(TokenError, match=r"_TOKEN_URL: .* can't be reached: .* "):
+            await odd.fetch()
+
+
+@pytest.mark.parametrize("text", ["a secret\nof two lines", "a secret\0", "a secr\u00e9t"])
+async def test_a_token_file_that_holds_no_line_of_text(tmp_path, text):
+    """Nothing of it is shown."""
+    file = tmp_path / "token"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(TokenError, match="NOTIFIER_KAFKA_OAUTH_TOKEN_FILE: ") as caught:
+        await TokenFile(file).fetch()
+    said = str(caught.value).replace(str(file), "")
+    assert "secr" not in said
+    assert "0x" not in said
+
+
 async def test_what_keeps_us_from_the_server_is_named(server, source, keys, tmp_path):
     """A server that is not there, one that is not trusted, and a secret that can't be read."""
     other = make_keys(tmp_path / "other").ca

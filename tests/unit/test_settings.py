@@ -334,6 +334,10 @@ def test_what_kubernetes_puts_into_every_pod_is_none_of_ours(environment, name):
             "NOTIFIER_KAFKA_OAUTH_TOKEN_URL: seen 'http://tokens.example.com/', expected https",
         ),
         (
+            TOKEN_SERVER | {"KAFKA_OAUTH_TOKEN_URL": "https://tokens..example.com/"},
+            "NOTIFIER_KAFKA_OAUTH_TOKEN_URL: seen 'https://tokens..example.com/', expected a server",
+        ),
+        (
             BY_TOKEN | {"KAFKA_OAUTH_TOKEN_FILE": "FILE", "KAFKA_OAUTH_CLIENT_ID": "me"},
             "NOTIFIER_KAFKA_OAUTH_CLIENT_ID: set together with NOTIFIER_KAFKA_OAUTH_TOKEN_FILE",
         ),
@@ -510,12 +514,30 @@ def test_a_secret_put_where_its_file_was_meant_is_not_quoted(monkeypatch, tmp_pa
 REGISTRY = {"SCHEMA_REGISTRY_URL": "https://registry.example.com/apis/ccompat/v7"}
 
 
+@pytest.mark.parametrize("service", [REGISTRY, TOKEN_SERVER])
+def test_a_proxy_of_the_environment_that_cannot_be_used(environment, tmp_path, service):
+    """It would show with the first question only; who asks nobody through it may have it."""
+    environment.setenv("ALL_PROXY", "socks5://me:secret@proxy:1080")
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
+        environment.delenv(name, raising=False)
+    load_settings()
+    (tmp_path / "file").touch(0o600)
+    for name, value in service.items():
+        environment.setenv(f"NOTIFIER_{name}", value.replace("FILE", str(tmp_path / "file")))
+    (found,) = faults()
+    assert (
+        "_URL: it is asked through the proxy of the environment: ALL_PROXY: seen a value" in found
+    )
+    assert "secret" not in found
+
+
 @pytest.mark.parametrize(
     ("variables", "fault"),
     [
         ({"SCHEMA_REGISTRY_URL": "http://registry.example.com"}, "NOTIFIER_SCHEMA_REGISTRY_URL: seen 'http://registry.example.com', expected https"),
         (REGISTRY | {"SCHEMA_REGISTRY_USER": "me"}, "NOTIFIER_SCHEMA_REGISTRY_USER and NOTIFIER_SCHEMA_REGISTRY_PASSWORD_FILE: expected both or neither"),
         (REGISTRY | {"SCHEMA_REGISTRY_USER": "me", "SCHEMA_REGISTRY_PASSWORD_FILE": "FILE", "SCHEMA_REGISTRY_TOKEN_FILE": "FILE"}, "NOTIFIER_SCHEMA_REGISTRY_USER: set together with"),
+        ({"SCHEMA_REGISTRY_URL": "https://registry..example.com"}, "NOTIFIER_SCHEMA_REGISTRY_URL: seen 'https://registry..example.com', expected a server"),
         ({"EVENT_MAPPING": "no/such"}, "NOTIFIER_EVENT_MAPPING: seen 'no/such', expected a file that can be read"),
     ],
 )  # fmt: skip

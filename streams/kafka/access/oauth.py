@@ -20,6 +20,7 @@ from streams.clock import Clock
 from streams.kafka.access.tokens import Token, TokenError, TokenRefused
 from streams.partners import use_chain_rules
 from streams.redaction import shown_url
+from streams.service_url import proxy_for
 
 _PATIENCE_SECONDS: Final = 10.0
 _LARGEST_ANSWER: Final = 1 << 20
@@ -69,7 +70,7 @@ class TokenServer:
         except (OSError, UnicodeDecodeError) as error:
             message = (
                 f"{_SETTING}_CLIENT_SECRET_FILE, {_SETTING}_CA_FILE: one can't be used:"
-                f" {getattr(error, 'strerror', None) or error}"
+                f" {_why_unread(error)}"
             )
             raise TokenRefused(message) from error
         headers = {"Accept": "application/json"}
@@ -83,7 +84,12 @@ class TokenServer:
             # A client of its own each time: minutes lie between two tokens, and its event loop may be another one.
             async with (
                 asyncio.timeout(_PATIENCE_SECONDS),
-                httpx.AsyncClient(verify=verify, timeout=_PATIENCE_SECONDS) as client,
+                httpx.AsyncClient(
+                    verify=verify,
+                    timeout=_PATIENCE_SECONDS,
+                    trust_env=False,
+                    proxy=proxy_for(self.url),
+                ) as client,
                 client.stream("POST", self.url, data=form, headers=headers) as response,
             ):
                 body = b""
@@ -91,12 +97,16 @@ class TokenServer:
                     body += part
                     if len(body) > _LARGEST_ANSWER:
                         break
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
-            raise self._unreachable(error) from error
+        except Exception as error:  # the environment may be odd in ways that nobody thought of
+            plain = isinstance(error, (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError))
+            # h11 quotes the header that it can't send, and what is unknown may hold anything.
+            quotes = isinstance(error, httpx.LocalProtocolError) or not plain
+            why = type(error).__name__ if quotes else str(error)
+            raise self._unreachable(why) from error
         return self._read(response.status_code, body)
 
-    def _unreachable(self, error: Exception) -> TokenError:
-        why = str(error) or f"no answer within {_PATIENCE_SECONDS:g} s"
+    def _unreachable(self, why: str) -> TokenError:
+        why = why or f"no answer within {_PATIENCE_SECONDS:g} s"
         if "CERTIFICATE_VERIFY_FAILED" in why:
             message = f"{_SETTING}_CA_FILE: the certificate of the token server at {shown_url(self.url, with_path=True)} is not trusted: {why}"
             return TokenRefused(message)
@@ -152,10 +162,11 @@ class TokenFile:
         try:
             text = self.path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
-            message = (
-                f"{name}: {self.path} can't be read: {getattr(error, 'strerror', None) or error}"
-            )
+            message = f"{name}: {self.path} can't be read: {_why_unread(error)}"
             raise TokenError(message) from error
+        if not text.isprintable():
+            message = f"{name}: {self.path} can't be used; expected one line of printable ASCII"
+            raise TokenError(message)
         life = _life(None, text)
         if not text or life <= 0:
             message = (
@@ -169,6 +180,13 @@ def _trust(ca: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(ca) if ca else None)
     use_chain_rules(context, strict=False)  # docs/decisions/0017-chain-rules.md
     return context
+
+
+def _why_unread(error: OSError | UnicodeDecodeError) -> str:
+    # What Python says of text that is none shows a byte of the secret.
+    return (
+        "it is no text" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
+    )
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

@@ -91,6 +91,81 @@ def test_who_we_are(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text", ["a secret\nof two lines", "a secret\0", "a secr\u00e9t", "\n", b"a secret\xff"]
+)
+def test_a_token_that_is_no_line_of_text(tmp_path, text):
+    """The file is named, and no byte of it shown: who sends it as a header would refuse it, and quote it."""
+    secret = tmp_path / "token"
+    secret.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with answering({}) as (url, asked):
+        with pytest.raises(
+            SchemaUnavailable, match="NOTIFIER_SCHEMA_REGISTRY_TOKEN_FILE: "
+        ) as held:
+            SchemaRegistry(url, token_file=secret).fetch(7)
+        assert asked == []
+    assert held.value.fault == "refuses"
+    said = str(held.value).replace(str(secret), "")
+    assert "secr" not in said
+    assert "0x" not in said
+
+
+def test_a_header_that_cannot_be_sent_is_not_quoted(monkeypatch):
+    """Whatever comes to stand in it: h11 says all of it."""
+    monkeypatch.setattr(SchemaRegistry, "_headers", lambda _: {"Authorization": "Bearer se\ncret"})
+    with answering({}) as (url, _), pytest.raises(SchemaUnavailable) as held:
+        SchemaRegistry(url).fetch(7)
+    assert str(held.value).endswith("can't be reached: LocalProtocolError")
+
+
+@pytest.mark.parametrize(
+    ("url", "variables"),
+    [
+        ("http://registry..example.com", {}),
+        (f"http://{'a' * 64}.example.com", {}),
+        ("http://xn--a.invalid", {}),
+        ("http://registry.example.com", {"ALL_PROXY": "socks5://x:1"}),
+        ("http://registry.example.com", {"HTTP_PROXY": "ftp://x:1"}),
+        ("http://registry.example.com", {"HTTP_PROXY": "http://x:abc"}),
+    ],
+)
+def test_what_cannot_be_asked_at_all(monkeypatch, url, variables):
+    """A start refuses it; what gets by all the same holds the events, and does not end the worker."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(
+        SchemaUnavailable, match=r"NOTIFIER_SCHEMA_REGISTRY_URL: .* can't be reached: ."
+    ) as held:
+        SchemaRegistry(url).fetch(7)
+    assert held.value.fault == "unreachable"
+
+
+def test_a_fault_of_our_own(monkeypatch):
+    """The events wait for its end, and only its kind is told."""
+
+    def fail(*_):
+        message = "secret"
+        raise ImportError(message)
+
+    monkeypatch.setattr(SchemaRegistry, "_ask", fail)
+    with pytest.raises(SchemaUnavailable, match=r"can't be reached: ImportError$") as held:
+        SchemaRegistry("http://127.0.0.1:9").fetch(7)
+    assert (held.value.fault, held.value.schema) == ("unreachable", 7)
+
+
+@pytest.mark.parametrize("elsewhere", ["fd00::/8,10.0.0.0/8", "[::1]"])
+def test_a_proxy_of_the_environment(monkeypatch, elsewhere):
+    """The registry is asked through it, whatever NO_PROXY says of others."""
+    with answering({"http://registry.example.com/schemas/ids/7": (200, {"schema": SCHEMA})}) as (
+        url,
+        asked,
+    ):
+        monkeypatch.setenv("HTTP_PROXY", url)
+        monkeypatch.setenv("NO_PROXY", elsewhere)
+        assert SchemaRegistry("http://registry.example.com").fetch(7).text == SCHEMA
+        assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
     ("answer", "fault", "words"),
     [
         ((404, {}), "unknown-schema", "does not know schema 7"),
@@ -141,10 +216,18 @@ def test_nobody_listens():
 
 
 def test_a_secret_that_cannot_be_read(tmp_path):
-    """It is the set-up's fault, and is tried again."""
-    with pytest.raises(SchemaUnavailable, match="one can't be used") as held:
-        SchemaRegistry("http://127.0.0.1:9", token_file=tmp_path / "none").fetch(7)
-    assert held.value.fault == "refuses"
+    """It is the set-up's fault, and is tried again; the setting is named."""
+    secret = tmp_path / "secret"
+    for registry, setting in (
+        (SchemaRegistry("http://127.0.0.1:9", token_file=secret), "TOKEN_FILE"),
+        (SchemaRegistry("http://127.0.0.1:9", "me", password_file=secret), "PASSWORD_FILE"),
+        (SchemaRegistry("http://127.0.0.1:9", ca_file=secret), "CA_FILE"),
+    ):
+        with pytest.raises(
+            SchemaUnavailable, match=f"^NOTIFIER_SCHEMA_REGISTRY_{setting}: .*No such file"
+        ) as held:
+            registry.fetch(7)
+        assert held.value.fault == "refuses"
 
 
 def test_no_further_thread(monkeypatch):
