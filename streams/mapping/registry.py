@@ -188,7 +188,9 @@ class SchemaRegistry:
             by = "ids" if isinstance(schema, int) else "guids"
             answer = self._ask(client, f"schemas/{by}/{schema}", schema)
             kind = str(answer.get("schemaType") or "AVRO")
-            self._follow(client, answer, schema, references, set())
+            # Any other type is a fault of its record, whatever became of what the schema refers to.
+            if kind == "AVRO":
+                self._follow(client, answer, schema, references, set())
         return RegisteredSchema(kind, answer["schema"], tuple(references.values()))
 
     def _follow(

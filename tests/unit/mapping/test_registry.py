@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from streams.mapping.avro import AvroDecoder
+from streams.mapping.avro_schema import Undecodable
 from streams.mapping.registry import RegisteredSchema, SchemaRegistry, SchemaUnavailable
 from tests.support.waiting import TIMEOUT_SECONDS
 
@@ -269,6 +270,17 @@ def test_references_come_before_what_names_them():
         assert len(asked) == 3
     assert [json.loads(text)["name"] for text in found.references] == ["Inner", "Outer"]
     assert AvroDecoder().decode(found, b"\x02\x04") == {"o": {"i": {"n": 1}}, "i": {"n": 2}}
+
+
+@pytest.mark.parametrize("kind", ["PROTOBUF", "JSON"])
+def test_references_of_other_types_are_left_alone(kind):
+    """Such a record is dead-lettered for its type, also where what the schema refers to is gone."""
+    schema = {"schema": "x", "schemaType": kind, "references": [reference("Gone")]}
+    with answering({"/schemas/ids/7": (200, schema)}) as (url, asked):
+        found = SchemaRegistry(url).fetch(7)
+        assert len(asked) == 1
+    with pytest.raises(Undecodable, match=f"of type {kind}; expected AVRO"):
+        AvroDecoder().decode(found, b"")
 
 
 def test_the_first_reference_of_a_name_holds():
