@@ -92,6 +92,7 @@ class RecordHandler:
         assert self.mapped_events is not None  # noqa: S101  # else no topic is mapped
         put_back = stage == REPLAY
         mapped = await self.mapped_events.read(record, put_back=put_back)
+        lane.found(record.offset)
         if isinstance(mapped, PassedOver):
             settlements = self.receiver.settlements
             await self._settle(settlements.of_passed_over(record, mapped.rule), stage, lane.lease)

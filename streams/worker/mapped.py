@@ -25,12 +25,12 @@ from streams.worker.observe import Observer
 
 _FIRST_SECONDS = 1.0
 _LONGEST_SECONDS = 30.0
-_WHILE_ASKED_SECONDS = 0.1
-"""Until a record looks again whose schema is just being fetched for another one."""
+_FIRST_LOOK_SECONDS = 0.1
+"""Until a record looks again whose schema is just being asked for, or waits for its turn; then as long as it has waited."""
 _SOON_MS = 1000
 """What takes longer than this to be answered is unreachable, as long as it lasts."""
 _MOST_QUESTIONS = 8
-"""To the registry at once."""
+"""To the registry at once. None waits for its turn with a thread: a registry that hangs would make that a minute and more."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,8 @@ class _Asked:
     again_ms: int = 0
     pause_seconds: float = _FIRST_SECONDS
     since_ms: int | None = None
-    """Of the question that is under way."""
+    """When it was first wanted of what was not answered yet."""
+    under_way: bool = False
     fault: RegistryFault | None = None
 
     def why(self, now_ms: int) -> RegistryFault | None:
@@ -68,6 +69,8 @@ class MappedEvents:
         default_factory=lambda: LookupThreads(_MOST_QUESTIONS), init=False
     )
     """Nobody waits for them at the end, as for those of `asyncio.to_thread`."""
+    _questions: int = field(default=0, init=False)
+    """That are under way."""
 
     def maps(self, record: InRecord) -> bool:
         """Tell whether an event that an operator put back stood on a mapped topic first."""
@@ -97,10 +100,16 @@ class MappedEvents:
         asked = self._waiting.setdefault(schema, _Asked())
         now_ms = self.now_ms()
         left = (asked.again_ms - now_ms) / 1000
-        if asked.since_ms is not None or left > 0:
-            under_way = asked.since_ms is not None
-            raise NotYet(_WHILE_ASKED_SECONDS if under_way else left, asked.why(now_ms))
-        asked.since_ms = now_ms
+        if left > 0:
+            raise NotYet(left, asked.why(now_ms), schema)
+        if asked.since_ms is None:
+            asked.since_ms = now_ms
+        if asked.under_way or self._questions >= _MOST_QUESTIONS:
+            waited = (now_ms - asked.since_ms) / 1000
+            look = min(max(_FIRST_LOOK_SECONDS, waited), _LONGEST_SECONDS)
+            raise NotYet(look, asked.why(now_ms), schema)
+        asked.under_way = True
+        self._questions += 1
         try:
             loop = asyncio.get_running_loop()
             try:
@@ -114,9 +123,10 @@ class MappedEvents:
             asked.fault = error.fault
             asked.again_ms = self.now_ms() + int(again * 1000)
             asked.pause_seconds = min(2 * again, _LONGEST_SECONDS)
-            raise NotYet(again, error.fault) from error
+            raise NotYet(again, error.fault, schema) from error
         finally:
-            asked.since_ms = None
+            asked.since_ms, asked.under_way = None, False
+            self._questions -= 1
         was_missing = self._waiting.pop(schema).fault is not None
         self.observer.schema_found(schema, was_missing=was_missing)
 

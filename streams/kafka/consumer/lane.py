@@ -18,6 +18,7 @@ from streams.kafka.committed_state import CommittedState
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit, ConcurrencyPermit
 from streams.kafka.consumer.deduplication import Deduplicator, Held, Lock
 from streams.kafka.consumer.membership import Lease
+from streams.kafka.consumer.put_aside import PutAside
 from streams.kafka.consumer.route import LaneContext, NotYet, Route
 from streams.kafka.format.records import InRecord, PartitionId
 
@@ -92,11 +93,13 @@ class Lane:
         self._finished: set[int] = set()  # settled, behind one that is not
         self._finished_before = finished
         self._begins_at = begins_at
-        self._put_aside: dict[int, str] = {}  # offsets that wait for something else, and why
+        self._put_aside = PutAside[_Slot]()
         self._paused = False
         self._draining = False
         self._lease = lease
-        self._context = LaneContext(Deduplicator(now_ms, route.limits.remembered), lease)
+        self._context = LaneContext(
+            Deduplicator(now_ms, route.limits.remembered), lease, self._found
+        )
         self._next_offset: int | None = None
         self._on_progress = on_progress
 
@@ -132,7 +135,7 @@ class Lane:
     @property
     def put_aside(self) -> Counter[str]:
         """How many records wait for something that is none of theirs, by why."""
-        return Counter(self._put_aside.values())
+        return self._put_aside.by_why
 
     @property
     def longest_in_flight_ms(self) -> int:
@@ -178,7 +181,7 @@ class Lane:
         self._start_due()
         full = (
             len(self._uncommitted) >= self._limits.max_uncommitted
-            or len(self._buffered) >= self._limits.max_buffered
+            or len(self._buffered) + self._put_aside.behind >= self._limits.max_buffered
         )
         if full and not self._paused:
             self._paused = True
@@ -261,16 +264,25 @@ class Lane:
 
     def _put_back(self, slot: _Slot, later: NotYet) -> None:
         """Let a record wait for its next turn; where the lane gives up what waits, it will be read again."""
-        if later.why is not None:
-            self._put_aside[slot.record.offset] = later.why
         slot.started_at_ms = None
-        slot.due_at_ms = self._now_ms() + int(later.seconds * 1000)
-        if not self._draining:
+        if self._put_aside.looks_for_other(slot.record.offset, later.what):
+            self._found(slot.record.offset)
+        if not self._draining and self._put_aside.add(slot.record.offset, slot, later):
+            slot.due_at_ms = self._now_ms() + int(later.seconds * 1000)
             heapq.heappush(self._buffered, slot)
+
+    def _found(self, offset: int) -> None:
+        """Let those begin that waited behind a record for what it needed."""
+        behind = self._put_aside.found(offset)
+        for slot in behind:
+            heapq.heappush(self._buffered, slot)
+        if behind:
+            self._start_due()
 
     def _hold_back(self, slot: _Slot, lock: Lock) -> None:
         """Let a record wait for another one's key, without a place in the group, until its turn has come."""
         slot.started_at_ms, slot.lock = None, lock
+        self._found(slot.record.offset)
 
         def turn_comes() -> None:
             # Begun when the record that held the key has given its own place back.
@@ -281,10 +293,9 @@ class Lane:
 
     def _finish(self, slot: _Slot) -> None:
         slot.done = True
+        self._found(slot.record.offset)
         if slot.lock is not None:
             slot.lock.leave()  # it may have been settled without its key, as the mapping of its event had changed
-        if self._put_aside:
-            self._put_aside.pop(slot.record.offset, None)
         self._finished.add(slot.record.offset)
         uncommitted = self._uncommitted
         while uncommitted and uncommitted[0].done:
@@ -297,7 +308,7 @@ class Lane:
         # Open at three quarters: the flow takes up to 0.1 s to come back.
         if (
             len(self._uncommitted) <= self._limits.max_uncommitted * 3 // 4
-            and len(self._buffered) <= self._limits.max_buffered * 3 // 4
+            and len(self._buffered) + self._put_aside.behind <= self._limits.max_buffered * 3 // 4
         ):
             self._paused = False
             self._flow.resume(self.partition)
@@ -306,6 +317,7 @@ class Lane:
         """Start nothing new; what is in flight goes on. What waits is dropped: it will be read again."""
         self._draining = True
         self._buffered.clear()
+        self._put_aside.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,6 +1,6 @@
 """What a lane is told of its topic: who handles the records, when they are due, and how many there may be at once."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 
 from streams.kafka.consumer.deduplication import Deduplicator
@@ -12,15 +12,19 @@ class NotYet(Exception):  # noqa: N818  # what it says
     """Raised by who handles a record: it can't be handled now, through no fault of its own, and is begun again later.
 
     The record keeps no place meanwhile, and the offset of its partition stays before it.
+    Of a lane's records that wait for the same thing one is begun again, to look for it, and the others once it was found:
+    thousands would else look at the same moment, again and again.
 
     Attributes:
         seconds: until it is begun again.
         why: in one token; None where it waits only for a moment.
+        what: it waits for.
     """
 
-    def __init__(self, seconds: float, why: str | None) -> None:
+    def __init__(self, seconds: float, why: str | None, what: Hashable) -> None:
         self.seconds = seconds
         self.why = why
+        self.what = what
         super().__init__(f"not for {seconds:g} s: {why}")
 
 
@@ -41,6 +45,10 @@ class LaneLimits:
     recalled: int = 0
 
 
+def _note_nothing(_offset: int) -> None:
+    """Of a lane in which nothing waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class LaneContext:
     """What a lane gives to whoever handles its records.
@@ -48,10 +56,12 @@ class LaneContext:
     Attributes:
         deduplicator: of the lane's settled records.
         lease: on the lane's partition.
+        found: to be called with a record's offset once it needs wait for nothing any more, see `NotYet`.
     """
 
     deduplicator: Deduplicator
     lease: Lease
+    found: Callable[[int], None] = _note_nothing
 
 
 def _remember_nothing(_record: InRecord, _deduplicator: Deduplicator) -> None:

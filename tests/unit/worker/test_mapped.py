@@ -12,7 +12,10 @@ from threading import Event
 
 import pytest
 
-from streams.kafka.consumer.route import NotYet
+from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
+from streams.kafka.consumer.lane import Lane
+from streams.kafka.consumer.membership import Membership
+from streams.kafka.consumer.route import LaneLimits, NotYet, Route
 from streams.mapping.mapping import MappedEvent
 from streams.mapping.registry import RegisteredSchema, SchemaRegistry, SchemaUnavailable
 from streams.notification.intake import ReadEvent
@@ -20,6 +23,7 @@ from streams.telemetry.metrics import RULE
 from streams.worker.handle import RecordHandler
 from streams.worker.mapped import MappedEvents
 from tests.support.events import EVENTS
+from tests.support.lanes import RecordingFlow
 from tests.support.mapping import (
     AVRO_SCHEMA,
     EVENT,
@@ -32,7 +36,7 @@ from tests.support.mapping import (
 )
 from tests.support.waiting import TIMEOUT_SECONDS, eventually
 from tests.unit.bench import ACKNOWLEDGED, Bench, partner
-from tests.unit.kit import headers_of, read, read_back
+from tests.unit.kit import headers_of, read, read_back, turns
 
 JSON_TOPIC, AVRO_TOPIC, CLOUD_TOPIC = "core-payments", "payments-avro", "payment-events"
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -322,7 +326,7 @@ async def test_between_two_questions_the_registry_is_left_alone(bench):
 
 
 async def test_while_one_record_asks_the_others_wait(bench):
-    """They keep no place meanwhile, and look again in a moment; once that lasts they count as waiting for a schema."""
+    """They keep no place meanwhile, and look again in a moment; once that lasts they look less often, and count as waiting for a schema."""
     value = framed(7, avro_bytes(avro_example()))
     bench.registry.answers.clear()
     first = asyncio.create_task(bench.mapped(AVRO_TOPIC, value))
@@ -338,9 +342,108 @@ async def test_while_one_record_asks_the_others_wait(bench):
     bench.clock.ms += 1001
     with pytest.raises(NotYet) as held:
         await bench.mapped(AVRO_TOPIC, value)
-    assert (held.value.seconds, held.value.why) == (0.1, "unreachable")
+    assert (held.value.seconds, held.value.why) == (1.001, "unreachable")
     bench.registry.answers.set()
     await first
     await bench.mapped(AVRO_TOPIC, value)
     assert bench.registry.asked == 1
     assert [line["decision"] for line in bench.journal] == ["delivered", "absorbed"]
+
+
+async def test_no_record_waits_for_a_thread_with_its_place(bench):
+    """A registry that hangs is asked for eight schemas at once; who comes after them is put aside, and looks more and more seldom."""
+    bench.registry.answers.clear()
+
+    async def arrives(number):
+        value = avro_bytes(avro_example(order_ref=f"o-{number}", event_id=f"{number:032}"))
+        await bench.mapped(AVRO_TOPIC, framed(number, value), offset=number)
+
+    asking = [asyncio.create_task(arrives(number)) for number in range(1, 9)]
+
+    async def are_asked():
+        return bench.registry.asked == 8
+
+    await eventually(are_asked, what="eight schemas are asked for")
+    expected = [(0, 0.1, None), (500, 0.5, None), (1000, 1.5, "unreachable"), (60_000, 30, "unreachable")]  # fmt: skip
+    for later_ms, seconds, why in expected:
+        bench.clock.ms += later_ms
+        for number in range(9, 60):
+            with pytest.raises(NotYet) as held:
+                await asyncio.wait_for(arrives(number), TIMEOUT_SECONDS)
+            assert (held.value.seconds, held.value.why, held.value.what) == (seconds, why, number)
+    bench.registry.answers.set()
+    await asyncio.gather(*asking)
+    assert bench.registry.asked == 8
+    await arrives(59)
+    assert bench.registry.asked == 9
+
+
+class Backlog:
+    """Lanes, each with records of one schema; time passes when a test says so."""
+
+    def __init__(self, bench, partitions, records):
+        self.bench, self.begun, self.crashes = bench, 0, []
+        self.lanes = [self._lane(partition) for partition in range(partitions)]
+        for lane in self.lanes:
+            number = lane.partition[1]
+            for offset in range(records):
+                names = {"order_ref": f"{number}-{offset}", "event_id": f"{number}{offset:031}"}
+                value = framed(7, avro_bytes(avro_example(**names)))
+                lane.admit(read(AVRO_TOPIC, value, offset=offset, partition=number))
+
+    def _lane(self, partition):
+        route = Route("source", self._handle, lambda _: 0, LaneLimits(1000, 1000, remembered=1000))
+        lease = Membership(10.0, lambda: 0.0, lambda: None)
+        now_ms = self.bench.clock.now_ms
+        return Lane(
+            (AVRO_TOPIC, partition), route, ConcurrencyLimit(1000), RecordingFlow(), now_ms,
+            self.crashes.append, lease,
+        )  # fmt: skip
+
+    async def _handle(self, record, context):
+        self.begun += 1
+        await self.bench.handler.mapped_event(record, context)
+
+    async def pass_time(self, seconds):
+        for _ in range(seconds * 10):
+            self.bench.clock.ms += 100
+            for lane in self.lanes:
+                lane._on_timer()
+            await turns(5)
+
+    async def none_in_flight(self):
+        return not any(lane.in_flight for lane in self.lanes)
+
+    async def all_settled(self):
+        await self.pass_time(1)
+        return not any(lane.unsettled for lane in self.lanes)
+
+    def waiting(self, why):
+        return sum(lane.put_aside[why] for lane in self.lanes)
+
+
+async def test_a_backlog_of_one_schema_leaves_the_worker_alone(bench):
+    """While a registry hangs, and between two of its answers, a lane begins one record of its backlog now and then."""
+    bench.registry.answers.clear()
+    backlog = Backlog(bench, 4, 256)
+    await turns(300)
+    assert backlog.begun == 1024
+    await backlog.pass_time(10)
+    assert backlog.begun <= 1024 + 4 * 8
+    assert backlog.waiting("unreachable") == 1023  # and one that asks
+
+    bench.registry.fault = "unknown-schema"
+    bench.registry.answers.set()
+    await eventually(backlog.none_in_flight, what="the record that asked is put aside")
+    before = backlog.begun
+    for _ in range(6):
+        await backlog.pass_time(30)
+        await eventually(backlog.none_in_flight, what="the record that asked is put aside")
+    assert backlog.begun - before <= 6 * 4 * 8
+    assert backlog.waiting("unknown-schema") == 1024
+
+    bench.registry.fault = None
+    await eventually(backlog.all_settled, what="all are told")
+    assert len(bench.caller.made) == 1024
+    assert backlog.waiting("unknown-schema") == 0
+    assert backlog.crashes == []
