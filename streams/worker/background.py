@@ -106,7 +106,16 @@ def waits(apps: Sequence[NotifierApp], writes: Writes, health: Health) -> list[s
     for app in apps:
         silent = app.membership.silent_seconds()
         # A rebalance has no heartbeats, and has a patience of its own.
-        if app.conf.id in health.joined and silent > REBALANCE_PATIENCE_SECONDS:
+        if silent <= REBALANCE_PATIENCE_SECONDS:
+            continue
+        if app.conf.id in health.refused:  # which says why
+            continue
+        if app.membership.is_put_off():
+            reasons.append(
+                f"group {app.conf.id}: its coordinator has let nobody join for {silent:.0f} s (are enough copies"
+                " of __consumer_offsets in sync?); it is asked again"
+            )
+        elif app.conf.id in health.joined:
             reasons.append(
                 f"group {app.conf.id}: its coordinator has not answered for {silent:.0f} s"
             )

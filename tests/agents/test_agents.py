@@ -131,6 +131,17 @@ async def test_a_member_that_is_out_of_its_group_looks_dead(new_member):
     ]
 
 
+async def test_a_member_whose_group_can_not_be_kept_looks_dead_to_nobody(new_member):
+    """Its coordinator answers, and lets nobody in: a new process would be out of the group as well."""
+    member = await new_member(A)
+    member.kafka.consumer._coordinator.generation = -1
+    await member.kafka.until(lambda: len(member.app.symptoms()) == 1)
+    member.app.membership.put_off()
+    assert member.app.symptoms() == []
+    member.app.membership._put_off_at -= 61
+    assert member.app.symptoms() == ["group group: the worker is out of its group"]
+
+
 @pytest.mark.parametrize(
     ("name", "member_name"),
     [("coordination", "_coordination_task"), ("fetch", "_fetch_task"), ("metadata", "_sync_task")],
@@ -145,14 +156,15 @@ async def test_a_task_of_the_consumer_that_failed_says_by_what(new_member, name,
     ]
 
 
-async def test_a_member_that_its_group_refuses_looks_dead_until_it_is_taken(new_member):
-    """The process hears why, and the group is asked again."""
+async def test_a_member_that_its_group_refuses_looks_dead_to_nobody(new_member):
+    """The process hears why, and the group is asked again; a new process would be refused as well."""
     member = await new_member(A)
     await member.kafka.until(lambda: member.app.symptoms() == [])
     coordinator = member.kafka.consumer._coordinator
     why = "the group refuses this worker: its principal may not read in this group; expected the right Read on it"
+    coordinator.generation = -1
     coordinator._push_error_to_user(GroupAuthorizationFailedError("group")).close()
-    assert member.app.symptoms() == [f"group group: {why}"]
+    assert member.app.symptoms() == []
     assert member.host.told[-1] == ("refused", "group", why)
     assert member.kafka.rejoins == 1
     await member.kafka.rebalance(A)

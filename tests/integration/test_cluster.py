@@ -1,14 +1,20 @@
 """A cluster of three brokers: leaders move and a broker is lost and regained under load, and every event is accounted for."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from streams.clock import uptime_seconds
+from streams.kafka.admin.preflight import Answers, ask_brokers
 from streams.kafka.connection import Connection
+from streams.kafka.consumer import member
+from streams.kafka.consumer.membership import Membership
 from streams.kafka.format.records import OutRecord
 from streams.kafka.patches.fetch_sessions import keep_sessions
 from streams.kafka.patches.moved_leaders import learn_of_moved_leaders
@@ -18,8 +24,16 @@ from streams.sandbox.cluster import Cluster
 from streams.sandbox.ledger_evidence import write_records
 from streams.sandbox.partner_process import PartnerProcess
 from tests.faults.rehearsal import Rehearsal
-from tests.support.cluster import controller_of, coordinators_of, in_sync, leaders_of, move_leaders
+from tests.support.cluster import (
+    OFFSETS,
+    controller_of,
+    coordinators_of,
+    in_sync,
+    leaders_of,
+    move_leaders,
+)
 from tests.support.fetches import overheard
+from tests.support.kafka import administration
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
@@ -205,3 +219,75 @@ async def test_a_broker_that_does_not_keep_a_group_is_not_believed(cluster):
             assert coordinator.coordinator_id == keeps
     finally:
         await consumer.stop()
+
+
+async def _need_in_sync(bootstrap, copies):
+    """Let groups be written down only where so many copies are in sync."""
+    config = {"cleanup.policy": "compact", "min.insync.replicas": str(copies)}
+    async with administration(bootstrap) as admin:
+        resource = ConfigResource(ConfigResourceType.TOPIC, OFFSETS, config)
+        (answer,) = await admin.alter_configs([resource])
+        assert [error[0] for error in answer.resources] == [0], answer
+
+
+async def test_a_group_that_can_not_be_written_down_puts_its_members_off(cluster):
+    """Whoever joins hears COORDINATOR_NOT_AVAILABLE, for as long as it lasts, and all else is answered; then it goes on by itself.
+
+    Kafka 3.9 says so at once, Kafka 4 after 5 s.
+    """
+    group, topic = "not-written-down", "two"
+    await create_topic(cluster.bootstrap, topic, 2, copies=cluster.copies)
+    conf = SimpleNamespace(
+        id=group,
+        broker_client_id=group,
+        consumer_group_instance_id=None,
+        broker_max_poll_records=500,
+        broker_max_poll_interval=1e9,
+        consumer_max_fetch_size=1024,
+        broker_request_timeout=40.0,
+        broker_session_timeout=10.0,
+        broker_rebalance_timeout=60.0,
+        broker_heartbeat_interval=0.5,
+    )
+    connection = Connection(cluster.bootstrap)
+    consumers = [member.make_consumer(connection, conf) for _ in range(2)]
+    memberships = [Membership(10.0, uptime_seconds, lambda: None) for _ in consumers]
+
+    async def start(number):
+        told = memberships[number]
+        await member.start(
+            consumers[number],
+            0.0,
+            told.confirm,
+            told.put_off,
+            lambda error: pytest.fail(repr(error)),
+        )
+        consumers[number].subscribe([topic])
+
+    async def share(*counts):
+        async def shared():
+            return tuple(len(consumer.assignment()) for consumer in consumers) == counts
+
+        await eventually(shared, what=f"shares of {counts}")
+
+    async def both_put_off():
+        return all(told.is_put_off() for told in memberships)
+
+    try:
+        await start(0)
+        await share(2, 0)
+        (coordinator,) = await coordinators_of(cluster.bootstrap, [group])
+        await _need_in_sync(cluster.bootstrap, 3)
+        lost = cluster.nodes[coordinator % len(cluster.nodes)]
+        await asyncio.to_thread(lost.kill)
+        await start(1)
+        await eventually(both_put_off, what="members that are put off")
+        assert await ask_brokers(connection, "watch", [group]) == Answers(broker=True)
+        await asyncio.to_thread(lost.start)
+        await in_sync(cluster.bootstrap)
+        await share(1, 1)
+    finally:
+        await asyncio.to_thread(lost.start)
+        await _need_in_sync(cluster.bootstrap, 2)
+        for consumer in consumers:
+            await member.stop(consumer)

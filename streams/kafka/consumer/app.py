@@ -67,7 +67,6 @@ class NotifierApp(faust.App):
     sources: frozenset[str]
     writes_are_refused: Callable[[], bool] = staticmethod(lambda: False)
     _pending: Mapping[PartitionId, int] = {}
-    _refusal: str | None = None
 
     def _create_directories(self) -> None:
         """Make none: there are no tables, and the file system may be read-only."""
@@ -96,13 +95,12 @@ class NotifierApp(faust.App):
 
     def after_assign(self, partitions: int, of: int) -> None:
         """Note that partitions came."""
-        self._refusal = None
         self.host.on_assigned(self.conf.id, partitions, of)
 
     def on_refused(self, error: Exception) -> None:
         """Note that the group's coordinator does not take us."""
-        self._refusal = refusal(error)
-        self.host.on_refused(self.conf.id, self._refusal)
+        self.membership.put_off()
+        self.host.on_refused(self.conf.id, refusal(error))
 
     def on_commit_error(self) -> None:
         """Note that a commit failed."""
@@ -131,11 +129,10 @@ class NotifierApp(faust.App):
 
     def symptoms(self) -> list[str]:
         """Return what looks dead about this application, one sentence each, the same words each time."""
-        if not self.started or self.should_stop:
+        # A new process would be put off by the coordinator too, or refused.
+        if not self.started or self.should_stop or self.membership.is_put_off():
             return []
         symptoms = list(self.consumer.symptoms())  # type: ignore[attr-defined]  # our consumer's
-        if self._refusal is not None:
-            symptoms.append(self._refusal)
         # What waits for the brokers would only be repeated by a new process, and wait again. Whether they would take a write
         # that has no answer, the watch asks them.
         silent = self.membership.silent_seconds() >= self.conf.broker_session_timeout

@@ -125,6 +125,7 @@ class Consumer(WithoutTables):
             self._kafka,
             self._ours.between_fetches_seconds,
             self._ours.membership.confirm,
+            self._ours.membership.put_off,
             self._ours.on_refused,
         )
 

@@ -74,6 +74,7 @@ async def start(
     consumer: AIOKafkaConsumer,
     between_fetches_seconds: float,
     on_answered: Callable[[float], None],
+    on_put_off: Callable[[], None],
     on_refused: Callable[[Exception], None],
 ) -> None:
     """Start it, with the patches that a member of a group needs.
@@ -83,13 +84,14 @@ async def start(
         between_fetches_seconds: from one fetch to the next, at least.
         on_answered: called for each request that the coordinator answered to its member, with when it was sent, by
             `uptime_seconds`.
+        on_put_off: called each time that the coordinator can't take it into the group now; it asks again.
         on_refused: called each time that the group's coordinator does not take it, with the error.
 
     Raises:
         KafkaError: no broker could be reached, or they refused.
     """
     await consumer.start()
-    hear_answered_heartbeats(consumer, uptime_seconds, on_answered)
+    hear_answered_heartbeats(consumer, uptime_seconds, on_answered, on_put_off)
     guard_commits(consumer)
     ask_again(consumer, on_refused)
     learn_of_moved_leaders(consumer)

@@ -8,10 +8,14 @@ answered. (The Java client's `poll` returns nothing in this state, for the same 
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 log = logging.getLogger(__name__)
+
+PUT_OFF_SECONDS: Final = 60.0
+"""From one "not now" of the coordinator to the next, at most: a rebalance waits so long for the slowest member."""
 
 
 class Lease(Protocol):
@@ -44,6 +48,7 @@ class Membership:
         self._now = now
         self._on_regained = on_regained
         self._confirmed_at = now()
+        self._put_off_at = -math.inf
         self._ran_out = False
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -96,6 +101,14 @@ class Membership:
                 if not regained.done():
                     regained.set_result(None)
             self._on_regained()
+
+    def put_off(self) -> None:
+        """Take in that the coordinator answered, and does not take the member into its group now."""
+        self._put_off_at = self._now()
+
+    def is_put_off(self) -> bool:
+        """Tell whether the coordinator has said so within the last minute: then no other member could join either."""
+        return self._now() - self._put_off_at < PUT_OFF_SECONDS
 
     def lose(self) -> None:
         """Take in that the partitions go: whoever waits for the coordinator's answer is cancelled."""

@@ -4,7 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 
 from streams.kafka.consumer.membership import Membership
 from streams.kafka.patches.answered_heartbeats import hear_answered_heartbeats
@@ -86,6 +86,7 @@ async def test_only_a_heartbeat_that_finds_us_a_member_counts(known):
         SimpleNamespace(_coordinator=coordinator),
         lambda: world.seconds,
         answered.append,
+        world.membership.put_off,
     )
     assert await coordinator._do_heartbeat() is known
     assert answered == ([100.0] if known else [])
@@ -93,7 +94,7 @@ async def test_only_a_heartbeat_that_finds_us_a_member_counts(known):
 
 @pytest.mark.parametrize(
     ("request_type", "code", "expected"),
-    [(SyncGroupRequest, 0, [100.0]), (SyncGroupRequest, 27, []), (JoinGroupRequest, 0, [])],
+    [(SyncGroupRequest, 0, [100.0]), (SyncGroupRequest, 25, []), (JoinGroupRequest, 0, [])],
 )
 async def test_a_generation_begins_with_the_lease_of_when_its_partitions_were_asked_for(
     request_type, code, expected
@@ -109,7 +110,46 @@ async def test_a_generation_begins_with_the_lease_of_when_its_partitions_were_as
 
     coordinator = SimpleNamespace(_do_heartbeat=None, _send_req=send)
     hear_answered_heartbeats(
-        SimpleNamespace(_coordinator=coordinator), lambda: world.seconds, answered.append
+        SimpleNamespace(_coordinator=coordinator),
+        lambda: world.seconds,
+        answered.append,
+        world.membership.put_off,
     )
     assert await coordinator._send_req(request_type.__new__(request_type)) is answer
     assert answered == expected
+    assert not world.membership.is_put_off()
+
+
+@pytest.mark.parametrize(
+    ("request_type", "code", "put_off"),
+    [
+        (JoinGroupRequest, 15, True),
+        (SyncGroupRequest, 14, True),
+        (SyncGroupRequest, 15, True),
+        (SyncGroupRequest, 16, True),
+        (SyncGroupRequest, 27, True),
+        (HeartbeatRequest, 27, False),
+    ],
+)
+async def test_a_coordinator_that_can_not_keep_the_group_puts_its_members_off(
+    request_type, code, put_off
+):
+    """Each time that one asks to join; what was said a minute ago says nothing any more."""
+    world = World()
+    answer = SimpleNamespace(error_code=code)
+
+    async def send(_request):
+        return answer
+
+    coordinator = SimpleNamespace(_do_heartbeat=None, _send_req=send)
+    hear_answered_heartbeats(
+        SimpleNamespace(_coordinator=coordinator),
+        lambda: world.seconds,
+        lambda _: None,
+        world.membership.put_off,
+    )
+    assert await coordinator._send_req(request_type.__new__(request_type)) is answer
+    world.seconds += 59.9
+    assert world.membership.is_put_off() is put_off
+    world.seconds += 0.2
+    assert not world.membership.is_put_off()

@@ -105,20 +105,22 @@ async def test_partners_are_looked_at_although_the_way_into_kafka_can_not_be(cap
 
 
 class App:
-    """An application of a group whose coordinator was silent for so long."""
+    """An application of a group whose coordinator has confirmed nothing for so long, and perhaps put it off."""
 
-    def __init__(self, group_id="g", silent=0.0):
+    def __init__(self, group_id="g", silent=0.0, *, put_off=False):
         self.conf = SimpleNamespace(id=group_id)
-        self.membership = SimpleNamespace(silent_seconds=lambda: silent)
+        self.membership = SimpleNamespace(silent_seconds=lambda: silent, is_put_off=lambda: put_off)
 
 
-def waiting(*apps, seconds, joined=("g", "g-retry")):
+def waiting(*apps, seconds, joined=("g", "g-retry"), refused=()):
     """Return for what records wait where one has been written for so long."""
     now = 1000.0
     writes = Writes(lambda: now)
     with writes.under_way():
         now += seconds
-        return background.waits(apps, writes, Health(joined=set(joined)))
+        return background.waits(
+            apps, writes, Health(joined=set(joined), refused=dict.fromkeys(refused, "full"))
+        )
 
 
 def test_what_waits_for_the_brokers_is_told():
@@ -130,6 +132,10 @@ def test_what_waits_for_the_brokers_is_told():
         "group g: its coordinator has not answered for 75 s",
         "group g-retry: its coordinator has not answered for 61 s",
     ]
+    assert waiting(App(silent=60.0, put_off=True), seconds=0) == []
+    assert waiting(App(silent=75.0, put_off=True), seconds=0, refused=("g",)) == []
+    (reason,) = waiting(App(silent=75.0, put_off=True), seconds=0, joined=())
+    assert reason.startswith("group g: its coordinator has let nobody join for 75 s (are enough")
 
 
 SYMPTOMS = [
