@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.structs import OffsetAndMetadata
 
 from streams.kafka.admin.preflight import Brokers, Unusable, ask_brokers
+from streams.kafka.admin.rights import Right
 from streams.kafka.connection import connection_of
+from streams.kafka.consumer import member
 from streams.notification.profiles import TIERS
 from streams.sandbox.client import create_topic
 from streams.sandbox.keys import make_keys
@@ -151,6 +154,42 @@ async def test_an_operator_reads_and_replays_but_writes_no_tier(make_guarded):
                     await producer.send_and_wait(topic, b"{}")
         finally:
             await producer.stop()
+
+
+async def test_a_topic_that_may_not_be_read_any_more_holds_up_no_others_commits(make_guarded):
+    """Its right is taken away while its description stays: the brokers say so of it, and have committed the other."""
+    async with make_guarded() as guarded, administration(guarded.deployment.bootstrap) as admin:
+        deployment = guarded.deployment
+        await guarded.grant("main")
+        read = Right("topic", deployment.source, "READ")
+        assert read in guarded.rights("main")
+        await grant(admin, "main", [Right("topic", deployment.source, "DESCRIBE")])
+        options = connection_of(guarded.settings("main")).options("member")
+        consumer = AIOKafkaConsumer(**options, group_id=deployment.group, enable_auto_commit=False)
+        both = [TopicPartition(topic, 0) for topic in (deployment.source, deployment.names.replay)]
+        offset = 0
+
+        async def commit():
+            nonlocal offset
+            offset += 1
+            offsets = dict.fromkeys(both, OffsetAndMetadata(offset, ""))
+            room, forbidden = await member.commit(consumer, lambda _: offsets, 100)
+            assert room == 100
+            return forbidden
+
+        await consumer.start()
+        try:
+            consumer.assign(both)
+            await _when(commit, lambda forbidden: not forbidden)
+            await revoke(admin, "main", [read])
+            assert await _when(commit, lambda forbidden: forbidden) == [deployment.source]
+        finally:
+            await consumer.stop()
+        committed = await deployment.committed()
+        assert committed == {
+            (deployment.source, 0): offset - 1,
+            (deployment.names.replay, 0): offset,
+        }
 
 
 async def test_a_stranger_sees_nothing(make_guarded):

@@ -15,6 +15,7 @@ from aiokafka.errors import (
     KafkaError,
     OffsetMetadataTooLargeError,
     OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
     UnknownError,
 )
 
@@ -183,8 +184,8 @@ def reset_to_beginning(consumer: AIOKafkaConsumer, partitions: Collection[Any]) 
 
 async def commit(
     consumer: AIOKafkaConsumer, offsets: Callable[[int], Mapping[Any, Any]], room: int
-) -> int:
-    """Commit, and return how long the texts beside the offsets may be.
+) -> tuple[int, frozenset[str]]:
+    """Commit, and return how long the texts beside the offsets may be, and of which topics nothing may be committed.
 
     The brokers bound each text, and what all partitions of a commit take together. A commit that they find too large is
     refused whatever is tried again later; the offsets count, the texts only spare repeats. The coordinator of Kafka 4 says
@@ -200,6 +201,7 @@ async def commit(
     """
     tried = room
     refusal: KafkaError | None = None
+    forbidden: frozenset[str] = frozenset()
     while True:
         wanted = offsets(tried)
         try:
@@ -209,6 +211,10 @@ async def commit(
             if not tried or (isinstance(error, UnknownError) and bytes_together < _LONG_BYTES):
                 raise
             refusal, tried = error, tried // 4
+        except TopicAuthorizationFailedError as error:
+            # Where aiokafka raises this, nothing was said against the others: they are committed.
+            forbidden = frozenset(error.args[0])
+            break
         else:
             break
     if refusal is not None:
@@ -218,7 +224,7 @@ async def commit(
             type(refusal).__name__,
             tried,
         )
-    return tried
+    return tried, forbidden
 
 
 def symptoms_of(consumer: AIOKafkaConsumer | None) -> list[str]:

@@ -36,6 +36,9 @@ ANSWER_SECONDS: Final = 5.0
 _BROKERS_ASKED: Final = 3
 """When a generation begins: without an id nothing is committed."""
 
+_FORBIDDEN_SECONDS: Final = 60.0
+"""From one try to commit of a topic that may not be read any more to the next."""
+
 Commit = Callable[[dict[PartitionId, CommittedState]], Awaitable[object]]
 """Writes down where partitions begin, while nobody else commits."""
 
@@ -75,6 +78,7 @@ class Standing:
         # None where nothing was committed.
         self._began_at: Mapping[TopicPartition, int | None] = {}
         self._begins = Begins()
+        self._forbidden_until: dict[str, float] = {}
         self._room = MOST_BYTES  # for the text beside an offset, as far as the brokers take it
 
     @property
@@ -361,15 +365,18 @@ class Standing:
         What was read before anybody knew of which topic it is stays uncommitted, where brokers give topics ids: under no id it
         would count for whatever topic has the name by then. A look learns the id, and the next generation reads it again.
 
+        A topic of which the brokers let us commit nothing, since somebody took the right to read it away, is left out for a
+        minute, so that the others' commits are made as ever.
+
         Raises:
             KafkaError: it could not be committed.
         """
         consumer = self._consumer()
-        ours = consumer.assignment()
+        ours, now = consumer.assignment(), asyncio.get_running_loop().time()
         of_ours = {
             tp: state
             for tp, state in ((TopicPartition(*at), state) for at, state in progress.items())
-            if tp in ours
+            if tp in ours and self._forbidden_until.get(tp.topic, 0.0) <= now
         }
         ids = {tp: state.topic_id or self._read_as.get(tp, "") for tp, state in of_ours.items()}
         if not self._no_ids:
@@ -390,9 +397,12 @@ class Standing:
 
         # Of now: what is found out while the commit is under way it does not say.
         begins = self._begins.of(states)
-        self._room = await member.commit(consumer, offsets, self._room)
-        self._begins.carried(begins)
-        return [partition_of(tp) for tp in states]
+        self._room, forbidden = await member.commit(consumer, offsets, self._room)
+        self._forbidden_until |= dict.fromkeys(forbidden, now + _FORBIDDEN_SECONDS)
+        for topic in sorted(forbidden):
+            self._report.on_forbidden(topic)
+        self._begins.carried({tp: b for tp, b in begins.items() if tp.topic not in forbidden})
+        return [partition_of(tp) for tp in states if tp.topic not in forbidden]
 
     def _say_held_back(self, topics: frozenset[str]) -> None:
         for topic in sorted(topics - self._held_back):

@@ -22,6 +22,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from streams.kafka.admin.topic_ids import Topic, Topics
 from streams.kafka.committed_state import CommittedState
+from streams.kafka.consumer import standing
 from streams.kafka.consumer.reading import Reading
 
 TOPIC, TAG = "t", ("t", 0)
@@ -709,6 +710,43 @@ async def test_a_commit_that_is_refused_without_a_text_is_an_error(brokers, memb
     with pytest.raises(OffsetMetadataTooLargeError):
         await member.commit({TAG: CommittedState(5)})
     assert len(brokers.commits) < 10
+
+
+async def test_what_may_not_be_committed_of_one_topic_holds_up_no_other(
+    brokers, member, monkeypatch
+):
+    """The right to read it was taken away: the others are committed, and this one is tried again a minute later."""
+    other = TopicPartition("other", 0)
+    brokers.assigned = {PARTITION, other}
+    sent: list[set[TopicPartition]] = []
+    refused_topics = {"other"}
+
+    async def commit(offsets):
+        sent.append(set(offsets))
+        if refused := {tp.topic for tp in offsets} & refused_topics:
+            raise TopicAuthorizationFailedError(refused)
+
+    brokers.commit = commit
+    now = 1000.0
+    loop = SimpleNamespace(time=lambda: now)
+    monkeypatch.setattr(standing, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+    states = {TAG: CommittedState(5, topic_id=A), ("other", 0): CommittedState(6, topic_id=B)}
+    begin = CommittedState(0, topic_id=A)
+    for tp in (PARTITION, other):
+        member._begins.note(tp, begin, range(1))
+    assert list(await member.commit(states)) == [TAG]
+    assert brokers.told == [("forbidden", "other")]
+    assert member._begins.of([PARTITION, other]).keys() == {
+        other
+    }  # of the other nothing was written down
+    now += 59
+    assert list(await member.commit(states)) == [TAG]
+    assert list(await member.commit({("other", 0): states["other", 0]})) == []
+    now += 1
+    refused_topics.clear()
+    assert set(await member.commit(states)) == set(states)
+    assert sent == [{PARTITION, other}, {PARTITION}, {PARTITION, other}]
+    assert brokers.told == [("forbidden", "other")]
 
 
 @pytest.fixture
