@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _RELOAD_SECONDS = 2.0
 _LOOK_SECONDS = 5.0
+_PRODUCER_DIED = "the producer has died"
 
 
 async def reload_partners(
@@ -80,12 +81,17 @@ async def reload_partners(
 
 
 def symptoms(
-    apps: Sequence[NotifierApp], producer: RecordProducer, health: Health, clock: Clock
+    apps: Sequence[NotifierApp],
+    producer: RecordProducer,
+    writes: Writes,
+    health: Health,
+    clock: Clock,
 ) -> list[str]:
     """Return what looks dead now, or what a new process would not have, one sentence each."""
     seen = [symptom for app in apps for symptom in app.symptoms()]
-    if not producer.alive:
-        seen.append("the producer has died")
+    # The next write replaces it. One that waits although the brokers could take it shows that nothing did.
+    if not producer.alive and writes.late_seconds():
+        seen.append(_PRODUCER_DIED)
     offset = health.clock_offset_seconds
     if (
         abs(offset) > MAX_CLOCK_OFFSET_SECONDS
@@ -136,7 +142,8 @@ async def confirmed(ask: Callable[[], Awaitable[Answers]], seen: Sequence[str]) 
     return [
         symptom
         for symptom in seen
-        if not symptom.startswith(away) and (said.take_writes or not symptom.endswith(HELD))
+        if not symptom.startswith(away)
+        and (said.take_writes or not symptom.endswith((HELD, _PRODUCER_DIED)))
     ]
 
 

@@ -152,7 +152,7 @@ def build_worker(
     )
     watch = Watch(
         health,
-        partial(symptoms, apps, producer, health, clock),
+        partial(symptoms, apps, producer, settler.writes, health, clock),
         partial(
             confirmed,
             partial(

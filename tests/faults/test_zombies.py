@@ -1,4 +1,4 @@
-"""A worker that runs and does nothing fails its liveness probe; one whose broker is away or refuses its writes does not."""
+"""A worker that runs and does nothing fails its liveness probe; one that could do nothing, or has nothing to do, does not."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.e2e, pytest.mar
 
 
 async def test_a_worker_that_does_nothing_is_not_live(zombies):
-    """Out of its group, without its coordination or its fetches, not polling, without a producer, holding a record: each is told."""
+    """Out of its group, without its coordination or its fetches, not polling, holding a record: each is told."""
     said = await asyncio.wrap_future(zombies)
     for harm, symptom in HARMS.items():
         assert symptom in said[harm], harm

@@ -1,4 +1,7 @@
-"""Workers that are made to run and do nothing, each in another way, one whose broker is away, and one whose writes it refuses."""
+"""Workers that are made to run and do nothing, each in another way, and those that look so and are well.
+
+The broker of one is away, that of another takes none of its writes, and one loses its producer and makes another.
+"""
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager
@@ -34,7 +37,6 @@ HARMS = {
     "lose coordination": "the coordination task has ended",
     "lose fetches": "the fetch task has ended",
     "hang": "nothing was polled lately",
-    "lose producer": "the producer has died",
     "hold records": "a record is held unacknowledged for too long",
 }
 """What is done inside of a worker, and what its probe must say."""
@@ -70,14 +72,14 @@ class Zombies:
     async def make(self) -> dict[str, str]:
         """Return what each one's liveness probe said when it failed, by what was done to it.
 
-        Meanwhile the broker of one more worker is away, and that of another takes none of its writes. Raises
-        AssertionError where these do not live on, or do not deliver when the broker is back or takes writes again.
+        Meanwhile the broker of one more worker is away, that of another takes none of its writes, and a third loses its
+        producer. Raises AssertionError where these do not live on, or do not deliver when they could.
         """
         with self._other_broker() as other:
             async with self._deployment("outage", other) as outage:
                 waiting = await outage.ready_worker()  # of both groups: a first attempt may fail
                 await asyncio.to_thread(other.kill)
-                async with self._refused_all():
+                async with self._refused_all(), self._without_producer():
                     says = await asyncio.gather(*(self._harmed(harm) for harm in HARMS))
                 live = await waiting.get("/health/live")
                 assert live.is_success, f"an outage of the broker alone made it fail: {live.text}"
@@ -88,6 +90,24 @@ class Zombies:
         return dict(zip(HARMS, says, strict=True))
 
     async def _harmed(self, harm: str) -> str:
+        async with self._harm(harm) as (deployment, worker):
+            if harm == "hold records":
+                await deployment.send([self._event(deployment)])
+            return await self._failing(worker)
+
+    @asynccontextmanager
+    async def _without_producer(self):
+        """Have a worker whose producer has died, and that has nothing to write: it is no zombie, and makes another."""
+        async with self._harm("lose producer") as (deployment, worker):
+            yield
+            live = await worker.get("/health/live")
+            assert live.is_success, f"nothing waited for the producer that died: {live.text}"
+            await deployment.delivered(await deployment.send([self._event(deployment)]), 60)
+            assert await worker.stop(60) == 0
+
+    @asynccontextmanager
+    async def _harm(self, harm: str):
+        """Do harm to a worker that was well."""
         told = self._directory / f"{harm}.harm"
         async with self._deployment(harm, self._broker) as deployment:
             worker = deployment.worker(inside(FAULTS_HARM=str(told)), role="main")
@@ -96,9 +116,7 @@ class Zombies:
             assert (await worker.get("/health/live")).is_success
             told.write_text(harm, "ascii")
             await worker.said(f"harm done: {harm}", 60)
-            if harm == "hold records":
-                await deployment.send([self._event(deployment)])
-            return await self._failing(worker)
+            yield deployment, worker
 
     @asynccontextmanager
     async def _refused_all(self):
