@@ -427,6 +427,8 @@ async def test_the_consumer_is_configured_by_us(new_member):
     assert consumer._heartbeat_interval_ms == 1_000
     assert consumer._max_partition_fetch_bytes == 65_536
     assert consumer._fetch_max_wait_ms == 250
+    # Without partitions nothing is fetched, and a worker that waits for some for weeks must not leave its group for good.
+    assert consumer._max_poll_interval_ms > 10 * 365 * 86_400_000
 
 
 async def test_the_brokers_stamp_comes_with_a_record_and_no_others(new_member):

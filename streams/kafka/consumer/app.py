@@ -217,8 +217,9 @@ def build_app(
         broker=[f"kafka://{broker.strip()}" for broker in connection.brokers.split(",")],
         broker_client_id=group.group_id,
         broker_max_poll_records=500,
-        # Client side only: with every partition held back for longer than this a worker would leave its group for good.
-        broker_max_poll_interval=1_000_000.0,
+        # Client side only, and never over (31 years): a worker that fetches nothing for so long, as one without partitions or
+        # with all of them held back, would leave its group for good.
+        broker_max_poll_interval=1e9,
         broker_session_timeout=10.0,
         broker_heartbeat_interval=1.0,  # how soon the others notice that one is gone, and that a rebalance has begun
         broker_request_timeout=40.0,
