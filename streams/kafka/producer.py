@@ -117,7 +117,7 @@ class RecordProducer:
         """
         written: list[Written | None] = [None] * len(records)
         missing = list(range(len(records)))
-        refused: dict[int, KafkaError] = {}
+        refused: dict[int, Exception] = {}
         alone: set[int] = set()
         pause = _FIRST_PAUSE_SECONDS
         while missing:
@@ -143,12 +143,15 @@ class RecordProducer:
         missing: list[int],
         alone: set[int],
         written: list[Written | None],
-    ) -> dict[int, KafkaError]:
+    ) -> dict[int, Exception]:
         pending: list[tuple[int, asyncio.Future[Any]]] = []
-        failed: dict[int, KafkaError] = {}
+        failed: dict[int, Exception] = {}
         try:
             producer = await self._usable()
-        except KafkaError as error:
+        except (
+            KafkaError,
+            OSError,
+        ) as error:  # the second of a file of the settings, read again for a new producer
             self._failed(records[missing[0]], error)
             return dict.fromkeys(missing, error)
         for index in missing:
@@ -193,7 +196,7 @@ class RecordProducer:
         self._retiring.add(task)
         task.add_done_callback(ended)
 
-    def _failed(self, record: OutRecord, error: KafkaError) -> None:
+    def _failed(self, record: OutRecord, error: Exception) -> None:
         self._on_error(record.topic)
         log.warning("writing to %s failed, trying again: %s", record.topic, error)
 
@@ -234,6 +237,7 @@ class RecordProducer:
         try:
             await producer.start()
         except BaseException:
+            close_quickly(producer.client)  # all writers wait meanwhile
             await producer.stop()
             raise
         return producer

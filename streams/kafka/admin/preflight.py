@@ -309,7 +309,11 @@ async def ask_brokers(
         groups: whose coordinators are asked.
         late_topics: returns the topics to which writes wait that should have been taken long since.
     """
-    admin = AIOKafkaAdminClient(**connection.options(client_id), request_timeout_ms=5_000)
+    try:
+        options = connection.options(client_id)
+    except OSError:  # a file of the settings can't be read now
+        return Answers(broker=False)
+    admin = AIOKafkaAdminClient(**options, request_timeout_ms=5_000)
     try:
         await admin.start()
         await broker_count(admin)

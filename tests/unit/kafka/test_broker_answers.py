@@ -108,6 +108,16 @@ async def test_no_broker_answers(answers):
     assert Admin.asked == []
 
 
+async def test_a_file_of_the_settings_that_can_not_be_read_is_no_answer():
+    """A new process would not get as far as this one."""
+
+    class Unreadable(Connection):
+        def options(self, _client_id):
+            raise PermissionError(13, "denied")
+
+    assert await ask_brokers(Unreadable("a:1"), "watch") == Answers(broker=False)
+
+
 async def test_a_coordinator_that_refuses_us_has_answered(answers):
     """The other group's is asked all the same."""
     assert await answers(find_g=GroupAuthorizationFailedError()) == Answers(broker=True)

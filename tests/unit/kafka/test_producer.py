@@ -1,6 +1,7 @@
 """The producer: again and again until the broker has it; over aiokafka's place, a broker in memory."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from aiokafka.errors import (
@@ -138,8 +139,9 @@ async def test_a_write_that_waits_for_a_retired_producers_metadata_goes_on_with_
     assert sorted(record.topic for record in producer.broker.written) == ["a", "b", "c"]
 
 
-async def test_a_broker_that_cannot_be_reached_is_tried_again():
-    """While the caller still waits."""
+@pytest.mark.parametrize("error", [KafkaConnectionError(), PermissionError(13, "denied")])
+async def test_a_producer_that_can_not_be_started_is_tried_again(error):
+    """While the caller still waits: no broker is there, or a file of the settings can't be read now."""
 
     class Unreachable(MemoryRecordProducer):
         tries = 0
@@ -147,7 +149,7 @@ async def test_a_broker_that_cannot_be_reached_is_tried_again():
         async def _start_new(self):
             self.tries += 1
             if self.tries < 3:
-                raise KafkaConnectionError
+                raise error
             return await super()._start_new()
 
     producer = Unreachable(MemoryBroker())
@@ -155,6 +157,28 @@ async def test_a_broker_that_cannot_be_reached_is_tried_again():
     assert producer.tries == 3
     assert producer.broker.written == [A, B]
     await producer.stop()
+
+
+async def test_nobody_waits_for_the_connections_of_a_producer_that_could_not_start(monkeypatch):
+    """Over TLS a broker that stands still takes 30 s for their end, and all writers wait for the next producer."""
+    monkeypatch.setattr(quick_close, "_CLOSE_SECONDS", 0.001)
+
+    class Silent:
+        def __init__(self, **_):
+            self.client = SimpleNamespace(close=asyncio.Event().wait)
+            self._message_accumulator = SimpleNamespace()
+
+        async def start(self):
+            raise KafkaConnectionError
+
+        async def stop(self):
+            await self.client.close()
+
+    monkeypatch.setattr(producer_module, "BatchingProducer", Silent)
+    producer = RecordProducer(Connection("a:1"), "test", lambda _topic: None)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        with pytest.raises(KafkaConnectionError):
+            await producer.start()
 
 
 @pytest.mark.parametrize("size", [1_048_576, 5_000_000])
