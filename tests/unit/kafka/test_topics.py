@@ -1,11 +1,15 @@
 """The topics: what each must be like, and what differs."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.kafka.format.records import OutRecord
 from streams.kafka.sizes import LEAST_MESSAGE_BYTES, MAX_RECORD_BYTES
-from streams.kafka.topics import TopicNames, TopicSpec, size_warnings, topic_specs
+from streams.kafka.topics import TopicNames, TopicSpec, compare_topics, size_warnings, topic_specs
 from streams.notification.profiles import TIERS
 
 NAMES = TopicNames("pn")
@@ -174,3 +178,24 @@ def test_five_copies_may_ask_for_more_of_them_to_be_in_sync():
 def test_every_difference_is_named_at_once():
     """A topic that the broker made by itself."""
     assert len(specs()[0].differences({})) == 5
+
+
+@pytest.mark.parametrize(("code", "passes"), [(3, True), (29, False)])
+async def test_settings_that_can_not_be_read_say_whether_that_passes(code, passes):
+    """A broker that was told late does not know a topic yet: a start waits for that, and not for a right that is missing."""
+
+    class Admin:
+        async def list_topics(self):
+            return ["t"]
+
+        async def describe_topics(self, topics):
+            return [{"topic": topic, "partitions": []} for topic in topics]
+
+        async def describe_configs(self, resources):
+            answers: list[Any] = [(code, "not now", 2, one.name, []) for one in resources]
+            return [SimpleNamespace(resources=answers)]
+
+    admin: Any = Admin()
+    with pytest.raises(KafkaError, match="reading the settings of t: not now") as raised:
+        await compare_topics(admin, [TopicSpec("t", 1, 1, 1)])
+    assert raised.value.retriable is passes
