@@ -148,10 +148,8 @@ class RecordProducer:
         failed: dict[int, Exception] = {}
         try:
             producer = await self._usable()
-        except (
-            KafkaError,
-            OSError,
-        ) as error:  # the second of a file of the settings, read again for a new producer
+        # The second is of a file of the settings, which is read again for a new producer.
+        except (KafkaError, OSError) as error:
             self._failed(records[missing[0]], error)
             return dict.fromkeys(missing, error)
         for index in missing:

@@ -237,9 +237,8 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
     for response in await admin.describe_configs(resources):
         for code, message, _kind, name, entries in response.resources:
             if code:
-                error = for_code(
-                    code
-                )  # which says whether it passes: a broker may have been told late of a new topic
+                # Which says whether it passes: a broker may have been told late of a new topic.
+                error = for_code(code)
                 text = f"reading the settings of {name}: {message or error.__name__}"
                 raise error(text)
             configs[name] = {entry[0]: entry[1] for entry in entries}
