@@ -146,7 +146,6 @@ class Standing:
         if any(self._known(topic) != self._watch.partitions(topic) for topic in topics):
             consumer._client.force_metadata_update()  # noqa: SLF001  # aiokafka has no public word for it
         ours: set[TopicPartition] = consumer.assignment()
-        generation = self._lanes().generation
         changed = {
             partition_of(tp)
             for tp in ours
@@ -163,10 +162,6 @@ class Standing:
             # At once: a commit of partitions that the new topic does not have is tried in vain, and holds up those of others.
             self._lanes().give_up(changed)
         not_begun = await self._not_begun(again)
-        if changed and (generation is None or self._lanes().generation != generation):
-            # The generation that has begun compared for itself, and may have gone on already from what another member has
-            # begun; what it left over the next look sees.
-            return
         self._watch.changed -= {topic for topic, _ in again} - {topic for topic, _ in not_begun}
         if not_begun:
             await self._begin_again(not_begun, commit)

@@ -680,35 +680,6 @@ async def test_a_topic_made_again_with_fewer_partitions(brokers, member):
     assert brokers.commits == []
 
 
-@pytest.mark.parametrize(("before", "after"), [(1, 2), (1, None), (None, None)])
-async def test_a_look_puts_nothing_back_that_a_new_generation_has_begun(
-    brokers, member, before, after
-):
-    """A whole rebalance fits into the wait for what is committed: the new one compared for itself. The next look sees the rest."""
-    await member.begin([PARTITION])
-    brokers.topics = Topics({TOPIC: Topic(B, 1)})
-    fetch, brokers.generation = brokers._coordinator.fetch_committed_offsets, before
-
-    async def fetch_slowly(partitions):
-        brokers.generation = after
-        return await fetch(partitions)
-
-    async def fail(_progress):
-        pytest.fail("written down in another generation")
-
-    brokers._coordinator.fetch_committed_offsets = fetch_slowly
-    await member.look(fail)
-    assert (brokers.rejoins, brokers.told) == (0, [])
-    brokers._coordinator.fetch_committed_offsets, brokers.generation = fetch, 3
-    written = []
-
-    async def note(progress):
-        written.append(progress)
-
-    await member.look(note)
-    assert (written, brokers.rejoins) == ([{TAG: CommittedState(0, topic_id=B)}], 1)
-
-
 @pytest.mark.parametrize("refusal", [OffsetMetadataTooLargeError, InvalidCommitOffsetSizeError])
 @pytest.mark.parametrize("most_bytes", [4096, 1024, 300, 40, 0])
 async def test_an_offset_is_committed_however_little_may_stand_beside_it(
