@@ -28,7 +28,9 @@ from streams.admission.limits import (
     UNTRIED_SHARE,
 )
 from streams.admission.queue import Denied, DestinationQueue, Permit, Waiter
+from streams.admission.silences import Silences
 from streams.admission.slow import SlowShare
+from streams.admission.unanswered import UnansweredShare
 from streams.notification.outcome import Blocked
 from streams.partners import Partner
 from streams.webhook.https import AttemptResult
@@ -49,16 +51,23 @@ class Admission:
         self._now = now_seconds
         self._first_attempts = first_attempts
         self._destinations: dict[tuple[str, str], DestinationQueue] = {}
+        self._silences = Silences()
         self._called: set[DestinationQueue] = set()
         self._max_in_flight = max_in_flight
         self._max_retries = max(1, max_in_flight // RETRY_SHARE)
-        self._max_unresponsive = max(1, max_in_flight // UNRESPONSIVE_SHARE)
-        self._max_untried = max(1, max_in_flight // UNTRIED_SHARE)
         self._slow = SlowShare(
             max(1, max_in_flight // SLOW_SHARE), max(1, self._max_retries // SLOW_SHARE)
         )
-        self._max_not_quick = max_in_flight - max_in_flight // QUICK_SHARE
-        self._retries = self._unresponsive = self._untried = 0
+        # Of all but quick ones: their calls, and those of them that are retries.
+        self._max_not_quick = tuple(
+            most - most // QUICK_SHARE for most in (max_in_flight, self._max_retries)
+        )
+        self._unanswered = UnansweredShare(
+            max(1, max_in_flight // UNTRIED_SHARE),
+            max(1, max_in_flight // UNRESPONSIVE_SHARE),
+            *self._max_not_quick,
+        )
+        self._retries = 0
         # Destinations with room of their own, whose first attempts or retries wait for the worker's.
         self._blocked: tuple[deque[DestinationQueue], ...] = (deque(), deque())
         # Slow ones among them that wait for their share, of which they have less than their part.
@@ -118,6 +127,8 @@ class Admission:
         self._retries -= permit.retry
         queue.retries -= permit.retry
         self._slow.note_call(queue, now, -1, retry=permit.retry)
+        if permit.probe:
+            self._unanswered.note_probe(queue, -1)
         if result is None or isinstance(result.outcome, Blocked):
             state.cancel()
         else:
@@ -134,6 +145,7 @@ class Admission:
                 cool_down_seconds=result.retry_after_seconds if result.slow_down else None,
             )
         self._slow.note_answer(queue)
+        self._unanswered.note(queue, now)
         if not state.in_flight:
             self._called.discard(queue)
         self._send_away(queue, now)
@@ -157,47 +169,46 @@ class Admission:
                 # would cost as much as a call.
                 later = now + state.unresponsive_for(now) / 2
                 expected_at = max(probe or now + PATIENCE_SECONDS, later)
-                return Denied("silent", expected_at, escalate=True)
+                below = probe is None and self._is_below_part(queue, now, retry=retry)
+                return Denied("silent", expected_at, escalate=not below)
         elif self._share_is_full(queue, now, retry=retry):
             if not state.has_answered:
-                return Denied("share", now + PATIENCE_SECONDS, escalate=True)
+                escalate = not self._is_below_part(queue, now, retry=retry)
+                return Denied("share", now + PATIENCE_SECONDS, escalate=escalate)
             if has_waited or not self._slow.may_wait(queue, len(queue.queues[retry]), retry=retry):
                 return self._slow.denied(queue, now, retry=retry, has_waited=has_waited)
         return None
 
     def _share_is_full(self, queue: DestinationQueue, now: float, *, retry: bool) -> bool:
         """Tell whether destinations like this one, unresponsive, untried or slow, have all calls that they may."""
-        state = queue.state
-        if state.is_unresponsive(now):
-            return self._unresponsive >= self._max_unresponsive or self._rest_is_for_quick_ones()
-        if not state.has_answered:
-            if self._untried_are_full():
-                self._count(now)  # many may have answered since
-            return self._untried_are_full()
+        probe = queue.state.is_unresponsive(now)
+        if probe or not queue.state.has_answered:
+            return self._unanswered.is_full(queue, self._slow.calls, probe=probe, retry=retry)
         return self._slow_must_wait(queue, now, retry=retry)
+
+    def _is_below_part(self, queue: DestinationQueue, now: float, *, retry: bool) -> bool:
+        """Tell whether others have what an unresponsive or untried destination does not get."""
+        probe = queue.state.is_unresponsive(now)
+        return self._unanswered.is_below_part(queue, self._slow.calls, probe=probe, retry=retry)
 
     def _slow_must_wait(self, queue: DestinationQueue, now: float, *, retry: bool) -> bool:
         """Tell whether a destination is slow, and those have all calls that they may."""
         slow = queue.state.is_slow and not queue.state.is_unresponsive(now)
         return slow and self._slow_are_full(now, retry=retry)
 
-    def _untried_are_full(self) -> bool:
-        both = self._max_untried + self._max_unresponsive
-        return (
-            self._untried >= self._max_untried
-            or self._untried + self._unresponsive >= both
-            or self._rest_is_for_quick_ones()
-        )
-
     def _slow_are_full(self, now: float, *, retry: bool) -> bool:
-        full = self._slow.is_full(retry=retry) or self._rest_is_for_quick_ones()
+        full = self._slow.is_full(retry=retry) or self._rest_is_for_quick_ones(retry=retry)
         if full and now - self._counted_at >= COUNT_SECONDS:
             self._count(now)
-            full = self._slow.is_full(retry=retry) or self._rest_is_for_quick_ones()
+            full = self._slow.is_full(retry=retry) or self._rest_is_for_quick_ones(retry=retry)
         return full
 
-    def _rest_is_for_quick_ones(self) -> bool:
-        return self._unresponsive + self._untried + self._slow.calls[0] >= self._max_not_quick
+    def _rest_is_for_quick_ones(self, *, retry: bool) -> bool:
+        most, most_retries = self._max_not_quick
+        slow, unanswered = self._slow.calls, self._unanswered.all
+        return unanswered.calls + slow[0] >= most or (
+            retry and unanswered.retries + slow[1] >= most_retries
+        )
 
     def _has_room(self, *, retry: bool) -> bool:
         return self.in_flight < self._max_in_flight and not (
@@ -272,17 +283,16 @@ class Admission:
         """Count a call as made; at once, so that no other record is admitted in between."""
         state = queue.state
         self._called.add(queue)
-        if state.is_unresponsive(now):
-            self._unresponsive += 1
+        if probe := state.is_unresponsive(now):
+            self._unanswered.note_probe(queue, 1)
             queue.send_away(probes=True)  # another probe that waits would follow this one at once
-        elif not state.has_answered:
-            self._untried += 1
         self._slow.note_call(queue, now, 1, retry=retry)
         state.start(now)
         queue.retries += retry
         self._retries += retry
         self.in_flight += 1
-        return Permit(queue, retry)
+        self._unanswered.note(queue, now)
+        return Permit(queue, retry, probe)
 
     def _grant_next(self, now: float) -> None:
         """Grant permits as far as every limit allows, by turns: between destinations, and between first attempts and retries."""
@@ -360,6 +370,8 @@ class Admission:
         queue = self._destinations.get(key)
         if queue is None:
             state = Destination(ceiling, rate)
+            if (since := self._silences.take(key, now)) is not None:
+                state.has_been_silent(since)
             queue = self._destinations[key] = DestinationQueue(
                 state, self._first_attempts, partner.partner_id
             )
@@ -372,23 +384,23 @@ class Admission:
     def _count(self, now: float) -> None:
         """Count the calls of unresponsive, of untried and of slow destinations."""
         self._counted_at = now
-        self._unresponsive = self._untried = 0
         self._slow.calls = slow = [0, 0]
         for queue in self._called:
+            self._unanswered.note(queue, now)
             state = queue.state
-            if state.is_unresponsive(now):
-                self._unresponsive += state.in_flight
-            elif not state.has_answered:
-                self._untried += state.in_flight
-            elif state.is_slow:
+            if state.is_slow and not state.is_unresponsive(now):
                 slow[0] += state.in_flight
                 slow[1] += queue.retries
 
     def _sweep(self, now: float) -> None:
-        """Forget destinations that were not asked for lately: ten thousand seen once leave nothing behind."""
+        """Forget destinations that were not asked for lately: of ten thousand seen once only their silences stay."""
         if now - self._swept_at < IDLE_SECONDS / 4:
             return
         self._swept_at = now
         idle = [key for key, queue in self._destinations.items() if queue.is_idle(now)]
+        self._silences.sweep(now)
         for key in idle:
-            self._slow.forget(self._destinations.pop(key))
+            queue = self._destinations.pop(key)
+            self._slow.forget(queue)
+            if queue.state.is_unresponsive(now):
+                self._silences.add(key, now - queue.state.unresponsive_for(now), now)

@@ -88,6 +88,11 @@ class Destination:
         since = self._first_called_at if self._answered_at is None else self._answered_at
         return 0.0 if since is None else now - since
 
+    def has_been_silent(self, since: float) -> None:
+        """Take in that a destination, of which nothing else is known, has not answered since then."""
+        self._failed = True
+        self._first_called_at = since
+
     def cooling_down_until(self, now: float) -> float | None:
         """Return until when it is cooling down (Retry-After), or None."""
         return self._cooling_down_until if now < self._cooling_down_until else None

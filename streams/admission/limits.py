@@ -23,7 +23,7 @@ LATELY_SECONDS = 1.0
 more. Partners answer in 50 to 500 ms; their longest time-out is 5 s and more, too long to find out by."""
 
 UNRESPONSIVE_SHARE = 4
-"""Unresponsive destinations share at most one in so many of the worker's calls."""
+"""Probes of unresponsive destinations share at most one in so many of the worker's calls."""
 
 UNTRIED_SHARE = 2
 """Destinations that never answered share at most one in so many, until they turn out to be unresponsive: after a
@@ -35,7 +35,14 @@ calls, and of the calls that retries may have: else some hundreds of such calls 
 others would wait for them without end."""
 
 QUICK_SHARE = 8
-"""One in so many stays for destinations that answer quickly, however many of the others there are."""
+"""One in so many of the calls, and of those that retries may have, stays for destinations that answer quickly, however
+many of the others there are."""
+
+BELOW_PART_SHARE = 16
+"""One in so many of the calls that unresponsive and untried destinations may have is for partners that have less than an
+equal part of them: 24 at once by default, some hundred a second of partners that answer. A larger one would keep more
+from a platform that is alone: when 300 of its 1,000 merchants hang from the first moment on, they have taken 321 of the
+384 calls before it is known which."""
 
 RETRY_SHARE = 2
 """Retries share at most one in so many of the worker's calls, and of each destination's, so that a backlog of them does
@@ -62,6 +69,13 @@ come back for it."""
 IDLE_SECONDS = 60.0
 """After so long without being asked for a destination is forgotten, unless a step of its rate or a promise is longer: a
 platform has ten thousand merchants, each seldom called."""
+
+SILENCE_SECONDS = 3600.0
+"""How long it is remembered of a forgotten destination that it did not answer: most rungs of a ladder are no longer, and
+what comes after hours is one call at a time anyway."""
+
+SILENCES = 10_000
+"""How many of them are remembered, some 4 MB; the oldest go first."""
 
 LEAST_SHARE = 1e-3
 """This worker's least share of a partner's limits: a record may still be under way when the last partition has gone."""

@@ -26,10 +26,17 @@ class Denied:
 
 @dataclass(eq=False, slots=True)
 class Permit:
-    """The right to make one call; to be given back."""
+    """The right to make one call; to be given back.
+
+    Attributes:
+        queue: the destination's.
+        retry: whether the call is a retry.
+        probe: whether the destination was unresponsive when it was given.
+    """
 
     queue: "DestinationQueue"
     retry: bool
+    probe: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -92,6 +99,7 @@ class DestinationQueue:
         retries: calls under way that are retries.
         listed: whether its first attempts, its retries are listed as waiting for the worker's limits alone.
         slow: its partner among those that have slow destinations, while it is one; else None.
+        unanswered: its calls as they were counted while it has not answered lately: all, while untried, retries.
         slot_timer: until its rate allows the next call to one of them; None where nobody waits for that.
     """
 
@@ -102,6 +110,7 @@ class DestinationQueue:
     retries: int = 0
     listed: list[bool] = field(default_factory=lambda: [False, False])
     slow: SlowPartner | None = None
+    unanswered: tuple[int, int, int] = (0, 0, 0)
     slot_timer: asyncio.TimerHandle | None = None
     _retry_is_next: bool = False
 

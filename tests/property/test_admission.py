@@ -2,12 +2,13 @@
 
 import asyncio
 import itertools
+from dataclasses import astuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.admission.admission import Admission
-from streams.admission.limits import RATE_SLACK_SECONDS, RETRY_SHARE
+from streams.admission.limits import RATE_SLACK_SECONDS, RETRY_SHARE, UNRESPONSIVE_SHARE
 from streams.admission.queue import DestinationQueue, Permit
 from tests.unit.admission.desk import Desk, answered, blocked, partner, refused
 from tests.unit.webhook.virtual_time import in_virtual_time
@@ -98,6 +99,26 @@ class World:
             calls = [sum(q.state.in_flight for q in queues), sum(q.retries for q in queues)]
             assert slow._partners[name].calls == calls
 
+    def unanswered_ones_are_counted(self):
+        admission, now = self.admission, self.desk.now
+        admission._count(now)
+        shares: dict[str, list[int]] = {}
+        for queue in admission._destinations.values():
+            own = shares.setdefault(queue.partner_id, [0, 0, 0, 0])
+            unresponsive = queue.state.is_unresponsive(now)
+            if unresponsive or not queue.state.has_answered:
+                own[0] += queue.state.in_flight
+                own[1] += 0 if unresponsive else queue.state.in_flight
+                own[2] += queue.retries
+        for permit in self.permits:
+            shares[permit.queue.partner_id][3] += permit.probe
+        shares = {who: own for who, own in shares.items() if any(own)}
+        counted = admission._unanswered
+        assert {who: list(astuple(own)) for who, own in counted._partners.items()} == shares
+        total = [sum(own[n] for own in shares.values()) for n in range(4)]
+        assert list(astuple(counted.all)) == total
+        assert total[3] <= max(1, self.most // UNRESPONSIVE_SHARE)
+
     def rate_holds(self):
         for calls in self.admission.granted.values():
             for (first, at), (second, then) in itertools.combinations(enumerate(calls), 2):
@@ -169,6 +190,7 @@ async def test_slow_ones_keep_to_their_half_and_are_counted(most, ceiling, own_e
         await world.step(*draw_step(rng, 5))
         world.limits_hold()
         world.slow_ones_are_counted()
+        world.unanswered_ones_are_counted()
         world.nobody_waits_for_what_is_free()
     await world.comes_to_rest("slowly")
     await world.step("pause", 1_100_000, None)

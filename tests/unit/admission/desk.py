@@ -4,6 +4,7 @@ import asyncio
 
 from streams.admission.admission import Admission
 from streams.admission.queue import Denied, Permit
+from streams.admission.unanswered import UnansweredCalls
 from streams.notification.intake import PartnerTerms
 from streams.notification.outcome import (
     Answered,
@@ -140,4 +141,6 @@ class Desk:
             and not any(any(queue.queues) for queue in held._destinations.values())
             and not held._called
             and held._retries == 0
+            and held._unanswered.all == UnansweredCalls()
+            and not held._unanswered._partners
         )

@@ -6,6 +6,7 @@ from random import Random  # noqa: TID251  # seeded
 import pytest
 
 from streams.admission.limits import (
+    BELOW_PART_SHARE,
     COUNT_SECONDS,
     PATIENCE_SECONDS,
     QUICK_SHARE,
@@ -21,6 +22,13 @@ from tests.unit.webhook.virtual_time import in_virtual_time
 
 MOST = Settings.model_fields["max_in_flight"].default
 ANSWER_SECONDS = 0.02
+
+
+def alone(calls):
+    """Return how many of these calls a partner has that nobody shares them with."""
+    return calls - calls // BELOW_PART_SHARE
+
+
 TIME_OUT_SECONDS = 5.0
 SLOW_ANSWER_SECONDS = 4.5
 
@@ -38,8 +46,8 @@ class Day:
         most_hung: calls of hung destinations at once, the most that was seen in each second.
     """
 
-    def __init__(self, desk, hung):
-        self.desk, self.hung = desk, hung
+    def __init__(self, desk, hung, *, own_entries=False):
+        self.desk, self.hung, self.own_entries = desk, hung, own_entries
         self.waited, self.parked = [], []
         self.hung_now = 0
         self.most_hung = {}
@@ -54,7 +62,8 @@ class Day:
 
     async def _event(self, number, retry):
         asked = self.desk.now
-        permit = await self.desk.ask(url_of(number), retry=retry)
+        who = partner(f"shop{number}") if self.own_entries else None
+        permit = await self.desk.ask(url_of(number), who=who, retry=retry)
         if number in self.hung:
             if isinstance(permit, Permit):
                 await self._hang(number, permit)
@@ -82,11 +91,12 @@ class Day:
             await asyncio.wait(self._tasks)
 
 
+@pytest.mark.parametrize("own_entries", [True, False])
 @in_virtual_time
-async def test_three_hundred_of_a_thousand_hang_and_nobody_else_notices():
+async def test_three_hundred_of_a_thousand_hang_and_nobody_else_notices(own_entries):
     """From the first event on, 300 of them a second: the healthy ones wait for nothing and none is parked."""
     desk = Desk(MOST)
-    day = Day(desk, hung=range(300))
+    day = Day(desk, range(300), own_entries=own_entries)
     for number in range(300 * 30):
         day.event(number * 7 % 1000)
         await asyncio.sleep(1 / 300)
@@ -98,13 +108,13 @@ async def test_three_hundred_of_a_thousand_hang_and_nobody_else_notices():
     assert desk.is_clean()
 
 
-async def known_thousand(hung):
+async def known_thousand(hung, *, own_entries=False):
     """Give a thousand destinations a good time of ten seconds, let some hang, and return what comes of another twenty.
 
     300 events a second over all of them, in an order that is drawn.
     """
     desk, rng = Desk(MOST), Random(1)  # noqa: S311  # no secret
-    days = Day(desk, hung=()), Day(desk, hung=range(hung))
+    days = [Day(desk, who, own_entries=own_entries) for who in ((), range(hung))]
     for day, seconds in zip(days, (10, 20), strict=True):
         for _ in range(300 * seconds):
             day.event(rng.randrange(1000))
@@ -122,11 +132,15 @@ async def test_three_hundred_of_a_thousand_hang_after_a_good_time_and_nobody_els
     assert (max(day.waited), day.parked) == (0.0, [])
 
 
+@pytest.mark.parametrize("own_entries", [True, False])
 @in_virtual_time
-async def test_half_of_a_thousand_hang_after_a_good_time_and_the_others_wait_briefly():
-    """More first calls hang within one time-out than there are places: some wait for part of a second, none is parked."""
-    day = await known_thousand(hung=500)
-    assert day.parked == []
+async def test_half_of_a_thousand_hang_after_a_good_time_and_the_others_wait_briefly(own_entries):
+    """More first calls hang within one time-out than there are places: some wait for part of a second.
+
+    None is parked, but for a few that were never called before and whose own partner is the one of which half hangs.
+    """
+    day = await known_thousand(500, own_entries=own_entries)
+    assert len(day.parked) <= (0 if own_entries else 3)
     assert 0 < max(day.waited) < PATIENCE_SECONDS
     assert sum(waited > 0 for waited in day.waited) < len(day.waited) * 0.05
 
@@ -142,7 +156,7 @@ async def test_destinations_that_nobody_knows_and_that_all_hang_leave_a_quarter_
         await desk.prove(known)
         await asyncio.sleep(1 / 300)
     await day.over()
-    assert max(day.most_hung.values()) == MOST // UNTRIED_SHARE + MOST // UNRESPONSIVE_SHARE
+    assert max(day.most_hung.values()) == alone(MOST // UNTRIED_SHARE + MOST // UNRESPONSIVE_SHARE)
     assert desk.is_clean()
 
 
@@ -182,15 +196,23 @@ async def test_a_hung_one_never_takes_more_than_its_own_limit(ceiling):
 
 @in_virtual_time
 async def test_unresponsive_ones_share_a_quarter():
-    """Four hundred that failed are asked for at once: no more than a quarter is probed."""
+    """Four hundred that failed are asked for at once: no more than a quarter is probed, not all of it for one partner."""
     desk = Desk(MOST)
+    others = [partner(f"other{number}") for number in range(100)]
+    for other in others:
+        desk.give_back(await desk.take(who=other), refused())
     for number in range(400):
         desk.give_back(await desk.take(url_of(number)), refused())
     answers = [await desk.ask(url_of(number)) for number in range(400)]
     permits = [answer for answer in answers if isinstance(answer, Permit)]
-    assert len(permits) == MOST // UNRESPONSIVE_SHARE
+    assert len(permits) == alone(MOST // UNRESPONSIVE_SHARE)
     assert {answer.reason for answer in answers if not isinstance(answer, Permit)} == {"silent"}
     await desk.take("https://new.example.com")  # others are not held up
+    late = [await desk.ask(who=other) for other in others]
+    permits += [answer for answer in late if isinstance(answer, Permit)]
+    assert len(permits) == MOST // UNRESPONSIVE_SHARE
+    told = {(no.reason, no.escalate) for no in late if not isinstance(no, Permit)}
+    assert told == {("silent", False)}
     desk.give_back(permits, refused())
     await asyncio.sleep(1)
     assert isinstance(await desk.ask(url_of(399)), Permit)
@@ -198,12 +220,12 @@ async def test_unresponsive_ones_share_a_quarter():
 
 @in_virtual_time
 async def test_untried_ones_share_half():
-    """A thousand nobody knows are asked for at once; the proven ones keep the other half."""
+    """A thousand nobody knows are asked for at once; the proven ones keep the other half, and other partners a little of it."""
     desk = Desk(MOST)
     await desk.prove("https://known.example.com", who=partner("known", most=MOST))
     answers = [await desk.ask(url_of(number)) for number in range(1000)]
     permits = [answer for answer in answers if isinstance(answer, Permit)]
-    assert len(permits) == MOST // UNTRIED_SHARE
+    assert len(permits) == alone(MOST // UNTRIED_SHARE)
     refusals = [answer for answer in answers if not isinstance(answer, Permit)]
     assert {(no.reason, no.escalate, no.expected_at - desk.now) for no in refusals} == {
         ("share", True, PATIENCE_SECONDS)
@@ -211,6 +233,11 @@ async def test_untried_ones_share_half():
     desk.give_back(permits[:1], answered())  # one proved itself: there is room for one more at once
     await desk.take("https://new.example.com")
     assert (await desk.refusal("https://newer.example.com"))[0] == "share"
+    others = [await desk.ask(who=partner(f"other{number}")) for number in range(100)]
+    had = sum(isinstance(answer, Permit) for answer in others)
+    assert had == MOST // UNTRIED_SHARE - alone(MOST // UNTRIED_SHARE)
+    told = {(no.reason, no.escalate) for no in others if not isinstance(no, Permit)}
+    assert told == {("share", False)}
 
 
 class SlowPlatform:
@@ -493,7 +520,9 @@ async def test_slow_silent_and_unknown_ones_together_leave_an_eighth():
         platform.calls,
         *(sum(isinstance(answer, Permit) for answer in answers) for answers in (silent, new)),
     ]
-    assert calls == [MOST // SLOW_SHARE, MOST // UNRESPONSIVE_SHARE, MOST // QUICK_SHARE]
+    probed = alone(MOST // UNRESPONSIVE_SHARE)
+    both = alone(MOST - MOST // QUICK_SHARE - MOST // SLOW_SHARE)
+    assert calls == [MOST // SLOW_SHARE, probed, both - probed]
     assert {no.reason for no in new if not isinstance(no, Permit)} == {"share"}
     await desk.take("https://known.example.com", who=partner("known", most=MOST), calls=16)
     await platform.over()
