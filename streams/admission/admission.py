@@ -31,7 +31,7 @@ from streams.admission.queue import Denied, DestinationQueue, Permit, Waiter
 from streams.admission.silences import Silences
 from streams.admission.slow import SlowShare
 from streams.admission.unanswered import UnansweredShare
-from streams.notification.outcome import Blocked
+from streams.notification.outcome import Answered, Blocked, Status
 from streams.partners import Partner
 from streams.webhook.https import AttemptResult
 
@@ -142,7 +142,7 @@ class Admission:
                 seconds=max(seconds, 0.0),
                 answered=result.http_status is not None,
                 slow=result.slow_down,
-                cool_down_seconds=result.retry_after_seconds if result.slow_down else None,
+                cool_down_seconds=_rest_asked_for(result),
             )
         self._slow.note_answer(queue)
         self._unanswered.note(queue, now)
@@ -404,3 +404,9 @@ class Admission:
             self._slow.forget(queue)
             if queue.state.is_unresponsive(now):
                 self._silences.add(key, now - queue.state.unresponsive_for(now), now)
+
+
+def _rest_asked_for(result: AttemptResult) -> float | None:
+    """Return for how long a destination asks not to be called, or None. Beside an S that counts it means nothing."""
+    is_taken = isinstance(result.outcome, Answered) and result.outcome.status is Status.SUCCESS
+    return None if is_taken and not result.slow_down else result.retry_after_seconds

@@ -2,13 +2,15 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from streams.admission.admission import Admission
 from streams.admission.limits import IDLE_SECONDS, PATIENCE_SECONDS, PROBE_SECONDS
 from streams.admission.queue import Permit
-from tests.unit.admission.desk import Desk, answered, blocked, partner, refused, timed_out
+from streams.notification.outcome import Answered, Failure, NoResult, Status
+from tests.unit.admission.desk import Desk, answered, blocked, ended, partner, refused, timed_out
 from tests.unit.webhook.virtual_time import in_virtual_time
 
 A = "https://a.example.com"
@@ -219,10 +221,34 @@ async def test_retry_after_parks_until_then_also_who_stands_in_line():
 
 
 @in_virtual_time
-async def test_retry_after_without_a_sign_of_too_much_traffic_closes_nothing():
-    """On a 200 or a redirect it means something else."""
+async def test_retry_after_beside_an_s_that_counts_closes_nothing():
+    """The notification was taken; whatever is meant, it is no rest."""
     desk = Desk()
     desk.give_back(await desk.take(), answered(retry_after=30.0))
+    await desk.take()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "http_status"),
+    [
+        (NoResult(Failure.HTTP_STATUS), 500),
+        (NoResult(Failure.HTTP_STATUS), 403),
+        (NoResult(Failure.WRONG_SIGNATURE, claimed=Status.SUCCESS, code="SUCCESS"), 200),
+        (Answered(Status.UNKNOWN, "UNKNOWN_EXCEPTION"), 200),
+        (Answered(Status.FAILED, "PROCESS_FAIL"), 200),
+    ],
+)
+@in_virtual_time
+async def test_retry_after_closes_beside_every_other_answer(outcome, http_status):
+    """A destination that asks for a rest has it, whatever status it says it with; its limit is halved by too much traffic only."""
+    desk = Desk()
+    await desk.prove()
+    limit = desk.state(A).limit
+    call = replace(ended(outcome, retry_after=30.0), http_status=http_status)
+    desk.give_back(await desk.take(), call)
+    assert await desk.refusal() == ("closed", 0.0, 30.0)
+    assert desk.state(A).limit >= limit
+    await asyncio.sleep(30)
     await desk.take()
 
 
