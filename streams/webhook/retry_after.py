@@ -1,6 +1,7 @@
 """Retry-After (RFC 9110, section 10.2.3)."""
 
 import re
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -26,7 +27,10 @@ def retry_after_seconds(value: str | None, now_seconds: float) -> float | None:
     if len(value) > _LONGEST_DATE:
         return None
     try:
-        moment = parsedate_to_datetime(value).timestamp()
+        moment = parsedate_to_datetime(value)
+        if moment.tzinfo is None:  # asctime's form names no zone, and means GMT
+            moment = moment.replace(tzinfo=UTC)
+        seconds = moment.timestamp() - now_seconds
     except (ValueError, OverflowError):
         return None
-    return min(max(moment - now_seconds, 0.0), LONGEST_SECONDS)
+    return min(max(seconds, 0.0), LONGEST_SECONDS)
