@@ -29,6 +29,31 @@ def test_a_careless_code_does_not_spoil_the_status(code, kept):
     assert read_acknowledgement(json.dumps(answer).encode()).result.result_code == kept
 
 
+@pytest.mark.parametrize("code", [None, 7, True, ["X"], {"code": "X"}])
+@pytest.mark.parametrize("odd", ["", '"x":1,"x":2,'])
+def test_a_code_that_is_no_text_spoils_an_f(code, odd):
+    """It may be one of those that are not final; whoever reads it as none would end the notification."""
+    raw = f'{{{odd}"result":{{"resultStatus":"F","resultCode":{json.dumps(code)}}}}}'
+    with pytest.raises(UnreadableAcknowledgement) as caught:
+        read_acknowledgement(raw.encode())
+    assert str(caught.value) == "result.resultCode of an F is no text"
+
+
+@pytest.mark.parametrize("status", ["S", "U"])
+@pytest.mark.parametrize("code", [None, 7, {}])
+def test_the_code_of_an_s_or_u_decides_nothing(status, code):
+    """The status counts."""
+    raw = json.dumps({"result": {"resultStatus": status, "resultCode": code}}).encode()
+    assert read_acknowledgement(raw).result.result_status == status
+
+
+@pytest.mark.parametrize("odd", [b"", b'"x":1,"x":2,'])
+def test_an_f_may_have_no_code(odd):
+    """It is one like any that is not listed."""
+    result = read_acknowledgement(b'{%b"result":{"resultStatus":"F"}}' % odd).result
+    assert (result.result_status, result.result_code) == ("F", "")
+
+
 def test_a_code_may_be_absent():
     """The status alone is an answer."""
     assert read_acknowledgement(b'{"result":{"resultStatus":"S"}}').result.result_code == ""
