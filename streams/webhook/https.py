@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Executor
 from typing import Final
+from weakref import WeakValueDictionary
 
 from schemas.trace_context import TRACEPARENT
 from schemas.valueclass import valueclass
@@ -106,7 +107,8 @@ class WebhookClient:
         self._signing_threads = signing_threads
         self._lookup = lookup
         self._lookup_threads = lookup_threads
-        self._lookups: dict[str, Lookups] = {}  # of partners, whatever becomes of their entries
+        # Of partners, whatever becomes of their entries: each for as long as a client has it, or a look-up hangs.
+        self._lookups: WeakValueDictionary[str, Lookups] = WeakValueDictionary()
         self._turns: dict[str, int] = {}
         self._user_agent = user_agent
         self._sources = sources_of(source_addresses)
@@ -208,7 +210,8 @@ class WebhookClient:
     def discard(self, partner_ids: Iterable[str]) -> None:
         """Forget partners that are gone; their connections are closed once the calls on them have ended."""
         for partner_id in partner_ids:
-            self._lookups.pop(partner_id, None)
+            if (lookups := self._lookups.get(partner_id)) is not None:
+                lookups.forget()
             self._retire(partner_id)
 
     async def aclose(self) -> None:
@@ -251,7 +254,7 @@ class WebhookClient:
             message = "this client is closed"
             raise RuntimeError(message)
         in_force = self._in_force(partner)
-        client = self._retired.pop(partner, None) or self._new_client(partner, in_force=in_force)
+        client = self._retired.pop(partner, None) or self._new_client(partner)
         if in_force:
             self._retire(partner.partner_id)
             self._clients[partner.partner_id] = (partner, client)
@@ -259,12 +262,11 @@ class WebhookClient:
             self._retired[partner] = client
         return client
 
-    def _new_client(self, partner: Partner, *, in_force: bool) -> PartnerClient:
+    def _new_client(self, partner: Partner) -> PartnerClient:
         lookups = self._lookups.get(partner.partner_id)
         if lookups is None:
             lookups = Lookups(self._lookup, self._lookup_threads)
-            if in_force:  # a partner that is gone is not discarded again
-                self._lookups[partner.partner_id] = lookups
+            self._lookups[partner.partner_id] = lookups
         return PartnerClient(
             partner.tls or public_tls(),
             CheckedResolver(

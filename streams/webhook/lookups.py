@@ -27,9 +27,10 @@ _KNOWN_HOSTS: Final = 4096
 
 
 class Lookups:
-    """One partner's look-ups, for as long as it is in the partners file.
+    """One partner's look-ups.
 
-    A change of its entry forgets neither addresses nor threads that hang. What is found is checked by whoever asks.
+    A change of its entry forgets neither addresses nor threads that hang, and its going none that hang. What is found is
+    checked by whoever asks.
 
     Args:
         lookup: finds addresses.
@@ -42,6 +43,10 @@ class Lookups:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[str, asyncio.Future[Sequence[str]]] = {}
         self._known: dict[str, tuple[float, Sequence[str]]] = {}  # when, and what was found
+
+    def forget(self) -> None:
+        """Forget the addresses: the partner is gone."""
+        self._known.clear()
 
     async def addresses(
         self, host: str, patience_seconds: float = PATIENCE_SECONDS

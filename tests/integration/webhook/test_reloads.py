@@ -1,6 +1,7 @@
 """A partner's entry that changes, or goes, while it is called: what its look-ups found, its connections, its late calls."""
 
 import asyncio
+import gc
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -87,10 +88,11 @@ async def test_a_brief_attempt_is_made_at_the_addresses_of_before(
     assert call.outcome == SUCCESS
 
 
-async def test_a_changed_entry_has_no_further_threads(
-    raw_server, make_caller, patient, name_server, many_threads
+@pytest.mark.parametrize("goes", [False, True])
+async def test_a_changed_entry_has_no_further_threads(  # noqa: PLR0913, PLR0917  # what a call needs
+    raw_server, make_caller, patient, name_server, many_threads, goes
 ):
-    """What hangs of the entry before counts: the other partners' share of the threads stays theirs."""
+    """What hangs of the entry before counts, also where it was away meanwhile: the others' share of the threads stays theirs."""
     name_server.hangs = True
     brief = replace(patient, attempt_timeout_seconds=1.0)
     async with (
@@ -114,10 +116,16 @@ async def test_a_changed_entry_has_no_further_threads(
             return len(name_server.asked) >= AT_ONCE
 
         await eventually(all_are_held, what="the look-ups to begin")
+        if goes:
+            caller.discard([patient.partner_id])
+            for call in hanging:
+                call.cancel()
+            await asyncio.wait(hanging)
+            gc.collect()
         late = await asyncio.gather(*calls(brief, "after"))
         asked = list(name_server.asked)
         name_server.end()
-        await asyncio.gather(*hanging)
+        await asyncio.gather(*hanging, return_exceptions=goes)
     assert {call.outcome for call in late} == {NoResult(Failure.CONNECT_TIMEOUT)}
     assert len(asked) == AT_ONCE
     assert all(host.startswith("before") for host in asked)
