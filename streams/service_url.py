@@ -45,6 +45,7 @@ def proxy_for(url: str) -> str | None:
     proxy = by_scheme or proxies.get("all")
     if not proxy or proxy_bypass(parts.netloc):
         return None
+    proxy = proxy.strip()  # as the parser of URLs does it, and the client does not
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     try:
         if urlsplit(proxy).scheme.lower() not in {"http", "https"}:

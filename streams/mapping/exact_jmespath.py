@@ -6,7 +6,6 @@ of decimals.
 
 import json
 import math
-import operator
 import re
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
@@ -88,7 +87,15 @@ def _alike(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return compared
 
 
-_equal: Final = _alike(operator.eq)
+_equal_scalars: Final = _alike(TreeInterpreter.COMPARATOR_FUNC["eq"])
+
+
+def _equal(one: object, other: object) -> bool:
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(one[name], other[name]) for name in one)
+    return bool(_equal_scalars(one, other))
 
 
 class _Functions(Functions):
@@ -116,6 +123,8 @@ class _Functions(Functions):
 
     @signature({"types": ["array-number"]})
     def _func_sum(self, numbers: list[Any]) -> Any:  # noqa: ANN401  # a number
+        if any(isinstance(number, float) for number in numbers):
+            return sum(map(float, numbers))
         if any(isinstance(number, Decimal) for number in numbers):
             return reduce(_EXACT.add, numbers, Decimal(0))
         return sum(numbers)
@@ -154,7 +163,7 @@ class _Functions(Functions):
             return True
         for element in subject:
             check_form(element)
-        return isinstance(search, float | Decimal) and any(_equal(e, search) for e in subject)
+        return isinstance(subject, list) and any(_equal(element, search) for element in subject)
 
     def _subtype_check(self, current: Any, *more: Any) -> None:  # noqa: ANN401  # a list, and what may stand in it
         for element in current:
@@ -167,7 +176,7 @@ class _Interpreter(TreeInterpreter):
 
     COMPARATOR_FUNC: Final = {
         name: _alike(compare) for name, compare in TreeInterpreter.COMPARATOR_FUNC.items()
-    }
+    } | {"eq": _equal, "ne": lambda one, other: not _equal(one, other)}
 
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # whatever stands there
         found = super().visit(node, *args, **kwargs)

@@ -138,6 +138,14 @@ async def test_a_member_whose_group_can_not_be_kept_looks_dead_to_nobody(new_mem
     await member.kafka.until(lambda: len(member.app.symptoms()) == 1)
     member.app.membership.put_off()
     assert member.app.symptoms() == []
+    ended = asyncio.get_running_loop().create_future()
+    ended.set_result(None)
+    fetch, member.kafka.consumer._fetcher._fetch_task = (
+        member.kafka.consumer._fetcher._fetch_task,
+        ended,
+    )
+    assert member.app.symptoms() == ["group group: the fetch task has ended"]
+    member.kafka.consumer._fetcher._fetch_task = fetch
     member.app.membership._put_off_at -= 61
     assert member.app.symptoms() == ["group group: the worker is out of its group"]
 

@@ -59,6 +59,7 @@ def test_a_server_as_it_may_be(url):
     [
         ({}, None),
         ({"HTTPS_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"HTTPS_PROXY": " http://proxy:3128 "}, "http://proxy:3128"),
         ({"https_proxy": "proxy:3128"}, "http://proxy:3128"),
         ({"ALL_PROXY": "https://u:p@proxy:3128"}, "https://u:p@proxy:3128"),
         ({"HTTPS_PROXY": "http://a:1", "ALL_PROXY": "http://b:1"}, "http://a:1"),

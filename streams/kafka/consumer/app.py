@@ -129,14 +129,13 @@ class NotifierApp(faust.App):
 
     def symptoms(self) -> list[str]:
         """Return what looks dead about this application, one sentence each, the same words each time."""
-        # A new process would be put off by the coordinator too, or refused.
-        if not self.started or self.should_stop or self.membership.is_put_off():
+        if not self.started or self.should_stop:
             return []
         symptoms = list(self.consumer.symptoms())  # type: ignore[attr-defined]  # our consumer's
         # What waits for the brokers would only be repeated by a new process, and wait again. Whether they would take a write
         # that has no answer, the watch asks them.
         silent = self.membership.silent_seconds() >= self.conf.broker_session_timeout
-        waits = self.writes_are_refused() or silent
+        waits = self.writes_are_refused() or silent or self.membership.is_put_off()
         if not waits and any(
             lane.longest_in_flight_ms > LONGEST_IN_FLIGHT_MS for lane in self.lanes
         ):

@@ -243,6 +243,7 @@ class Consumer(WithoutTables):
         self._next_generation()  # of nobody: what still goes on for the last one must not seek, nor let records flow
         self._ours.membership.lose()
         await self._ours.before_revoke()
+        self.standing.allow_again()
         await self.commit()
         self._ours.lanes.close()
         self._commits.forget()
@@ -276,8 +277,10 @@ class Consumer(WithoutTables):
 
     def symptoms(self) -> list[str]:
         """Return what looks dead about this member of the group, in words that do not change from look to look."""
-        symptoms = member.symptoms_of(self._kafka)
-        if self._kafka is not None and self.loop.time() - self.last_poll > _POLL_PATIENCE_SECONDS:
+        put_off = self._ours.membership.is_put_off()
+        symptoms = member.symptoms_of(self._kafka, put_off=put_off)
+        silent_since = self.loop.time() - self.last_poll
+        if self._kafka is not None and not put_off and silent_since > _POLL_PATIENCE_SECONDS:
             symptoms.append("nothing was polled lately")
         return symptoms
 

@@ -227,14 +227,19 @@ async def commit(
     return tried, forbidden
 
 
-def symptoms_of(consumer: AIOKafkaConsumer | None) -> list[str]:
-    """Return what looks dead about it, in words that do not change from look to look."""
+def symptoms_of(consumer: AIOKafkaConsumer | None, *, put_off: bool) -> list[str]:
+    """Return what looks dead about it, in words that do not change from look to look.
+
+    Args:
+        consumer: None where there is none yet.
+        put_off: whether the group's coordinator takes nobody now: then a new one would be out of the group too.
+    """
     # aiokafka has no public word for its state; a consumer that is starting has no coordinator yet
     if consumer is None or consumer._coordinator is None:  # noqa: SLF001
         return ["the consumer was not started"]
     coordinator = consumer._coordinator  # noqa: SLF001
     symptoms = []
-    if coordinator.generation < 0 or not coordinator.member_id:
+    if not put_off and (coordinator.generation < 0 or not coordinator.member_id):
         symptoms.append("the worker is out of its group")
     # Each is expected to run for as long as the consumer; where one has ended, everything else looks well.
     tasks = {

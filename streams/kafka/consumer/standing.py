@@ -404,6 +404,10 @@ class Standing:
         self._begins.carried({tp: b for tp, b in begins.items() if tp.topic not in forbidden})
         return [partition_of(tp) for tp in states if tp.topic not in forbidden]
 
+    def allow_again(self) -> None:
+        """Let the next commit be of topics too whose right was taken away: it is the last before the partitions go."""
+        self._forbidden_until.clear()
+
     def _say_held_back(self, topics: frozenset[str]) -> None:
         for topic in sorted(topics - self._held_back):
             log.warning(

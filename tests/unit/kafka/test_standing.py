@@ -749,6 +749,23 @@ async def test_what_may_not_be_committed_of_one_topic_holds_up_no_other(
     assert brokers.told == [("forbidden", "other")]
 
 
+async def test_the_last_commit_is_of_topics_too_whose_right_was_taken_away(brokers, member):
+    """It may be back by now, and nobody commits what was settled since once the partitions are gone."""
+    refused = {TOPIC}
+
+    async def commit(_offsets):
+        if refused:
+            raise TopicAuthorizationFailedError(refused)
+
+    brokers.assigned, brokers.commit = {PARTITION}, commit
+    states = {TAG: CommittedState(5, topic_id=A)}
+    assert list(await member.commit(states)) == []
+    refused.clear()
+    assert list(await member.commit(states)) == []
+    member.allow_again()
+    assert list(await member.commit(states)) == [TAG]
+
+
 @pytest.fixture
 def together(brokers):
     """A member of 300 partitions with long texts, for whose commits the brokers have an answer."""
