@@ -141,8 +141,7 @@ def _entries(path: Path, watched: Mapping[Path, Signature]) -> dict[str, Any]:
             raise PartnersFileError([f"{path}: {exposed}"], watched)
         content = read_yaml(path.read_bytes())
     except OSError as exc:
-        named = shown_path(path).strip("'")
-        fault = f"{named}: expected a file that can be read ({exc.strerror})"
+        fault = f"NOTIFIER_PARTNERS_FILE: seen {shown_path(path)}, expected a file that can be read ({exc.strerror})"
         raise PartnersFileError([fault], watched) from exc
     except InvalidYaml as exc:
         raise PartnersFileError([f"{path}: {fault}" for fault in exc.faults], watched) from exc

@@ -379,4 +379,5 @@ def test_yaml_merge_keys_may_be_overridden(write):
 def test_a_missing_file_is_a_fault(folder):
     """No traceback for a path that leads nowhere."""
     (fault,) = faults(folder / "nowhere.yaml")
-    assert "expected a file that can be read" in fault
+    assert fault.startswith("NOTIFIER_PARTNERS_FILE: seen ")
+    assert fault.endswith("expected a file that can be read (No such file or directory)")
