@@ -28,7 +28,6 @@ from streams.admission.limits import (
     UNTRIED_SHARE,
 )
 from streams.admission.queue import Denied, DestinationQueue, Permit, Waiter
-from streams.admission.silences import Silences
 from streams.admission.slow import SlowShare
 from streams.admission.unanswered import UnansweredShare
 from streams.notification.outcome import Answered, Blocked, Status
@@ -51,7 +50,6 @@ class Admission:
         self._now = now_seconds
         self._first_attempts = first_attempts
         self._destinations: dict[tuple[str, str], DestinationQueue] = {}
-        self._silences = Silences()
         self._called: set[DestinationQueue] = set()
         self._max_in_flight = max_in_flight
         self._max_retries = max(1, max_in_flight // RETRY_SHARE)
@@ -160,8 +158,8 @@ class Admission:
         A slow one that has less than its part of the slow ones' calls may wait for the next of them.
         """
         state = queue.state
-        if (cooling_until := state.cooling_down_until(now)) is not None:
-            return Denied("closed", cooling_until, escalate=False)
+        if state.cooling_down_until(now) is not None:
+            return Denied("closed", state.promise_after_rest(now), escalate=False)
         if state.is_unresponsive(now):
             probe = state.next_probe(now)
             if probe is not None or self._share_is_full(queue, now, retry=retry):
@@ -169,8 +167,9 @@ class Admission:
                 # would cost as much as a call.
                 later = now + state.unresponsive_for(now) / 2
                 expected_at = max(probe or now + PATIENCE_SECONDS, later)
-                below = probe is None and self._is_below_part(queue, now, retry=retry)
-                return Denied("silent", expected_at, escalate=not below)
+                if probe is None and self._is_below_part(queue, now, retry=retry):
+                    return Denied("share", now + PATIENCE_SECONDS, escalate=False)
+                return Denied("silent", expected_at, escalate=True)
         elif self._share_is_full(queue, now, retry=retry):
             if not state.has_answered:
                 escalate = not self._is_below_part(queue, now, retry=retry)
@@ -370,8 +369,6 @@ class Admission:
         queue = self._destinations.get(key)
         if queue is None:
             state = Destination(ceiling, rate)
-            if (since := self._silences.take(key, now)) is not None:
-                state.has_been_silent(since)
             queue = self._destinations[key] = DestinationQueue(
                 state, self._first_attempts, partner.partner_id
             )
@@ -379,6 +376,8 @@ class Admission:
         state.ceiling, state.last_used = ceiling, now
         if rate != state.rate_per_second:
             state.change_rate(rate)
+            queue.forget_slot_timer()  # of a slower rate it would come long after the slot
+            self._list(queue, now)
         return queue
 
     def _count(self, now: float) -> None:
@@ -393,20 +392,19 @@ class Admission:
                 slow[1] += queue.retries
 
     def _sweep(self, now: float) -> None:
-        """Forget destinations that were not asked for lately: of ten thousand seen once only their silences stay."""
+        """Forget destinations that were not asked for lately: ten thousand seen once leave nothing behind."""
         if now - self._swept_at < IDLE_SECONDS / 4:
             return
         self._swept_at = now
         idle = [key for key, queue in self._destinations.items() if queue.is_idle(now)]
-        self._silences.sweep(now)
         for key in idle:
-            queue = self._destinations.pop(key)
-            self._slow.forget(queue)
-            if queue.state.is_unresponsive(now):
-                self._silences.add(key, now - queue.state.unresponsive_for(now), now)
+            self._slow.forget(self._destinations.pop(key))
 
 
 def _rest_asked_for(result: AttemptResult) -> float | None:
-    """Return for how long a destination asks not to be called, or None. Beside an S that counts it means nothing."""
-    is_taken = isinstance(result.outcome, Answered) and result.outcome.status is Status.SUCCESS
-    return None if is_taken and not result.slow_down else result.retry_after_seconds
+    """Return for how long a destination asks not to be called, or None.
+
+    Beside an S or an F that counts it means nothing: those say what became of one notification, and it is not made again.
+    """
+    is_final = isinstance(result.outcome, Answered) and result.outcome.status is not Status.UNKNOWN
+    return None if is_final and not result.slow_down else result.retry_after_seconds

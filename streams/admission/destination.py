@@ -56,6 +56,7 @@ class Destination:
     _last_slot: float = float("-inf")
     _reserved: int = 0
     _promises: Promises = field(default_factory=Promises)
+    _after_rest: Promises = field(default_factory=Promises)
 
     @property
     def has_answered(self) -> bool:
@@ -88,14 +89,20 @@ class Destination:
         since = self._first_called_at if self._answered_at is None else self._answered_at
         return 0.0 if since is None else now - since
 
-    def has_been_silent(self, since: float) -> None:
-        """Take in that a destination, of which nothing else is known, has not answered since then."""
-        self._failed = True
-        self._first_called_at = since
-
     def cooling_down_until(self, now: float) -> float | None:
         """Return until when it is cooling down (Retry-After), or None."""
         return self._cooling_down_until if now < self._cooling_down_until else None
+
+    def promise_after_rest(self, now: float) -> float:
+        """Return when to come back to one that is cooling down: after it, one record after the other at its usual pace.
+
+        All at once they would be called at once, and where one of these calls is answered with another rest all others
+        would have come in vain.
+        """
+        step = self._usual_seconds / self._allowed
+        if self.rate_per_second:
+            step = max(step, 1 / self.rate_per_second)
+        return self._after_rest.make(now, self._cooling_down_until, step)
 
     def may_be_probed(self, now: float) -> bool:
         """Tell whether it is unresponsive and a call whose probe was reserved is within `max_in_flight`."""

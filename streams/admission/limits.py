@@ -70,12 +70,5 @@ IDLE_SECONDS = 60.0
 """After so long without being asked for a destination is forgotten, unless a step of its rate or a promise is longer: a
 platform has ten thousand merchants, each seldom called."""
 
-SILENCE_SECONDS = 3600.0
-"""How long it is remembered of a forgotten destination that it did not answer: most rungs of a ladder are no longer, and
-what comes after hours is one call at a time anyway."""
-
-SILENCES = 10_000
-"""How many of them are remembered, some 4 MB; the oldest go first."""
-
 LEAST_SHARE = 1e-3
 """This worker's least share of a partner's limits: a record may still be under way when the last partition has gone."""

@@ -159,6 +159,12 @@ class DestinationQueue:
             and not (self.slow is not None and self.slow.is_promised(now))
         )
 
+    def forget_slot_timer(self) -> None:
+        """Wait for no slot: another rate has other ones."""
+        if self.slot_timer is not None:
+            self.slot_timer.cancel()
+            self.slot_timer = None
+
     def send_away(self, *, probes: bool) -> None:
         """End the waiting of all of them, or of all but the probes."""
         for queue in self.queues:

@@ -52,7 +52,7 @@ class _Limit(NamedTuple):
 
     def is_full(self) -> bool:
         """Tell whether the partner gets no further call: all are taken, or it has its part and the rest is for others."""
-        rest = self.most // BELOW_PART_SHARE
+        rest = -(-self.most // BELOW_PART_SHARE)  # one at least, however few calls a worker makes
         return self.calls >= self.most or (
             self.own >= self.part and self.of_all >= self.most - rest
         )

@@ -208,23 +208,31 @@ async def test_retry_after_parks_until_then_also_who_stands_in_line():
     line = desk.line_up(calls=5)
     await asyncio.sleep(0.1)
     desk.give_back(permits[:1], answered(retry_after=30.0, slow_down=True))
+    away = []
     for task in line:
         denied = await task
         assert (denied.reason, denied.escalate) == ("closed", False)
-        assert denied.expected_at - desk.now == pytest.approx(30)
-    why, waited, away = await desk.refusal()
+        away.append(denied.expected_at - desk.now)
+    why, waited, last = await desk.refusal()
     assert (why, waited) == ("closed", 0.0)
-    assert away == pytest.approx(30)
+    # One after the other at the pace of the destination's answers: the first may be told to rest again.
+    away.append(last)
+    step = away[1] - away[0]
+    assert 0 < step < 0.05
+    assert away == pytest.approx([30 + number * step for number in range(6)])
     desk.give_back(permits[1:], answered())
     await asyncio.sleep(30)
     await desk.take()
 
 
+@pytest.mark.parametrize(
+    "outcome", [Answered(Status.SUCCESS, "SUCCESS"), Answered(Status.FAILED, "PROCESS_FAIL")]
+)
 @in_virtual_time
-async def test_retry_after_beside_an_s_that_counts_closes_nothing():
-    """The notification was taken; whatever is meant, it is no rest."""
+async def test_retry_after_beside_what_ends_a_notification_closes_nothing(outcome):
+    """It was taken, or never will be; the next one is another, and whatever is meant is no rest."""
     desk = Desk()
-    desk.give_back(await desk.take(), answered(retry_after=30.0))
+    desk.give_back(await desk.take(), ended(outcome, retry_after=30.0))
     await desk.take()
 
 
@@ -235,7 +243,6 @@ async def test_retry_after_beside_an_s_that_counts_closes_nothing():
         (NoResult(Failure.HTTP_STATUS), 403),
         (NoResult(Failure.WRONG_SIGNATURE, claimed=Status.SUCCESS, code="SUCCESS"), 200),
         (Answered(Status.UNKNOWN, "UNKNOWN_EXCEPTION"), 200),
-        (Answered(Status.FAILED, "PROCESS_FAIL"), 200),
     ],
 )
 @in_virtual_time
@@ -487,3 +494,56 @@ async def test_retries_have_all_of_a_destination_where_nothing_else_is_called():
     assert calls > desk.state(A).most_retries
     desk.give_back(await desk.take(calls=calls, retry=True))
     assert desk.is_clean()
+
+
+@in_virtual_time
+async def test_a_rest_that_is_asked_for_again_and_again_costs_few_parks():
+    """A hundred events a second for half a minute, and every hundredth answer asks for a rest of two seconds: who waits comes
+    back at the pace of the answers. All at once, each rest would park the whole backlog again.
+    """
+    desk = Desk(64)
+    await desk.prove()
+    parks = calls = 0
+
+    async def record():
+        nonlocal parks, calls
+        while not isinstance(permit := await desk.ask(), Permit):
+            parks += 1
+            await asyncio.sleep(permit.expected_at - desk.now)
+        calls += 1
+        asks = calls % 100 == 0
+        await asyncio.sleep(0.05)
+        result = answered(retry_after=2.0, slow_down=True) if asks else answered()
+        desk.give_back([permit], result)
+
+    async with asyncio.TaskGroup() as records:
+        for _ in range(3000):
+            records.create_task(record())
+            await asyncio.sleep(0.01)
+    assert (calls, parks < 8 * 3000) == (3000, True)
+
+
+@in_virtual_time
+async def test_who_waits_for_a_slot_of_a_lower_rate_is_called_at_the_new_one():
+    """Once the rate has risen: its timer was for a slot that is far away."""
+    desk = Desk()
+    high, low = (partner(rate=rate, most=2) for rate in (5, 0.005))
+    desk.partner = high
+    permits = await desk.take()
+    await asyncio.sleep(0.2)
+    permits += await desk.take()
+    desk.line_up(calls=2)
+    await asyncio.sleep(0.7)
+    desk.partner = low
+    assert (await desk.refusal())[0] == "rate-limit"
+    desk.give_back(permits, answered())
+    await asyncio.sleep(30)
+    desk.partner = high
+    permits = await desk.take()
+    await asyncio.sleep(0.2)
+    permits += await desk.take()
+    line = desk.line_up(calls=2)
+    await asyncio.sleep(0.7)
+    desk.give_back(permits, answered())
+    await asyncio.sleep(0.5)
+    assert [type(task.result()) for task in line if task.done()] == [Permit, Permit]

@@ -8,14 +8,10 @@ from streams.admission.limits import (
     COUNT_SECONDS,
     IDLE_SECONDS,
     PATIENCE_SECONDS,
-    PROBE_SECONDS,
     QUICK_SHARE,
     RETRY_SHARE,
-    SILENCE_SECONDS,
-    SILENCES,
 )
 from streams.admission.queue import Denied, Permit
-from streams.admission.silences import Silences
 from streams.settings import Settings
 from tests.unit.admission.desk import Desk, answered, partner, refused, timed_out
 from tests.unit.webhook.virtual_time import in_virtual_time
@@ -212,56 +208,34 @@ async def test_a_denied_first_call_costs_no_walk_over_those_that_are_called(monk
     assert len(walks) == 1
 
 
-async def forget(desk):
-    """Let the time pass after which nobody is remembered."""
+@in_virtual_time
+async def test_a_destination_that_was_dead_and_forgotten_is_as_one_that_nobody_knows():
+    """It may be back: of a hundred events at once none is parked for as long as it was dead."""
+    desk = Desk(MOST)
+    desk.give_back(await desk.take(calls=16), timed_out())
     for _ in range(3):
         await asyncio.sleep(IDLE_SECONDS / 2 + 1)
         await desk.prove("https://somebody.example.com", who=partner("somebody"))
+    back = Traffic(desk)
+    for _ in range(100):
+        back.record(None, None)
+    await back.over()
+    assert (len(back.waited), max(back.waited) < 2 * PATIENCE_SECONDS) == (100, True)
 
 
+@pytest.mark.parametrize("most", [4, 8, 16, 32])
 @in_virtual_time
-async def test_who_did_not_answer_is_called_once_also_after_it_was_forgotten():
-    """A dead merchant is called on each rung, minutes apart: one call and not sixteen, and it is unresponsive since then."""
-    desk = Desk(MOST)
-    began = desk.now
-    desk.give_back(await desk.take(calls=3), timed_out())
-    for _ in range(3):
-        await forget(desk)
-        assert len(desk.admission) == 1
-        probe = await desk.take()
-        reason, _, away = await desk.refusal()
-        assert (reason, away) == ("silent", max(PROBE_SECONDS, (desk.now - began) / 2))
-        assert desk.admission.unresponsive_destinations() == 1
-        await asyncio.sleep(TIME_OUT_SECONDS)
-        desk.give_back(probe, timed_out())
-    await asyncio.sleep(PROBE_SECONDS)
-    desk.give_back(await desk.take(), answered())
-    await forget(desk)
-    await desk.take(calls=16)  # it has answered, of which nothing is remembered
-
-
-@in_virtual_time
-async def test_a_silence_is_remembered_for_an_hour():
-    """Then it says nothing about the present any more, and leaves nothing behind."""
-    desk = Desk(MOST)
-    desk.give_back(await desk.take(), refused())
-    await forget(desk)
-    assert len(desk.admission._silences) == 1
-    await asyncio.sleep(SILENCE_SECONDS)
-    await desk.take(calls=16)
-    desk.give_back(await desk.take("https://b.example.com"), refused())
-    await forget(desk)
-    await asyncio.sleep(SILENCE_SECONDS)
-    await forget(desk)
-    assert not len(desk.admission._silences)
-
-
-def test_of_silences_the_last_are_kept():
-    """A bound, whatever comes."""
-    silences = Silences()
-    for number in range(SILENCES + 100):
-        silences.add(("shop", origin(number)), float(number), 1000.0 + number)
-    assert len(silences) == SILENCES
-    assert silences.take(("shop", origin(99)), 2000.0) is None
-    assert silences.take(("shop", origin(100)), 2000.0) == 100.0
-    assert silences.take(("shop", origin(100)), 2000.0) is None
+async def test_a_worker_of_few_calls_keeps_one_for_who_has_none(most):
+    """A sixteenth of a few is one, and not none."""
+    desk = Desk(most)
+    platform = partner("platform")
+    dead, others = Traffic(desk), Traffic(desk)
+    for number in range(20 * most):
+        dead.record(origin(number), platform, dies=True)
+        if number % most == most - 1:
+            others.record(OTHER, partner(f"other{number}"))
+        await asyncio.sleep(1 / most)
+    await others.over()
+    assert (len(others.waited), max(others.waited), others.parked) == (20, 0.0, [])
+    await dead.cancel()
+    assert desk.is_clean()
