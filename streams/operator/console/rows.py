@@ -98,13 +98,13 @@ def closed_dead_letters(facts: Sequence[Fact]) -> list[tuple[str]]:
     """Return the dead letters of an order that need nobody any more: put back, or delivered some other way."""
     put_back = {fact.replay_of for fact in facts if fact.kind == "replay"}
     rounds: dict[str | None, int] = {}
-    delivered: set[str | None] = set()
+    delivered: dict[str | None, int] = {}  # the last round that ended so
     for fact in facts:
         record = fact.record
         if record is None or record.kind != "replay":  # a decision alone had no effect yet
             rounds[fact.origin] = max(rounds.get(fact.origin, 0), fact.replays or 0)
         if record is not None and record.decision == "delivered":
-            delivered.add(fact.origin)
+            delivered[fact.origin] = max(delivered.get(fact.origin, 0), fact.replays or 0)
     return [
         (fact.record_id.header,)
         for fact in facts
@@ -112,7 +112,8 @@ def closed_dead_letters(facts: Sequence[Fact]) -> list[tuple[str]]:
         and (
             fact.record_id.header in put_back
             or rounds[fact.origin] > (fact.replays or 0)
-            or (fact.origin is not None and fact.origin in delivered)
+            # What was delivered first and sent again is another matter: that round ended here.
+            or (fact.origin is not None and delivered.get(fact.origin, -1) >= (fact.replays or 0))
         )
     ]
 

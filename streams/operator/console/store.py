@@ -21,7 +21,7 @@ from streams.operator.console.rows import Row, closed_dead_letters, history_row,
 from streams.operator.dead_letters.selection import SQL_FUNCTION, code_of
 from streams.operator.history.notification_history import histories_of
 
-SCHEMA: Final = "5"
+SCHEMA: Final = "6"
 """Of `schema.sql` and of what is put into it. A file with another one is made anew."""
 
 _FOLDED_AT_ONCE: Final = 500

@@ -126,6 +126,19 @@ async def test_what_is_counted_as_it_comes_is_what_there_is(tmp_path):
         store.close()
 
 
+async def test_what_was_sent_again_in_vain_is_an_open_dead_letter(tmp_path):
+    """Only a delivery of the same round or a later one closes it, not the one before it was sent again."""
+    topics = Topics()
+    told = Payment(topics, "told").delivered(100)
+    told.replayed(1000, told.rests.header).refused(1100)
+    Payment(topics, "back").refused(100).put_back(1000).delivered(1100)
+    store, _ = await read(topics, tmp_path / "model.sqlite")
+    assert [tuple(row) for row in store.rows("SELECT order_id FROM dead_letters WHERE open")] == [
+        ("told",)
+    ]
+    store.close()
+
+
 async def test_records_read_twice_change_nothing(tmp_path):
     """A console that was killed between two batches reads some records again."""
     topics = Topics()
@@ -226,7 +239,7 @@ def test_a_file_that_is_not_ours_is_made_anew(tmp_path):
     connection.commit()
     connection.close()
     old = ReadModelStore(path, "elsewhere")
-    assert old.anew == "it has version 0, expected 5"
+    assert old.anew == "it has version 0, expected 6"
     old.close()
     path.write_bytes(b"rubbish" * 1000)
     broken = ReadModelStore(path, "elsewhere")
