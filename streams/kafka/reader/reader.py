@@ -179,6 +179,12 @@ class RecordReader:
             rest.append(replace(span, start=cut))
         return KeySpans([s for s in likely if s.length], [s for s in rest if s.length])
 
+    async def oldest_ms(self, topic: str) -> int | None:
+        """Return when the oldest record of a topic was written, milliseconds since the epoch; None where there is none."""
+        tps = [TopicPartition(topic, number) for number in (await self.partitions(topic))[topic]]
+        firsts = (await self._first_since(dict.fromkeys(tps, 0))).values()
+        return min((int(first.timestamp) for first in firsts if first is not None), default=None)
+
     async def _first_since(self, since_ms: Mapping[TopicPartition, int]) -> dict[Any, Any]:
         """Return offset and time of the first record that is at least so young, by partition; None where there is none."""
         if not since_ms:

@@ -39,13 +39,14 @@ from streams.operator.commands.dead_letter_options import (
 )
 from streams.operator.commands.output import confirm, finish, print_table, reading, shown
 from streams.operator.dead_letters.clients import open_replay_clients
+from streams.operator.dead_letters.done_since import facts_since
 from streams.operator.dead_letters.find import age_order, each_dead_letter
 from streams.operator.dead_letters.plan import (
     DEFAULT_MAX_REPLAYS,
     DEFAULT_RATE,
     Options,
     ReplayPlan,
-    facts_since,
+    attempts_kept_since,
     plan,
 )
 from streams.operator.dead_letters.refusal import Refusal, RefusalJudge
@@ -170,7 +171,16 @@ async def _plan(
         dead_letters.sort(key=age_order)
         with reading("reading what was done since") as on_progress:
             facts = await facts_since(reader, names, dead_letters, on_progress=on_progress)
-    return plan(dead_letters, facts, options, Clock().now_ms(), resuming=run_id, refusals=refusals)
+        oldest_ms, now_ms = await reader.oldest_ms(names.attempts), Clock().now_ms()
+    return plan(
+        dead_letters,
+        facts,
+        options,
+        now_ms,
+        known_since_ms=attempts_kept_since(now_ms, oldest_ms),
+        resuming=run_id,
+        refusals=refusals,
+    )
 
 
 async def _run(

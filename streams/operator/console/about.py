@@ -1,6 +1,5 @@
 """Whether the console can be trusted: how far each topic is read, and the sum."""
 
-from streams.operator.console.orders import oldest_known_ms
 from streams.operator.console.read_model import ReadModel
 from streams.operator.console.views import About, TopicState
 
@@ -30,5 +29,5 @@ def about(read_model: ReadModel, version: str) -> About:
             part.stat().st_size for part in store.path.parent.glob(f"{store.path.name}*")
         ),
         unread_events=store.unread_events(),
-        oldest_ms=oldest_known_ms(read_model),
+        oldest_ms=read_model.oldest_ms(),
     )

@@ -95,7 +95,13 @@ class Console:
             event_of=EventReader(self.mapping),
         )
         self.read_model = ReadModel(
-            store, ingest, names, settings.source_topics, Limits.of(settings), self.clock.now_ms
+            store,
+            ingest,
+            names,
+            settings.source_topics,
+            Limits.of(settings),
+            int(settings.console_keep * 1000),
+            self.clock.now_ms,
         )
         self.replays = Replays(self.read_model, self.replay_clients or self._replay_clients)
         self.metrics = ConsoleMetrics()
@@ -164,7 +170,7 @@ class Console:
             kinds,
             # Tiers and dead letters are read whole: what waits, and what nobody has dealt with, is never too old.
             [topic for topic, kind in kinds.items() if kind in {"attempts", "event", "replay"}],
-            lambda: self.clock.now_ms() - int(settings.console_keep * 1000),
+            lambda: self.clock.now_ms() - self.read_model.keep_ms,
         )
 
     def _replay_clients(self) -> AbstractAsyncContextManager[ReplayClients]:
@@ -195,7 +201,9 @@ class Console:
 
 
 def _identity(settings: Settings) -> str:
-    return " ".join([settings.brokers, settings.topic_prefix, *settings.source_topics])
+    # A file that was read with a shorter reach knows less than the settings say.
+    kept = f"{settings.console_keep:g}s"
+    return " ".join([settings.brokers, settings.topic_prefix, *settings.source_topics, kept])
 
 
 async def _static(request: web.Request) -> web.Response:

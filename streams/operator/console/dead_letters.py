@@ -63,12 +63,17 @@ def dead_letters(read_model: ReadModel, chosen: Filter, limit: int, after: int =
         f"SELECT * FROM dead_letters WHERE {where} ORDER BY at_ms DESC, topic, partition, offset LIMIT ? OFFSET ?",  # noqa: S608  # of this program
         (*values, limit, after),
     )
+    known_since_ms = read_model.known_since_ms
     (total,) = read_model.store.row(f"SELECT count(*) FROM dead_letters WHERE {where}", values)  # noqa: S608  # of this program
     return Letters(
         total=total,
         open=open_dead_letters(read_model),
         counts=tuple(LetterCount(**dict(row)) for row in counts),
-        letters=tuple(_letter(row) for row in rows),
+        forgotten=read_model.count(
+            "SELECT count(*) FROM dead_letters WHERE open AND at_ms < ?", known_since_ms
+        ),
+        known_since_ms=known_since_ms,
+        letters=tuple(_letter(row, known_since_ms) for row in rows),
     )
 
 
@@ -91,7 +96,7 @@ def causes(counts: Iterable[LetterCount]) -> tuple[Cause, ...]:
 
 
 def open_dead_letters(read_model: ReadModel) -> int:
-    """Return how many dead letters nobody has dealt with."""
+    """Return how many dead letters nobody has dealt with, as far as is known."""
     return int(read_model.store.row("SELECT count FROM open_counts WHERE what = 'dead letters'")[0])
 
 
@@ -126,7 +131,7 @@ def dead_letter_page(read_model: ReadModel, place: RecordId) -> LetterPage | Non
     if row is None or fact is None:
         return None
     return LetterPage(
-        letter=_letter(row),
+        letter=_letter(row, read_model.known_since_ms),
         detail=fact.detail,
         unreadable=fact.unreadable,
         holds_event=fact.holds_event,
@@ -140,7 +145,7 @@ def dead_letter_page(read_model: ReadModel, place: RecordId) -> LetterPage | Non
     )
 
 
-def _letter(row: Any) -> Letter:  # noqa: ANN401  # a row of SQLite
+def _letter(row: Any, known_since_ms: int) -> Letter:  # noqa: ANN401  # a row of SQLite
     return Letter(
         place=str(RecordId(row["topic"], row["partition"], row["offset"])),
         at_ms=row["at_ms"],
@@ -153,4 +158,5 @@ def _letter(row: Any) -> Letter:  # noqa: ANN401  # a row of SQLite
         attempts=row["attempts"],
         replays=row["replays"],
         open=bool(row["open"]),
+        forgotten=bool(row["open"]) and row["at_ms"] < known_since_ms,
     )

@@ -39,13 +39,20 @@ class Letter(Shown):
     attempts: int
     replays: int
     open: bool = Field(description="false once it was put back, or delivered some other way")
+    forgotten: bool = Field(
+        description="open as far as is known, and so old that what was done about it since is not known any more"
+    )
 
 
 class Letters(Shown):
     """Dead letters that match, some of them in full."""
 
     total: int = Field(description="that match")
-    open: int = Field(description="all that nobody has dealt with")
+    open: int = Field(description="all that nobody has dealt with, as far as is known")
+    forgotten: int = Field(
+        description="of all open ones, those from before `known_since_ms`: what was done about them since is not known any more"
+    )
+    known_since_ms: int = Field(description="from when on all that was done is known")
     counts: tuple[LetterCount, ...]
     letters: tuple[Letter, ...]
 

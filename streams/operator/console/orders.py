@@ -29,7 +29,7 @@ def facts(read_model: ReadModel, order_id: str) -> Facts | None:
     return Facts(
         as_of=read_model.as_of(),
         order_id=order_id,
-        oldest_ms=oldest_known_ms(read_model),
+        oldest_ms=read_model.oldest_ms(),
         facts=tuple(fact.to_dict() for fact in known),
     )
 
@@ -85,15 +85,6 @@ def like(read_model: ReadModel, text: str) -> tuple[str, ...]:
     return ()
 
 
-def oldest_known_ms(read_model: ReadModel) -> int | None:
-    """Return when the first record that was read was written."""
-    row = read_model.store.row(
-        "SELECT min((SELECT at_ms FROM facts WHERE topic = p.topic AND partition = p.partition ORDER BY offset LIMIT 1))"
-        " FROM positions AS p"
-    )
-    return None if row is None or row[0] is None else int(row[0])
-
-
 def _report(read_model: ReadModel, history: NotificationHistory) -> NotificationReport:
     others = 0
     if history.partner_id is not None and not history.has_ended:
@@ -101,4 +92,11 @@ def _report(read_model: ReadModel, history: NotificationHistory) -> Notification
             "SELECT count(*) - 1 FROM notifications WHERE partner_id = ? AND NOT ended",
             history.partner_id,
         )
-    return report_on(history, read_model.now_ms(), read_model.limits, others_waiting=max(0, others))
+    return report_on(
+        history,
+        read_model.now_ms(),
+        read_model.limits,
+        # Of what has not ended all is known, however old it is: it rests on a tier.
+        known_since_ms=read_model.known_since_ms if history.status == "dead-lettered" else None,
+        others_waiting=max(0, others),
+    )

@@ -137,7 +137,7 @@ class Pages:
             order_id=order_id,
             asked=order_id,
             like=await self.ask(orders.like, order_id),
-            oldest_ms=await self.ask(orders.oldest_known_ms),
+            oldest_ms=await self.ask(ReadModel.oldest_ms),
         )
 
     async def tiers(self, request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ from streams.kafka.topics import TopicNames
 from streams.operator.console.ingest import STALE_SECONDS, Ingest
 from streams.operator.console.store import ReadModelStore
 from streams.operator.console.views import AsOf, Sum
+from streams.operator.dead_letters.plan import attempts_kept_since
 from streams.operator.history.assessment import Limits
 
 
@@ -20,6 +21,7 @@ class ReadModel:
         names: of our topics.
         source_topics: payment core's.
         limits: from the settings.
+        keep_ms: how far back attempts, events and replays are read: `NOTIFIER_CONSOLE_KEEP`.
         now_ms: the clock.
     """
 
@@ -28,6 +30,7 @@ class ReadModel:
     names: TopicNames
     source_topics: tuple[str, ...]
     limits: Limits
+    keep_ms: int
     now_ms: Callable[[], int]
 
     @property
@@ -38,6 +41,23 @@ class ReadModel:
         """
         known_ms = min(self.now_ms(), self.ingest.freshness.caught_up_ms or self.now_ms())
         return known_ms - self.limits.overdue_after - self.limits.attempt_timeout
+
+    @property
+    def known_since_ms(self) -> int:
+        """From when on all that was done is known; what was done about an older dead letter is forgotten."""
+        now_ms = self.now_ms()
+        kept = attempts_kept_since(now_ms, self.oldest_ms(self.names.attempts))
+        return max(now_ms - self.keep_ms, kept)
+
+    def oldest_ms(self, *topics: str) -> int | None:
+        """Return when the first record was written that was read of these topics, or of any; None where none was."""
+        of = f"WHERE topic IN ({', '.join('?' * len(topics))})" if topics else ""
+        row = self.store.row(
+            "SELECT min((SELECT at_ms FROM facts WHERE topic = p.topic AND partition = p.partition ORDER BY offset LIMIT 1))"  # noqa: S608  # marks only
+            f" FROM positions AS p {of}",
+            topics,
+        )
+        return None if row is None or row[0] is None else int(row[0])
 
     def as_of(self) -> AsOf:
         """Return how fresh the model is now."""

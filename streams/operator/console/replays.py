@@ -66,6 +66,7 @@ class Replays:
     selections: Checks[tuple[RecordId, ...]] = field(init=False)
     _runs: dict[str, ConsoleRun] = field(default_factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _is_planning: bool = field(default=False, init=False)  # for a run that is about to begin
 
     def __post_init__(self) -> None:
         self.selections = Checks(self.read_model.now_ms)
@@ -96,7 +97,13 @@ class Replays:
         facts = [fact for order in orders for fact in store.facts_of(order)]
         facts += [fact for dead in dead_letters for fact in store.facts_about(dead.record_id)]
         since = [fact for fact in facts if fact.kind in {"attempts", "replay"}]
-        return plan(dead_letters, since, Options(rate_per_second=rate), self.read_model.now_ms())
+        return plan(
+            dead_letters,
+            since,
+            Options(rate_per_second=rate),
+            self.read_model.now_ms(),
+            known_since_ms=self.read_model.known_since_ms,
+        )
 
     async def start(self, selection: Selection, why: str, rate: float, expected: int) -> str:
         """Begin a run and return its id; the run of this selection, where there is one already.
@@ -108,16 +115,18 @@ class Replays:
             return selection.run
         audit = self.audit(selection.by, why)
         selection.run = audit.run  # before the first await: the same form twice starts one run
-        planned = await asyncio.to_thread(self.plan, selection, rate)
-        count = len(planned.selected)
-        if count != expected:
-            selection.run = None
-            message = (
-                f"It would now put back {count:,} dead letters, not {expected:,} as when you checked."
-                " Check it again. Nothing was sent."
+        self._is_planning = True  # before it too: who presses meanwhile begins no second run
+        try:
+            planned = await asyncio.to_thread(self.plan, selection, rate)
+            _hold_to(expected, len(planned.selected))
+            self.begin(
+                audit, expected, lambda clients, result: carry_out(planned, clients, audit, result)
             )
-            raise Refusal(message)
-        self.begin(audit, count, lambda clients, result: carry_out(planned, clients, audit, result))
+        except BaseException:
+            selection.run = None  # it may be tried again
+            raise
+        finally:
+            self._is_planning = False
         return audit.run
 
     def audit(self, by: str, why: str) -> ReplayAudit:
@@ -129,7 +138,7 @@ class Replays:
         if self.read_model.is_stale():
             message = "The console is behind Kafka and could put back what was put back already. Nothing was sent."
             raise Refusal(message)
-        if any(not going.done for going in self._runs.values()):
+        if self._is_planning or any(not going.done for going in self._runs.values()):
             message = "Another replay of this console is under way. Wait for its end, or stop it. Nothing was sent."
             raise Refusal(message)
         try:
@@ -248,3 +257,12 @@ class Replays:
                 )
                 replayed.append((fact, life[0] if life else "unknown"))
         return tuple(replayed)
+
+
+def _hold_to(expected: int, count: int) -> None:
+    if count != expected:
+        message = (
+            f"It would now put back {count:,} dead letters, not {expected:,} as when you checked."
+            " Check it again. Nothing was sent."
+        )
+        raise Refusal(message)

@@ -38,7 +38,7 @@ class ReadModelStore:
 
     Attributes:
         path: of the file; it is made where it is missing, and anew where it is another's or broken.
-        identity: which installation it is of: brokers, prefix and source topics.
+        identity: which installation it is of: brokers, prefix, source topics, how far back it is read.
         anew: why the file was made anew, or None where it was as it must be.
     """
 
@@ -303,7 +303,7 @@ class ReadModelStore:
         if meta.get("schema") != SCHEMA:
             return f"it has version {meta.get('schema')}, expected {SCHEMA}"
         if meta.get("identity") != self.identity:
-            return "it is of other brokers or topics"
+            return "it is of other brokers or topics, or another NOTIFIER_CONSOLE_KEEP"
         return None
 
 

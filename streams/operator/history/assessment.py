@@ -52,6 +52,7 @@ class Assessment:
         state: in one word.
         overdue: due, and not begun although a call that began in time would have ended.
         gives_up_at_ms: when it would be given up, where it still may be.
+        forgotten: whether it was dead-lettered so long ago that nobody knows what was done about it since.
     """
 
     told: Told
@@ -59,6 +60,7 @@ class Assessment:
     state: State
     overdue: bool
     gives_up_at_ms: int | None
+    forgotten: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -83,12 +85,15 @@ def assess(
             attempts that are forgotten.
     """
     told = told_by(history)
+    forgotten = _is_forgotten(history, known_since_ms)
+    if forgotten and told != "yes":
+        told = "perhaps"  # it may have been put back and delivered, whatever came before
     state, overdue = _state(history, now_ms, limits, known_since_ms)
     gives_up_at_ms = None
     if state not in FINAL_STATES and history.accepted_at_ms is not None:
         gives_up_at_ms = history.accepted_at_ms + limits.give_up_after
     turn = _turn(history, state, told, overdue=overdue)
-    return Assessment(told, turn, state, overdue, gives_up_at_ms)
+    return Assessment(told, turn, state, overdue, gives_up_at_ms, forgotten)
 
 
 _NEVER_SENT: Final = frozenset(
@@ -142,6 +147,14 @@ def parked_because(history: NotificationHistory) -> str | None:
     """Return the reason of the newest park, as its attempts record has it."""
     parks = (entry.detail for entry in reversed(history.entries) if entry.kind == "park")
     return next(parks, None)
+
+
+def _is_forgotten(history: NotificationHistory, known_since_ms: int | None) -> bool:
+    """Tell whether records from after its dead letter may be gone: that of its attempts topic, of the same moment, is."""
+    if history.status != "dead-lettered" or known_since_ms is None:
+        return False
+    last = [entry for entry in history.entries if entry.kind == "dead-letter"]
+    return history.since_ms < known_since_ms and not (last and last[-1].record is not None)
 
 
 def _state(

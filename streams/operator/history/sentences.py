@@ -27,6 +27,11 @@ def current_state(history: NotificationHistory, assessment: Assessment, now_ms: 
         return _delivered(history, partner, now_ms)
     if assessment.state == "unknown":
         return "What became of it is not known: its event is older than the oldest attempts record that was looked at."
+    if assessment.forgotten:
+        return (
+            f"{_given_up(history, now_ms)} What was done about it since is not known any more:"
+            f" {partner} may have been told."
+        )
     known = {
         "refused": f"{partner} knows and refused it{'' if assessment.is_final else ' so far'}.",
         "perhaps": f"Not acknowledged; {partner} may have received it.",
@@ -153,6 +158,10 @@ def _after_the_end(history: NotificationHistory, assessment: Assessment) -> str:
     match assessment.state:
         case "delivered":
             return "Nothing more will happen."
+        case _ if assessment.forgotten:
+            return (
+                "Look further back: `notifier why` without --since, or the partner's own records."
+            )
         case "unknown":
             return "Look further back: a longer --since, or the partner's own records."
         case "rejected":

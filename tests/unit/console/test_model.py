@@ -232,7 +232,7 @@ def test_a_file_that_is_not_ours_is_made_anew(tmp_path):
     assert store.anew == "it was not there"
     store.close()
     other = ReadModelStore(path, "elsewhere")
-    assert other.anew == "it is of other brokers or topics"
+    assert other.anew == "it is of other brokers or topics, or another NOTIFIER_CONSOLE_KEEP"
     other.close()
     connection = sqlite3.connect(path)
     connection.execute("UPDATE meta SET value = '0' WHERE name = 'schema'")

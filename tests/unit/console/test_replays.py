@@ -1,10 +1,14 @@
 """Replays from the console: checked first, begun once, refused with a reason. What a run writes, `tests/unit/dead_letters` says."""
 
+import asyncio
 import re
 
 import pytest
 
+from streams.kafka.format.raw import RecordId
 from streams.kafka.reader.failures import ReadFailed
+from streams.operator.console.checks import Refusal
+from streams.operator.console.store import ReadModelStore
 from tests.support.history import NAMES
 from tests.support.topics import Payment
 from tests.support.waiting import eventually
@@ -86,6 +90,63 @@ async def test_a_replay_that_is_not_right_is_not_begun(topics, browse, changes, 
         assert status in {400, 409}
         assert says in text
     assert {tag: len(there) for tag, there in topics.records.items()} == before
+
+
+async def test_two_who_press_at_the_same_moment_begin_one_run(browse):
+    """What would be put back is looked up in between; the second hears that a run is under way."""
+    async with browse(replay_clients=Away) as browser:
+        replays = browser.console.replays
+        one, two = (
+            replays.select(by, [RecordId.parse(f"{NAMES.dead_letter}:0:{number}")])
+            for by, number in (("alice", 0), ("bob", 1))
+        )
+        begun, refused = await asyncio.gather(
+            replays.start(one, "acme is back", 20, 1),
+            replays.start(two, "acme is back", 20, 1),
+            return_exceptions=True,
+        )
+        assert begun == one.run
+        assert isinstance(refused, Refusal)
+        assert "is under way" in str(refused)
+        assert two.run is None
+
+
+async def test_what_cannot_be_planned_may_be_tried_again(browse, monkeypatch):
+    """A fault while it is looked up begins nothing, and holds up nobody."""
+    async with browse(replay_clients=Away) as browser:
+        replays = browser.console.replays
+        chosen = replays.select("alice", [RecordId.parse(LETTER)])
+        with monkeypatch.context() as patch:
+            patch.setattr(ReadModelStore, "fact_at", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                await replays.start(chosen, "acme is back", 20, 1)
+        assert await replays.start(chosen, "acme is back", 20, 1) == chosen.run
+
+
+async def test_what_the_console_has_forgotten_is_not_put_back(topics, browse, clock):
+    """Older than it reads attempts and replays: one was put back and told, which it can't know, nor that others were not."""
+    for tag, there in topics.records.items():
+        if tag[0] != NAMES.dead_letter:
+            topics.begins[tag] = len(there)
+    clock.ms += 25 * 86_400_000
+    Payment(topics, "new", at=25 * 86_400_000).refused(25 * 86_400_000 + 100)
+    async with browse() as browser:
+        _, text, hidden = await check(browser, {"which": "matching"})
+        assert hidden["expected"] == "1"
+        assert "forgotten" in text
+        _, text, _ = await browser.get("/dead-letters")
+        assert "3 from before" in text
+        assert text.count('<span class="state">forgotten</span>') == 3
+        assert text.count('name="letter"') == 1
+        _, text, _ = await browser.get(f"/dead-letters/{LETTER}")
+        assert "what was done about it since is not known any more" in text
+        assert "/dead-letters/check" not in text
+        for order in ("back", "one"):
+            _, text, _ = await browser.get(f"/orders/{order}")
+            assert (
+                "What was done about it since is not known any more: acme may have been told."
+                in text
+            )
 
 
 async def test_what_was_checked_holds_for_a_quarter_of_an_hour(browse, clock):

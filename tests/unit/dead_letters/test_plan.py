@@ -15,8 +15,9 @@ from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.format.records import header_text
 from streams.kafka.reader.reader import Span
 from streams.kafka.topics import TopicNames
+from streams.operator.dead_letters.done_since import may_be_since
 from streams.operator.dead_letters.find import spans_around
-from streams.operator.dead_letters.plan import Options, may_be_since, plan
+from streams.operator.dead_letters.plan import Options, attempts_kept_since, plan
 from streams.operator.dead_letters.refusal import Refusal
 from streams.operator.dead_letters.replay_record import (
     ReplayAudit,
@@ -39,10 +40,16 @@ def dead(**headers):
     return tale, tale.facts[-1]
 
 
+def planned(letters, facts, options, now, *, oldest=None, **more):
+    """Return what a replay would do whose caller has read the attempts topic from its oldest record on."""
+    kept = attempts_kept_since(now, oldest)
+    return plan(letters, facts, options, now, known_since_ms=kept, **more)
+
+
 def judge(told, options=None, now=T0 + 1000, **more):
     """Return what becomes of a letter, in the light of a tale."""
     tale, letter = told
-    made = plan([letter], tale.facts, options or Options(), now, **more)
+    made = planned([letter], tale.facts, options or Options(), now, **more)
     assert len(made.selected) + len(made.skipped) == 1
     return made.skipped[0].kind if made.skipped else "put back"
 
@@ -61,6 +68,33 @@ def test_a_dead_letter_is_put_back_once():
     assert judge((done, letter)) == "put back before"
     assert judge((done, letter), resuming="r-1") == "put back by this run"
     assert judge((done, letter), resuming="r-2") == "put back before"
+
+
+def test_what_a_worker_did_in_a_later_round_says_that_it_was_put_back():
+    """Also where the replay topic was made anew since: the next round of its event came from there."""
+    tale, letter = dead()
+    tale.replayed(100, letter.record_id.header, written=False)
+    assert judge((tale, letter)) == "put back"
+    tale.park(120, 60_000)
+    assert judge((tale, letter)) == "put back before"
+    assert judge((tale, letter), resuming="r-1") == "put back by this run"
+    (left,) = planned([letter], tale.facts, Options(), T0 + 1000).skipped
+    assert left.why.startswith(
+        "put back by run r-1, and came to a worker by 2026-11-22T10:15:30.120Z"
+    )
+    tale.attempt(200, decision="dead-letter", failure="read_timeout").dead_letter(300)
+    assert judge((tale, tale.facts[-1])) == "put back"
+    assert judge((tale, letter)) == "put back before"
+
+
+def test_another_event_of_the_same_id_was_put_back_for_itself():
+    """A notification id stands in for the event's place only where that is not known."""
+    tale, letter = dead()
+    other = HistoryBuilder("final/9/9", first_offset=100).dead_letter(50)
+    other.replayed(100, other.facts[-1].record_id.header, written=False).park(120, 60_000)
+    tale.facts += other.facts
+    assert judge((tale, letter)) == "put back"
+    assert judge((tale, replace(letter, origin=None))) == "put back before"
 
 
 REFUSED = (("kind", b"event"), ("dead-letter-reason", b"invalid-event"))
@@ -85,13 +119,15 @@ def test_an_event_is_put_back_once_whatever_its_key_is(key, value, order):
     made = replay_record(NAMES, raw, letter, AUDIT, T0)
     replay = RawRecord("pn-replay", 0, 0, made.key, made.value, made.headers, T0 + 1)
     assert is_about(replay)
-    (left,) = plan([letter], [read_fact("replay", replay)], Options(), T0 + 2).skipped
+    (left,) = planned([letter], [read_fact("replay", replay)], Options(), T0 + 2).skipped
     assert left.kind == "put back before"
     decision = replay_settlement(made, letter, AUDIT, T0)
     written = render(decision.report)
     decided_key = order.encode() if order else None
     decided = RawRecord("pn-attempts", 0, 0, decided_key, written, (), T0)
     assert is_about(decided)
+    # What a worker did then is keyed by the order id that it found, if it found one.
+    assert is_about(RawRecord("pn-attempts", 0, 1, None, b"{}", (), T0))
     other = RawRecord("pn-replay", 0, 1, b"other", b"", (("replay-of", b"pn-dead-letter/0/6"),), T0)
     assert not is_about(other)
 
@@ -119,6 +155,10 @@ def test_what_is_left_where_it_is():
     assert judge(refused, Options(refused=True), refusals=refusals) == "put back"
     assert judge(dead(), now=T0 + 31 * DAY) == "forgotten"
     assert judge(dead(), Options(forgotten=True), now=T0 + 31 * DAY) == "put back"
+    assert (
+        judge(dead(), now=T0 + DAY, oldest=T0 + 100) == "put back"
+    )  # their clocks differ a little
+    assert judge(dead(), now=T0 + DAY, oldest=T0 + DAY // 2) == "forgotten"  # a topic made anew
 
 
 def of_partner(fact, name):
@@ -144,7 +184,7 @@ def test_an_order_number_of_two_partners_is_put_back_for_both():
     _, letter = dead()
     other = HistoryBuilder("final/3/50", "evt-2", 100).dead_letter(9000).facts[-1]
     letters = [of_partner(letter, "acme"), of_partner(other, "shop")]
-    made = plan(letters, [], Options(), T0 + 10_000)
+    made = planned(letters, [], Options(), T0 + 10_000)
     assert {one.partner_id for one in made.selected} == {"acme", "shop"}
 
 
@@ -152,7 +192,7 @@ def test_one_letter_of_an_order_is_put_back():
     """The youngest: two of one order would tell the partner twice, perhaps two things."""
     tale, older = dead()
     younger = HistoryBuilder("final/3/50", "evt-2", 100).dead_letter(9000).facts[-1]
-    made = plan([younger, older], tale.facts, Options(), T0 + 10_000)
+    made = planned([younger, older], tale.facts, Options(), T0 + 10_000)
     assert [letter.notification_id for letter in made.selected] == ["evt-2"]
     assert [skipped.kind for skipped in made.skipped] == ["another of its order"]
     bad = [
@@ -161,7 +201,7 @@ def test_one_letter_of_an_order_is_put_back():
         ), T0))
         for n, value in enumerate((b"<a/>", b"<b/>", b"<b/>"))
     ]  # fmt: skip
-    assert [letter.offset for letter in plan(bad, [], Options(), T0).selected] == [0, 2]
+    assert [letter.offset for letter in planned(bad, [], Options(), T0).selected] == [0, 2]
 
 
 def test_a_plan_adds_up():
@@ -173,7 +213,7 @@ def test_a_plan_adds_up():
         ), T0 - n))
         for n, letter in enumerate(letters)
     ]  # fmt: skip
-    made = plan(letters, [], Options(rate_per_second=2), T0)
+    made = planned(letters, [], Options(rate_per_second=2), T0)
     assert made.partners == [("a", 2), ("b", 1)]
     assert (made.options.rate_per_second, made.seconds) == (2, 1.5)
     assert [letter.offset for letter in made.selected] == [2, 1, 0]

@@ -57,7 +57,8 @@ class Bench:
 
     def plan(self, **options):
         letters = [read_fact("dead-letter", record) for record in self.records]
-        made = plan(letters, [], Options(**({"rate_per_second": 200.0} | options)), NOW_MS)
+        chosen = Options(**({"rate_per_second": 200.0} | options))
+        made = plan(letters, [], chosen, NOW_MS, known_since_ms=0)
         assert len(made.selected) == len(letters)
         self.result.of = len(letters)
         return made

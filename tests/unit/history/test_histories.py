@@ -219,6 +219,21 @@ def test_what_retention_took_away_is_not_denied():
     assert (young.state, young.overdue) == ("due", True)
 
 
+def test_what_was_given_up_too_long_ago_is_not_denied():
+    """Where its own record is gone, so may be those of its replay and its delivery."""
+    for letter in (
+        HistoryBuilder().dead_letter(20),
+        HistoryBuilder().dead_letter(20, reason="unknown-partner", kind="event", attempt=None),
+    ):
+        said = report(letter, known_since_ms=T0 + 1000)
+        assert said.told == "perhaps"
+        assert said.sentence.startswith("Given up at ")
+        assert "is not known any more: acme may have been told." in said.sentence
+        assert "Look further back" in said.next
+    recorded = refused(HistoryBuilder().event())
+    assert report(recorded, known_since_ms=T0 + 1000) == report(recorded)
+
+
 def test_where_it_rests_and_when_it_is_given_up():
     """The record on the tier, by place; the give-up time counts from when it was accepted."""
     records = HistoryBuilder().event().attempt(20).tier(61, 1062)
