@@ -282,6 +282,16 @@ async def test_what_the_broker_refuses_holds_its_partition_as_well(deployment):
         spans = await reader.spans(deployment.source)
         with pytest.raises(ReadFailed, match=r":0:[12] can't be read, and where"):
             _ = [batch async for batch in reader.read(spans)]
+    async with Tail(Connection(deployment.bootstrap), "test-tail", [deployment.source]) as tail:
+        tail.follow(dict.fromkeys(await tail.look(), 0))
+
+        async def stands():
+            await tail.fetch()
+            return tail.stands_at()
+
+        await eventually(stands, what="the partition to stand still")
+        assert f"notifier unreadable show {deployment.source}:0:" in (tail.stands_at() or "")
+        assert (await tail.positions())[deployment.source, 1] == 2
     unknown = await deployment.run("unreadable", "pass", place, "--why", "test", "--yes")
     assert "where the batch ends can't be told" in unknown.stderr
     await pass_over(deployment, place, None, "--to", "2")

@@ -32,6 +32,8 @@ class Topics:
         done: what the worker's groups have settled.
         begins: what retention has deleted.
         fault: why the brokers can't be read, or None.
+        hang: whether a fetch brings nothing for ever, which `hangs` says then.
+        standing: partitions of which nothing more can be read, each with the reason.
         most: records that one fetch brings.
     """
 
@@ -40,6 +42,8 @@ class Topics:
         self.done: dict[PartitionId, CommittedState] = {tag: CommittedState(0) for tag in TAGS}
         self.begins: dict[PartitionId, int] = dict.fromkeys(TAGS, 0)
         self.fault: str | None = None
+        self.hang, self.hangs = False, asyncio.Event()
+        self.standing: dict[PartitionId, str] = {}
         self.most = 7  # few, so that every test has several batches
         self._positions: dict[PartitionId, int] = {}
         self._turn = count()
@@ -80,6 +84,9 @@ class Topics:
 
     async def fetch(self) -> list[RawRecord]:
         """Return a few records, in each call of another partition first."""
+        while self.hang:
+            self.hangs.set()
+            await asyncio.sleep(0.01)
         tags = list(self._positions)
         if self.fault is not None:
             raise ReadFailed(self.fault)
@@ -88,6 +95,8 @@ class Topics:
         first = next(self._turn) % len(tags)
         found: list[RawRecord] = []
         for tag in tags[first:] + tags[:first]:
+            if tag in self.standing:
+                continue
             begin = self._positions[tag]
             some = self.records[tag][begin : begin + self.most - len(found)]
             self._positions[tag] += len(some)
@@ -95,6 +104,9 @@ class Topics:
         if not found:
             await asyncio.sleep(0.01)  # as a broker waits for records
         return found
+
+    def stands_at(self) -> str | None:
+        return next(iter(self.standing.values()), None)
 
     async def positions(self) -> dict[PartitionId, int]:
         return dict(self._positions)

@@ -16,7 +16,7 @@ from streams.kafka.committed_state import CommittedState
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw import RawRecord, raw_record
 from streams.kafka.format.records import PartitionId
-from streams.kafka.format.unreadable import leave_out
+from streams.kafka.format.unreadable import Unreadable, leave_out
 from streams.kafka.reader.failures import brokers_asked
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
@@ -36,6 +36,7 @@ class Edges:
 class Tail:
     """Reads every partition of some topics continuously. A batch that can't be read is left out, which a warning says.
 
+    Where the end of such a batch can't be told its partition stands still before it: `stands_at` says so.
     Use as an async context manager.
 
     Args:
@@ -66,6 +67,7 @@ class Tail:
         self._firsts_until = 0.0
         self._consumer: AIOKafkaConsumer = None
         self._admin: AIOKafkaAdminClient = None
+        self._stands_at: list[Unreadable] = []
 
     async def __aenter__(self) -> Self:
         options = self._connection.options(self._client_id)
@@ -140,8 +142,17 @@ class Tail:
         """Return what came, or nothing after half a second; each partition in its order."""
         with brokers_asked(self._connection):
             fetched = await self._consumer.getmany(timeout_ms=_FETCH_MS, max_records=_MOST_RECORDS)
-        leave_out(self._consumer)
+        self._stands_at = leave_out(self._consumer)
         return [raw_record(record) for records in fetched.values() for record in records]
+
+    def stands_at(self) -> str | None:
+        """Return where a partition stands still and why, one sentence without a point; None where none does."""
+        for at in self._stands_at:
+            return (
+                f"{at.record_id} can't be read, and where its batch ends can't be told: {at.fault}; see:"
+                f" notifier unreadable show {at.record_id}"
+            )
+        return None
 
     async def positions(self) -> dict[PartitionId, int]:
         """Return the offset that is read next, by partition; past markers of transactions too."""

@@ -11,7 +11,9 @@ from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from streams.kafka.format.facts import Fact
+from streams.operator.console.ingest import STALE_SECONDS
 from streams.operator.history.search import OrderRecords
+from streams.operator.history.text import duration
 from streams.redaction import shown_path
 
 _SECONDS: Final = 5.0
@@ -120,8 +122,14 @@ def ask_console(address: ConsoleAddress, order_id: str) -> OrderRecords:
         message = f"it can't be reached: {error}"
         raise CannotAsk(message) from error
     try:
-        if body["as_of"]["rebuilding"] or body["as_of"]["fault"]:
+        as_of = body["as_of"]
+        if as_of["rebuilding"] or as_of["fault"]:
             message = "it has not read everything yet"
+            raise CannotAsk(message)
+        # One whose reading hangs says neither; both times are by its own clock.
+        behind_ms = as_of["at_ms"] - as_of["caught_up_ms"]
+        if behind_ms > STALE_SECONDS * 1000:
+            message = f"it is {duration(behind_ms)} behind Kafka"
             raise CannotAsk(message)
         facts = [Fact.from_dict(members) for members in body["facts"]]
         return OrderRecords(facts, len(facts), body["oldest_ms"])

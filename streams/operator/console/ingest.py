@@ -41,6 +41,9 @@ class Source(Protocol):
     async def fetch(self) -> list[RawRecord]:
         """Return what came."""
 
+    def stands_at(self) -> str | None:
+        """Return where a partition stands still and why, or None where none does."""
+
     async def positions(self) -> dict[PartitionId, int]:
         """Return the offset that is read next, by partition."""
 
@@ -139,11 +142,12 @@ class Ingest:
 
     async def _follow(self, source: Source) -> None:
         await self._look(source, first=True)
-        self.freshness.fault = None
         while True:
             if time.monotonic() - self._looked >= _LOOK_SECONDS:
                 await self._look(source)
             records = await source.fetch()
+            # One that stands still is never caught up: without the reason nobody would know what to do.
+            self.freshness.fault = source.stands_at()
             positions = await source.positions()
             if records:
                 await asyncio.to_thread(self._put, records, positions)
@@ -207,7 +211,7 @@ class Ingest:
             return
         if await self._fold(unread) or unread:
             return
-        fresh.rebuilding, fresh.read, fresh.began_ms, fresh.fault = False, 0, 0, None
+        fresh.rebuilding, fresh.read, fresh.began_ms = False, 0, 0
         fresh.caught_up_ms = self._looked_ms
         if self._settled is not None:
             settled, self._settled = self._settled, None

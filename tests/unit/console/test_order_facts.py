@@ -10,7 +10,9 @@ from aiohttp.test_utils import TestServer
 from streams.operator.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
 from streams.operator.commands.why import _address
 from streams.operator.history.notification_history import histories_of
+from tests.support.history import NAMES
 from tests.support.topics import Payment
+from tests.support.waiting import eventually
 
 
 def address(browser, token="read-token"):  # noqa: S107  # a test's
@@ -43,6 +45,35 @@ async def test_what_the_console_cannot_say_is_a_reason_to_read_kafka(browse, top
             await ask(browser, "told", token="wrong")  # noqa: S106  # a test's
     with pytest.raises(CannotAsk, match="can't be reached"):
         await asyncio.to_thread(ask_console, ConsoleAddress("http://127.0.0.1:1", "t"), "told")
+
+
+async def test_a_console_that_stands_still_cannot_say(browse, topics, clock):
+    """What it last knew may have changed since: told where it has no fault of its own, and where a partition stands."""
+    Payment(topics, "told").unanswered(100)
+    async with browse(name=None) as browser:
+        ingest = browser.console.read_model.ingest
+        assert (await ask(browser, "told")).facts
+        topics.standing[NAMES.attempts, 0] = "pn-attempts:0:9 can't be read"
+        Payment(topics, "later").delivered(200)
+
+        async def stands():
+            return ingest.freshness.fault
+
+        await eventually(stands, what="the reason")
+        with pytest.raises(CannotAsk, match="has not read everything"):
+            await ask(browser, "told")
+        topics.standing.clear()
+
+        async def goes_on():
+            return not ingest.freshness.fault and not ingest.freshness.behind
+
+        await eventually(goes_on, what="the end of it")
+        assert (await ask(browser, "told")).facts
+        topics.hang = True
+        await topics.hangs.wait()
+        clock.ms += 40_000
+        with pytest.raises(CannotAsk, match="behind Kafka"):
+            await ask(browser, "told")
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "notifier.example.com", "https://"])

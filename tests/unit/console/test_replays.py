@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 
@@ -100,11 +101,12 @@ async def test_two_who_press_at_the_same_moment_begin_one_run(browse):
             replays.select(by, [RecordId.parse(f"{NAMES.dead_letter}:0:{number}")])
             for by, number in (("alice", 0), ("bob", 1))
         )
-        begun, refused = await asyncio.gather(
+        ended: list[Any] = await asyncio.gather(
             replays.start(one, "acme is back", 20, 1),
             replays.start(two, "acme is back", 20, 1),
             return_exceptions=True,
         )
+        begun, refused = ended
         assert begun == one.run
         assert isinstance(refused, Refusal)
         assert "is under way" in str(refused)
