@@ -15,8 +15,10 @@ import pytest
 
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.batch_search import key_search
 from streams.kafka.reader.failures import ReadFailed
-from streams.kafka.reader.reader import RecordReader
+from streams.kafka.reader.raw_fetch import scan
+from streams.kafka.reader.reader import RecordReader, Span
 from streams.kafka.reader.tail import Tail
 from streams.sandbox.broker import Broker
 from streams.sandbox.client import encode
@@ -247,7 +249,16 @@ async def test_what_only_looks_goes_on_behind(deployment, caplog):
         spans = await reader.spans(deployment.source)
         seen = [record async for batch in reader.read(spans) for record in batch]
         assert {(record.partition, record.offset) for record in seen} == wanted
+        assert reader.left_out == [damaged := Span(deployment.source, 0, 1, 2)]
         assert await reader.at(RecordId(deployment.source, 0, 1)) is None
+        assert reader.left_out == [damaged] * 2
+        _ = [batch async for batch in scan(reader, spans, None)]
+        assert reader.left_out == [damaged] * 3
+        await key_search(reader, spans, b"none").step()
+        # Batches without the key were not looked into: what was left out may begin earlier.
+        assert reader.left_out[3:] == [Span(deployment.source, 0, 0, 2)]
+    unknown = await deployment.run("why", "none", "--json")
+    assert json.loads(unknown.stdout)["complete"] is False
     assert f"offsets 1 to 1 of topic {deployment.source}, partition 0 are left out" in caplog.text
     async with Tail(connection, "test-tail", [deployment.source]) as tail:
         tail.follow(dict.fromkeys(await tail.look(), 0))

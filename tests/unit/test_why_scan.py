@@ -1,13 +1,19 @@
 """What `notifier why --scan` says at the end, and how it may not be asked."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
 from streams import cli
 from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.reader import Span
+from streams.operator.commands import why
 from streams.operator.commands.why import _scan_summary
 from streams.operator.history.scan import Scanned
-from tests.unit.kit import NOW_MS
+from streams.operator.history.search import OrderRecords
+from streams.settings import Settings
+from tests.unit.kit import NOW_MS, ManualClock
 
 PLACE = RecordId("pn-dead-letter", 0, 7)
 
@@ -35,3 +41,30 @@ def test_a_scan_asks_no_console():
     )
     assert result.exit_code == 2
     assert "usage: --scan reads Kafka" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("scanned", "since_ms", "complete"),
+    [
+        (Scanned(["o-1"], read=9), None, True),
+        (Scanned(["o-1"], read=9), NOW_MS, False),
+        (Scanned(["o-1"], read=9, is_cut=True), None, False),
+        (Scanned(["o-1", "o-2"], read=9), None, False),
+        (Scanned(["o-1"], read=9, left_out=(Span("final", 0, 1, 2),)), None, False),
+    ],
+)
+def test_a_scan_of_a_part_is_not_complete(monkeypatch, capsys, scanned, since_ms, complete):
+    """Nor is one that ended early, or that left out what it could not read."""
+
+    async def scan(*_):
+        return scanned, [("o-1", OrderRecords(left_out=scanned.left_out))]
+
+    monkeypatch.setattr(why, "_scan", scan)
+    monkeypatch.setattr(why, "_partners", lambda *_: {})
+    settings = Settings.model_construct(
+        **{name: field.default for name, field in Settings.model_fields.items()}
+    )
+    why._why_scanned(settings, "evt-1", since_ms, ManualClock(), as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["complete"] is complete
+    assert said["orders"][0]["complete"] is not bool(scanned.left_out)

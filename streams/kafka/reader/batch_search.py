@@ -115,7 +115,7 @@ class BatchSearch:
                 and not self.has_enough
                 and (answer := await answer_at(self._reader, tp, at, part.end)) is not None
             ):
-                records, behind = self._matching(tp, answer)
+                records, behind = self._matching(tp, answer, part.end)
                 found += [record for record in records if at <= record.offset < part.end]
                 self._found += len(records)
                 behind = min(behind, part.end)
@@ -124,14 +124,20 @@ class BatchSearch:
         self._pass(part.end - at)
         return found
 
-    def _matching(self, tp: TopicPartition, answer: RawAnswer) -> tuple[list[RawRecord], int]:
+    def _matching(
+        self, tp: TopicPartition, answer: RawAnswer, end: int
+    ) -> tuple[list[RawRecord], int]:
         """Return the records that are looked for, and the offset behind the last batch that came whole."""
         kept, behind = self._filter.batches(tp.topic, answer.records)
         behind = max(behind, answer.offset)
         if not kept and behind > answer.offset:
             return [], behind
         decoded = decode(tp, replace(answer, records=kept), self._is_wanted)
-        return decoded.records, decoded.behind if decoded.left_out else max(behind, decoded.behind)
+        if decoded.left_out is None:
+            return decoded.records, max(behind, decoded.behind)
+        if decoded.left_out.start < end:
+            self._reader.left_out.append(decoded.left_out)
+        return decoded.records, decoded.behind
 
 
 def key_search(

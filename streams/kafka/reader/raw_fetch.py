@@ -114,12 +114,12 @@ class Decoded:
     Attributes:
         records: those.
         behind: the offset to go on at.
-        left_out: whether a batch before it can't be read and was left out, which a warning says.
+        left_out: the batch before it that can't be read, which a warning says; None where there is none.
     """
 
     records: list[RawRecord]
     behind: int
-    left_out: bool
+    left_out: Span | None
 
 
 def decode(
@@ -143,7 +143,7 @@ def decode(
         message = f"{tp.topic} {tp.partition}: at offset {at} comes no whole batch"
         raise ReadFailed(message)
     if not batches.fault:
-        return Decoded(records, at, left_out=False)
+        return Decoded(records, at, None)
     if batches.behind is None or batches.behind <= answer.offset:
         message = f"{tp.topic}:{tp.partition}:{at} can't be read, and where its batch ends can't be told: {batches.fault}"
         raise ReadFailed(message)
@@ -151,7 +151,7 @@ def decode(
         "offsets %s to %s of topic %s, partition %s are left out of what follows: %s",
         *(at, batches.behind - 1, *tp, batches.fault),
     )
-    return Decoded(records, batches.behind, left_out=True)
+    return Decoded(records, batches.behind, Span(tp.topic, tp.partition, at, batches.behind))
 
 
 async def scan(
@@ -176,6 +176,8 @@ async def scan(
         tp, at = TopicPartition(span.topic, span.partition), span.start
         while at < span.end and (answer := await answer_at(reader, tp, at, span.end)) is not None:
             decoded = decode(tp, answer, is_wanted)
+            if decoded.left_out is not None and decoded.left_out.start < span.end:
+                reader.left_out.append(decoded.left_out)
             yield [record for record in decoded.records if record.offset < span.end]
             at = decoded.behind
             if on_progress is not None:

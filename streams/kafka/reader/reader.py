@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw import RawRecord, RecordId, raw_record
-from streams.kafka.format.unreadable import leave_out
+from streams.kafka.format.unreadable import leave_out, unreadable_of
 from streams.kafka.reader.failures import ReadFailed, brokers_asked
 from streams.kafka.reader.partitioning import where_written
 
@@ -70,11 +70,15 @@ class RecordReader:
         connection: the brokers.
         client_id: as the brokers' logs shall show it.
 
+    Attributes:
+        left_out: what could not be read, of all that was asked for so far, in the order in which it was come to.
+
     Raises:
         ReadFailed: from any method, when no broker answers or none gives the records.
     """
 
     def __init__(self, connection: Connection, client_id: str) -> None:
+        self.left_out: list[Span] = []
         self._connection = connection
         self._client_id = client_id
         self._started: AIOKafkaConsumer | None = None
@@ -255,7 +259,12 @@ class RecordReader:
         return None
 
     def _leave_out(self, spans: Mapping[TopicPartition, Span]) -> None:
-        """Go on behind batches that can't be read."""
+        """Go on behind batches that can't be read, and note them."""
+        for at in unreadable_of(self._consumer):
+            if at.behind is not None:
+                self.left_out.append(
+                    Span(at.record_id.topic, at.record_id.partition, at.record_id.offset, at.behind)
+                )
         for at in leave_out(self._consumer):
             span = spans.get(TopicPartition(at.record_id.topic, at.record_id.partition))
             if span is not None and at.record_id.offset < span.end:

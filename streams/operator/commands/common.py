@@ -50,10 +50,10 @@ def print_json(members: dict[str, Any]) -> None:
     print(json.dumps({"schema": SCHEMA, **members}, ensure_ascii=True))
 
 
-def fail(*faults: str) -> NoReturn:
-    """Say every fault and exit with 1."""
+def fail(*faults: str, **more: object) -> NoReturn:
+    """Say every fault and exit with 1; a program is told more, where something was done already."""
     if is_for_a_program():
-        print(json.dumps({"ok": False, "faults": faults}))
+        print(json.dumps({"ok": False, "faults": faults, **more}))
     else:
         for fault in faults:
             say(f"fault: {fault}")

@@ -1,14 +1,18 @@
 """`notifier dead-letters replay`: put dead letters back. Says what it would do unless it is told to do it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from streams.clock import Clock
+from streams.interruptible import run_until_interrupted
 from streams.kafka.connection import connection_of
 from streams.kafka.format.facts import Fact
 from streams.kafka.format.raw import RecordId
-from streams.kafka.reader.reader import ReadProgress, RecordReader
+from streams.kafka.reader.failures import ReadFailed
+from streams.kafka.reader.reader import ReadProgress, RecordReader, Span
 from streams.kafka.topics import TopicNames
 from streams.operator.commands.common import (
     FAULT,
@@ -92,6 +96,12 @@ def replay(
             help="Also what a worker is sure to refuse again: its body is invalid, its partner unknown, its host not allowed.",
         ),
     ] = False,
+    unread: Annotated[
+        bool,
+        typer.Option(
+            "--unread", help="Also where records of what was done since can't be read any more."
+        ),
+    ] = False,
     why: Why = None,
     who: Who = None,
     run_id: Annotated[
@@ -133,23 +143,40 @@ def replay(
     if audit is None or not count:
         _end(planned, None, run_id, as_json=as_json)
         return
+    if planned.unread_since and not unread:
+        fail(f"{_unread(planned.unread_since)}; nothing was sent, --unread does it all the same")
     if not as_json:
         say(f"Run {audit.run}.")
     names = [name for name, _ in planned.partners]
     to = f"{shown(', '.join(names[:3]))}{' and others' if len(names) > 3 else ''}"  # noqa: PLR2004  # enough to know them
     confirm(f"Replay {count:,} dead letters to {to}?", count, yes=yes or expect is not None)
-    result = RunResult(count)
-    try:
-        finish(_run(settings, partners, planned, audit, result))
-    except KeyboardInterrupt:
+    result = _carry_out(settings, partners, planned, audit)
+    _end(planned, result, audit.run, as_json=as_json)
+    if result.refused:
+        raise typer.Exit(FAULT)
+
+
+def _carry_out(
+    settings: Settings, partners: Partners, planned: ReplayPlan, audit: ReplayAudit
+) -> RunResult:
+    """Do it; where it ends early, say how far it came and how to go on, and exit."""
+    result = RunResult(len(planned.selected))
+
+    def say_how_far() -> None:
         say(
             f"Put back {result.replayed:,} of {result.of:,}. To go on, the same again with --run {audit.run};"
             " none is put back twice."
         )
+
+    try:
+        run_until_interrupted(_run(settings, partners, planned, audit, result))
+    except KeyboardInterrupt:
+        say_how_far()
         raise typer.Exit(INTERRUPTED) from None
-    _end(planned, result, audit.run, as_json=as_json)
-    if result.refused:
-        raise typer.Exit(FAULT)
+    except ReadFailed as error:
+        say_how_far()
+        fail(str(error), run=audit.run, of=result.of, put_back=result.replayed)
+    return result
 
 
 async def _plan(
@@ -172,7 +199,7 @@ async def _plan(
         with reading("reading what was done since") as on_progress:
             facts = await facts_since(reader, names, dead_letters, on_progress=on_progress)
         oldest_ms, now_ms = await reader.oldest_ms(names.attempts), Clock().now_ms()
-    return plan(
+    planned = plan(
         dead_letters,
         facts,
         options,
@@ -181,6 +208,7 @@ async def _plan(
         resuming=run_id,
         refusals=refusals,
     )
+    return replace(planned, left_out=tuple(reader.left_out))
 
 
 async def _run(
@@ -203,7 +231,15 @@ async def _run(
             )
 
 
+def _unread(spans: Sequence[Span]) -> str:
+    first, more = spans[0], f" and {len(spans) - 1:,} more" if spans[1:] else ""
+    place = f"{first.topic}:{first.partition}:{first.start}"
+    return f"{place}{more} can't be read, and may say that one was put back or delivered since"
+
+
 def _print_plan(planned: ReplayPlan) -> None:
+    if planned.unread_since:
+        say(f"{_unread(planned.unread_since)}.")
     bodies = "bodies made anew" if planned.options.rebuild else "unchanged bodies"
     say(
         f"{len(planned.selected):,} dead letters would be put back, {bodies}, from attempt 1, at most"
@@ -241,6 +277,7 @@ def _print_json(planned: ReplayPlan, result: RunResult | None, run_id: str | Non
         {
             "run": run_id,
             "executed": result is not None,
+            "complete": not planned.left_out,
             "selected": [str(dead_letter.record_id) for dead_letter in planned.selected],
             "by_partner": dict(planned.partners),
             "skipped": [

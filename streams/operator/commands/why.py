@@ -125,7 +125,9 @@ def _why_scanned(
                 "found": bool(scanned.orders),
                 "since": None if since_ms is None else rfc3339(since_ms),
                 "records_read": scanned.read,
-                "complete": not scanned.is_cut and len(orders) == len(scanned.orders),
+                "complete": since_ms is None
+                and not (scanned.is_cut or scanned.left_out)
+                and len(orders) == len(scanned.orders),
                 "orders": reports,
                 "without_order": [str(place) for place in scanned.nameless],
             }
@@ -278,7 +280,7 @@ def _order_as_json(
         "order_id": order_id,
         "found": bool(explained),
         "as_of": rfc3339(now_ms),
-        "complete": since_ms is None,
+        "complete": since_ms is None and not records.left_out,
         "since": None if since_ms is None else rfc3339(since_ms),
         "oldest": None if records.oldest_ms is None else rfc3339(records.oldest_ms),
         "records_read": records.read,

@@ -13,6 +13,7 @@ from typing import Final
 
 from streams.kafka.format.facts import Fact
 from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.reader import Span
 from streams.notification.decision import DeadLetterReason
 from streams.operator.dead_letters.done_since import (
     CLOCKS_MS,
@@ -79,16 +80,25 @@ class ReplayPlan:
         selected: what is put back, oldest first.
         skipped: what is left.
         options: as given.
+        left_out: what could not be read for it.
     """
 
     selected: tuple[Fact, ...]
     skipped: tuple[Skipped, ...]
     options: Options
+    left_out: tuple[Span, ...] = ()
 
     @property
     def seconds(self) -> float:
         """How long it takes at the rate of the options."""
         return len(self.selected) / self.options.rate_per_second
+
+    @property
+    def unread_since(self) -> list[Span]:
+        """Where it may stand that one was put back or delivered; a dead letter that can't be read is put back by nobody."""
+        letters = *self.selected, *(skipped.dead_letter for skipped in self.skipped)
+        own = {dead.topic for dead in letters}
+        return [span for span in self.left_out if span.topic not in own]
 
     @property
     def partners(self) -> list[tuple[str, int]]:

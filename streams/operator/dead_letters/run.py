@@ -138,13 +138,16 @@ async def _replay(
         *(clients.settler.settle(settlement) for _, settlement in settlements),
         return_exceptions=True,
     )
+    failed: BaseException | None = None
     for (record_id, _), outcome in zip(settlements, ended, strict=True):
         if isinstance(outcome, RecordTooLarge):
             result.refused.append((record_id, str(outcome)))
         elif isinstance(outcome, BaseException):
-            raise outcome
+            failed = failed or outcome  # once all that was put back is counted
         else:
             result.replayed += 1
+    if failed is not None:
+        raise failed
 
 
 async def _effect(

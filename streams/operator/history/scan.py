@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from streams.kafka.format.facts import read_fact, topic_kinds
 from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.reader.batch_search import text_search
-from streams.kafka.reader.reader import OnProgress, ReadProgress, RecordReader
+from streams.kafka.reader.reader import OnProgress, ReadProgress, RecordReader, Span
 from streams.kafka.topics import TopicNames
 from streams.mapping.mapping import EventMapping
 from streams.operator.history.mapped_events import EventReader
@@ -26,12 +26,14 @@ class Scanned:
         nameless: records that have the id and name no order.
         read: how many records were looked at.
         is_cut: whether more may have it: the reading ended when enough was found.
+        left_out: what could not be read: more may stand there.
     """
 
     orders: list[str] = field(default_factory=list)
     nameless: list[RecordId] = field(default_factory=list)
     read: int = 0
     is_cut: bool = False
+    left_out: tuple[Span, ...] = ()
 
 
 async def orders_with(  # noqa: PLR0913  # where, what, since when, how it is shown
@@ -77,6 +79,7 @@ async def orders_with(  # noqa: PLR0913  # where, what, since when, how it is sh
         for record in await search.step():
             note(record)
     found.read, found.is_cut = search.passed, search.has_enough
+    found.left_out = tuple(reader.left_out)
     return found
 
 

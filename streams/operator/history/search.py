@@ -35,6 +35,7 @@ class OrderRecords:
         oldest_ms: of when the oldest attempts record is that was seen; None where there is none.
         looked_for_event: whether the source topics were searched too, as nothing was found elsewhere.
         near: where nothing is known, ids of orders that may be meant instead.
+        left_out: what could not be read: more may stand there.
     """
 
     facts: list[Fact] = field(default_factory=list)
@@ -42,6 +43,7 @@ class OrderRecords:
     oldest_ms: int | None = None
     looked_for_event: bool = False
     near: tuple[str, ...] = ()
+    left_out: tuple[Span, ...] = ()
 
     def saw(self, at_ms: int) -> None:
         """Note of when an attempts record is that was seen."""
@@ -72,6 +74,7 @@ async def search_order(  # noqa: PLR0913  # where, what, since when, how it is s
     """
     event_of = EventReader(mapping)
     names, order = TopicNames(settings.topic_prefix), OrderRecords()
+    before = len(reader.left_out)
     key = order_id.encode()
     topics = topic_kinds(names)
     of_key = await reader.key_spans(*topics, key=key, since_ms=since_ms)
@@ -87,6 +90,7 @@ async def search_order(  # noqa: PLR0913  # where, what, since when, how it is s
             break
     if order.facts:
         await _add_events(settings, reader, order, event_of)
+        order.left_out = tuple(reader.left_out[before:])
     else:
         # Without a time: what no worker has settled yet; all the rest has left a record with us.
         if since_ms is None:
@@ -96,6 +100,7 @@ async def search_order(  # noqa: PLR0913  # where, what, since when, how it is s
         await _look_for_event(
             reader, spans, order_id, order, on_progress=on_progress, mapping=mapping
         )
+        order.left_out = tuple(reader.left_out[before:])
         if not order.facts:
             order.near = await near_orders(reader, names, order_id, on_progress)
     return order

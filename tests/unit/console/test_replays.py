@@ -101,7 +101,7 @@ async def test_two_who_press_at_the_same_moment_begin_one_run(browse):
             replays.select(by, [RecordId.parse(f"{NAMES.dead_letter}:0:{number}")])
             for by, number in (("alice", 0), ("bob", 1))
         )
-        ended: list[Any] = await asyncio.gather(
+        ended: tuple[Any, Any] = await asyncio.gather(
             replays.start(one, "acme is back", 20, 1),
             replays.start(two, "acme is back", 20, 1),
             return_exceptions=True,

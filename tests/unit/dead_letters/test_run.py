@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from streams.kafka.format.facts import read_fact
 from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.format.records import header_text
+from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.topics import TopicNames
 from streams.notification.intake import PartnerTerms
 from streams.operator.dead_letters.clients import ReplayClients
@@ -156,6 +158,22 @@ async def test_what_cannot_be_put_back_is_named_and_the_rest_goes_on(bench):
     assert "no worker could read it: body" in why[broken.record_id]
     assert "over the broker's limit" in why[large.record_id]
     assert (b.put_back(), b.result.replayed) == ([], 0)
+
+
+async def test_what_was_put_back_beside_a_failure_is_counted(bench):
+    """Of those of one round trip: whoever hears of the failure hears how many were put back."""
+    b = bench(*map(dead_letter_of, range(3)))
+    left = iter([ReadFailed("the brokers are away")])
+
+    class Failing:
+        async def settle(self, _):
+            for error in left:
+                raise error
+
+    b.clients = replace(b.clients, settler=Failing())
+    with pytest.raises(ReadFailed, match="are away"):
+        await b.run(b.plan())
+    assert b.result.replayed == 2
 
 
 async def test_a_body_is_made_anew_from_its_event(bench):
