@@ -61,6 +61,7 @@ def undelivered(
                 "partner_id": partner,
                 "since": rfc3339(since_ms),
                 "as_of": rfc3339(now_ms),
+                "complete": not result.left_out,
                 "records_read": result.read,
                 "count": len(rows),
                 "notifications": rows,
