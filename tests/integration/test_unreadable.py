@@ -262,14 +262,17 @@ async def test_what_only_looks_goes_on_behind(deployment, caplog):
     assert f"offsets 1 to 1 of topic {deployment.source}, partition 0 are left out" in caplog.text
     async with Tail(connection, "test-tail", [deployment.source]) as tail:
         tail.follow(dict.fromkeys(await tail.look(), 0))
-        followed = []
+        followed, left_out = [], []
 
         async def all_seen():
             followed.extend(await tail.fetch())
+            left_out.extend(tail.left_out())
             return len(followed) >= len(wanted)
 
         await eventually(all_seen, what="what can be read")
         assert {(record.partition, record.offset) for record in followed} == wanted
+        assert left_out == [RecordId(deployment.source, 0, 1)]
+        assert tail.stands_at() is None
         assert (await tail.positions())[deployment.source, 0] == 3
 
 

@@ -33,6 +33,7 @@ class Topics:
         begins: what retention has deleted.
         fault: why the brokers can't be read, or None.
         hang: whether a fetch brings nothing for ever, which `hangs` says then.
+        unread: what the next fetch leaves out.
         standing: partitions of which nothing more can be read, each with the reason.
         most: records that one fetch brings.
     """
@@ -43,6 +44,7 @@ class Topics:
         self.begins: dict[PartitionId, int] = dict.fromkeys(TAGS, 0)
         self.fault: str | None = None
         self.hang, self.hangs = False, asyncio.Event()
+        self.unread: list[RecordId] = []
         self.standing: dict[PartitionId, str] = {}
         self.most = 7  # few, so that every test has several batches
         self._positions: dict[PartitionId, int] = {}
@@ -103,6 +105,10 @@ class Topics:
             found += some
         if not found:
             await asyncio.sleep(0.01)  # as a broker waits for records
+        return found
+
+    def left_out(self) -> list[RecordId]:
+        found, self.unread = self.unread, []
         return found
 
     def stands_at(self) -> str | None:

@@ -14,9 +14,9 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.connection import Connection
-from streams.kafka.format.raw import RawRecord, raw_record
+from streams.kafka.format.raw import RawRecord, RecordId, raw_record
 from streams.kafka.format.records import PartitionId
-from streams.kafka.format.unreadable import Unreadable, leave_out
+from streams.kafka.format.unreadable import Unreadable, leave_out, unreadable_of
 from streams.kafka.reader.failures import brokers_asked
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
@@ -36,7 +36,7 @@ class Edges:
 class Tail:
     """Reads every partition of some topics continuously. A batch that can't be read is left out, which a warning says.
 
-    Where the end of such a batch can't be told its partition stands still before it: `stands_at` says so.
+    `left_out` says where. Where the end of such a batch can't be told its partition stands still before it: `stands_at`.
     Use as an async context manager.
 
     Args:
@@ -67,6 +67,7 @@ class Tail:
         self._firsts_until = 0.0
         self._consumer: AIOKafkaConsumer = None
         self._admin: AIOKafkaAdminClient = None
+        self._left_out: list[RecordId] = []
         self._stands_at: list[Unreadable] = []
 
     async def __aenter__(self) -> Self:
@@ -142,8 +143,14 @@ class Tail:
         """Return what came, or nothing after half a second; each partition in its order."""
         with brokers_asked(self._connection):
             fetched = await self._consumer.getmany(timeout_ms=_FETCH_MS, max_records=_MOST_RECORDS)
+        found = unreadable_of(self._consumer)
         self._stands_at = leave_out(self._consumer)
+        self._left_out = [at.record_id for at in found if at not in self._stands_at]
         return [raw_record(record) for records in fetched.values() for record in records]
+
+    def left_out(self) -> list[RecordId]:
+        """Return the first offsets of what can't be read and was left out by the last `fetch`."""
+        return self._left_out
 
     def stands_at(self) -> str | None:
         """Return where a partition stands still and why, one sentence without a point; None where none does."""

@@ -131,6 +131,9 @@ def ask_console(address: ConsoleAddress, order_id: str) -> OrderRecords:
         if behind_ms > STALE_SECONDS * 1000:
             message = f"it is {duration(behind_ms)} behind Kafka"
             raise CannotAsk(message)
+        if not body.get("complete", True):  # one of before does not say
+            message = "it had to leave out what it can't read"
+            raise CannotAsk(message)
         facts = [Fact.from_dict(members) for members in body["facts"]]
         return OrderRecords(facts, len(facts), body["oldest_ms"])
     except (KeyError, TypeError, ValueError) as error:

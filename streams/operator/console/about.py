@@ -29,5 +29,6 @@ def about(read_model: ReadModel, version: str) -> About:
             part.stat().st_size for part in store.path.parent.glob(f"{store.path.name}*")
         ),
         unread_events=store.unread_events(),
+        left_out=tuple(map(str, store.left_out())),
         oldest_ms=read_model.oldest_ms(),
     )

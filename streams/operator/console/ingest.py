@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from streams.kafka.committed_state import CommittedState
 from streams.kafka.format.facts import Kind, read_fact
-from streams.kafka.format.raw import RawRecord
+from streams.kafka.format.raw import RawRecord, RecordId
 from streams.kafka.format.records import PartitionId
 from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.tail import Edges
@@ -40,6 +40,9 @@ class Source(Protocol):
 
     async def fetch(self) -> list[RawRecord]:
         """Return what came."""
+
+    def left_out(self) -> list[RecordId]:
+        """Return what can't be read and was left out by the last fetch."""
 
     def stands_at(self) -> str | None:
         """Return where a partition stands still and why, or None where none does."""
@@ -148,6 +151,8 @@ class Ingest:
             records = await source.fetch()
             # One that stands still is never caught up: without the reason nobody would know what to do.
             self.freshness.fault = source.stands_at()
+            if left_out := source.left_out():
+                await asyncio.to_thread(self.store.leave_out, left_out)
             positions = await source.positions()
             if records:
                 await asyncio.to_thread(self._put, records, positions)

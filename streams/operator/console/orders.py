@@ -30,6 +30,7 @@ def facts(read_model: ReadModel, order_id: str) -> Facts | None:
         as_of=read_model.as_of(),
         order_id=order_id,
         oldest_ms=read_model.oldest_ms(),
+        complete=not read_model.store.left_out(),
         facts=tuple(fact.to_dict() for fact in known),
     )
 

@@ -77,6 +77,7 @@ class Replays:
         Raises:
             Refusal: nothing, or too much.
         """
+        self._hold_to_what_was_read()
         if not places:
             message = "No dead letter was selected. Tick some, or choose all that match."
             raise Refusal(message)
@@ -113,6 +114,7 @@ class Replays:
         """
         if selection.run is not None:
             return selection.run
+        self._hold_to_what_was_read()
         audit = self.audit(selection.by, why)
         selection.run = audit.run  # before the first await: the same form twice starts one run
         self._is_planning = True  # before it too: who presses meanwhile begins no second run
@@ -128,6 +130,21 @@ class Replays:
         finally:
             self._is_planning = False
         return audit.run
+
+    def _hold_to_what_was_read(self) -> None:
+        """Refuse where it may stand in what can't be read that a dead letter was put back or delivered."""
+        names = self.read_model.names
+        unread = [
+            place
+            for place in self.read_model.store.left_out()
+            if place.topic in {names.attempts, names.replay}
+        ]
+        if unread:
+            message = (
+                f"{unread[0]} can't be read, and may say that one was put back or delivered since."
+                " `notifier dead-letters replay` with --unread does it all the same. Nothing was sent."
+            )
+            raise Refusal(message)
 
     def audit(self, by: str, why: str) -> ReplayAudit:
         """Return who and why of a run that may begin now.

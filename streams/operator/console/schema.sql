@@ -96,6 +96,9 @@ CREATE INDEX dead_letters_of_order ON dead_letters (order_id);
 -- Events whose schema the registry did not give when they were read: they are read again once it does.
 CREATE TABLE unread_events (topic TEXT, partition INTEGER, offset INTEGER, PRIMARY KEY (topic, partition, offset)) WITHOUT ROWID;
 
+-- Where a batch could not be read and was left out: what stood in it is not known.
+CREATE TABLE left_out (topic TEXT, partition INTEGER, offset INTEGER, PRIMARY KEY (topic, partition, offset)) WITHOUT ROWID;
+
 -- What arrived and what ended, for the reconciliation. A unit is an arrival on a source topic or on the replay topic:
 -- the event's place, and how often it was put back.
 -- stage: 0 nothing else is known, 1 something was done about it, 2 it has ended.

@@ -187,6 +187,15 @@ class ReadModelStore:
             [(row[3],) for row in rows.get("dead_letters", ())],
         )
 
+    def leave_out(self, places: Iterable[RecordId]) -> None:
+        """Keep where batches can't be read."""
+        with self._writing() as writer:
+            writer.executemany("INSERT OR IGNORE INTO left_out VALUES (?, ?, ?)", places)
+
+    def left_out(self) -> tuple[RecordId, ...]:
+        """Return where batches could not be read, as far as they are still kept."""
+        return tuple(RecordId(*row) for row in self.rows("SELECT * FROM left_out"))
+
     def unread_events(self) -> int:
         """Return how many events wait for their schema."""
         return int(self.row("SELECT count(*) FROM unread_events")[0])
@@ -217,7 +226,7 @@ class ReadModelStore:
                     f"INSERT OR IGNORE INTO touched SELECT order_id FROM facts WHERE order_id NOTNULL AND {where}",  # noqa: S608  # of this file
                     values,
                 )
-                for table in (*_PLACED, "units", "unread_events"):
+                for table in (*_PLACED, "units", "unread_events", "left_out"):
                     writer.execute(f"DELETE FROM {table} WHERE {where}", values)  # noqa: S608  # of this file
 
     # --- what it comes to ---------------------------------------------------------------------------

@@ -142,6 +142,7 @@ class Facts(Shown):
     as_of: AsOf
     order_id: str
     oldest_ms: int | None = Field(description="of the first record that was read at all")
+    complete: bool = Field(description="whether no batch had to be left out as unreadable")
     facts: tuple[dict[str, JsonValue], ...]
 
 
@@ -215,6 +216,9 @@ class About(Shown):
     database_bytes: int
     unread_events: int = Field(
         description="that wait for their schema: the registry did not give it"
+    )
+    left_out: tuple[str, ...] = Field(
+        description="TOPIC:PARTITION:OFFSET of batches that can't be read: what stands in them is not known"
     )
     oldest_ms: int | None
 

@@ -7,6 +7,7 @@ import typer
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from streams.kafka.format.raw import RecordId
 from streams.operator.commands.ask_console import CannotAsk, ConsoleAddress, ask_console
 from streams.operator.commands.why import _address
 from streams.operator.history.notification_history import histories_of
@@ -69,6 +70,10 @@ async def test_a_console_that_stands_still_cannot_say(browse, topics, clock):
 
         await eventually(goes_on, what="the end of it")
         assert (await ask(browser, "told")).facts
+        browser.console.read_model.store.leave_out([RecordId(NAMES.attempts, 0, 1)])
+        with pytest.raises(CannotAsk, match="what it can't read"):
+            await ask(browser, "told")
+        browser.console.read_model.store.forget({(NAMES.attempts, 0): 2})
         topics.hang = True
         await topics.hangs.wait()
         clock.ms += 40_000

@@ -10,7 +10,7 @@ from streams.kafka.format.raw import RecordId
 from streams.kafka.reader.failures import ReadFailed
 from streams.operator.console.checks import Refusal
 from streams.operator.console.store import ReadModelStore
-from tests.support.history import NAMES
+from tests.support.history import NAMES, SOURCE
 from tests.support.topics import Payment
 from tests.support.waiting import eventually
 
@@ -123,6 +123,31 @@ async def test_what_cannot_be_planned_may_be_tried_again(browse, monkeypatch):
             with pytest.raises(ZeroDivisionError):
                 await replays.start(chosen, "acme is back", 20, 1)
         assert await replays.start(chosen, "acme is back", 20, 1) == chosen.run
+
+
+async def test_nothing_is_put_back_where_it_may_be_unread_that_it_was(topics, browse):
+    """A batch of the attempts that can't be read: it is said where, before and after the check, until retention takes it."""
+    async with browse() as browser:
+        _, _, hidden = await check(browser, {"letter": LETTER})
+        topics.unread = [RecordId(SOURCE, 0, 1), RecordId(NAMES.attempts, 0, 1)]
+        store = browser.console.read_model.store
+
+        async def known():
+            return store.left_out()
+
+        await eventually(known, what="the batches")
+        form = hidden | {"why": "acme is back", "rate": "20"}
+        for path, sent in (("/dead-letters/check", {"letter": LETTER}), ("/replays", form)):
+            _, text, _ = await browser.post(path, sent)
+            assert f"{NAMES.attempts}:0:1 can" in text
+            assert "Nothing was sent." in text
+        _, text, _ = await browser.get("/about")
+        assert f"<code>{NAMES.attempts}:0:1</code>" in text
+        _, text, _ = await browser.get("/api/orders/one/facts")
+        assert '"complete":false' in text
+        store.forget({(NAMES.attempts, 0): 2})
+        _, text, hidden = await check(browser, {"letter": LETTER})
+        assert hidden["expected"] == "1"
 
 
 async def test_what_the_console_has_forgotten_is_not_put_back(topics, browse, clock):
