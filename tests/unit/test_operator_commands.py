@@ -99,6 +99,36 @@ def test_the_question_grows_with_the_number(monkeypatch, typed, count, code):
         assert ended.value.exit_code == code
 
 
+class Interrupted(Terminal):
+    """Standard input of somebody who presses Ctrl-C."""
+
+    def readline(self, *_):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("count", [5, 311])
+def test_ctrl_c_at_a_question_is_130(monkeypatch, capsys, count):
+    """As Ctrl-C is everywhere, whichever question it is: not the 1 of somebody who said no."""
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with pytest.raises(typer.Exit) as ended:
+        confirm("Replay?", count, yes=False)
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err.endswith("\nNothing was done.\n")
+
+
+@pytest.mark.parametrize("typed", [b"", b"\xff\n", b"yes please\n"])
+def test_only_yes_is_a_yes(monkeypatch, typed):
+    """Ctrl-D, bytes that are no text and anything else are none, and exit 1."""
+    stdin = io.TextIOWrapper(io.BytesIO(typed), "utf-8")
+    monkeypatch.setattr(stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with pytest.raises(typer.Exit) as ended:
+        confirm("Replay?", 1, yes=False)
+    assert ended.value.exit_code == 1
+
+
 def test_nobody_is_asked_where_nobody_sits(monkeypatch, capsys):
     """Then --yes is needed."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))

@@ -13,7 +13,14 @@ from streams.interruptible import run_until_interrupted
 from streams.kafka.connection import connection_of
 from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.reader import OnProgress, ReadProgress, RecordReader
-from streams.operator.commands.common import FAULT, fail, is_for_a_program, say, used_wrongly
+from streams.operator.commands.common import (
+    FAULT,
+    INTERRUPTED,
+    fail,
+    is_for_a_program,
+    say,
+    used_wrongly,
+)
 from streams.printable import printable
 from streams.setting_values import parse_duration
 from streams.settings import Settings
@@ -129,6 +136,8 @@ def moment(text: str | None, now_ms: int, option: str) -> int | None:
 def confirm(question: str, count: int, *, yes: bool) -> None:
     """Ask before something that can't be taken back; exit with 1 when it is declined, with 2 when nobody can be asked.
 
+    Exit with 130 at Ctrl-C.
+
     Args:
         question: what will happen.
         count: of how many things; over a hundred the number must be typed.
@@ -139,12 +148,21 @@ def confirm(question: str, count: int, *, yes: bool) -> None:
     if is_for_a_program() or not (sys.stdin.isatty() and sys.stdout.isatty()):
         used_wrongly("nobody can be asked here; add --yes")
     if count > _TYPE_OVER:
-        answered = typer.prompt(
-            f"{question}\nType {count} to do it", default="", show_default=False
-        )
-        done = answered == str(count)
+        done = _answer(f"{question}\nType {count} to do it: ") == str(count)
     else:
-        done = typer.confirm(question)
+        done = _answer(f"{question} [y/N]: ").lower() in {"y", "yes"}
     if not done:
         say("Nothing was done.")
         raise typer.Exit(FAULT)
+
+
+def _answer(question: str) -> str:
+    """Return what was typed; exit with 130 at Ctrl-C, which Typer's own questions make exit 1, as if it were a no."""
+    try:
+        return input(question).strip()
+    except KeyboardInterrupt:
+        say("\nNothing was done.")
+        raise typer.Exit(INTERRUPTED) from None
+    except (EOFError, UnicodeDecodeError):  # Ctrl-D, or bytes that are no text: no yes
+        say("")
+        return ""
