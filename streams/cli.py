@@ -76,13 +76,47 @@ class _Commands(Mapping[str, Any]):
         else:
             parent.command(name)(found)
         parent.callback()(lambda: None)  # else a single command would be the parent itself
-        return get_command(parent).commands[name]  # type: ignore[attr-defined]  # with a callback it is a group
+        command = get_command(parent).commands[name]  # type: ignore[attr-defined]  # with a callback it is a group
+        _refuse_odd_bytes(command)
+        return command
 
     def __iter__(self) -> Iterator[str]:
         return iter(SUBCOMMANDS)
 
     def __len__(self) -> int:
         return len(SUBCOMMANDS)
+
+
+def _refuse_odd_bytes(command: Any) -> None:  # noqa: ANN401  # of typer's own click
+    """Have a command, and those below it, end with 2 at text that is no UTF-8: no id, name or URL that we know is.
+
+    Names of files stay as they are; they may be of any bytes.
+    """
+    for below in getattr(command, "commands", {}).values():
+        _refuse_odd_bytes(below)
+    call = command.callback
+    if call is None:
+        return
+
+    def checked(**given: Any) -> Any:  # noqa: ANN401  # any command's
+        for parameter in command.params:
+            value = given.get(parameter.name)
+            for text in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(text, str) and not _is_utf8(text):
+                    message = "it is no UTF-8"  # and is not shown: a URL may hold a password
+                    raise typer.BadParameter(message, param=parameter)
+        return call(**given)
+
+    command.callback = checked
+
+
+def _is_utf8(text: str) -> bool:
+    """Tell whether an argument holds no lone surrogates, as which Python gives what is no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Group(TyperGroup):

@@ -160,6 +160,40 @@ def test_wrong_use_exits_with_2(notifier, arguments, says):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("why", "o\udcff1"), "order_id"),
+        (("why", "o", "--console", "https://me:secret\udcff@a", "--token-file", "t"), "--console"),
+        (("dead-letters", "show", "o\udcff1"), "which"),
+        (("dead-letters", "replay", "o", "o\udcff1"), "WHICH"),
+        (("dead-letters", "list", "--partner", "a\udcff"), "--partner"),
+        (("resend", "o\udcff1", "--why", "w"), "order_id"),
+        (("tail", "--order", "o\udcff1"), "--order"),
+        (("unreadable", "show", "t\udcff:0:1"), "PLACE"),
+        (("send-test", "a\udcff"), "partner"),
+        (("console", "token", "a\udcff"), "name"),
+    ],
+)
+def test_an_argument_that_is_no_utf8_is_wrong_use(notifier, arguments, named):
+    """Of every command, before anything is asked: such bytes, which Python gives as lone surrogates, ended some in a traceback."""
+    result = notifier(*arguments)
+    assert result.exit_code == 2
+    assert f"{named}" in result.stderr
+    assert "it is no UTF-8" in result.stderr
+    assert "secret" not in result.output
+
+
+def test_a_files_name_may_be_of_any_bytes(notifier, tmp_path, monkeypatch):
+    """It is the system's matter and no text."""
+    monkeypatch.delenv("NOTIFIER_PARTNERS_FILE")
+    path = tmp_path / "event\udcff.json"
+    path.write_text("{}")
+    result = notifier("check-event", str(path))
+    assert "it is no UTF-8" not in result.stderr
+    assert "profile" in result.output
+
+
+@pytest.mark.parametrize(
     "arguments", [("why", "order-1"), ("dead-letters", "list"), ("dead-letters", "show", "t:0:1")]
 )
 def test_no_broker_is_one_sentence_and_1(notifier, arguments):

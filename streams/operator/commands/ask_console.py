@@ -4,6 +4,7 @@ import ipaddress
 import json
 import ssl
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
@@ -49,7 +50,7 @@ class ConsoleAddress:
             ValueError: the URL is none of http or https or not safe, or the file can't be read.
         """
         if not _is_address(url):
-            message = "--console: expected an address like https://notifier.example.com, without user and query"
+            message = "--console: expected an address like https://notifier.example.com, without user, path and query"
             raise ValueError(message)
         if url.startswith("http:") and not _is_loopback(url) and not allow_http:
             message = (
@@ -79,8 +80,12 @@ def _is_address(url: str) -> bool:
         port = parts.port  # raises where it is none
     except ValueError:
         return False
-    plain = parts.username is None and not parts.query and not parts.fragment and port != 0
-    return url.startswith(("http://", "https://")) and bool(parts.hostname) and plain
+    only_server = parts.username is None and parts.path in {"", "/"} and port != 0
+    # In what urlsplit takes for a host a space may stand; tabs, and a ? or # with nothing behind it, it drops.
+    plain = url.isprintable() and not set(url) & set(" ?#")
+    return (
+        url.startswith(("http://", "https://")) and bool(parts.hostname) and only_server and plain
+    )
 
 
 def _is_loopback(url: str) -> bool:
@@ -118,7 +123,7 @@ def ask_console(address: ConsoleAddress, order_id: str) -> OrderRecords:
         error.close()  # it holds the connection
         why = {401: "it does not know the token", 404: "it knows nothing of the order"}
         raise CannotAsk(why.get(error.code, f"it answered HTTP {error.code}")) from error
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, OSError, ValueError, HTTPException) as error:
         message = f"it can't be reached: {error}"
         raise CannotAsk(message) from error
     try:

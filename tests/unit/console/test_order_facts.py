@@ -81,7 +81,37 @@ async def test_a_console_that_stands_still_cannot_say(browse, topics, clock):
             await ask(browser, "told")
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "notifier.example.com", "https://"])
+async def test_a_port_that_speaks_no_http_is_a_reason_to_read_kafka():
+    """Whatever it says instead."""
+
+    async def answer(_, writer):
+        writer.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        there = ConsoleAddress(f"http://127.0.0.1:{port}", "t")
+        with pytest.raises(CannotAsk, match="can't be reached: SSH"):
+            await asyncio.to_thread(ask_console, there, "told")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "notifier.example.com",
+        "https://",
+        "https://a b",
+        "https://a/b c",
+        "https://a/console",
+        "https://a//",
+        "https://a?",
+        "https://a#",
+        "https://a\tb",
+        "https://a\n",
+    ],
+)
 def test_an_address_is_http(url, tmp_path):
     """Anything else is wrong use, and so is a token that can't be read."""
     token = tmp_path / "token"
