@@ -1,6 +1,7 @@
 """How the operator's commands read options and print; what they say needs a broker and is tested with one."""
 
 import io
+import os
 import sys
 
 import pytest
@@ -8,7 +9,10 @@ import typer
 from typer.testing import CliRunner
 
 from streams.cli import app
+from streams.kafka.format.raw import RecordId
+from streams.kafka.reader.raw_batch import RawBatch
 from streams.kafka.reader.reader import ReadProgress
+from streams.operator.commands import unreadable
 from streams.operator.commands.output import confirm, moment, print_table, reading, shown
 from tests.unit.kit import NOW_MS
 
@@ -191,6 +195,20 @@ def test_a_files_name_may_be_of_any_bytes(notifier, tmp_path, monkeypatch):
     result = notifier("check-event", str(path))
     assert "it is no UTF-8" not in result.stderr
     assert "profile" in result.output
+
+
+def test_a_batch_that_is_kept_is_its_owners(notifier, tmp_path, monkeypatch):
+    """Its bytes are customers' data: others of the machine read them not, whatever the umask is."""
+    place, file = RecordId("final", 3, 1182), tmp_path / "batch.bin"
+    batch = RawBatch(place, b"bytes", "wrong checksum (CRC)", 1184, {})
+    monkeypatch.setattr(unreadable, "_batch", lambda *_: batch)
+    before = os.umask(0)
+    try:
+        assert notifier("unreadable", "show", str(place), "--export", str(file)).exit_code == 0
+    finally:
+        os.umask(before)
+    assert file.read_bytes() == b"bytes"
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """`notifier dead-letters list`, `show`, `export`: what was given up on. No body is shown unless it is asked for."""
 
 import json
-import os
 import re
 import sys
 from base64 import b64encode
@@ -36,7 +35,13 @@ from streams.operator.commands.dead_letter_options import (
     Which,
     selection_of,
 )
-from streams.operator.commands.output import finish, print_table, reading_topics, shown
+from streams.operator.commands.output import (
+    finish,
+    open_for_owner,
+    print_table,
+    reading_topics,
+    shown,
+)
 from streams.operator.commands.replay import replay
 from streams.operator.dead_letters.find import Survey, age_order, each_dead_letter
 from streams.operator.dead_letters.selection import Selection, code_of
@@ -188,7 +193,11 @@ def export(
     settings = settings_or_fail()
     selection = selection_of(which, reason, partner, profile, code, since, until)
     try:
-        file = sys.stdout if output is None else open(output, "x", encoding="utf-8", opener=_own)  # noqa: SIM115  # closed below; Path.open takes no opener
+        file = (
+            sys.stdout
+            if output is None
+            else open(output, "x", encoding="utf-8", opener=open_for_owner)  # noqa: SIM115  # closed below; Path.open takes no opener
+        )
     except OSError as error:
         fail(f"--output: {error}; expected a file that does not exist yet")
 
@@ -209,11 +218,6 @@ def _exported(dead_letter: Fact, record: RawRecord, *, with_bodies: bool) -> str
     if with_bodies and record.value is not None:
         members["body_base64"] = b64encode(record.value).decode()
     return json.dumps(members, ensure_ascii=True) + "\n"
-
-
-def _own(path: str, flags: int) -> int:
-    """Open a file that only its owner may read, whatever the umask is: it may hold customers' data."""
-    return os.open(path, flags, 0o600)
 
 
 def _headers(record: RawRecord) -> Iterator[tuple[str, bytes | None]]:

@@ -1,5 +1,6 @@
 """How the operator's commands print: tables for people, tabs for pipes, talk on standard error."""
 
+import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -111,6 +112,11 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
         return run_until_interrupted(work)
     except ReadFailed as error:
         fail(str(error))
+
+
+def open_for_owner(path: str, flags: int) -> int:
+    """Open a file as `open` asks its `opener` to, so that only its owner may read it, whatever the umask is: it may hold customers' data."""
+    return os.open(path, flags, 0o600)
 
 
 def moment(text: str | None, now_ms: int, option: str) -> int | None:

@@ -19,7 +19,13 @@ from streams.notification.decision import DeadLetter, DeadLetterReason
 from streams.notification.profiles import TIERS
 from streams.operator.commands.common import Json, fail, print_json, say, settings_or_fail
 from streams.operator.commands.dead_letter_options import Who, Why, Yes, audit_of
-from streams.operator.commands.output import confirm, finish, print_table, shown
+from streams.operator.commands.output import (
+    confirm,
+    finish,
+    open_for_owner,
+    print_table,
+    shown,
+)
 from streams.operator.dead_letters.replay_record import ReplayAudit
 from streams.operator.history.text import rfc3339
 from streams.settings import CONSOLE_FILES, Settings
@@ -55,7 +61,7 @@ def show(
     facts = _facts(batch)
     if export is not None:
         try:
-            with export.open("xb") as file:
+            with open(export, "xb", opener=open_for_owner) as file:  # Path.open takes no opener
                 file.write(batch.raw)
         except OSError as error:
             fail(f"--export {export}: {error.strerror}")
