@@ -13,6 +13,7 @@ from streams.kafka.format.raw import RecordId
 from streams.kafka.reader.raw_batch import RawBatch
 from streams.kafka.reader.reader import ReadProgress
 from streams.operator.commands import unreadable
+from streams.operator.commands.dead_letter_options import selection_of
 from streams.operator.commands.output import confirm, moment, print_table, reading, shown
 from tests.unit.kit import NOW_MS
 
@@ -195,6 +196,26 @@ def test_a_files_name_may_be_of_any_bytes(notifier, tmp_path, monkeypatch):
     result = notifier("check-event", str(path))
     assert "it is no UTF-8" not in result.stderr
     assert "profile" in result.output
+
+
+@pytest.mark.parametrize(
+    ("given", "is_place"),
+    [
+        ("payment-notification-dead-letter:3:1182", True),
+        ("payment-notification-dead-letter/3/1182", True),
+        ("shop:1:2", False),
+        ("2026/11/30", False),
+        ("payment-notification-retry-1s:3:1182", False),
+        ("other-dead-letter:3:1182", False),
+    ],
+)
+@pytest.mark.usefixtures("notifier")
+def test_only_a_place_of_the_dead_letter_topic_is_a_place(given, is_place):
+    """An order id may look like one, and could not be looked up or put back."""
+    selection = selection_of([given])
+    place = RecordId("payment-notification-dead-letter", 3, 1182)
+    assert selection.record_ids == ({place} if is_place else set())
+    assert selection.orders == (set() if is_place else {given})
 
 
 def test_a_batch_that_is_kept_is_its_owners(notifier, tmp_path, monkeypatch):

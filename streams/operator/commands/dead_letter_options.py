@@ -10,12 +10,14 @@ import typer
 
 from streams.clock import Clock
 from streams.kafka.format.raw import RecordId
+from streams.kafka.topics import TopicNames
 from streams.notification.decision import DeadLetterReason
 from streams.notification.profiles import PROFILES
-from streams.operator.commands.common import used_wrongly
+from streams.operator.commands.common import settings_or_fail, used_wrongly
 from streams.operator.commands.output import moment
 from streams.operator.dead_letters.replay_record import ReplayAudit
 from streams.operator.dead_letters.selection import Selection
+from streams.settings import CONSOLE_FILES
 
 Which = Annotated[
     list[str] | None,
@@ -65,9 +67,9 @@ def selection_of(
     """
     record_ids, orders = set(), set()
     for name in which or ():
-        try:
-            record_ids.add(RecordId.parse(name))
-        except ValueError:
+        if (place := _dead_letter_at(name)) is not None:
+            record_ids.add(place)
+        else:
             orders.add(name)
     now_ms = Clock().now_ms()
     return Selection(
@@ -80,6 +82,16 @@ def selection_of(
         since_ms=moment(since, now_ms, "--since"),
         until_ms=moment(until, now_ms, "--until"),
     )
+
+
+def _dead_letter_at(name: str) -> RecordId | None:
+    """Return the place that a name is; None for an order id, which may look like a place too: `shop:1:2`."""
+    try:
+        place = RecordId.parse(name)
+    except ValueError:
+        return None
+    topic = TopicNames(settings_or_fail("partners_file", *CONSOLE_FILES).topic_prefix).dead_letter
+    return place if place.topic == topic else None
 
 
 def _some_of(option: str, given: Iterable[str] | None, known: Iterable[str]) -> frozenset[str]:
