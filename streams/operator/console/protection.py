@@ -162,7 +162,10 @@ class Protection:
         site = request.headers.get("Sec-Fetch-Site")
         if site is not None:
             return site == "same-origin"
-        origin = urlsplit(request.headers.get("Origin", ""))
+        try:
+            origin = urlsplit(request.headers.get("Origin", ""))
+        except ValueError:  # no URL, like `http://[`
+            return False
         own = {request.host} | ({urlsplit(self.url).netloc} if self.url else set())
         return origin.netloc in own
 
@@ -174,4 +177,7 @@ def safe_path(given: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Tell whether a Host header names this machine."""
-    return (urlsplit(f"//{host}").hostname or "") in _LOOPBACK
+    try:
+        return (urlsplit(f"//{host}").hostname or "") in _LOOPBACK
+    except ValueError:  # no host, like `[`: anybody can send one
+        return False

@@ -64,7 +64,8 @@ def entry_of(name: str, token: str, right: TokenRight) -> str:
 
 
 def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    # A header's bytes that are no UTF-8 come as lone surrogates: a wrong token like any other.
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

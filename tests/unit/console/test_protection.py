@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from streams.operator.console.app import Console
-from streams.operator.console.protection import HEADERS, safe_path
+from streams.operator.console.protection import HEADERS, Protection, safe_path
 from streams.operator.console.render import visible
 from streams.operator.console.sessions import LIFE_SECONDS
 from streams.operator.console.store import ReadModelStore
@@ -198,6 +198,81 @@ async def test_a_bearer_token_opens_the_data(browse):
             assert (await browser.get("/api/about", **more))[0] == expected
         more = {"headers": {"Authorization": f"Bearer {TOKENS['alice']}"}}
         assert (await browser.get("/", **more))[0] == 303
+
+
+async def answer_to(browser, request, *headers):
+    """Return the status of the answer to headers as they are given, which a client of HTTP would not send."""
+    address = urlsplit(browser.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    lines = [request + b" HTTP/1.1", *headers, b"Connection: close", b"", b""]
+    writer.write(b"\r\n".join(lines))
+    answer = await reader.read()
+    writer.close()
+    return int(answer.split(b" ")[1])
+
+
+async def test_a_bearer_token_of_any_bytes_is_a_wrong_one(browse, monkeypatch):
+    """Bytes that are no UTF-8 are 401 and slowed down, like any other wrong token; they were HTTP 500 and a traceback."""
+    slowed = []
+
+    async def slow_down(_):
+        slowed.append(1)
+
+    monkeypatch.setattr(Protection, "slow_down", slow_down)
+    async with browse(name=None) as browser:
+        for token in (b"\xff\xfe", b"caf\xe9", "\u652f".encode()):
+            bearer = b"Authorization: Bearer " + token
+            assert await answer_to(browser, b"GET /api/about", b"Host: a", bearer) == 401
+    assert len(slowed) == 3
+
+
+@pytest.mark.parametrize(
+    ("request_line", "header", "status"),
+    [
+        (b"GET /login", b"Host: \xff[", 200),
+        (b"GET /login", b"Host: [", 200),
+        (b"POST /login", b"Origin: http://[", 403),
+        (b"POST /login", b"Origin: \xff", 403),
+        (b"GET /", b"Cookie: console=\xff", 303),
+        (b"GET /%ff?x=%ff", b"Accept: \xff", 303),
+        (b"GET /login?next=%ff", b"Accept: \xff", 200),
+    ],
+)
+async def test_odd_headers_are_no_fault_of_the_console(browse, request_line, header, status):
+    """Anybody can send them: they get the answer that a stranger gets, and the log gets no traceback."""
+    async with browse(name=None) as browser:
+        host = () if header.startswith(b"Host") else (b"Host: a",)
+        length = (b"Content-Length: 0",) if request_line.startswith(b"POST") else ()
+        assert await answer_to(browser, request_line, *host, header, *length) == status
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/orders/%ff",
+        "/orders?q=%ff",
+        "/orders?partner=%ff&state=%ff&after=%ff",
+        "/partners/%ff",
+        "/tiers/%ff",
+        "/dead-letters?partner=%ff&reason=%ff&after=%ff",
+        "/dead-letters/%ff:0:0",
+        "/replays/%ff",
+        "/%ff",
+        "/static/%ff",
+        "/api/orders/%ff",
+        "/api/orders/%ff/facts",
+        "/api/dead-letters?partner=%ff",
+        "/api/dead-letters/%ff:0:0",
+        "/api/partners/%ff",
+        "/api/tiers/%ff",
+    ],
+)
+async def test_odd_paths_are_no_fault_of_the_console(browse, path):
+    """Bytes that are no UTF-8 name nothing that is known."""
+    async with browse() as browser:
+        cookie = "; ".join(f"{c.key}={c.value}" for c in browser.session.cookie_jar).encode()
+        status = await answer_to(browser, b"GET " + path.encode(), b"Host: a", b"Cookie: " + cookie)
+        assert status in {200, 303, 400, 404}
 
 
 @pytest.mark.parametrize(
