@@ -178,6 +178,21 @@ def test_a_wrong_value_is_refused_by_the_schema(helm, values, words):
             },
             "console.ingress: host and tlsSecret are expected",
         ),
+        *(
+            (
+                {
+                    "networkPolicy": {"enabled": False},
+                    "console": {
+                        "enabled": True,
+                        "tokensSecret": {"name": "s"},
+                        "url": url,
+                        "ingress": {"enabled": True, "host": "n.example.com", "tlsSecret": "t"},
+                    },
+                },
+                f"console.url: seen {url}, expected https://n.example.com, to which",
+            )
+            for url in ("http://n.example.com", "https://other.example.com")
+        ),
         (
             {
                 "kafka": {"securityProtocol": "SSL", "tls": {"caSecret": {"name": "ca"}}},

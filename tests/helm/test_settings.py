@@ -185,3 +185,19 @@ def test_chart_knows_how_long_a_stop_takes():
 
     assert seconds("drain") == app.DRAIN_SECONDS
     assert seconds("commit") == commits.TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("url", "ingress", "told"),
+    [
+        ("", True, "https://notifier.example.com"),
+        ("https://Notifier.example.com:8443", True, "https://Notifier.example.com:8443"),
+        ("", False, None),
+        ("http://10.0.0.7", False, "http://10.0.0.7"),
+    ],
+)
+def test_the_console_behind_an_ingress_knows_that_it_is_reached_by_https(helm, url, ingress, told):
+    """Else its cookie would lack Secure; another port before the Ingress is nothing against it."""
+    console = {"url": url, "ingress": {"enabled": ingress}}
+    variables = environment(helm.objects("full", {"console": console}))["console"]
+    assert variables.get("NOTIFIER_CONSOLE_URL") == told

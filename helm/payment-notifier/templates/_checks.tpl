@@ -135,6 +135,14 @@
 {{- if and $v.console.ingress.enabled (not (and $v.console.ingress.host $v.console.ingress.tlsSecret)) -}}
 {{- $faults = append $faults "console.ingress: host and tlsSecret are expected; tokens must not travel in the clear" -}}
 {{- end -}}
+{{- if and $v.console.ingress.enabled $v.console.ingress.host $v.console.url -}}
+{{- $host := lower $v.console.ingress.host -}}
+{{- $url := urlParse (lower $v.console.url) -}}
+{{- $led := or (eq $url.hostname $host) (and (hasPrefix "*." $host) (hasSuffix (trimPrefix "*" $host) $url.hostname)) -}}
+{{- if not (and (eq $url.scheme "https") $led) -}}
+{{- $faults = append $faults (printf "console.url: seen %s, expected https://%s, to which console.ingress leads, or nothing, which means the same" $v.console.url $v.console.ingress.host) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if $faults -}}
 {{- fail (printf "\n\n%s\n" (join "\n" $faults)) -}}

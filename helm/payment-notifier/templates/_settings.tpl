@@ -11,6 +11,13 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The console's address as browsers see it: its Ingress ends TLS, and the cookie is Secure only where the console knows that. */}}
+{{- define "payment-notifier.consoleUrl" -}}
+{{- with .Values.console -}}
+{{- if .url -}}{{ .url }}{{- else if .ingress.enabled -}}https://{{ .ingress.host }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Takes (dict "root" $ "component" NAME): `kafka` with what `kafka.users` has for this component, as YAML. */}}
 {{- define "payment-notifier.kafka" -}}
 {{- $kafka := .root.Values.kafka -}}
@@ -99,7 +106,7 @@
 {{- $_ := set $all "CONSOLE_PORT" $v.console.port -}}
 {{- $_ := set $all "CONSOLE_METRICS_PORT" $v.console.metricsPort -}}
 {{- $_ := set $all "CONSOLE_BIND" $v.console.bind -}}
-{{- $_ := set $all "CONSOLE_URL" $v.console.url -}}
+{{- $_ := set $all "CONSOLE_URL" (include "payment-notifier.consoleUrl" .root) -}}
 {{- $_ := set $all "CONSOLE_TOKENS_FILE" "/etc/payment-notifier-console/tokens.yaml" -}}
 {{- $_ := set $all "CONSOLE_KEEP" $v.console.keep -}}
 {{- $_ := set $all "CONSOLE_DATABASE" "/var/lib/payment-notifier/console.sqlite" -}}
