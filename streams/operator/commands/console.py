@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streams.interruptible import run_until_interrupted
-from streams.operator.commands.common import fail, mapping_or_fail, settings_or_fail
+from streams.operator.commands.common import (
+    INTERRUPTED,
+    fail,
+    mapping_or_fail,
+    settings_or_fail,
+)
 from streams.telemetry.logs import logging_config
 
 if TYPE_CHECKING:
@@ -51,26 +56,30 @@ def console(context: typer.Context) -> None:
         tokens = AccessTokens(settings.console_tokens_file)
     except TokensError as error:
         fail(str(error))
+    running = Console(settings, tokens, mapping=mapping_or_fail(settings))
     try:
-        run_until_interrupted(_run(Console(settings, tokens, mapping=mapping_or_fail(settings))))
+        code = run_until_interrupted(_run(running))
     except OSError as error:
         where = f"{settings.console_bind}:{settings.console_port}"
         fail(f"NOTIFIER_CONSOLE_PORT: can't listen on {where}: {error.strerror}")
+    raise typer.Exit(code)
 
 
-async def _run(running: "Console") -> None:
+async def _run(running: "Console") -> int:
+    """Run it until a signal; return the exit code, 0 after SIGTERM and 130 after Ctrl-C."""
     settings = running.settings
-    ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+    ended: asyncio.Queue[int] = asyncio.Queue()
+    for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, INTERRUPTED)):
+        loop.add_signal_handler(number, ended.put_nowait, code)
     try:
         await running.start()
         log.info("listening on %s:%s for the console", settings.console_bind, running.port)
-        await ended.wait()
+        code = await ended.get()
         log.info("stopping")
     finally:
         await running.stop()
+    return code
 
 
 @console_app.command("token")
@@ -81,8 +90,11 @@ def token(
     ] = "read",
 ) -> None:
     """Make an access token: print it, and the line for NOTIFIER_CONSOLE_TOKENS_FILE."""
-    from streams.operator.console.tokens import TokenRight, entry_of, new_token
+    from streams.operator.console.tokens import TokenRight, entry_of, is_name, new_token
 
+    if not is_name(name):
+        message = "NAME: expected 1 to 64 of A-Z a-z 0-9 . _ @ -"
+        raise typer.BadParameter(message)
     made = new_token()
     print(f"tokens:\n{entry_of(name, made, TokenRight(right))}")
     print(f"The token, shown this once: {made}", file=sys.stderr)

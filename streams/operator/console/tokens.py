@@ -53,6 +53,11 @@ class Person:
         return self.right is TokenRight.REPLAY
 
 
+def is_name(name: str) -> bool:
+    """Tell whether a token may have this name in the file."""
+    return _NAME.fullmatch(name) is not None
+
+
 def new_token() -> str:
     """Return a token of 256 random bits: too many to guess, so its plain SHA-256 is enough in the file."""
     return _PREFIX + secrets.token_urlsafe(32)
@@ -215,7 +220,7 @@ def _members(document: yaml.Node | None, faults: list[str]) -> Iterator[tuple[st
             faults.append("the file: has a member that is not `tokens`")
         elif isinstance(value, yaml.MappingNode):
             for name, entry in value.value:
-                if isinstance(name, yaml.ScalarNode) and _NAME.fullmatch(name.value):
+                if isinstance(name, yaml.ScalarNode) and is_name(name.value):
                     yield name.value, entry
                 else:
                     faults.append("tokens: has a name that is not 1 to 64 of A-Z a-z 0-9 . _ @ -")

@@ -1,12 +1,17 @@
 """`notifier console token`, and what the command says when it can't run."""
 
 import re
+import signal
 import socket
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
+from streams.interruptible import run_until_interrupted
+from streams.operator.commands.console import _run
 from streams.operator.console.tokens import AccessTokens
 
 
@@ -30,6 +35,34 @@ def test_a_token_opens_the_console(tmp_path, options, may_replay):
     person = AccessTokens(path).person_of(token[1])
     assert person is not None
     assert (person.name, person.may_replay) == ("alice", may_replay)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a: {}", "a\nb", "x" * 65, "\u652f"])
+def test_a_name_that_the_tokens_file_takes_not_is_wrong_use(name):
+    """Its line would be a fault of the file that it is appended to."""
+    done = CliRunner().invoke(app, ["console", "token", name])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "NAME: expected 1 to 64 of" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_what_ends_the_console_says_how(number, code):
+    """Ctrl-C is 130, as of a worker; SIGTERM is 0."""
+
+    class Running:
+        settings = SimpleNamespace(console_bind="127.0.0.1")
+        port = 1
+        stopped = False
+
+        async def start(self):
+            signal.raise_signal(number)
+
+        async def stop(self):
+            self.stopped = True
+
+    running: Any = Running()
+    assert run_until_interrupted(_run(running)) == code
+    assert running.stopped
 
 
 def test_a_broken_tokens_file_stops_the_start(environment, tmp_path):
