@@ -57,13 +57,22 @@ def bootstrap_servers(text: str) -> str:
     for server in text.split(","):
         host, colon, port = server.strip().rpartition(":")
         in_port = colon and port.isdecimal() and 0 < int(port) < 1 << 16
-        if not in_port or not _BROKER_HOST.fullmatch(host):
+        if not in_port or not _BROKER_HOST.fullmatch(host) or not _can_be_looked_up(host):
             message = (
                 "expected bootstrap servers as host:port, comma separated, without a protocol before them and with brackets"
                 " around an IPv6 address"
             )
             raise ValueError(message)
     return ",".join(server.strip() for server in text.split(","))
+
+
+def _can_be_looked_up(host: str) -> bool:
+    """Tell whether a look-up takes the name at all: of others, like `a..b`, it raises what is no OSError."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def list_of(read: Callable[[str], object], example: str) -> BeforeValidator:

@@ -137,6 +137,7 @@ def test_the_partners_file_is_required(environment):
     ("variable", "text", "field", "value"),
     [
         ("BROKERS", "[fe80::1%eth0]:9092", "brokers", "[fe80::1%eth0]:9092"),
+        ("BROKERS", "k\u00e4fka_1.example.:9092", "brokers", "k\u00e4fka_1.example.:9092"),
         ("BROKERS", "a:1, b.example:65535 ,[::1]:9092", "brokers", "a:1,b.example:65535,[::1]:9092"),
         ("SOURCE_TOPICS", "one, two,", "source_topics", ("one", "two")),
         ("TOPIC_PREFIX", "a.b_c-D9", "topic_prefix", "a.b_c-D9"),
@@ -187,6 +188,9 @@ DURATION = "expected a number and one of ms, s, m, h, d, like 5s or 72h"
         ("BROKERS", "fd00::1:9092", BROKERS),
         ("BROKERS", "a b:9092", BROKERS),
         ("BROKERS", "a : 9092", BROKERS),
+        ("BROKERS", "a..b:9092", BROKERS),
+        ("BROKERS", "x" * 64 + ".example:9092", BROKERS),
+        ("BROKERS", "kafka\udcff:9092", BROKERS),
         ("SOURCE_TOPICS", "a b", TOPIC),
         ("SOURCE_TOPICS", "good,b/d", TOPIC),
         ("SOURCE_TOPICS", "x" * 250, TOPIC),
