@@ -128,6 +128,10 @@ def test_a_wrong_value_is_refused_by_the_schema(helm, values, words):
         ),
         ({"console": {"enabled": True}}, "console.tokensSecret.name: not set"),
         (
+            {"console": {"enabled": True, "tokensSecret": {"name": "s"}, "port": 6068}},
+            "console.metricsPort: seen 6068, expected another port than console.port",
+        ),
+        (
             {"pod": {"extraEnv": [{"name": "NOTIFIER_BROKERS", "value": "other:9092"}]}},
             "pod.extraEnv of topics: NOTIFIER_BROKERS is set by the chart",
         ),

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -230,6 +231,22 @@ def test_a_batch_that_is_kept_is_its_owners(notifier, tmp_path, monkeypatch):
         os.umask(before)
     assert file.read_bytes() == b"bytes"
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("url", ["https://a..b/", f"https://{'a' * 64}.example/"])
+def test_a_test_call_to_a_host_that_is_no_name_is_a_fault(notifier, tmp_path, url):
+    """In one sentence, and nothing is called."""
+    key = tmp_path / "key.pem"
+    vectors = Path(__file__).parents[1] / "vectors"
+    key.write_bytes((vectors / "sender_private_pkcs8.pem").read_bytes())
+    key.chmod(0o600)
+    (tmp_path / "partners.yaml").write_text(
+        "partners:\n  one:\n    profiles: [mpp-to-ant]\n    client_id: C\n    private_key_file: key.pem\n"
+        "    require_signed_response: false\n"
+    )
+    result = notifier("send-test", "one", "--url", url)
+    assert result.exit_code == 1
+    assert result.stderr == "fault: --url: the host is no well-formed name\n"
 
 
 @pytest.mark.parametrize(

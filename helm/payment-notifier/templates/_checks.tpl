@@ -129,6 +129,9 @@
 {{- if not $v.console.tokensSecret.name -}}
 {{- $faults = append $faults "console.tokensSecret.name: not set, expected a Secret with the access tokens" -}}
 {{- end -}}
+{{- if eq (int $v.console.port) (int $v.console.metricsPort) -}}
+{{- $faults = append $faults (printf "console.metricsPort: seen %d, expected another port than console.port" (int $v.console.metricsPort)) -}}
+{{- end -}}
 {{- if and $v.console.ingress.enabled $v.networkPolicy.enabled (not $v.networkPolicy.console.from) -}}
 {{- $faults = append $faults "networkPolicy.console.from: empty, expected the ingress controller with console.ingress, like [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}]; else the Ingress leads to a closed port" -}}
 {{- end -}}

@@ -95,6 +95,12 @@ def send_test(  # one argument for each option
     spoken = PROFILES[profile_or_fail(entry, profile)]
     clock = Clock()
     notification = rehearsal_notification(settings, entry, spoken, clock, outcome, reason, url)
+    try:
+        NotifyUrl.of(called)
+    except (
+        ValueError
+    ) as error:  # a host like `a..b`, which an event's rules let pass and the attempt does not
+        fail(f"--url: {error}")
     if show_request or curl:
         _show(
             exact_request(entry, called, notification.body, clock.now_ms(), USER_AGENT),
