@@ -6,13 +6,14 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from streams import cli
+from streams import __main__, cli
 from streams.notification.profiles import PROFILES
 from streams.operator.commands import check
 from streams.operator.commands.common import known_or_fail
@@ -339,6 +340,19 @@ def test_fausts_own_command_finds_the_application(environment, role):
     result = process("import streams.app; print(streams.app.app.conf.id)")
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == {"main": "payment-notifier"}.get(role, "payment-notifier-retry")
+
+
+def test_ctrl_c_while_the_command_is_imported(monkeypatch):
+    """130 as well, without a traceback of whatever was being imported."""
+
+    class Interrupted(ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt if name == "main" else AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "streams.cli", Interrupted("streams.cli"))
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 130
 
 
 def test_ctrl_c(monkeypatch):
