@@ -270,7 +270,7 @@ def test_topics_with_bad_settings(environment, command):
     ("variables", "faults"),
     [
         ({"NOTIFIER_ROLE": "both", "NOTIFIER_WEB_PORT": "x"}, ["NOTIFIER_ROLE", "NOTIFIER_WEB_PORT"]),
-        ({"NOTIFIER_PARTNERS_FILE": "no/such.yaml"}, ["no/such.yaml"]),
+        ({"NOTIFIER_PARTNERS_FILE": "no/such.yaml"}, ["NOTIFIER_PARTNERS_FILE: seen 'no/such.yaml'"]),
     ],
 )  # fmt: skip
 def test_a_worker_does_not_start_on_a_fault(environment, variables, faults):
@@ -318,7 +318,7 @@ def test_a_worker_says_loudly_that_its_waits_are_shortened(environment):
         (
             {"NOTIFIER_ROLE": "main", "NOTIFIER_PARTNERS_FILE": "no/such.yaml"},
             1,
-            "fault: no/such.yaml",
+            "fault: NOTIFIER_PARTNERS_FILE: seen 'no/such.yaml'",
         ),
     ],
 )
