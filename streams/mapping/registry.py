@@ -35,6 +35,14 @@ _WHOLE_SECONDS: Final = (
 )
 _LARGEST_ANSWER: Final = 4 << 20
 _MOST_REFERENCES: Final = 100
+_ENDED_AT: Final = (
+    "connection.connect_tcp.started",
+    "http11.send_request_headers.started",
+    "http11.receive_response_headers.started",
+    "http11.receive_response_body.started",
+)
+"""Where a question that was given up ends, as the client names its steps: not where it has a connection that is nobody's yet,
+nor where it closes one."""
 _PREFIX: Final = "NOTIFIER_SCHEMA_REGISTRY"
 
 
@@ -165,9 +173,9 @@ class SchemaRegistry:
     ) -> RegisteredSchema:
         import httpx  # noqa: PLC0415  # few deployments have a registry, and every command imports this module
 
-        def stop(_event: str, _info: object) -> None:
+        def stop(event: str, _info: object) -> None:
             # A client that is closed before it is connected goes on all the same.
-            if given_up.is_set():
+            if event in _ENDED_AT and given_up.is_set():
                 message = "nobody waits for it any more"
                 raise httpx.ReadTimeout(message)
 

@@ -350,6 +350,27 @@ def test_a_question_that_was_given_up_is_not_asked_any_more(monkeypatch):
         assert asked == []
 
 
+def test_a_connection_that_comes_when_the_question_was_given_up_is_closed(monkeypatch):
+    """It is nobody's until then: left to itself it would stay open."""
+    connect, waiting, made = socket.create_connection, threading.Event(), []
+
+    def late(*args, **kwargs):
+        made.append(connect(*args, **kwargs))
+        assert waiting.wait(TIMEOUT_SECONDS)
+        return made[-1]
+
+    monkeypatch.setattr(socket, "create_connection", late)
+    with answering({}) as (url, asked):
+        with pytest.raises(SchemaUnavailable, match="no whole answer"):
+            SchemaRegistry(url, whole_seconds=0.2).fetch(7)
+        (asker,) = [one for one in threading.enumerate() if one.name == "schema"]
+        waiting.set()
+        asker.join(TIMEOUT_SECONDS)
+        assert not asker.is_alive()
+        assert asked == []
+    assert [one.fileno() for one in made] == [-1]
+
+
 def test_a_schema_that_names_the_world():
     """There is an end to it."""
     everything = {"schema": SCHEMA, "references": [reference(f"s{n}") for n in range(101)]}
