@@ -10,10 +10,11 @@ from aiokafka.conn import AIOKafkaConnection
 
 from streams.kafka.consumer.lane import Lane
 from tests.simulation.campaign import plan_of, run, shrink
+from tests.simulation.kafka.cluster import EPOCH_MS
 from tests.simulation.loop import WorldLoop
 from tests.simulation.plan import Fault, Payment
 from tests.simulation.verdict import _began_at_once
-from tests.simulation.worker import in_the_world
+from tests.simulation.worker import ZERO_SECONDS, in_the_world
 
 UNSCALED = 20
 
@@ -62,14 +63,26 @@ def test_what_outlives_its_world_says_nothing(monkeypatch):
     assert not said
 
 
-@pytest.mark.parametrize(("seconds", "may"), [(0.006, True), (0.1, False)])
-def test_a_signature_may_be_used_twice_only_by_attempts_that_begin_at_once(seconds, may):
+@pytest.mark.parametrize(
+    ("seconds", "cut", "may"),
+    [
+        (0.006, None, True),
+        (0.1, None, False),
+        (2.0, (0, 3000), True),  # it came as soon as its worker was reached again
+        (2.0, (0, 2900), False),
+        (2.0, (2500, 3000), False),  # it was signed before the cut
+    ],
+)
+def test_a_signature_may_be_used_twice_only_by_attempts_that_begin_at_once(seconds, cut, may):
     """Two copies that are overdue may begin in one millisecond; a signature that is sent again a wait later is an old one."""
-    requests: Any = [
-        SimpleNamespace(number=number, at_seconds=at, headers={"signature": "s"})
+    headers = {"signature": "s", "request-time": str(EPOCH_MS + 1000)}
+    requests = [
+        SimpleNamespace(number=number, at_seconds=ZERO_SECONDS + at, headers=headers)
         for number, at in ((9, 1.0), (10, 1.0 + seconds))
     ]
-    assert _began_at_once(requests, "request 10: used before") is may
+    cuts = [] if cut is None else [(EPOCH_MS + cut[0], EPOCH_MS + cut[1])]
+    outcome: Any = SimpleNamespace(ledger=SimpleNamespace(requests=requests), cuts=cuts)
+    assert _began_at_once(outcome, "request 10: used before") is may
 
 
 def test_a_seed_plays_the_same_world_again():

@@ -23,11 +23,12 @@ from itertools import pairwise
 
 from schemas.attempt_record import AttemptRecord
 from streams.kafka.consumer.deduplication import KEEP_MS
-from streams.sandbox.inbox import Received
 from streams.sandbox.ledger import FaultKind, Kept, Ledger
 from tests.faults.judge import Why, judge
+from tests.simulation.kafka.cluster import EPOCH_MS
 from tests.simulation.outcome import Outcome
 from tests.simulation.plan import HARMFUL
+from tests.simulation.worker import ZERO_SECONDS
 from tests.simulation.world import NAMES
 
 _Entries = Sequence[tuple[AttemptRecord, int]]  # each with when the broker had it
@@ -105,8 +106,7 @@ def verdict(outcome: Outcome) -> Judgement:
         elif fault.kind in _GONE and fault.origin in outcome.gone:
             gone.add(fault.origin)
         elif fault.kind is FaultKind.STALE and (
-            _was_under_way(outcome.cuts, fault.detail)
-            or _began_at_once(outcome.ledger.requests, fault.detail)
+            _was_under_way(outcome.cuts, fault.detail) or _began_at_once(outcome, fault.detail)
         ):
             continue
         else:
@@ -133,20 +133,33 @@ def _was_under_way(cuts: Sequence[tuple[int, int]], detail: str) -> bool:
     _, found, made = detail.rpartition(": made ")
     if not found:
         return False  # another fault of a signature
-    made_ms = int(made) if made.isdigit() else datetime.fromisoformat(made).timestamp() * 1000
+    made_ms = _request_time_ms(made)
     return any(begin - 1000 <= made_ms <= end for begin, end in cuts)  # it is cut to the second
 
 
-def _began_at_once(requests: Sequence[Received], detail: str) -> bool:
+def _request_time_ms(text: str) -> float:
+    return int(text) if text.isdigit() else datetime.fromisoformat(text).timestamp() * 1000
+
+
+def _began_at_once(outcome: Outcome, detail: str) -> bool:
     """Tell whether a signature was used twice because two attempts began in one millisecond.
 
     Two copies that are overdue, or two workers that take one to be theirs, begin when it is due; attempts that are never
-    written down, of which the ledger can't know, among them. Whoever sends a signature of before sends it a wait later.
+    written down, of which the ledger can't know, among them. Whoever sends a signature of before sends it a wait later;
+    what left while its worker was cut off comes at the end of that.
     """
     name, _, what = detail.partition(": ")
     if what != "used before":
         return False
+    requests = outcome.ledger.requests
     this = next(one for one in requests if f"request {one.number}" == name)
+    signed_ms = _request_time_ms(this.headers["request-time"])
+    came_ms = EPOCH_MS + (this.at_seconds - ZERO_SECONDS) * 1000
+    if any(
+        begin - 1000 <= signed_ms <= end and came_ms - end < _AT_ONCE_SECONDS * 1000
+        for begin, end in outcome.cuts
+    ):
+        return True
     return any(
         other.headers.get("signature") == this.headers["signature"]
         and abs(other.at_seconds - this.at_seconds) < _AT_ONCE_SECONDS
