@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from schemas.fields import WireObject
-from schemas.strict_json import ANSWER, TWICE, MalformedJson, loads, loads_marking
+from schemas.strict_json import ANSWER, TWICE, MalformedJson, is_text, loads, loads_marking
 
 MAX_CODE_LENGTH = 64
 _F_WITHOUT_A_CODE = "result.resultCode of an F is no text"
@@ -83,7 +83,7 @@ def _read_what_is_needed(raw: bytes) -> Acknowledgement:
     result = answer.get("result") if isinstance(answer, dict) else None
     needed = result if isinstance(result, dict) else {}
     code = needed.get("resultCode")
-    if code is TWICE or (isinstance(code, str) and not _is_text(code)):
+    if code is TWICE or (isinstance(code, str) and not is_text(code)):
         message = "result.resultCode is named twice or is no text"
         raise UnreadableAcknowledgement(message)
     members = ("resultStatus", "resultCode")
@@ -93,14 +93,6 @@ def _read_what_is_needed(raw: bytes) -> Acknowledgement:
         )
     except ValidationError:
         raise UnreadableAcknowledgement(_what_is_wrong(answer)) from None
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _what_is_wrong(answer: object) -> str:

@@ -108,6 +108,15 @@ def _bounded(raw: bytes, bounds: Bounds) -> int:
 _TOO_DEEP: Final = f"more than {MAX_DEPTH} levels of objects and arrays"
 
 
+def is_text(text: str) -> bool:
+    """Tell whether a text is one that UTF-8 can write: with half of a surrogate pair it is none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class _Twice:
     """Stands where a member is named twice in one object: it is no value of either."""
 

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from schemas.strict_json import is_text
 from streams.operator.commands.common import INTERRUPTED, speak_json
 from streams.webhook.quick_import import leave_out_authorities, leave_out_httpx_command
 
@@ -102,21 +103,13 @@ def _refuse_odd_bytes(command: Any) -> None:  # noqa: ANN401  # of typer's own c
         for parameter in command.params:
             value = given.get(parameter.name)
             for text in value if isinstance(value, list | tuple) else (value,):
-                if isinstance(text, str) and not _is_utf8(text):
+                # Python gives bytes that are no UTF-8 as halves of surrogate pairs.
+                if isinstance(text, str) and not is_text(text):
                     message = "it is no UTF-8"  # and is not shown: a URL may hold a password
                     raise typer.BadParameter(message, param=parameter)
         return call(**given)
 
     command.callback = checked
-
-
-def _is_utf8(text: str) -> bool:
-    """Tell whether an argument holds no lone surrogates, as which Python gives what is no text."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class Group(TyperGroup):

@@ -28,6 +28,13 @@ def why_exposed(path: Path) -> str | None:
     )
 
 
+def why_unread(error: OSError | UnicodeDecodeError) -> str:
+    """Say why a file could not be read, without a byte of it: what Python says of text that is none shows one."""
+    return (
+        "it is no text" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
+    )
+
+
 def why_others_write(path: Path) -> str | None:
     """Say that every user of the machine may write a file, or None when they may not.
 

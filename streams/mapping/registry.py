@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from streams.partners import use_chain_rules
 from streams.redaction import shown_url
+from streams.secret_files import why_unread
 from streams.service_url import proxy_for
 from streams.settings import Settings
 
@@ -305,9 +306,7 @@ def _secret(setting: str, file: Path) -> str:
     try:
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        # What Python says of bytes that are no text shows one of them.
-        why = getattr(error, "strerror", None) or "it is no text"
-        message = f"{_PREFIX}_{setting}: {file} can't be read: {why}"
+        message = f"{_PREFIX}_{setting}: {file} can't be read: {why_unread(error)}"
         raise ValueError(message) from error
 
 

@@ -20,6 +20,7 @@ from streams.clock import Clock
 from streams.kafka.access.tokens import Token, TokenError, TokenRefused
 from streams.partners import use_chain_rules
 from streams.redaction import shown_url
+from streams.secret_files import why_unread
 from streams.service_url import proxy_for
 
 _PATIENCE_SECONDS: Final = 10.0
@@ -70,7 +71,7 @@ class TokenServer:
         except (OSError, UnicodeDecodeError) as error:
             message = (
                 f"{_SETTING}_CLIENT_SECRET_FILE, {_SETTING}_CA_FILE: one can't be used:"
-                f" {_why_unread(error)}"
+                f" {why_unread(error)}"
             )
             raise TokenRefused(message) from error
         headers = {"Accept": "application/json"}
@@ -162,7 +163,7 @@ class TokenFile:
         try:
             text = self.path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
-            message = f"{name}: {self.path} can't be read: {_why_unread(error)}"
+            message = f"{name}: {self.path} can't be read: {why_unread(error)}"
             raise TokenError(message) from error
         if not text.isprintable():
             message = f"{name}: {self.path} can't be used; expected one line of printable ASCII"
@@ -180,13 +181,6 @@ def _trust(ca: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(ca) if ca else None)
     use_chain_rules(context, strict=False)  # docs/decisions/0017-chain-rules.md
     return context
-
-
-def _why_unread(error: OSError | UnicodeDecodeError) -> str:
-    # What Python says of text that is none shows a byte of the secret.
-    return (
-        "it is no text" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
-    )
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

@@ -232,16 +232,14 @@ def leave_out(consumer: AIOKafkaConsumer) -> list[Unreadable]:
     """Skip batches that can't be read, where their end is known, with a warning. For readers that settle nothing.
 
     Returns:
-        Where the consumer still stands.
+        All of them. The consumer still stands at those without a known end.
     """
-    still = []
-    for at in unreadable_of(consumer):
-        if at.behind is None:
-            still.append(at)
-        else:
+    found = unreadable_of(consumer)
+    for at in found:
+        if at.behind is not None:
             consumer.seek(TopicPartition(at.record_id.topic, at.record_id.partition), at.behind)
             log.warning(
                 "offsets %s to %s of topic %s, partition %s are left out of what follows",
                 *(at.record_id.offset, at.behind - 1, at.record_id.topic, at.record_id.partition),
             )
-    return still
+    return found

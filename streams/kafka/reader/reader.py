@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw import RawRecord, RecordId, raw_record
-from streams.kafka.format.unreadable import leave_out, unreadable_of
+from streams.kafka.format.unreadable import leave_out
 from streams.kafka.reader.failures import ReadFailed, brokers_asked
 from streams.kafka.reader.partitioning import where_written
 
@@ -260,14 +260,13 @@ class RecordReader:
 
     def _leave_out(self, spans: Mapping[TopicPartition, Span]) -> None:
         """Go on behind batches that can't be read, and note them."""
-        for at in unreadable_of(self._consumer):
-            if at.behind is not None:
-                self.left_out.append(
-                    Span(at.record_id.topic, at.record_id.partition, at.record_id.offset, at.behind)
-                )
         for at in leave_out(self._consumer):
-            span = spans.get(TopicPartition(at.record_id.topic, at.record_id.partition))
-            if span is not None and at.record_id.offset < span.end:
+            topic, partition, offset = at.record_id
+            if at.behind is not None:
+                self.left_out.append(Span(topic, partition, offset, at.behind))
+                continue
+            span = spans.get(TopicPartition(topic, partition))
+            if span is not None and offset < span.end:
                 message = f"{at.record_id} can't be read, and where its batch ends can't be told: {at.fault}"
                 raise ReadFailed(message)
 

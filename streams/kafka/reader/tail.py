@@ -16,7 +16,7 @@ from streams.kafka.committed_state import CommittedState
 from streams.kafka.connection import Connection
 from streams.kafka.format.raw import RawRecord, RecordId, raw_record
 from streams.kafka.format.records import PartitionId
-from streams.kafka.format.unreadable import Unreadable, leave_out, unreadable_of
+from streams.kafka.format.unreadable import Unreadable, leave_out
 from streams.kafka.reader.failures import brokers_asked
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
@@ -67,8 +67,7 @@ class Tail:
         self._firsts_until = 0.0
         self._consumer: AIOKafkaConsumer = None
         self._admin: AIOKafkaAdminClient = None
-        self._left_out: list[RecordId] = []
-        self._stands_at: list[Unreadable] = []
+        self._unreadable: list[Unreadable] = []  # that the last fetch came to
 
     async def __aenter__(self) -> Self:
         options = self._connection.options(self._client_id)
@@ -143,23 +142,22 @@ class Tail:
         """Return what came, or nothing after half a second; each partition in its order."""
         with brokers_asked(self._connection):
             fetched = await self._consumer.getmany(timeout_ms=_FETCH_MS, max_records=_MOST_RECORDS)
-        found = unreadable_of(self._consumer)
-        self._stands_at = leave_out(self._consumer)
-        self._left_out = [at.record_id for at in found if at not in self._stands_at]
+        self._unreadable = leave_out(self._consumer)
         return [raw_record(record) for records in fetched.values() for record in records]
 
     def left_out(self) -> list[RecordId]:
         """Return the first offsets of what can't be read and was left out by the last `fetch`."""
-        return self._left_out
+        return [at.record_id for at in self._unreadable if at.behind is not None]
 
     def stands_at(self) -> str | None:
         """Return where a partition stands still and why, one sentence without a point; None where none does."""
-        for at in self._stands_at:
-            return (
-                f"{at.record_id} can't be read, and where its batch ends can't be told: {at.fault}; see:"
-                f" notifier unreadable show {at.record_id}"
-            )
-        return None
+        at = next((at for at in self._unreadable if at.behind is None), None)
+        if at is None:
+            return None
+        return (
+            f"{at.record_id} can't be read, and where its batch ends can't be told: {at.fault}; see:"
+            f" notifier unreadable show {at.record_id}"
+        )
 
     async def positions(self) -> dict[PartitionId, int]:
         """Return the offset that is read next, by partition; past markers of transactions too."""

@@ -331,6 +331,18 @@ def test_a_registry_that_drips(beginning):
         assert hung_up.result(TIMEOUT_SECONDS)
 
 
+def give_up(whole_seconds, waiting):
+    """Ask for a schema until the time is over, and only then let the question go on: it ends without having been sent."""
+    with answering({}) as (url, asked):
+        with pytest.raises(SchemaUnavailable, match="no whole answer"):
+            SchemaRegistry(url, whole_seconds=whole_seconds).fetch(7)
+        (asker,) = [one for one in threading.enumerate() if one.name == "schema"]
+        waiting.set()
+        asker.join(TIMEOUT_SECONDS)
+        assert not asker.is_alive()
+        assert asked == []
+
+
 def test_a_question_that_was_given_up_is_not_asked_any_more(monkeypatch):
     """The time may be over before there is a connection that could be closed: on a busy machine, or while a name is looked up."""
     trusted, waiting = SchemaRegistry._trust, threading.Event()
@@ -340,14 +352,7 @@ def test_a_question_that_was_given_up_is_not_asked_any_more(monkeypatch):
         return trusted(registry)
 
     monkeypatch.setattr(SchemaRegistry, "_trust", trust)
-    with answering({}) as (url, asked):
-        with pytest.raises(SchemaUnavailable, match="no whole answer"):
-            SchemaRegistry(url, whole_seconds=0.01).fetch(7)
-        (asker,) = [one for one in threading.enumerate() if one.name == "schema"]
-        waiting.set()
-        asker.join(TIMEOUT_SECONDS)
-        assert not asker.is_alive()
-        assert asked == []
+    give_up(0.01, waiting)
 
 
 def test_a_connection_that_comes_when_the_question_was_given_up_is_closed(monkeypatch):
@@ -360,14 +365,7 @@ def test_a_connection_that_comes_when_the_question_was_given_up_is_closed(monkey
         return made[-1]
 
     monkeypatch.setattr(socket, "create_connection", late)
-    with answering({}) as (url, asked):
-        with pytest.raises(SchemaUnavailable, match="no whole answer"):
-            SchemaRegistry(url, whole_seconds=0.2).fetch(7)
-        (asker,) = [one for one in threading.enumerate() if one.name == "schema"]
-        waiting.set()
-        asker.join(TIMEOUT_SECONDS)
-        assert not asker.is_alive()
-        assert asked == []
+    give_up(0.2, waiting)
     assert [one.fileno() for one in made] == [-1]
 
 
