@@ -82,11 +82,12 @@ def make_keys(directory: Path) -> Keys:
     directory.mkdir(parents=True, exist_ok=True)
     keys = keys_in(directory)
     ca_key, ca = _authority()
-    keys.ca.write_bytes(ca.public_bytes(Encoding.PEM))
+    keys.ca.unlink(missing_ok=True)
     make_key_pair(keys.sender)
     make_key_pair(keys.receiver)
     _certify(keys.server, "server", ca, ca_key)
     _certify(keys.client, "client", ca, ca_key)
+    keys.ca.write_bytes(ca.public_bytes(Encoding.PEM))  # last: where it is, all are
     return keys
 
 

@@ -71,14 +71,16 @@ PARTNER_RESULT = Label(
 TARGET = Label(
     "result",
     ("met", "missed_by_partner", "missed_by_us"),
-    "by us: a set-up fault, or no call was made in time",
+    "by us: a set-up fault, a worker that came to it too late, or one whose calls were in use by others (`share`)",
 )
 PARK = Label(
     "reason",
     ("paused", "closed", "silent", "slow", "rate-limit", "in-flight", "share", "newer-version"),
-    "`paused` by the partner's entry, `closed` by Retry-After, `slow`: destinations that take longer than a second have"
-    " all calls that they may, and this one its part, `in-flight`: the destination's limit, `share`: others like it have"
-    " all calls that destinations may have that never answered, or are slow, `newer-version`: written by a version that knows more than this one",
+    "`paused` by the partner's entry, `closed` by Retry-After, `silent`: the destination has not answered lately, and this"
+    " second's probe is taken, `slow`: destinations that take longer than a second share a part of the worker's calls, and"
+    " this partner's part of it is in use, `rate-limit`: `rate_limit_per_second` is used up, `in-flight`: the destination's"
+    " calls at once are in use, `share`: the calls that the worker has for unanswered or slow destinations are in use by"
+    " others, `newer-version`: written by a version that knows more than this one",
 )
 SIGNATURE = Label(
     "reason", (Failure.UNSIGNED_ANSWER.value, Failure.WRONG_SIGNATURE.value), "what was wrong"

@@ -33,6 +33,16 @@ async def test_records_arrive_and_are_committed(new_member):
     assert (record.key, record.headers) == (b"k", ())
 
 
+async def test_the_environment_of_other_programs_changes_no_setting(new_member, monkeypatch):
+    """Faust would take each of these before our own, and end at a port that Kubernetes writes as a URL."""
+    monkeypatch.setenv("WEB_PORT", "tcp://10.0.0.1:80")
+    monkeypatch.setenv("APP_VERSION", "1.2.3")
+    monkeypatch.setenv("BROKER_SESSION_TIMEOUT", "3")
+    monkeypatch.setenv("CONSUMER_GROUP_INSTANCE_ID", "x")
+    conf = (await new_member(A)).app.conf
+    assert (conf.broker_session_timeout, conf.consumer_group_instance_id) == (10.0, None)
+
+
 async def test_two_hundred_in_flight_and_the_head_held(new_member):
     """Commits never pass it; what is finished behind it stands beside the offset."""
     member = await new_member(A)

@@ -1,6 +1,7 @@
 """Tokens from a token server over TLS, without Kafka: how they are asked for, kept, renewed, and what is said when not."""
 
 import asyncio
+import base64
 
 import pytest
 
@@ -199,8 +200,10 @@ async def test_a_token_of_a_file_is_as_old_as_it_says(server, tmp_path):
     path.unlink()
     with pytest.raises(TokenError, match="can't be read: No such file"):
         await TokenFile(path).fetch()
-    path.write_text("opaque")
-    assert (await TokenFile(path).fetch()).life_seconds == 300
+    claims = base64.urlsafe_b64encode(b"[" * 1_000_000).decode()  # deeper than JSON is read
+    for text in ("opaque", f"head.{claims}.signature"):
+        path.write_text(text)
+        assert (await TokenFile(path).fetch()).life_seconds == 300
 
 
 def test_tokens_outlive_an_event_loop(server, source):

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from streams.notification.profiles import PROFILES
 from streams.partners import load_partners
+from streams.sandbox import keys
 from streams.sandbox.demo import conclude, main
 from streams.sandbox.demo_progress import DemoProgress
 from streams.sandbox.demo_result import result_tables
@@ -111,13 +112,25 @@ def test_the_same_seed_plans_the_same():
 
 def test_the_partners_file_is_good(tmp_path):
     """Each profile has a partner and a silent one, whose calls wait for a second only."""
-    keys = make_keys(tmp_path / "keys")
-    path = write_partners(tmp_path, "https://127.0.0.1:1", keys)
+    path = write_partners(tmp_path, "https://127.0.0.1:1", make_keys(tmp_path / "keys"))
     load_partners(path, NOW.timestamp(), allow_http=False)
     entries = yaml.safe_load(path.read_text("utf-8"))["partners"]
     assert len(entries) == 2 * len(PROFILES)
     for name, entry in entries.items():
         assert entry.get("attempt_timeout_seconds", 5) == (1 if name.endswith("-silent") else 5)
+
+
+def test_keys_that_were_made_in_part_are_made_anew(tmp_path, monkeypatch):
+    """After a Ctrl-C in the middle their directory does not look whole, so that it was good for nothing."""
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    make_keys(tmp_path)
+    monkeypatch.setattr(keys, "make_key_pair", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_keys(tmp_path)
+    assert not keys.keys_in(tmp_path).ca.exists()
 
 
 def _attempts(**members):

@@ -13,6 +13,7 @@ from streams.kafka.reader.failures import ReadFailed
 from streams.kafka.reader.reader import Span
 from streams.operator.commands import replay
 from streams.operator.dead_letters.plan import Options, plan
+from streams.partners import PartnersFileError
 from tests.unit.dead_letters.records import dead_letter_of
 from tests.unit.kit import NOW_MS
 
@@ -24,7 +25,7 @@ def put_back(tmp_path, monkeypatch):
     """Run the command over three dead letters, and note what was put back."""
     partners = tmp_path / "partners.yaml"
     monkeypatch.setenv("NOTIFIER_PARTNERS_FILE", str(partners))
-    monkeypatch.setattr(replay, "partners_or_fail", lambda _: {})
+    monkeypatch.setattr(replay, "partners_of", lambda _: {})
     letters = [read_fact("dead-letter", dead_letter_of(number)) for number in range(3)]
     planned = plan(letters, [], Options(), NOW_MS, known_since_ms=0)
 
@@ -92,3 +93,19 @@ def test_a_run_that_ends_early_says_how_far_it_came(put_back):
         "of": 3,
         "put_back": 1,
     }
+
+
+def test_a_replay_where_the_partners_keys_are_not(put_back, monkeypatch):
+    """As in the console's pod: every fault is said, and how to do without; it is done only where that is asked for."""
+
+    def no_keys(_):
+        raise PartnersFileError(["partners.acme.private_key_file: seen 'ours.pem'"], {})
+
+    monkeypatch.setattr(replay, "partners_of", no_keys)
+    for arguments in ((), ("--refused", "--rebuild")):
+        refused = put_back(*DO, *arguments)
+        assert refused.exit_code == 1
+        assert "fault: partners.acme.private_key_file: seen 'ours.pem'" in refused.stderr
+        assert "--refused, without --rebuild, does without it" in refused.stderr
+    done = json.loads(put_back(*DO, "--refused", "--json").stdout)
+    assert done["put_back"] == 3

@@ -186,7 +186,7 @@ def _trust(ca: Path | None) -> ssl.SSLContext:
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (RecursionError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
 

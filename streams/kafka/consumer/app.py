@@ -213,6 +213,7 @@ def build_app(
     """
     app = NotifierApp(
         group.group_id,
+        env={},  # variables such as WEB_PORT or BROKER_SESSION_TIMEOUT would go before what stands here
         broker=[f"kafka://{broker.strip()}" for broker in connection.brokers.split(",")],
         broker_client_id=group.group_id,
         broker_max_poll_records=500,

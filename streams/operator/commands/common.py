@@ -82,15 +82,25 @@ def settings_or_fail(*unneeded: str) -> "Settings":
 
 def partners_or_fail(settings: "Settings") -> "Partners":
     """Return the partners file, or say every fault of it and exit with 1."""
-    from streams.clock import Clock
-    from streams.partners import PartnersFileError, load_partners
+    from streams.partners import PartnersFileError
 
     try:
-        return load_partners(
-            settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
-        )
+        return partners_of(settings)
     except PartnersFileError as error:
         fail(*error.faults)
+
+
+def partners_of(settings: "Settings") -> "Partners":
+    """Return the partners file.
+
+    Raises:
+        PartnersFileError: with every fault.
+    """
+    from streams.clock import Clock
+    from streams.partners import load_partners
+
+    now = Clock().now_seconds()
+    return load_partners(settings.partners_file, now, allow_http=settings.allow_http)
 
 
 def known_or_fail(
@@ -107,13 +117,10 @@ def known_or_fail(
         partners: as they were typed.
         unknown_to: who does not know them, in a sentence.
     """
-    from streams.clock import Clock
-    from streams.partners import PartnersFileError, load_partners
+    from streams.partners import PartnersFileError
 
     try:
-        entries = load_partners(
-            settings.partners_file, Clock().now_seconds(), allow_http=settings.allow_http
-        )
+        entries = partners_of(settings)
     except PartnersFileError:
         return
     for partner in partners:

@@ -1,6 +1,6 @@
 """`notifier dead-letters replay`: put dead letters back. Says what it would do unless it is told to do it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from streams.operator.commands.common import (
     fail,
     known_or_fail,
     mapping_or_fail,
-    partners_or_fail,
+    partners_of,
     print_json,
     say,
     settings_or_fail,
@@ -58,7 +58,7 @@ from streams.operator.dead_letters.replay_record import ReplayAudit
 from streams.operator.dead_letters.run import RunResult, run
 from streams.operator.dead_letters.selection import Selection
 from streams.operator.history.text import duration
-from streams.partners import Partners
+from streams.partners import Partner, PartnersFileError
 from streams.settings import Settings
 
 _ROWS = 50
@@ -93,7 +93,8 @@ def replay(
         bool,
         typer.Option(
             "--refused",
-            help="Also what a worker is sure to refuse again: its body is invalid, its partner unknown, its host not allowed.",
+            help="Also what a worker is sure to refuse again: its body is invalid, its partner unknown, its host not allowed."
+            " Needs no partners file unless with --rebuild.",
         ),
     ] = False,
     unread: Annotated[
@@ -124,7 +125,7 @@ def replay(
         used_wrongly("name what to put back: order ids, places, or --reason, --partner, --since …")
     audit = audit_of(why, who, run_id) if execute else None
     settings = settings_or_fail()
-    partners = partners_or_fail(settings)
+    partners = _partners(settings, needed=rebuild or not refused)
     options = Options(rate, max_replays, rebuild, forgotten, refused)
     judge = RefusalJudge.of(settings, partners.get, mapping_or_fail(settings), rebuild=rebuild)
     planned = finish(_plan(settings, selection, options, judge, run_id))
@@ -156,8 +157,19 @@ def replay(
         raise typer.Exit(FAULT)
 
 
+def _partners(settings: Settings, *, needed: bool) -> Mapping[str, Partner]:
+    """Return the partners; none where they can't be had and are not needed: the console's pod has no keys."""
+    try:
+        return partners_of(settings)
+    except PartnersFileError as error:
+        if needed:
+            why = "the partners file tells what a worker would refuse again; --refused, without --rebuild, does without it"
+            fail(*error.faults, why)
+        return {}
+
+
 def _carry_out(
-    settings: Settings, partners: Partners, planned: ReplayPlan, audit: ReplayAudit
+    settings: Settings, partners: Mapping[str, Partner], planned: ReplayPlan, audit: ReplayAudit
 ) -> RunResult:
     """Do it; where it ends early, say how far it came and how to go on, and exit."""
     result = RunResult(len(planned.selected))
@@ -213,7 +225,7 @@ async def _plan(
 
 async def _run(
     settings: Settings,
-    partners: Partners,
+    partners: Mapping[str, Partner],
     planned: ReplayPlan,
     audit: ReplayAudit,
     result: RunResult,
