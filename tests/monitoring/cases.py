@@ -95,6 +95,8 @@ KAFKA_CERTIFICATE = "notifier_kafka_certificate_not_after_timestamp_seconds{use=
 KAFKA_EXPIRY = "notifier_kafka_token_not_after_timestamp_seconds"
 CREDENTIALS = "notifier_kafka_credentials_current"
 NEXT_KEY = "notifier_signing_key_from_timestamp_seconds{partner='p',state='next'}"
+DEAD = "notifier_dlq_total{reason='%s'}"
+REFUSED = "notifier_payments_consumed_total{result='%s'}"
 REPLAYED = "notifier_attempts_total{attempt_class='replay',profile='mpp-to-ant',result='%s'}"
 
 CASES = [
@@ -131,6 +133,13 @@ CASES = [
         "NotifierReconciliationStale",
         {"notifier_reconciliation_timestamp_seconds": "0x60"},
         {"notifier_reconciliation_timestamp_seconds": "0+60x60"},
+    ),
+    # The console is gone.
+    Case(
+        "NotifierReconciliationStale",
+        {"notifier_reconciliation_timestamp_seconds": "0+60x5 _x60"},
+        {"notifier_reconciliation_timestamp_seconds": "0+60x5 _x10 900+60x60"},
+        at=40,
     ),
     Case(
         "NotifierConsoleTokensInvalid",
@@ -190,6 +199,13 @@ CASES = [
         at=70,
     ),
     Case("NotifierDeadLetters", *once("notifier_dlq_total{reason='rejected'}")),
+    # Of notifications that waited for a retry, beside an event now and then.
+    Case(
+        "NotifierDeadLetters",
+        {DEAD % "unknown-partner": "0x20 2x60", REFUSED % "unknown-partner": "0x20 1x60"},
+        {DEAD % "unknown-partner": "0x60", REFUSED % "unknown-partner": "0x60"},
+        also=frozenset({"NotifierEventsRefused"}),
+    ),
     Case("NotifierBlockedDestination", *once("notifier_dlq_total{reason='blocked-destination'}")),
     Case(
         "NotifierEventsRefused", *once("notifier_payments_consumed_total{result='unknown-partner'}")

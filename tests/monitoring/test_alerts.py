@@ -5,7 +5,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.monitoring.cases import CASES, DAY, HEALTHY, WORKER
+from tests.monitoring.cases import CASES, DAY, DEAD, HEALTHY, REFUSED, WORKER
 
 FIRING = 'count by (alertname) (ALERTS{alertstate="firing"})'
 
@@ -59,6 +59,16 @@ def test_an_alert_is_quiet(run, case):
 def test_a_healthy_worker_alerts_nobody(run):
     """Nor does a retry topic with 10,000 records that are not yet due."""
     assert run(WORKER | HEALTHY, 55, set()) == ""
+
+
+def test_a_refused_event_raises_one_alert(run):
+    """Its dead letter is not taken for that of a notification which waited for a retry."""
+    refused = {
+        DEAD % "invalid-event": "0x10 1x3 7x60",
+        REFUSED % "invalid-event": "0x10 1x3 7x60",
+    }
+    for at in (13, 20, 26):
+        assert run(WORKER | refused, at, {"NotifierEventsRefused"}) == ""
 
 
 @pytest.mark.parametrize("pods", [3, 40])
