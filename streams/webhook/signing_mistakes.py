@@ -6,6 +6,7 @@ Pure; `streams.webhook.diagnosis` tries them on a signature that fits nothing el
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from schemas.iso8601 import typed_ms
 _MOST_MISTAKES: Final = 3
 """Made at once: more of them hardly occur, and each multiplies the strings to try."""
 _LARGE_BODY_BYTES: Final = 64 * 1024
-_EPOCH_DIGITS: Final = (10, 13)  # seconds, milliseconds
+_EPOCH: Final = re.compile(r"[0-9]{10}(?:[0-9]{3})?")  # seconds, milliseconds
 
 
 class Mistake(NamedTuple):
@@ -174,14 +175,10 @@ def _moments(parts: Parts) -> _Variants:
 def _rewritten(text: str) -> Iterator[tuple[str, str]]:
     """Yield other ways to write a time."""
     try:
-        ms = (
-            int(text) * (1 if len(text) == _EPOCH_DIGITS[1] else 1000)
-            if text.isdigit()
-            else typed_ms(text)
-        )
-    except ValueError:
+        ms = int(f"{text:0<13}") if _EPOCH.fullmatch(text) else typed_ms(text)
+        moment = datetime.fromtimestamp(ms // 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # no time, or one of a year that Python has not
         return
-    moment = datetime.fromtimestamp(ms // 1000, UTC)
     yield "as milliseconds since the epoch", str(ms)
     yield "as seconds since the epoch", str(ms // 1000)
     yield "with +00:00", moment.isoformat()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -96,6 +97,29 @@ def test_a_right_signature_has_no_finding(key, keys):
 def test_what_was_signed_in_place_of_the_right_string_is_named(key, keys, signed, expected):
     """Path, query, id, time and body, one or two of them wrong; what is none of the usual mistakes is called another string."""
     assert rules(header(key.sign(signed, PKCS1, hashes.SHA256())), keys) == expected
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["1795313730000000", "1795313730000000000", "9" * 300, "0001-01-01T00:00:00+23:59", "9999-12-31T24:00:00Z", "²" * 13],
+)  # fmt: skip
+def test_a_time_that_cannot_be_written_otherwise(key, keys, time):
+    """Microseconds, nanoseconds and years that no calendar of Python has: the signature is judged all the same."""
+    parts = replace(PARTS, moment=time, other_moments={"the Date header": time})
+    right = header(key.sign(content(time=time), PKCS1, hashes.SHA256()))
+    assert rules(right, keys, parts) == []
+    wrong = header(key.sign(content(time=time, client=""), PKCS1, hashes.SHA256()))
+    assert rules(wrong, keys, parts) == ["client-id"]
+
+
+@pytest.mark.parametrize("time", ["1795313730", "1795313730000"])
+def test_a_time_since_the_epoch_that_was_signed_in_iso_8601(key, keys, time):
+    """Seconds and milliseconds alike."""
+    signed = content(time="2026-11-22T02:15:30+00:00")
+    raw = header(key.sign(signed, PKCS1, hashes.SHA256()))
+    (finding,) = diagnose(raw, replace(PARTS, moment=time, other_moments={}), keys)
+    assert finding.rule == "time"
+    assert "the message's time, written with +00:00 (2026-11-22T02:15:30+00:00)" in finding.text
 
 
 @pytest.mark.parametrize(
