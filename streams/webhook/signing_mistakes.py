@@ -107,26 +107,30 @@ def _methods() -> _Variants:
 def _paths(parts: Parts) -> _Variants:
     path, bare = parts.path, parts.path.partition("?")[0]
     expected = f"expected path and query as they are on the wire: {path}"
-    wrong = {
-        bare: ("path-without-query", "the path without its query"),
-        path.lstrip("/"): ("path", "the path without its first /"),
-        f"{path}/": ("path", "the path with a / behind it"),
-        path.rstrip("/"): ("path", "the path without the / behind it"),
-        bare.rstrip("/"): ("path-without-query", "the path without its query and without the / behind it"),
-        f"{parts.origin}{path}": ("path", "the whole URL"),
-        f"{parts.origin}{bare}": ("path-without-query", "the whole URL without its query"),
-        unquote(path): ("path", "the path with its percent-encoding taken away"),
-        path.lower(): ("path", "the path in small letters"),
-        "": ("path", "no path"),
-        **{other: ("path", f"{whose}, {other}") for whose, other in parts.other_paths.items()},
-    }  # fmt: skip
+    # of two that come to the same text, the first explains it
+    wrong = [
+        (bare, "path-without-query", "the path without its query"),
+        (path.lstrip("/"), "path", "the path without its first /"),
+        (f"{path}/", "path", "the path with a / behind it"),
+        (path.rstrip("/"), "path", "the path without the / behind it"),
+        (bare.rstrip("/"), "path-without-query", "the path without its query and without the / behind it"),
+        (unquote(path), "path", "the path with its percent-encoding taken away"),
+        (path.lower(), "path", "the path in small letters"),
+        ("", "path", "no path"),
+    ]  # fmt: skip
+    if parts.origin:
+        wrong += [
+            (f"{parts.origin}{path}", "path", "the whole URL"),
+            (f"{parts.origin}{bare}", "path-without-query", "the whole URL without its query"),
+        ]
+    wrong += [(other, "path", f"{whose}, {other}") for whose, other in parts.other_paths.items()]
     for at in (at for at, letter in enumerate(bare) if letter == "/" and at):
-        wrong |= {
-            rest: ("path", f"the end of the path alone, {rest}, perhaps what a proxy leaves of it")
+        wrong += [
+            (rest, "path", f"the end of the path alone, {rest}, perhaps what a proxy leaves of it")
             for rest in (path[at:], bare[at:])
-        }
+        ]
     found: _Variants = [(path.encode(), None)]
-    for text, (rule, what) in wrong.items():
+    for text, rule, what in wrong:
         found.append((text.encode(), Mistake(rule, f"the signature is over {what}; {expected}")))
     return found
 

@@ -100,6 +100,27 @@ def test_what_was_signed_in_place_of_the_right_string_is_named(key, keys, signed
 
 
 @pytest.mark.parametrize(
+    ("path", "signed", "said"),
+    [
+        ("/notify?shop=7", "/notify", "the path without its query"),
+        ("/notify/?shop=7", "/notify", "the path without its query and without the / behind it"),
+        ("/notify/", "/notify", "the path without the / behind it"),
+        ("/notify", "", "no path"),
+    ],
+)
+@pytest.mark.parametrize("origin", ["", "https://partner.example.com"])
+@pytest.mark.parametrize("others", [{}, {"the path of notify_url": "/notify"}])
+def test_what_was_signed_in_place_of_the_path_is_said(  # noqa: PLR0913, PLR0917  # fixtures and cases
+    key, keys, path, signed, said, origin, others
+):
+    """The simplest explanation of several, whatever else is known of the receiver."""
+    parts = Parts(path, CLIENT, TIME, BODY, origin, other_paths=others)
+    raw = header(key.sign(content(path=signed), PKCS1, hashes.SHA256()))
+    (finding,) = diagnose(raw, parts, keys)
+    assert finding.text.startswith(f"the signature is over {said}; expected path and query")
+
+
+@pytest.mark.parametrize(
     "time",
     ["1795313730000000", "1795313730000000000", "9" * 300, "0001-01-01T00:00:00+23:59", "9999-12-31T24:00:00Z", "²" * 13],
 )  # fmt: skip
