@@ -106,7 +106,7 @@ def _methods() -> _Variants:
 
 def _paths(parts: Parts) -> _Variants:
     path, bare = parts.path, parts.path.partition("?")[0]
-    expected = f"expected path and query as they are on the wire: {path}"
+    expected = f"expected path and query as they are on the wire: {_shown(path)}"
     # of two that come to the same text, the first explains it
     wrong = [
         (bare, "path-without-query", "the path without its query"),
@@ -123,16 +123,23 @@ def _paths(parts: Parts) -> _Variants:
             (f"{parts.origin}{path}", "path", "the whole URL"),
             (f"{parts.origin}{bare}", "path-without-query", "the whole URL without its query"),
         ]
-    wrong += [(other, "path", f"{whose}, {other}") for whose, other in parts.other_paths.items()]
-    for at in (at for at, letter in enumerate(bare) if letter == "/" and at):
-        wrong += [
-            (rest, "path", f"the end of the path alone, {rest}, perhaps what a proxy leaves of it")
-            for rest in (path[at:], bare[at:])
-        ]
+    wrong += [
+        (other, "path", f"{whose}, {_shown(other)}") for whose, other in parts.other_paths.items()
+    ]
+    ends = [at for at, letter in enumerate(bare) if letter == "/" and at]
+    for rest in (rest for at in ends for rest in (path[at:], bare[at:])):
+        what = f"the end of the path alone, {_shown(rest)}, perhaps what a proxy leaves of it"
+        wrong.append((rest, "path", what))
     found: _Variants = [(path.encode(), None)]
     for text, rule, what in wrong:
         found.append((text.encode(), Mistake(rule, f"the signature is over {what}; {expected}")))
     return found
+
+
+def _shown(path: str) -> str:
+    """Return a path without its query, which may hold a token."""
+    bare, mark, _ = path.partition("?")
+    return f"{bare}?…" if mark else bare
 
 
 def _separators() -> _Variants:

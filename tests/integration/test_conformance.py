@@ -114,7 +114,9 @@ async def test_a_receiver_with_one_mistake_fails_where_it_was_made(  # noqa: PLR
     play, start, old, new, failed, rule
 ):
     """Believing everybody, signing without the query, refusing repeats or unknown members: named, with exit code 1."""
-    said = json.loads((await play(start(old, new), "--json", code=1)).stdout)
+    done = await play(start(old, new), "--json", code=1)
+    assert "shop=7" not in done.stdout
+    said = json.loads(done.stdout)
     for each in said["situations"]:
         if each["name"] in failed:
             assert each["passed"] is False, each

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -16,8 +18,11 @@ from streams.kafka.access.oauth import TokenServer
 from streams.kafka.format.facts import read_fact
 from streams.kafka.format.raw import RawRecord
 from streams.operator.commands.dead_letters import _exported, _headers, _with_headers
+from streams.partners import SigningKey
 from streams.redaction import shown_path, shown_text, shown_url
 from streams.settings import Settings
+from streams.webhook.signing import sign, string_to_sign
+from tests.support.command_settings import VECTORS, copy_key
 
 MARK = "hunter2"
 FILES = [name for name, field in Settings.model_fields.items() if "Path" in str(field.annotation)]
@@ -122,6 +127,43 @@ def test_a_test_call_shows_no_query(environment, tmp_path, url, as_json):
     assert "blocked" in text
     assert MARK not in text
     assert MARK not in said(("check",))[1]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("known", "signed"),
+    [
+        ("--key", "/shop/notify"),
+        ("--partner", "/shop/notify"),
+        ("--partner", f"/notify?token={MARK}"),
+        ("--partner", f"/old?token={MARK}"),
+    ],
+)
+def test_a_path_that_was_signed_wrongly_is_shown_without_its_query(
+    environment, tmp_path, known, signed, as_json
+):
+    """What `verify` expected, and what was signed in its place: the request's path, the end of it, that of `notify_url`."""
+    public = VECTORS / "receiver_public_spki.pem"
+    copy_key("sender_private_pkcs8", tmp_path / "key.pem")
+    (tmp_path / "partners.yaml").write_text(
+        "partners:\n  one:\n    profiles: [mpp-to-ant]\n    client_id: C\n    private_key_file: key.pem\n"
+        f"    peer_public_key_files: {{1: {public}}}\n    notify_url: 'https://partner.example/old?token={MARK}'\n"
+    )
+    environment.setenv("NOTIFIER_PARTNERS_FILE", str(tmp_path / "partners.yaml"))
+    time = "2026-11-22T10:15:30+00:00"
+    key = load_pem_private_key((VECTORS / "receiver_private_pkcs8.pem").read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    signature = sign(SigningKey("1", key, 0), string_to_sign(signed, "C", time, b"{}"))
+    answer = f"HTTP/1.1 200 OK\nResponse-Time: {time}\nSignature: {signature}\n\n{{}}"
+    (tmp_path / "answer.txt").write_text(answer)
+    keys = ("--partner", "one") if known == "--partner" else ("--key", str(public))
+    command = ("verify", "answer.txt", *keys, "--client-id", "C")
+    path = ("--path", f"/shop/notify?token={MARK}")
+    code, text = said((*command, *path, *(["--json"] if as_json else [])))
+    assert code == 1
+    assert "the signature is over the" in text
+    assert "on the wire: /shop/notify?" in text
+    assert MARK not in text
 
 
 @pytest.mark.parametrize(
