@@ -17,9 +17,11 @@ _CURL_END: Final = re.compile(
     rb"\* (?:Connection #|Closing connection|shutting down connection|Excess )[^\n]*\n?"
 )
 _CURL_METER: Final = re.compile(
-    rb"^ *% Total.*\n|^ +Dload .*\n|\r? *[0-9]+(?: +[0-9.kMG]+){7}(?: +[-0-9:]{7,}){3} +[0-9.kMG]+\r?",
+    rb"^ *% Total.*\n|^ +Dload .*\n"
+    rb"|(?:^|\r) *[0-9]+(?: +[0-9.kMG]+){7}(?: +[-0-9:]{7,}){3} +[0-9.kMG]+(?:\r?\n)?",
     re.MULTILINE,
 )
+"""Its own line end is the meter's too. Found only where curl begins it: anywhere else would take time without end."""
 _FIRST_FINAL: Final = 200  # of the statuses; those below are followed by another answer
 _CONNECTED: Final = b"connection established"
 

@@ -59,7 +59,7 @@ async def curled(settings, keys, *options):
 
 
 @needs_curl
-@pytest.mark.parametrize("options", [("-s",), ("-s", "-v"), ("-v",)])
+@pytest.mark.parametrize("options", [("-s",), ("-s", "-v"), ("-v",), ("-v", "--no-include")])
 async def test_curls_own_words_are_read(settings, partner, keys, tmp_path, options):
     """`--curl` makes a call that a strict partner takes; what curl prints of the answer is verified."""
     told = settings()

@@ -1,5 +1,7 @@
 """Recordings are read whatever wrote them: the wire, an editor, curl."""
 
+import time
+
 import pytest
 
 from streams.webhook.recording import UnreadableRecording, read_recording
@@ -87,14 +89,39 @@ def test_what_is_neither_is_refused(text):
         read_recording(text)
 
 
-def test_curls_progress_is_no_part_of_the_body():
-    """Without -s its meter stands between the lines."""
-    meter = (
-        b"  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n"
-        b"                                 Dload  Upload   Total   Spent    Left  Speed\n"
-        b"\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0"
-        b"\r100   392  100    80  100   312   4200  16400 --:--:-- --:--:-- --:--:-- 20631\n"
-    )
-    recording = read_recording(meter + ANSWER)
+METER = (
+    b"  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n"
+    b"                                 Dload  Upload   Total   Spent    Left  Speed\n"
+    b"\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0"
+)
+METERS_END = b"\r100   392  100    80  100   312   4200  16400 --:--:-- --:--:-- --:--:-- 20631\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        METER + METERS_END + ANSWER,
+        METER + ANSWER + METERS_END,
+        METER + ANSWER.replace(BODY, METERS_END + BODY),
+        (METER + METERS_END + ANSWER).replace(b"\r1", b"\n1").replace(b"\r ", b"\n "),
+        METER + CURL_V.replace(b"* Connection", METERS_END + b"* Connection") + BODY,
+        METER + CURL_V.replace(b"* Connection", BODY + METERS_END + b"* Connection"),
+        METER + CURL_V.replace(b"* Connection", METERS_END + b"* Connection") + ANSWER,
+    ],
+)
+def test_curls_progress_is_no_part_of_the_body(text):
+    """Without -s its meter stands between the lines, and its last line has an end of its own; the body has none before it."""
+    recording = read_recording(text)
     assert recording.answer is not None
     assert recording.answer.body == BODY
+
+
+@pytest.mark.parametrize("letter", [b" ", b"1", b"1 ", b"\r", b"\r "])
+def test_a_long_line_that_might_be_curls_progress(letter):
+    """Is read in no time: each of its letters could begin the meter."""
+    body = letter * 40_000 + b"x"
+    before = time.process_time()
+    recording = read_recording(ANSWER.replace(BODY, body))
+    assert time.process_time() - before < 1
+    assert recording.answer is not None
+    assert recording.answer.body == body
