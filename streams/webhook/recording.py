@@ -22,6 +22,9 @@ _CURL_METER: Final = re.compile(
     re.MULTILINE,
 )
 """Its own line end is the meter's too. Found only where curl begins it: anywhere else would take time without end."""
+_ANSWER_LINE: Final = re.compile(rb"\r?\n(?=HTTP/[0-9.]+ [0-9]{3})")
+_ANSWER_BEHIND: Final = re.compile(rb"(?:\r?\n)*(?=HTTP/[0-9.]+ [0-9]{3})")
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")  # no file is longer
 _FIRST_FINAL: Final = 200  # of the statuses; those below are followed by another answer
 _CONNECTED: Final = b"connection established"
 
@@ -136,7 +139,10 @@ def _request(text: bytes) -> tuple[RecordedRequest | None, bytes]:
     if found is None:
         return None, text
     fields = _fields(lines[1:])
-    after = re.search(rb"\r?\n(?=HTTP/[0-9.]+ [0-9]{3})", rest)
+    length = _length(fields)
+    # a body may hold such a line, and on the wire there is none between it and the answer
+    after = _ANSWER_BEHIND.match(rest, length) if length is not None else None
+    after = after or _ANSWER_LINE.search(rest)
     body, rest = (rest[: after.start()], rest[after.end() :]) if after else (rest, b"")
     # gone with the line that says so: nothing else may be taken for a part of the body
     return RecordedRequest(
@@ -146,16 +152,20 @@ def _request(text: bytes) -> tuple[RecordedRequest | None, bytes]:
 
 def _answer(text: bytes) -> RecordedAnswer | None:
     """Return the last answer of a text: proxies and 100 Continue come before it."""
-    text = text.lstrip(b"\r\n")
-    lines, rest = _head(text)
+    lines, rest = _head(text.lstrip(b"\r\n"))
+    while _comes_before_another(lines[0]):
+        lines, rest = _head(rest.lstrip(b"\r\n"))
     found = _STATUS_LINE.fullmatch(lines[0])
     if found is None:
         return None
-    if int(found[1]) < _FIRST_FINAL or _CONNECTED in lines[0].lower():
-        return _answer(rest)
     fields = _fields(lines[1:])
     answer = RecordedAnswer(int(found[1]), fields, _cut(rest, fields))
     return replace(answer, body=_dechunked(answer))
+
+
+def _comes_before_another(line: bytes) -> bool:
+    found = _STATUS_LINE.fullmatch(line)
+    return found is not None and (int(found[1]) < _FIRST_FINAL or _CONNECTED in line.lower())
 
 
 def _head(text: bytes) -> tuple[list[bytes], bytes]:
@@ -166,19 +176,33 @@ def _head(text: bytes) -> tuple[list[bytes], bytes]:
 
 def _fields(lines: list[bytes]) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for line in lines:
+    for line in _unfolded(lines):
         if found := _FIELD.fullmatch(line):
             name, value = found[1].decode().lower(), found[2].decode("latin-1").strip()
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return fields
 
 
+def _unfolded(lines: list[bytes]) -> list[bytes]:
+    """Return each field in one line: one may go on in the next, behind a blank (RFC 9112, section 5.2)."""
+    whole: list[bytes] = []
+    for line in lines:
+        if whole and line.startswith((b" ", b"\t")):
+            whole[-1] += b" " + line.strip(b" \t")
+        else:
+            whole.append(line)
+    return whole
+
+
+def _length(fields: Mapping[str, str]) -> int | None:
+    text = fields.get("content-length", "")
+    return int(text) if _LENGTH.fullmatch(text) else None
+
+
 def _cut(body: bytes, fields: Mapping[str, str]) -> bytes:
     """Return the body as long as Content-Length says, where only line ends, an editor's, are beyond it."""
-    length = fields.get("content-length", "")
-    if length.isascii() and length.isdigit() and not body[int(length) :].strip():
-        return body[: int(length)]
-    return body
+    length = _length(fields)
+    return body if length is None or body[length:].strip() else body[:length]
 
 
 def _dechunked(answer: RecordedAnswer) -> bytes:

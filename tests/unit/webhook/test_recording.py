@@ -61,6 +61,53 @@ def test_a_request_with_its_answer_is_read():
     assert (recording.request.body, recording.answer.body) == (body, BODY)
 
 
+@pytest.mark.parametrize("between", [b"", b"\r\n", b"\n", b"\n\n"])
+@pytest.mark.parametrize("body", [b"{}", b'{"a":\n"HTTP/1.1 200 OK"}', b"1\nHTTP/1.1 200 OK", b""])
+def test_an_answer_directly_behind_its_request_is_read(body, between):
+    """As both are on the wire, without a line between them; and where the body holds the first line of an answer."""
+    head = b"POST /n HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+    recording = read_recording(head + body + between + ANSWER)
+    assert recording.request is not None
+    assert recording.answer is not None
+    assert (recording.request.body, recording.answer.body) == (body, BODY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ANSWER.replace(b"X-A: 1", b"X-A: 1\r\n  of\r\n\t2 \r\nX-B: 3"),
+        CURL_V.replace(b"< Signature", b"< X-A: 1\n<   of\n< \t2 \n< Signature") + BODY,
+    ],
+)
+def test_a_header_that_goes_on_in_the_next_line_is_read(text):
+    """As the worker's reader does: the lines of the field, with one blank between them."""
+    answer = read_recording(text).answer
+    assert answer is not None
+    assert answer.headers["x-a"].startswith("1 of 2")
+
+
+def test_a_request_whose_header_goes_on_in_the_next_line_is_read():
+    """The same as for an answer."""
+    request = read_recording(b"POST /n HTTP/1.1\r\nA:\r\n b\r\nC: d\r\n\r\n{}").request
+    assert request is not None
+    assert request.headers == {"a": "b", "c": "d"}
+
+
+def test_a_length_that_nothing_has_is_passed_over():
+    """Python makes no number of more than 4,300 digits."""
+    text = ANSWER.replace(b"X-A", b"Content-Length: " + b"9" * 5000 + b"\r\nX-A")
+    answer = read_recording(text).answer
+    assert answer is not None
+    assert answer.body == BODY
+
+
+def test_any_number_of_interim_answers_is_passed_over():
+    """More of them than Python calls a function within itself."""
+    answer = read_recording(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2000 + ANSWER).answer
+    assert answer is not None
+    assert answer.body == BODY
+
+
 @pytest.mark.parametrize(
     "text",
     [
