@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v1
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from streams.partners.inventory import fingerprint
-from streams.webhook.signing import string_to_sign
+from streams.webhook.signing import string_to_sign, verify
 from streams.webhook.signing_mistakes import Mistake, Parts, wrong_strings
 
 _PSS_TRAILER: Final = 0xBC
 _RIGHT_HASH: Final = "sha256"
+_LONGEST_HEADER: Final = 8192  # of which `signing.verify` looks at
 _PREFIXES: Final = {
     bytes.fromhex("3020300c06082a864886f70d020505000410"): "md5",
     bytes.fromhex("3021300906052b0e03021a05000414"): "sha1",
@@ -83,17 +84,41 @@ def diagnose(header: str | None, parts: Parts, keys: Sequence[KnownKey]) -> tupl
     if header is None:
         text = "there is no Signature header; expected algorithm=RSA256,keyVersion=1,signature=… (sign every answer, also F and U)"
         return (Finding("missing-signature", text),)
+    findings = tuple(_findings(header, parts, keys))
+    right = {f"{number}": key.key for number, key in enumerate(keys) if key.right}
+    if any(finding.broken for finding in findings) or verify(header, _right_string(parts), right):
+        return findings
+    return (*findings, _refused(header))
+
+
+def _findings(header: str, parts: Parts, keys: Sequence[KnownKey]) -> Iterable[Finding]:
     raw, form = _read_header(header, keys)
     if raw is None:
-        return tuple(form)
+        return form
     opened = _opened(raw, keys)
-    if opened is not None:
-        key, hash_name, digest = opened
-        findings = [*form, *_key_findings(key, keys)]
-        if hash_name != _RIGHT_HASH:
-            findings.append(_wrong_hash(hash_name))
-        return (*findings, *_content_findings(hash_name, digest, parts))
-    return (*form, *_not_opened(raw, parts, keys))
+    if opened is None:
+        return (*form, *_not_opened(raw, parts, keys))
+    key, hash_name, digest = opened
+    findings = [*form, *_key_findings(key, keys)]
+    if hash_name != _RIGHT_HASH:
+        findings.append(_wrong_hash(hash_name))
+    if hash_name and len(digest) != (size := hashlib.new(hash_name).digest_size):
+        text = f"the signature holds {len(digest)} bytes in place of a digest, perhaps its hexadecimal; expected its {size} bytes"
+        return (*findings, Finding("digest", text))
+    return (*findings, *_content_findings(hash_name, digest, parts))
+
+
+def _refused(header: str) -> Finding:
+    """Say why a signature of the right string by the right key is refused all the same: for what its header holds."""
+    if not header.isascii():
+        odd = next(letter for letter in header if not letter.isascii())
+        text = f"the Signature header holds {odd!r}; expected ASCII alone"
+        return Finding("signature-header", text)
+    if len(header) > _LONGEST_HEADER:
+        text = f"the Signature header has {len(header):,} characters; expected at most {_LONGEST_HEADER:,}"
+        return Finding("signature-header", text)
+    text = "the last digit of the base64 has bits that belong to no byte, as no encoder writes it; was a character changed?"
+    return Finding("base64", text)
 
 
 def _read_header(header: str, keys: Sequence[KnownKey]) -> tuple[bytes | None, list[Finding]]:
@@ -112,8 +137,8 @@ def _read_header(header: str, keys: Sequence[KnownKey]) -> tuple[bytes | None, l
     value = values[0].strip('"')
     if value != values[0]:
         findings.append(_tolerated("signature-header", "the signature is in quotes; expected none"))
-    sizes = {key.key.key_size // 8 for key in keys}
-    if len(value) // 2 in sizes and re.fullmatch(r"[0-9A-Fa-f]+", value):
+    hex_digits = {key.key.key_size // 8 * 2 for key in keys}
+    if len(value) in hex_digits and re.fullmatch(r"[0-9A-Fa-f]+", value):
         text = "the signature is written in hexadecimal; expected base64, then percent-encoded"
         return bytes.fromhex(value), [*findings, Finding("hex", text)]
     encoded = unquote_to_bytes(value)
@@ -131,7 +156,7 @@ def _read_header(header: str, keys: Sequence[KnownKey]) -> tuple[bytes | None, l
         raw = base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
     except binascii.Error:
         return None, [Finding("base64", f"the signature is no base64; {expected}")]
-    if len(raw) // 2 in sizes and re.fullmatch(rb"[0-9A-Fa-f]+", raw):
+    if len(raw) in hex_digits and re.fullmatch(rb"[0-9A-Fa-f]+", raw):
         hexadecimal = (
             "the signature was written in hexadecimal before base64; expected base64 of its bytes"
         )
@@ -183,7 +208,7 @@ def _wrong_hash(name: str) -> Finding:
 def _content_findings(hash_name: str, digest: bytes, parts: Parts) -> Iterable[Finding]:
     for mistakes, signed in wrong_strings(parts):
         made = hashlib.new(hash_name or _RIGHT_HASH, signed, usedforsecurity=False).digest()
-        if digest in {made, made.hex().encode(), signed}:
+        if digest == made or (not hash_name and digest in {made.hex().encode(), signed}):
             return map(_of_mistake, mistakes)
         # the digest taken for the message: its bytes or its hexadecimal were hashed once more
         for twice in (made, made.hex().encode()):

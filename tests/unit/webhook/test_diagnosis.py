@@ -1,6 +1,7 @@
 """Every way to sign wrongly that integrators are known for is named; a right signature is called so."""
 
 import base64
+import hashlib
 import json
 from dataclasses import replace
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, utils
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from streams.webhook.diagnosis import KnownKey, diagnose
-from streams.webhook.signing import string_to_sign
+from streams.webhook.signing import string_to_sign, verify
 from streams.webhook.signing_mistakes import Parts
 
 PATH = "/notify/payments?shop=7"
@@ -207,6 +208,76 @@ def test_how_a_signature_is_written(key, keys, encode, expected, broken):
 def test_what_is_no_signature_is_named(keys, value, rule):
     """Whatever it holds, one finding and no error."""
     assert rules(value, keys) == [rule]
+
+
+def with_unused_bits(raw):
+    """Base64 of a signature of 256 bytes, whose last digit before == has four bits that belong to no byte."""
+    digits = base64.b64encode(raw).decode().rstrip("=")
+    changed = chr(ord(digits[-1]) + 1)  # A, Q, g or w, to the digit behind it
+    return quote(f"{digits[:-1]}{changed}==", safe="")
+
+
+@pytest.mark.parametrize(
+    ("write", "rule", "said"),
+    [
+        (lambda raw: header(raw, with_unused_bits), "base64", "the last digit of the base64 has bits that belong to no byte"),
+        (lambda raw: f"{header(raw)},café=1", "signature-header", "holds 'é'; expected ASCII"),
+        (lambda raw: f"{header(raw)},x=".ljust(8193, "x"), "signature-header", "has 8,193 characters; expected at most 8,192"),
+    ],
+)  # fmt: skip
+def test_what_the_worker_refuses_is_never_good(key, keys, write, rule, said):
+    """A signature of the right string by the right key, written so that `signing.verify` does not take it."""
+    value = write(key.sign(content(), PKCS1, hashes.SHA256()))
+    assert not verify(value, content(), {"1": keys[0].key})
+    (finding,) = diagnose(value, PARTS, keys)
+    assert (finding.rule, finding.broken) == (rule, True)
+    assert said in finding.text
+
+
+def test_the_longest_header_that_the_worker_takes_is_good(key, keys):
+    """To the character."""
+    value = f"{header(key.sign(content(), PKCS1, hashes.SHA256()))},x=".ljust(8192, "x")
+    assert verify(value, content(), {"1": keys[0].key})
+    assert rules(value, keys) == []
+
+
+@pytest.mark.parametrize("digit", ["a", "0"])
+def test_hexadecimal_with_a_digit_too_many_is_no_error(key, keys, digit):
+    """Of the signature, or of what is in the base64."""
+    text = key.sign(content(), PKCS1, hashes.SHA256()).hex() + digit
+    assert rules(f"signature={text}", keys)
+    assert rules(f"signature={base64.b64encode(text.encode()).decode()}", keys)
+
+
+def by_hand(key, info):
+    """A PKCS#1 v1.5 signature that holds just these bytes."""
+    numbers = key.private_numbers()
+    padded = b"\x00\x01" + b"\xff" * (253 - len(info)) + b"\x00" + info
+    raw = pow(int.from_bytes(padded), numbers.d, numbers.public_numbers.n)
+    return header(raw.to_bytes(256))
+
+
+SHA_256 = bytes.fromhex("3031300d060960864801650304020105000420")
+DIGEST = hashlib.sha256(content())
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        (SHA_256 + DIGEST.digest(), []),
+        (SHA_256 + DIGEST.hexdigest().encode(), ["digest"]),
+        (SHA_256 + content()[:100], ["digest"]),
+        (SHA_256 + DIGEST.digest() + b"\0", ["digest"]),
+        (DIGEST.digest(), ["hash"]),
+        (DIGEST.hexdigest().encode(), ["hash"]),
+        (content(body=b"{}"), ["hash", "body"]),
+    ],
+)
+def test_what_a_signature_holds_in_place_of_a_digest(key, keys, info, expected):
+    """Behind the words that announce a digest only its bytes count; without them its hexadecimal and the string are known."""
+    value = by_hand(key, info)
+    assert rules(value, keys) == expected
+    assert verify(value, content(), {"1": keys[0].key}) is (expected == [])
 
 
 def test_a_wrong_key_is_named_by_whose_it_is(signing_keys, keys):
