@@ -1,10 +1,13 @@
 """The command `notifier`. A command's modules are imported when it is called, so that `--help` and every command start at once."""
 
+import errno
 import gc
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any, Final
 
 import typer
@@ -12,7 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from schemas.strict_json import is_text
-from streams.operator.commands.common import INTERRUPTED, speak_json
+from streams.operator.commands.common import FAULT, INTERRUPTED, say, speak_json
 from streams.webhook.quick_import import leave_out_authorities, leave_out_httpx_command
 
 _WITHOUT_KAFKA: Final = {
@@ -27,6 +30,7 @@ _WITHOUT_KAFKA: Final = {
     "verify",
 }
 """Commands that make no client of aiokafka, or, as the rehearsal kit, one that shall be as others' are."""
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +193,26 @@ def prepare(
 
 
 def main() -> None:
-    """Run the command; Ctrl-C ends it with 130."""
+    """Run the command; Ctrl-C ends it with 130, and output that can't be written with 1."""
+    # nothing where it is closed
+    output = sys.stdout if isinstance(sys.stdout, TextIOWrapper) else None
+    if output is not None:
+        # what the encoding lacks is escaped, as on standard error
+        output.reconfigure(errors="backslashreplace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            if output is not None:
+                output.flush()  # here, where it can be said that there is no room
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in {*_NO_ROOM, errno.EPIPE}:
+            raise
+        if error.errno in _NO_ROOM:
+            say(f"fault: seen {error.strerror}, expected room for what is written")
+        if output is not None:
+            # else Python tries what is left once more at its end, and says so
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+        sys.exit(FAULT)

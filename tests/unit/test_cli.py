@@ -22,6 +22,7 @@ from tests.support.waiting import TIMEOUT_SECONDS
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 NOBODY = "127.0.0.1:1"
+FULL = Path("/dev/full")
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +55,12 @@ def run(*arguments):
     return CliRunner().invoke(cli.app, list(arguments))
 
 
-def process(code, *arguments):
+def process(code, *arguments, stdout=subprocess.PIPE):
     """Run in a process of its own."""
     return subprocess.run(  # noqa: S603  # our own interpreter
         [sys.executable, "-c", code, *arguments],
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=TIMEOUT_SECONDS,
         check=False,
@@ -366,6 +368,45 @@ def test_ctrl_c(monkeypatch):
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 130
+
+
+COMMAND = "from streams.cli import main; main()"
+unbuffered = pytest.mark.parametrize("unbuffered", ["", "1"])
+
+
+@pytest.mark.e2e
+@unbuffered
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full on this system")
+def test_a_full_disk(environment, unbuffered):
+    """One sentence, and exit code 1, whether Python writes at once or at its end."""
+    environment.setenv("PYTHONUNBUFFERED", unbuffered)
+    with FULL.open("w") as full:
+        done = process(COMMAND, "--version", stdout=full)
+    said = "fault: seen No space left on device, expected room for what is written\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.e2e
+@unbuffered
+def test_a_reader_that_goes_away(environment, unbuffered):
+    """As `head` does: not a word."""
+    environment.setenv("PYTHONUNBUFFERED", unbuffered)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as nobody:
+        done = process(COMMAND, "--version", stdout=nobody)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.e2e
+def test_an_encoding_that_lacks_a_letter(environment, tmp_path):
+    """It is escaped: the texts of `verify` have an ellipsis."""
+    environment.setenv("PYTHONIOENCODING", "latin-1")
+    answer = tmp_path / "answer.txt"
+    answer.write_text("HTTP/1.1 200 OK\n\n{}")
+    done = process(COMMAND, "verify", str(answer), "--partner", "one", "--path", "/n")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert r"keyVersion=1,signature=\u2026" in done.stdout
 
 
 @pytest.mark.parametrize(

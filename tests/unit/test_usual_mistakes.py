@@ -161,6 +161,23 @@ def test_a_command_is_told_the_wrong_thing(told, arguments, first):
     assert told(*arguments)[0].startswith(first)
 
 
+SM2 = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoEcz1UBgi0DQgAEqB971KBrAgmoZ1HZ3WbvqwxcwAGD
+LNWqqfcXitmWd9UM24i2tAEBCvL+CZCwp5OSlgDaI2X5WUTroUJFEw00rQ==
+-----END PUBLIC KEY-----
+"""
+
+
+@pytest.mark.parametrize("text", [SM2, "", "no key"])
+def test_another_key_than_one_of_rsa_is_given_to_verify(told, home, text):
+    """Also one of a kind that the library does not know at all, as China's SM2."""
+    (home / "other.pem").write_text(text)
+    (home / "answer.txt").write_text("HTTP/1.1 200 OK\n\n{}")
+    assert told("verify", "answer.txt", "--key", "other.pem", "--path", "/n") == [
+        "fault: other.pem: seen no RSA public key, expected one in PEM (-----BEGIN PUBLIC KEY-----)"
+    ]
+
+
 def test_an_event_names_a_mistyped_partner(told, home):
     """The nearest entry is named."""
     (home / "event.json").write_text(json.dumps(EVENTS["mpp-to-ant"] | {"partnerId": "acm"}))

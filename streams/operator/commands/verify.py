@@ -176,9 +176,10 @@ def _verified(kind: str, findings: Sequence[Finding]) -> Verified:
 
 
 def _public_key(file: Path) -> RSAPublicKey:
+    content = read_file(file)
     try:
-        key = load_pem_public_key(read_file(file))
-    except ValueError:
+        key = load_pem_public_key(content)
+    except Exception:  # noqa: BLE001  # ValueError, UnsupportedAlgorithm and more, by version
         key = None
     if not isinstance(key, RSAPublicKey):
         fail(f"{file}: seen no RSA public key, expected one in PEM (-----BEGIN PUBLIC KEY-----)")
