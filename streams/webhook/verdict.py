@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from schemas.acknowledgement import UnreadableAcknowledgement, read_acknowledgement
 from schemas.iso8601 import typed_ms
 from schemas.strict_json import MalformedJson, loads
+from streams.notification.outcome import NoResult
+from streams.webhook.answer import Expected, judge
 from streams.webhook.diagnosis import Finding, KnownKey, diagnose
 from streams.webhook.recording import RecordedAnswer, RecordedRequest
 from streams.webhook.signing_mistakes import Parts
@@ -117,18 +118,19 @@ def _answer_findings(
             "http-status",
             f"seen HTTP {answer.http_status}, expected 200: an answer with another status is not read, whatever it says",
         )
-    try:
-        read_acknowledgement(answer.body)
-    except UnreadableAcknowledgement as error:
-        yield Finding(
-            "answer-form",
-            f'the body: {error}; expected {{"result":{{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"success"}}}}',
-        )
+    yield from _body_findings(answer)
     length = headers.get("content-length")
     if length is not None and length != str(len(answer.body)):
         yield _length(length, answer.body)
     signature, moment = headers.get("signature"), headers.get("response-time")
     if signature is None and not side.signed_answer:
+        return
+    if not side.signed_answer and not any(key.right for key in side.keys):
+        yield Finding(
+            "not-verified",
+            "the answer is signed, and not verified: no key of its signer is known; it counts all the same, since no signature is required",
+            broken=False,
+        )
         return
     if moment is None and signature is not None:
         yield Finding(
@@ -163,6 +165,23 @@ def _answer_findings(
     )  # fmt: skip
     found = diagnose(signature, parts, side.keys)
     yield from (finding for finding in found if moment is not None or finding.rule != "time")
+
+
+def _body_findings(answer: RecordedAnswer) -> Iterator[Finding]:
+    """Yield what makes the body unreadable to a worker, by its own judge; status and signature are judged apart."""
+    read = judge(_OK, answer.headers, answer.body, Expected("", "", {}, signed=False))
+    if not isinstance(read, NoResult):
+        return
+    if read.detail.startswith("content coding"):
+        yield Finding(
+            "content-coding",
+            f"Content-Encoding: seen {read.detail}; expected none: the signature is over the bytes as they come, and nothing is unpacked",
+        )
+    else:
+        yield Finding(
+            "answer-form",
+            f'the {read.detail}; expected {{"result":{{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"success"}}}}',
+        )
 
 
 def _others(side: Side, own: str | None, what: str) -> dict[str, str]:
