@@ -2,20 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from schemas.acknowledgement import UnreadableAcknowledgement, read_acknowledgement
 from schemas.notify_url import NotifyUrl
+from streams.notification.outcome import Answered, NoResult, Outcome, Status
 from streams.partners import Partner, SigningKey, public_tls
+from streams.webhook.answer import Expected, judge
 from streams.webhook.client import fixed_headers
+from streams.webhook.connector import Sources
 from streams.webhook.diagnosis import Finding
-from streams.webhook.egress import Guard
-from streams.webhook.played_call import PlayedCall, play
-from streams.webhook.recording import RecordedRequest
+from streams.webhook.played_call import PlayedCall, Way, find_way, play
+from streams.webhook.recording import RecordedAnswer, RecordedRequest
+from streams.webhook.resolver import CheckedResolver
+from streams.webhook.response_time import is_stale
 from streams.webhook.signing import request_time, sign, signed_headers, string_to_sign
 from streams.webhook.verdict import Side, answer_findings
 
@@ -23,7 +27,6 @@ USER_AGENT: Final = "payment-notifier-conformance"
 _SLOW_PAUSE_SECONDS: Final = 1.0
 
 Told = Literal["success", "failed", "cancelled"]
-Expected = Literal["acknowledged", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Situation:
     name: str
     what: str
     told: Told
-    expected: Expected = "acknowledged"
+    expected: Literal["acknowledged", "refused"] = "acknowledged"
     rewrite: Callable[[bytes], bytes] = bytes
     tamper: Callable[[bytes], bytes] = bytes
     signer: Literal["ours", "stranger", "none"] = "ours"
@@ -80,7 +83,7 @@ class Played:
     findings: tuple[Finding, ...]
 
 
-def _odd(body: bytes) -> bytes:
+def _odd_bytes(body: bytes) -> bytes:
     """Return the same JSON, with a member that nobody knows, in bytes that few serialisers would choose."""
     document = {**json.loads(body), "extendInfo": "支付 é 😀 / <&>"}
     text = json.dumps(dict(reversed(document.items())), ensure_ascii=False, indent=1)
@@ -96,7 +99,7 @@ SITUATIONS: Final = (
     Situation("repeat", "the same bytes again, with a new Request-Time, as after an answer that was lost", "success"),
     Situation("failed", "a payment that failed (F)", "failed"),
     Situation("cancelled", "a payment that was cancelled (F ORDER_IS_CLOSED)", "cancelled"),
-    Situation("odd-bytes", "legal JSON with blanks, line breaks, escapes, another order and a member that nobody knows", "success", rewrite=_odd),
+    Situation("odd-bytes", "legal JSON with blanks, line breaks, escapes, another order and a member that nobody knows", "success", rewrite=_odd_bytes),
     Situation("query", "a query behind the path, which is signed with it", "success", query="conformance=a%2Fb&empty="),
     Situation("small-letters", "headers whose names are in small letters", "success", small_letters=True),
     Situation("hang-up", "a call whose connection we closed before the answer, then the same bytes again", "success", hang_up_first=True),
@@ -108,6 +111,18 @@ SITUATIONS: Final = (
 )  # fmt: skip
 
 
+def called_url(url: str, situation: Situation) -> str:
+    """Return the URL that is called in a situation.
+
+    Args:
+        url: the receiver's.
+        situation: may add a query to it.
+    """
+    if not situation.query:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{situation.query}"
+
+
 @dataclass(frozen=True, slots=True)
 class Conformance:
     """Plays situations against one receiver.
@@ -116,7 +131,8 @@ class Conformance:
         url: the receiver's.
         partner: whose entry says how to sign and whom to trust.
         side: what answers are held against.
-        guard: the egress rules.
+        resolver: looks the receiver up, once.
+        sources: our fixed addresses.
         bodies: of the notifications by what they tell.
         now_ms: tells the time.
     """
@@ -124,28 +140,32 @@ class Conformance:
     url: str
     partner: Partner
     side: Side
-    guard: Guard
+    resolver: CheckedResolver
+    sources: Sources
     bodies: dict[Told, bytes]
     now_ms: Callable[[], int]
 
-    async def run(self) -> AsyncIterator[Played]:
+    async def run(self) -> AsyncGenerator[Played, None]:
         """Play every situation, one after the other."""
         stranger = SigningKey("1", generate_private_key(65537, 2048), float("-inf"))
+        way = await find_way(
+            NotifyUrl.of(self.url),
+            self.resolver,
+            self.sources,
+            self.partner.attempt_timeout_seconds,
+        )
         for situation in SITUATIONS:
-            yield await self._play(situation, stranger)
+            yield await self._play(situation, way, stranger)
 
-    async def _play(self, situation: Situation, stranger: SigningKey) -> Played:
-        url = self.url
-        if situation.query:
-            url += ("&" if "?" in url else "?") + situation.query
-        target = NotifyUrl.of(url)
+    async def _play(self, situation: Situation, way: Way, stranger: SigningKey) -> Played:
+        target = NotifyUrl.of(called_url(self.url, situation))
         if situation.hang_up_first:
             await self._call(
-                target, self._request(situation, target, stranger), situation, hang_up=True
+                way, target, self._request(situation, target, stranger), situation, hang_up=True
             )
         requests = [self._request(situation, target, stranger) for _ in range(1 + situation.twice)]
         calls = await asyncio.gather(
-            *(self._call(target, request, situation) for request in requests)
+            *(self._call(way, target, request, situation) for request in requests)
         )
         judged = [
             self._judge(situation, target, request, call)
@@ -178,6 +198,7 @@ class Conformance:
 
     async def _call(
         self,
+        way: Way,
         target: NotifyUrl,
         request: RecordedRequest,
         situation: Situation,
@@ -193,9 +214,8 @@ class Conformance:
         return await play(
             target,
             pieces,
+            way=way,
             tls=(self.partner.tls or public_tls()) if is_https else None,
-            guard=self.guard,
-            allowed_ports=self.partner.named_servers,
             timeout_seconds=self.partner.attempt_timeout_seconds,
             pause_seconds=_SLOW_PAUSE_SECONDS if situation.in_pieces else 0.0,
             hang_up=hang_up,
@@ -228,15 +248,41 @@ class Conformance:
                     "a forged notification was acknowledged with S; expected F INVALID_SIGNATURE: verify before anything is done",
                 )
                 return played(said, (forged, *findings), passed=False)
-            odd = [Finding(each.rule, each.text, broken=False) for each in findings]
-            return played(said, tuple(odd), passed=True)
+            return played(said, _odd(findings), passed=True)
         if status not in {"S", None}:
             wrong = Finding(
                 "not-acknowledged",
                 f"seen {said}, expected S: whatever became of the payment, S says that the notification was taken",
             )
             findings = (wrong, *findings)
-        return played(said, findings, passed=not any(finding.broken for finding in findings))
+        outcome, of_its_time = self._worth(call.answer, target.path)
+        findings += of_its_time
+        if isinstance(outcome, Answered) and outcome.status is Status.SUCCESS:
+            return played(said, _odd(findings), passed=True)
+        if isinstance(outcome, NoResult) and not any(finding.broken for finding in findings):
+            unnamed = f"a worker takes this answer for no result ({outcome.failure.value}), for none of the reasons that are known here"
+            findings += (Finding("no-result", unnamed),)
+        return played(said, findings, passed=False)
+
+    def _worth(self, answer: RecordedAnswer, path: str) -> tuple[Outcome, tuple[Finding, ...]]:
+        """Return what a worker would make of an answer, and what is wrong with its time."""
+        moment, refused = answer.headers.get("response-time"), self.partner.refuse_stale_responses
+        stale = is_stale(moment, self.now_ms())
+        expected = Expected(
+            path,
+            self.partner.client_id,
+            self.partner.peer_keys,
+            self.side.signed_answer,
+            stale=stale and refused,
+        )
+        outcome = judge(answer.http_status, answer.headers, answer.body, expected)
+        off = f"Response-Time: seen {moment}, more than 15 minutes from our clock; expected the present"
+        return outcome, (Finding("stale-answer", off, broken=refused),) if stale else ()
+
+
+def _odd(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return findings that cost the answer nothing."""
+    return tuple(replace(finding, broken=False) for finding in findings)
 
 
 def _said(http_status: int, body: bytes) -> tuple[str | None, str]:

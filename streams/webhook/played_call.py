@@ -5,15 +5,36 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.notify_url import NotifyUrl
-from streams.webhook.egress import DestinationBlocked, Guard
+from streams.webhook.connector import Sources, bound_socket
+from streams.webhook.egress import DestinationBlocked
 from streams.webhook.failures import NETWORK_ERRORS
 from streams.webhook.recording import RecordedAnswer
+from streams.webhook.resolver import CheckedResolver
 from streams.webhook.response import ResponseReader
 
 _READ_BYTES = 65_536
+_HANDSHAKE_SECONDS: Final = 2.0
+"""How long an address has for connection and TLS while there are others, as in `streams.webhook.connector`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a receiver is reached.
+
+    Attributes:
+        addresses: checked, in the order in which they are tried; none where it can't be reached.
+        trouble: why there are none; empty where there are.
+        sources: our fixed addresses.
+    """
+
+    addresses: tuple[str, ...]
+    trouble: str = ""
+    sources: Sources = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +52,35 @@ class PlayedCall:
     took_ms: int
 
 
+async def find_way(
+    target: NotifyUrl, resolver: CheckedResolver, sources: Sources, timeout_seconds: float
+) -> Way:
+    """Look a receiver up, for all calls to it.
+
+    Args:
+        target: the notify URL.
+        resolver: hands out checked addresses only.
+        sources: our fixed addresses.
+        timeout_seconds: for the look-up.
+    """
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            found = await resolver.resolve(target.host, target.port)
+    except TimeoutError:
+        return Way((), "the host name was not found in time")
+    except DestinationBlocked as error:
+        return Way((), f"not called: {error}")
+    except OSError as error:
+        return Way((), f"the host name was not found: {error}")
+    return Way(tuple(each["host"] for each in found), sources=sources)
+
+
 async def play(  # noqa: PLR0913  # where, what and how
     target: NotifyUrl,
     pieces: Sequence[bytes],
     *,
+    way: Way,
     tls: ssl.SSLContext | None,
-    guard: Guard,
-    allowed_ports: frozenset[str],
     timeout_seconds: float,
     pause_seconds: float = 0.0,
     hang_up: bool = False,
@@ -47,9 +90,8 @@ async def play(  # noqa: PLR0913  # where, what and how
     Args:
         target: the notify URL.
         pieces: of the request, head and body.
+        way: to it.
         tls: for https; None for plain http.
-        guard: the egress rules.
-        allowed_ports: servers whose port the partner's entry names.
         timeout_seconds: for all of it, the pauses aside.
         pause_seconds: between the pieces.
         hang_up: close the connection once everything is sent, without waiting for the answer.
@@ -59,13 +101,11 @@ async def play(  # noqa: PLR0913  # where, what and how
     def call(answer: RecordedAnswer | None, trouble: str = "") -> PlayedCall:
         return PlayedCall(answer, trouble, int((time.perf_counter() - before) * 1000))
 
+    if not way.addresses:
+        return call(None, way.trouble)
     try:
         async with asyncio.timeout(timeout_seconds + pause_seconds * (len(pieces) - 1)):
-            address = await _address(target, guard, allowed_ports)
-            name = target.host if tls is not None else None
-            reader, writer = await asyncio.open_connection(
-                address, target.port, ssl=tls, server_hostname=name
-            )
+            reader, writer = await _connect(target, way, tls, timeout_seconds)
             try:
                 for number, piece in enumerate(pieces):
                     await asyncio.sleep(pause_seconds if number else 0)
@@ -78,21 +118,43 @@ async def play(  # noqa: PLR0913  # where, what and how
                 writer.transport.abort()
     except TimeoutError:
         return call(None, f"no answer within {timeout_seconds:g} s")
-    except DestinationBlocked as error:
-        return call(None, f"not called: {error}")
     except (*NETWORK_ERRORS, OSError) as error:
         return call(None, f"no answer: {str(error) or type(error).__name__}")
     return call(answer)
 
 
-async def _address(target: NotifyUrl, guard: Guard, servers: frozenset[str]) -> str:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    addresses = [str(row[4][0]) for row in found]
-    port_is_open = guard.port_is_open(target.host, target.port, servers)
-    for address in addresses:
-        guard.check_address(address, port_is_open=port_is_open)
-    return addresses[0]
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _connect(
+    target: NotifyUrl, way: Way, tls: ssl.SSLContext | None, timeout_seconds: float
+) -> _Connection:
+    """Connect to the first of the addresses that takes it.
+
+    Raises:
+        OSError: none does; the last one's.
+    """
+    seconds = min(_HANDSHAKE_SECONDS, timeout_seconds / len(way.addresses))
+    for address in way.addresses[:-1]:
+        with suppress(OSError):
+            async with asyncio.timeout(seconds):
+                return await _connect_to(address, target, way.sources, tls)
+    return await _connect_to(way.addresses[-1], target, way.sources, tls)
+
+
+async def _connect_to(
+    address: str, target: NotifyUrl, sources: Sources, tls: ssl.SSLContext | None
+) -> _Connection:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    connection = bound_socket(sources, family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        connection.setblocking(False)  # noqa: FBT003  # the socket's own
+        await asyncio.get_running_loop().sock_connect(connection, (address, target.port))
+        name = target.host if tls is not None else None
+        return await asyncio.open_connection(sock=connection, ssl=tls, server_hostname=name)
+    except BaseException:
+        connection.close()
+        raise
 
 
 async def _answer(reader: asyncio.StreamReader) -> RecordedAnswer:

@@ -26,8 +26,12 @@ from streams.operator.commands.send_test import profile_or_fail, rehearsal_notif
 from streams.operator.commands.sides import entry_or_fail, their_side
 from streams.partners.inventory import fingerprint
 from streams.settings import CONSOLE_FILES, KAFKA_FILES
-from streams.webhook.conformance import SITUATIONS, Conformance, Played
+from streams.webhook.conformance import SITUATIONS, Conformance, Played, called_url
+from streams.webhook.connector import sources_of
 from streams.webhook.egress import DestinationBlocked, guard_of
+from streams.webhook.lookup_threads import LookupThreads
+from streams.webhook.lookups import Lookups
+from streams.webhook.resolver import CheckedResolver, system_lookup
 
 
 def conformance(
@@ -57,30 +61,36 @@ def conformance(
             f"partners.{partner} has a proxy; expected an entry without: the situations are played on connections of their own"
         )
     guard = guard_of(settings)
-    try:
-        guard.check_url(url, entry.allowed_hosts, entry.named_servers)
-    except DestinationBlocked as error:
-        fail(f"the receiver may not be called: {error}")
+    for situation in SITUATIONS:
+        called = called_url(url, situation)
+        try:
+            guard.check_url(called, entry.allowed_hosts, entry.named_servers)
+        except DestinationBlocked as error:
+            added = "" if called == url else f" with what the situation {situation.name} adds to it"
+            fail(f"the receiver may not be called{added}: {error}")
     spoken, clock = PROFILES[profile_or_fail(entry, profile)], Clock()
-    run = Conformance(
-        url,
-        entry,
-        their_side(partners, entry, signed_answer=entry.signed_answer(spoken)),
-        guard,
-        {
-            "success": rehearsal_notification(
-                settings, entry, spoken, clock, "SUCCESS", url=url
-            ).body,
-            "failed": rehearsal_notification(
-                settings, entry, spoken, clock, "FAILED", url=url
-            ).body,
-            "cancelled": rehearsal_notification(
-                settings, entry, spoken, clock, "CANCELLED", url=url
-            ).body,
-        },
-        clock.now_ms,
-    )
-    played = run_until_interrupted(_all(run))
+    with LookupThreads(1) as threads:
+        lookups = Lookups(system_lookup, threads)
+        run = Conformance(
+            url,
+            entry,
+            their_side(partners, entry, signed_answer=entry.signed_answer(spoken)),
+            CheckedResolver(guard, lookups, {}, entry.named_servers),
+            sources_of(settings.egress_source_address),
+            {
+                "success": rehearsal_notification(
+                    settings, entry, spoken, clock, "SUCCESS", url=url
+                ).body,
+                "failed": rehearsal_notification(
+                    settings, entry, spoken, clock, "FAILED", url=url
+                ).body,
+                "cancelled": rehearsal_notification(
+                    settings, entry, spoken, clock, "CANCELLED", url=url
+                ).body,
+            },
+            clock.now_ms,
+        )
+        played = run_until_interrupted(_all(run))
     key = entry.signing_key(clock.now_seconds())
     facts = {
         "receiver": url.partition("?")[0],
