@@ -1,12 +1,18 @@
 """The exact request that an attempt makes, to be looked at before it is sent or to be sent by hand."""
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
-from schemas.notify_url import NotifyUrl
+from schemas.notify_url import NotifyUrl, server_of
 from streams.partners import Partner
 from streams.webhook.client import fixed_headers
 from streams.webhook.signing import request_time, sign, signed_headers, string_to_sign
+
+_CERTIFICATES: Final = {"ca": "--cacert", "client": "--cert", "proxy-ca": "--proxy-cacert"}
+"""curl's options for the files of certificates that an entry names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +24,12 @@ class ExactRequest:
         headers: in the order in which they are sent.
         body: what follows them.
         signed: the string that the signature is over.
-        ca_file: the authorities that the partner's certificate comes from; None for the public ones.
     """
 
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
     signed: bytes
-    ca_file: str | None = None
 
     @property
     def head(self) -> str:
@@ -38,19 +42,42 @@ class ExactRequest:
         """The whole request as on the wire; `notifier verify` reads it."""
         return self.head.encode() + b"\r\n" + self.body
 
-    def curl(self) -> str:
-        """Return the command of a shell that makes the same request; the signature holds for as long as the partner lets it."""
+    def curl(self, partner: Partner, folder: Path) -> str:
+        """Return the command of a shell that makes the same request; the signature holds for as long as the partner lets it.
+
+        Args:
+            partner: how it is reached.
+            folder: of the partners file, from the root: the command may be run anywhere.
+        """
         ours = [header for header in self.headers if header[0] not in {"Host", "Content-Length"}]
-        options = [f"-H {shlex.quote(': '.join(header))}" for header in ours]
-        body = self.body.decode()
-        # --data-binary would read a file where its argument began with @, which no body does
         arguments = [
-            f"curl -i --path-as-is {shlex.quote(self.url)}",
-            *([f"--cacert {shlex.quote(self.ca_file)}"] if self.ca_file else []),
-            *options,
-            f"--data-binary {shlex.quote(body)}",
+            # without --globoff {a,b} and [1-3] would be several URLs
+            f"curl -i --path-as-is --globoff {shlex.quote(self.url)}",
+            *(
+                f"{_CERTIFICATES[held.kind]} {shlex.quote(str(folder / held.file))}"
+                for held in partner.certificates
+            ),
+            *_proxy_options(partner),
+            *(f"-H {shlex.quote(': '.join(header))}" for header in ours),
+            # --data-binary would read a file where its argument began with @, which no body does
+            f"--data-binary {shlex.quote(self.body.decode())}",
         ]
         return " \\\n  ".join(arguments)
+
+
+def missing_of_curl(partner: Partner) -> Iterator[str]:
+    """Yield what has to be added to the command by hand: a loaded entry keeps no name of its key's file, and no secret is printed."""
+    if any(held.kind == "client" for held in partner.certificates):
+        yield "add --key with the file that tls.client_key_file of the entry names"
+    if partner.proxy is not None and partner.proxy.authorization is not None:
+        yield "add --proxy-user with proxy.user of the entry; curl asks for the password"
+
+
+def _proxy_options(partner: Partner) -> Iterator[str]:
+    proxy = partner.proxy
+    if proxy is not None:
+        scheme = "http" if proxy.tls is None else "https"
+        yield f"--proxytunnel --proxy {shlex.quote(f'{scheme}://{server_of(proxy.host, proxy.port)}')}"
 
 
 def exact_request(
@@ -79,5 +106,4 @@ def exact_request(
         *signed_headers(partner, now, signature).items(),
         ("Content-Length", str(len(body))),
     )
-    authorities = (found.file for found in partner.certificates if found.kind == "ca")
-    return ExactRequest(url, headers, body, signed, next(authorities, None))
+    return ExactRequest(url, headers, body, signed)

@@ -83,6 +83,16 @@ async def test_curls_own_words_are_read(settings, partner, keys, tmp_path, optio
 
 
 @needs_curl
+async def test_curl_makes_one_call_whatever_the_url_holds(settings, partner, keys):
+    """Brackets and braces in it are no pattern of several URLs."""
+    told = settings(notify_url=partner.notify_url(PROFILE) + "?x=[1-3]&y={a,b}")
+    before = len(partner.requests)
+    await curled(told, keys, "-s")
+    (request,) = partner.requests[before:]
+    assert (request.faults, request.path.endswith("?x=[1-3]&y={a,b}")) == ((), True)
+
+
+@needs_curl
 @pytest.mark.parametrize(
     ("script", "first"),
     [

@@ -37,7 +37,7 @@ from streams.settings import CONSOLE_FILES, KAFKA_FILES, Settings
 from streams.webhook.client import Exchange
 from streams.webhook.diagnosis import Finding
 from streams.webhook.egress import guard_of
-from streams.webhook.exact_request import ExactRequest, exact_request
+from streams.webhook.exact_request import ExactRequest, exact_request, missing_of_curl
 from streams.webhook.https import AttemptResult, WebhookClient
 from streams.webhook.lookup_threads import LookupThreads
 from streams.webhook.recording import RecordedAnswer, RecordedRequest
@@ -102,10 +102,13 @@ def send_test(  # one argument for each option
     ) as error:  # a host like `a..b`, which an event's rules let pass and the attempt does not
         fail(f"--url: {error}")
     if show_request or curl:
-        _show(
-            exact_request(entry, called, notification.body, clock.now_ms(), USER_AGENT),
-            as_curl=curl,
-        )
+        request = exact_request(entry, called, notification.body, clock.now_ms(), USER_AGENT)
+        if curl:
+            print(request.curl(entry, settings.partners_file.parent.absolute()))
+            warn(f"--curl: {missing}" for missing in missing_of_curl(entry))
+        else:
+            _show(request)
+        say("nothing was sent; the signature is real: whoever has this can send it")
         return
     call, exchange = run_until_interrupted(
         _call(settings, entry, spoken, called, notification.body, clock)
@@ -173,14 +176,11 @@ def rehearsal_notification(  # what an event says
     return fail(f"no test notification can be made: {made.detail}")
 
 
-def _show(request: ExactRequest, *, as_curl: bool) -> None:
-    if as_curl:
-        print(request.curl())
-    elif is_for_a_program():
+def _show(request: ExactRequest) -> None:
+    if is_for_a_program():
         print_json({"request": request_members(request)})
     else:
         print_request(request)
-    say("nothing was sent; the signature is real: whoever has this can send it")
 
 
 async def _call(
