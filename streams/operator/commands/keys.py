@@ -8,8 +8,16 @@ from typing import Any
 import typer
 
 from streams.clock import Clock
-from streams.operator.commands.common import Json, partners_or_fail, settings_or_fail, warn
+from streams.operator.commands.common import (
+    FAULT,
+    Json,
+    fail,
+    partners_or_fail,
+    settings_or_fail,
+    warn,
+)
 from streams.partners.inventory import KeyRow, key_rows
+from streams.partners.judgement import own_key_faults, shared_key_warnings
 
 keys_app = typer.Typer(help="The keys and certificates of partners.", no_args_is_help=True)
 
@@ -26,6 +34,8 @@ def keys_check(as_json: Json = False) -> None:
 
     settings = settings_or_fail()
     partners, now = partners_or_fail(settings), Clock().now_seconds()
+    faults = list(own_key_faults(partners))
+    warnings = [*partners.warnings, *shared_key_warnings(partners)]
     rows = list(key_rows(partners, now))
     holders = {partner.partner_id: partner.certificates for partner in partners.values()}
     kafka = connection_of(settings).certificates()
@@ -43,16 +53,16 @@ def keys_check(as_json: Json = False) -> None:
         print(
             json.dumps(
                 {
-                    "ok": True,
-                    "faults": [],
-                    "warnings": partners.warnings,
+                    "ok": not faults,
+                    "faults": faults,
+                    "warnings": warnings,
                     "keys": [_as_json(row) for row in rows],
                     "certificates": certificates,
                 }
             )
         )
-        return
-    warn(partners.warnings)
+        raise typer.Exit(FAULT if faults else 0)
+    warn(warnings)
     for row in rows:
         since = _text(row.from_seconds) or ("always" if row.use == "signing" else "-")
         print(
@@ -61,10 +71,19 @@ def keys_check(as_json: Json = False) -> None:
         )
     for found in certificates:
         print("{holder}: {use} certificates until {expires_at}, {file}".format(**found))
+    if faults:
+        fail(*faults)
 
 
 def _text(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (
+        ValueError
+    ):  # a key's `from` with an offset may be hours beyond the years that there are in UTC
+        return "after the year 9999" if seconds > 0 else "before the year 1"
 
 
 def _as_json(row: KeyRow) -> dict[str, Any]:

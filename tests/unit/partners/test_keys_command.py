@@ -112,3 +112,75 @@ def test_faults(run, files, tmp_path):
     result = run(partners=bad)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "fault: partners.ant.signing_keys.1.file: " in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_our_own_key_as_the_partners_is_a_fault(run, files, tmp_path, arguments):
+    """As to `notifier check`: exit code 1, and the keys are listed all the same."""
+    wrong = tmp_path / "partners.yaml"
+    text = (files / "partners.yaml").read_text()
+    receiver, sender = files / "receiver-public.pem", files / "sender-public.pem"
+    text = text.replace(str(receiver), str(sender))
+    for name in (
+        "old.pem",
+        "new.pem",
+        "sender-private.pem",
+        "ca.pem",
+        "client.pem",
+        "client-key.pem",
+    ):
+        text = text.replace(f": {name}", f": {files / name}")
+    wrong.write_text(text)
+    result = run(*arguments, partners=wrong)
+    assert result.exit_code == 1
+    if arguments:
+        told = json.loads(result.stdout)
+        assert (told["ok"], len(told["keys"])) == (False, 4)
+        (fault,) = told["faults"]
+    else:
+        assert "ant: signing key 2 signs" in result.stdout
+        fault = result.stderr.splitlines()[-1]
+    assert "partners.ant.peer_public_key_files.1: seen our own public key (ant's key 2)" in fault
+
+
+def test_one_key_for_two_client_ids_is_a_warning(run, files, tmp_path):
+    """As to `notifier check`."""
+    entry = yaml.safe_load((files / "partners.yaml").read_text())["partners"]["ant"]
+    del entry["tls"], entry["signing_keys"]
+    entry["private_key_file"] = str(files / "old.pem")
+    both = tmp_path / "partners.yaml"
+    both.write_text(
+        yaml.safe_dump({"partners": {"one": entry, "two": entry | {"client_id": "OTHER"}}})
+    )
+    result = run(partners=both)
+    assert result.exit_code == 0
+    assert "warning: partners one, two: seen one signing key for all of them" in result.stderr
+    assert len(json.loads(run("--json", partners=both).stdout)["warnings"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("since", "shown"),
+    [
+        ("9999-12-31T23:59:59-08:00", "after the year 9999"),
+        ("0001-01-01T00:00:00+08:00", "before the year 1"),
+    ],
+)
+def test_a_key_whose_time_is_of_no_year_is_listed(run, files, tmp_path, since, shown):
+    """Its year is a year with its own offset, and none in UTC."""
+    odd = tmp_path / "partners.yaml"
+    odd.write_text(f"""partners:
+  ant:
+    profiles: [mpp-to-ant]
+    client_id: C
+    signing_keys:
+      - {{version: 1, file: {files / "old.pem"}}}
+      - {{version: 2, file: {files / "new.pem"}, from: {since}}}
+    peer_public_key_files: {{1: {files / "receiver-public.pem"}}}
+""")
+    result = run(partners=odd)
+    assert result.exit_code == 0
+    assert (
+        f"ant: signing key 2 {'next' if '9999' in since else 'signs'}, from {shown}, "
+        in result.stdout
+    )
+    assert shown in [row["from"] for row in json.loads(run("--json", partners=odd).stdout)["keys"]]
