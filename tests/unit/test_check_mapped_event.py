@@ -61,6 +61,20 @@ def test_a_worked_example_becomes_a_request(check, name, options):
     assert "the event that the mapping makes: {" in read.stderr
 
 
+def test_the_records_key_can_be_given(tmp_path):
+    """For expressions over `key`; without it the record has none."""
+    mapping, event = tmp_path / "mapping.yaml", tmp_path / "event.json"
+    text = (EXAMPLES / "own-json" / "mapping.yaml").read_text("utf-8")
+    mapping.write_text(text.replace("data.merchant_ref", "key"), "utf-8")
+    event.write_bytes(event_of("own-json"))
+    command = ["check-event", "--mapping", str(mapping), str(event)]
+    done = CliRunner().invoke(cli.app, [*command, "--json", "--key", "order-é"])
+    assert json.loads(done.stdout)["event"]["payment"]["paymentRequestId"] == "order-é"
+    without = CliRunner().invoke(cli.app, command)
+    assert without.exit_code == 1
+    assert "payment.paymentRequestId: missing" in without.stderr
+
+
 def test_every_fault_is_told(check):
     """Those of the mapping, of our event and of the partner's entry."""
     event = json.loads(event_of("own-json")) | {"state": "LATE", "amount": 1.234, "final_at": None}
@@ -119,13 +133,14 @@ def test_wrong_use(check, options, words):
     assert words in done.stderr
 
 
-def test_options_of_the_mapping_alone(tmp_path):
+@pytest.mark.parametrize("option", [("--topic", "t"), ("--key", "k"), ("--header", "a=b")])
+def test_options_of_the_mapping_alone(tmp_path, option):
     """Without a mapping they would mean nothing."""
     file = tmp_path / "event.json"
     file.write_text("{}", "utf-8")
-    done = CliRunner().invoke(cli.app, ["check-event", str(file), "--topic", "t"])
+    done = CliRunner().invoke(cli.app, ["check-event", str(file), *option])
     assert done.exit_code == 2
-    assert "--topic and --header go with --mapping" in done.stderr
+    assert "--topic, --key and --header go with --mapping" in done.stderr
 
 
 def test_a_topic_is_asked_for_where_there_are_several(tmp_path):

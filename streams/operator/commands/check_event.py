@@ -30,7 +30,13 @@ from streams.operator.commands.common import (
     used_wrongly,
     warn,
 )
-from streams.operator.commands.map_event import MappingFile, RecordHeaders, Topic, map_event
+from streams.operator.commands.map_event import (
+    MappingFile,
+    RecordHeaders,
+    RecordKey,
+    Topic,
+    map_event,
+)
 from streams.operator.commands.output import shown
 from streams.operator.did_you_mean import meant_or_expected
 from streams.partners import Partner
@@ -68,6 +74,7 @@ def check_event(
     as_json: Json = False,
     mapping: MappingFile = None,
     topic: Topic = None,
+    key: RecordKey = None,
     header: RecordHeaders = None,
 ) -> None:
     """Say every fault of a payment event, and show the exact request that it becomes.
@@ -85,9 +92,9 @@ def check_event(
     record = read_file(file)
     mapped = None
     if mapping is not None:
-        mapped = map_event(settings, mapping, topic, record, header or [])
-    elif topic is not None or header:
-        used_wrongly("--topic and --header go with --mapping")
+        mapped = map_event(settings, mapping, topic, key, record, header or [])
+    elif topic is not None or key is not None or header:
+        used_wrongly("--topic, --key and --header go with --mapping")
     if isinstance(mapped, str):  # the rule by which it is passed over
         _say_passed_over(mapped, as_json=as_json)
         return

@@ -19,6 +19,10 @@ Topic = Annotated[
     str | None,
     typer.Option("--topic", help="The topic that it is for, where the mapping file has several."),
 ]
+RecordKey = Annotated[
+    str | None,
+    typer.Option("--key", help="The record's key; without it the record has none."),
+]
 RecordHeaders = Annotated[
     list[str] | None,
     typer.Option(
@@ -30,7 +34,12 @@ RecordHeaders = Annotated[
 
 
 def map_event(
-    settings: "Settings", file: Path, topic: str | None, value: bytes, headers: list[str]
+    settings: "Settings",
+    file: Path,
+    topic: str | None,
+    key: str | None,
+    value: bytes,
+    headers: list[str],
 ) -> "MappedEvent | str":
     """Return our event, or the rule by which the record is passed over; say what is wrong with the file and exit with 1.
 
@@ -38,6 +47,7 @@ def map_event(
         settings: for the schema registry.
         file: the mapping file.
         topic: that the record is of; None for the only one.
+        key: the record's; None for none.
         value: the record's.
         headers: the record's, each as `NAME=VALUE`.
     """
@@ -58,7 +68,10 @@ def map_event(
     if not all(name and equals for name, equals, _ in pairs):
         used_wrongly("--header: expected NAME=VALUE")
     record = SourceRecord(
-        topic, None, value, tuple((name, said.encode()) for name, _, said in pairs)
+        topic,
+        None if key is None else key.encode(),
+        value,
+        tuple((name, said.encode()) for name, _, said in pairs),
     )
     try:
         mapped = EventMapping(topics, registry_of(settings)).read_waiting(record)
