@@ -71,6 +71,17 @@ def test_the_partners_file_is_not_named(told, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("folder", ["/", ".", ".."])
+def test_the_partners_file_is_a_folder(told, monkeypatch, folder):
+    """A fault, whichever it is, and whether the other settings are good or not."""
+    monkeypatch.setenv("NOTIFIER_PARTNERS_FILE", folder)
+    expected = "expected a file that can be read (Is a directory)"
+    assert told("check")[0].startswith("fault: NOTIFIER_PARTNERS_FILE: seen ")
+    assert expected in told("check")[0]
+    monkeypatch.setenv("NOTIFIER_MAX_IN_FLIGHT", "none")
+    assert expected in told("check")[1]
+
+
 def test_a_setting_is_misspelt(told, monkeypatch):
     """The right one is named."""
     monkeypatch.setenv("NOTIFIER_BROKRES", "x")

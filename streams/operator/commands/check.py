@@ -33,13 +33,13 @@ def check(as_json: Json = False) -> None:
     except SettingsError as error:
         faults += error.faults
         settings = None
-    path = (
-        settings.partners_file if settings else Path(os.environ.get("NOTIFIER_PARTNERS_FILE", ""))
-    )
-    if path.name:
+    named = settings.partners_file if settings else os.environ.get("NOTIFIER_PARTNERS_FILE")
+    if named:  # without settings there may be none, which is a fault of theirs
         try:
             partners = load_partners(
-                path, Clock().now_seconds(), allow_http=settings is None or settings.allow_http
+                Path(named),
+                Clock().now_seconds(),
+                allow_http=settings is None or settings.allow_http,
             )
             warnings += (*partners.warnings, *shared_key_warnings(partners))
             faults += own_key_faults(partners)
