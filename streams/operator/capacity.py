@@ -126,8 +126,9 @@ def plan(load: Load, profile: Profile) -> Capacity:
     main, retry = payments * stay, retries * stay
     cores_main, cores_retry = payments * ATTEMPT_CPU_SECONDS, retries * ATTEMPT_CPU_SECONDS
     calls = IN_FLIGHT_PER_POD * (SLOW_SHARE if load.latency_seconds > SLOW_SECONDS else 1.0)
+    retry_calls = calls * RETRIES_SHARE
     pods_main = _pods(cores_main, main, calls)
-    pods_retry = _pods(cores_retry, retry, calls * RETRIES_SHARE)
+    pods_retry = _pods(cores_retry, retry, retry_calls)
     # A head that hangs holds its partition's span up for a whole attempt.
     heads = max(
         payments * load.failure_seconds / SOURCE_SPAN,
@@ -167,9 +168,7 @@ def plan(load: Load, profile: Profile) -> Capacity:
         outage_parks=moves,
         outage_kept_bytes=moves * (tier_record + ATTEMPTS_RECORD_BYTES) * COPIES,
         outage_parks_per_second=parks,
-        outage_pods_retry=_pods(
-            cores_retry + parks * PARK_CPU_SECONDS, retry, IN_FLIGHT_PER_POD * RETRIES_SHARE
-        ),
+        outage_pods_retry=_pods(cores_retry + parks * PARK_CPU_SECONDS, retry, retry_calls),
         partner_needs_in_flight=needs,
         outage_drain_seconds=drain,
     )

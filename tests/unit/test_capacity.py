@@ -84,6 +84,13 @@ def test_a_days_outage_by_hand():
     assert limited.outage_drain_seconds == pytest.approx(8_640_000 / (80 / 0.2))
 
 
+def test_an_outage_takes_no_fewer_pods_than_the_retries_alone():
+    """2,000 payments/s at 3 s, a tenth repeated: 711 retries in flight, of which a pod takes 128 to 0.6 of slow partners."""
+    needed = plan(Load(2000, 3.0, failure_share=0.1, outage_share=0.001), MPP)
+    assert needed.in_flight_retry == pytest.approx(711.1, abs=0.1)
+    assert (needed.pods_retry, needed.outage_pods_retry) == (10, 10)
+
+
 def test_partitions_hold_up_a_head_that_hangs():
     """A partition's span must outlast one attempt: 50,000/s for 5 s each are 123 spans of 2,048."""
     quick = Load(50_000, 0.001, failure_share=0, failure_seconds=5)
