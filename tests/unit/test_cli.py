@@ -136,6 +136,8 @@ def test_check_warns_of_sasl_in_the_clear(environment, tmp_path, mechanism):
         ["sandbox", "no-such-part"],
         ["sandbox", "--answers", "S=perhaps"],
         ["sandbox", "--rate", "0"],
+        ["sandbox", "partner", "--port", "70000"],
+        ["sandbox", "partner", "--port", "-1"],
         ["demo", "--payments", "0"],
     ],
 )

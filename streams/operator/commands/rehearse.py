@@ -35,7 +35,10 @@ def sandbox(
         str,
         typer.Option(help="The partner's answers by weight, like S=0.9,U:UNKNOWN_EXCEPTION=0.1."),
     ] = "S=1",
-    port: Annotated[int, typer.Option(help="The partner's port; a free one unless given.")] = 0,
+    port: Annotated[
+        int,
+        typer.Option(help="The partner's port; a free one unless given.", min=0, max=65535),
+    ] = 0,
     show: Annotated[
         bool,
         typer.Option("--show", help="Print each request that the partner gets, and its verdict."),
