@@ -6,6 +6,7 @@ import logging
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from streams.operator.commands.common import speak_json
 from streams.partners import files
 
 
@@ -20,6 +21,12 @@ def logging_as_before():
         logger.propagate = propagate
         if logger.level != level:  # setting it clears a cache of every logger there is
             logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def no_program_listens():
+    """Forget that the command of an earlier test was told --json."""
+    speak_json(value=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
