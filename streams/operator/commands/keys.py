@@ -80,9 +80,7 @@ def _text(seconds: float | None) -> str | None:
         return None
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat()
-    except (
-        ValueError
-    ):  # a key's `from` with an offset may be hours beyond the years that there are in UTC
+    except ValueError:  # a `from` with an offset may be hours beyond the years of UTC
         return "after the year 9999" if seconds > 0 else "before the year 1"
 
 
