@@ -75,8 +75,8 @@ async def create_topic(
         KafkaError: the broker refused.
     """
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await client.start()
     try:
+        await client.start()
         wanted = NewTopic(name, partitions, copies, topic_configs=dict(config or {}))
         response = await client.create_topics([wanted], timeout_ms=30_000)
         _, code, message = response.topic_errors[0]
@@ -117,11 +117,11 @@ async def produce(
         KafkaError: the broker did not take one.
     """
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
-    await producer.start()
     sent = 0
     pending: deque[asyncio.Future[Any]] = deque()
-    started = time.monotonic()
     try:
+        await producer.start()
+        started = time.monotonic()
         for event in events:
             if rate_per_second is not None:
                 await asyncio.sleep(started + sent / rate_per_second - time.monotonic())

@@ -11,12 +11,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,7 +36,8 @@ LOGGING = "org.slf4j:slf4j-simple:jar:1.7.36"
 """Kafka logs through slf4j; this binding writes to standard error and needs no file."""
 
 _LISTS = files("streams.sandbox").joinpath("jars")
-_TIMEOUT_SECONDS = 60
+_TIMEOUT_SECONDS = 15
+"""How long a server may be silent."""
 _TRIES = 3
 _AT_ONCE = 4
 
@@ -96,9 +100,17 @@ def listed(version: str = VERSION) -> tuple[Jar, ...]:
 
 
 def cache_directory() -> Path:
-    """Return where downloads are kept: `$XDG_CACHE_HOME/payment-notifier`, by default below `~/.cache`."""
+    """Return where downloads are kept: `$XDG_CACHE_HOME/payment-notifier`, by default below `~/.cache`.
+
+    Raises:
+        JarsError: XDG_CACHE_HOME is not set, and nobody knows the user's home.
+    """
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "payment-notifier"  # noqa: PTH117  # the XDG rule: relative is ignored
+    try:
+        return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "payment-notifier"  # noqa: PTH117  # the XDG rule: relative is ignored
+    except RuntimeError as exc:
+        message = f"no place for downloads ({exc}): set XDG_CACHE_HOME to a directory of your own"
+        raise JarsError(message) from exc
 
 
 def jar_directory(version: str = VERSION) -> Path:
@@ -110,15 +122,19 @@ def jar_directory(version: str = VERSION) -> Path:
         version: of Kafka, one of `versions()`.
 
     Raises:
-        JarsError: there is no list, a download failed or a jar is not the listed one.
+        JarsError: there is no list, a download failed, a jar is not the listed one, or they can't be kept.
     """
     jars = listed(version)
     print_of_list = hashlib.sha256("".join(jar.sha256 for jar in jars).encode()).hexdigest()[:12]
     directory = cache_directory() / f"kafka-{version}-{print_of_list}"
-    if _missing(jars, directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        with _only_one(directory.with_name(directory.name + ".lock")):
-            _fetch(_missing(jars, directory), directory, version)
+    try:
+        if _missing(jars, directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            with _only_one(directory.with_name(directory.name + ".lock")):
+                _fetch(_missing(jars, directory), directory, version)
+    except OSError as exc:
+        message = f"could not keep Kafka's jars in {directory} ({exc}): set XDG_CACHE_HOME to a directory that can be written"
+        raise JarsError(message) from exc
     return directory
 
 
@@ -146,26 +162,72 @@ def _fetch(jars: tuple[Jar, ...], directory: Path, version: str) -> None:
     )
     if not console.is_terminal:
         console.print(f"fetching {len(jars)} jars of Apache Kafka {version} (once, about 50 MB) …")
+    prefix = f"{directory.name}-fetching-"
+    for left in directory.parent.glob(f"{prefix}*"):  # by a process that was ended
+        shutil.rmtree(left, ignore_errors=True)
     with (
-        tempfile.TemporaryDirectory(dir=directory.parent, prefix="fetching-") as partial,
+        tempfile.TemporaryDirectory(
+            dir=directory.parent, prefix=prefix, ignore_cleanup_errors=True
+        ) as partial,
         Progress(*columns, console=console, disable=not console.is_terminal) as progress,
-        ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
         task = progress.add_task(f"Apache Kafka {version}", total=len(jars))
         context = _maven(Path(partial))
-        for _ in pool.map(lambda jar: _fetch_one(jar, context, directory, version), jars):
-            progress.advance(task)
+        _fetch_all(jars, context, directory, version, lambda: progress.advance(task))
     if not console.is_terminal:
         console.print("fetched Apache Kafka")
 
 
-def _fetch_one(jar: Jar, context: "MavenContext", directory: Path, version: str) -> None:
+def _fetch_all(
+    jars: tuple[Jar, ...],
+    context: "MavenContext",
+    directory: Path,
+    version: str,
+    advance: Callable[[], None],
+) -> None:
+    """Fetch several at once, in threads that nobody waits for, as Python does for an executor's at the program's end.
+
+    So Ctrl-C ends it at once, also while a server is silent.
+    """
+    waiting, stopped = deque(jars), threading.Event()
+    ended: SimpleQueue[Exception | None] = SimpleQueue()
+
+    def fetch() -> None:
+        while not stopped.is_set():
+            try:
+                jar = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                _fetch_one(jar, context, directory, version, stopped)
+            except Exception as exc:  # noqa: BLE001  # the caller's to handle
+                ended.put(exc)
+            else:
+                ended.put(None)
+
+    for _ in range(_AT_ONCE):
+        threading.Thread(target=fetch, name="kafka-jars", daemon=True).start()
+    error = None
+    try:
+        for _ in jars:
+            error = ended.get()
+            if error is not None:
+                raise error
+            advance()
+    finally:
+        stopped.set()
+        error = None  # else its traceback leads to itself, and keeps the connection open
+
+
+def _fetch_one(
+    jar: Jar, context: "MavenContext", directory: Path, version: str, stopped: threading.Event
+) -> None:
     for remaining in reversed(range(_TRIES)):
         try:
             path = jar.fetch(context)
         except (OSError, RuntimeError) as exc:
             shutil.rmtree(context.repo_cache.joinpath(jar.path).parent, ignore_errors=True)
-            if remaining:
+            if remaining and not stopped.is_set():
                 continue
             message = f"could not fetch {jar.path}: {exc}. Check the network, proxy settings and ~/.config/jgo.conf"
             raise JarsError(message) from exc

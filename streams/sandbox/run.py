@@ -12,6 +12,8 @@ from pathlib import Path
 from random import Random  # noqa: TID251  # seeded by the caller
 from typing import NoReturn
 
+from aiokafka.errors import KafkaError
+
 from streams.clock import Clock
 from streams.interruptible import run_until_interrupted
 from streams.sandbox.broker import Broker
@@ -19,6 +21,7 @@ from streams.sandbox.client import create_topic, produce
 from streams.sandbox.inbox import Received
 from streams.sandbox.interrupts import no_interrupt_is_lost
 from streams.sandbox.keys import Keys, keys_in, make_keys, write_partners_file
+from streams.sandbox.node import BrokerError
 from streams.sandbox.partner import PATHS, ScriptedPartner, notify_url
 from streams.sandbox.payments import Event
 from streams.sandbox.payments import events as payments
@@ -67,10 +70,9 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
         the exit code: 130 after Ctrl-C, 0 after SIGTERM or SIGHUP.
 
     Raises:
-        BrokerError: the broker did not start.
+        BrokerError: the broker did not start, or the source topic could not be made or written to.
         JarsError: its jars could not be fetched.
         PartnerError: the partner's port could not be opened.
-        KafkaError: the source topic could not be made or written to.
     """
     rng = Random(seed)  # noqa: S311  # no secret: the same seed plays the same rehearsal
     with ExitStack() as stack:
@@ -122,6 +124,9 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
             return 130
         except _Ended:
             return 0
+        except KafkaError as error:
+            message = f"{topic} at {brokers} can't be written to: {error}"
+            raise BrokerError(message) from error
 
 
 class _Ended(SystemExit):

@@ -1,9 +1,15 @@
 """The broker's jars: fetched once, checked, mended; from a repository on the loopback interface."""
 
 import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +26,7 @@ from streams.sandbox.kafka_jars import (
     listed,
     versions,
 )
+from tests.support.waiting import TIMEOUT_SECONDS
 
 PATHS = [f"org/example/part{number}/1.0/part{number}-1.0.jar" for number in range(3)]
 
@@ -111,6 +118,70 @@ def test_says_what_could_not_be_fetched(repository):
     with pytest.raises(JarsError, match=r"could not fetch org/example/part2/.*Check the network"):
         jar_directory()
     assert asked[f"/{PATHS[2]}"] == 3
+
+
+@pytest.mark.usefixtures("repository")
+def test_what_a_killed_process_left_is_removed():
+    """Downloads that stopped half-way take no place once somebody fetches again."""
+    directory = jar_directory()
+    left = directory.with_name(f"{directory.name}-fetching-abc")
+    (left / "org").mkdir(parents=True)
+    (directory / Path(PATHS[0]).name).unlink()
+    jar_directory()
+    assert not left.exists()
+
+
+def test_ctrl_c_waits_for_no_silent_server(tmp_path):
+    """It ends a fetch while every request is still without an answer: none is made again, and nothing stays in the cache."""
+    calls = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = tmp_path / ".config" / "jgo.conf"
+        settings.parent.mkdir()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        settings.write_text(f"[repositories]\ncentral = {url}\n")
+        cache = tmp_path / "cache"
+        own = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(cache), "NO_PROXY": "127.0.0.1"}
+        code = "from streams.sandbox.kafka_jars import jar_directory; jar_directory()"
+        process = subprocess.Popen(  # noqa: S603  # our own interpreter
+            [sys.executable, "-c", code], env=os.environ | own, stderr=subprocess.PIPE, text=True
+        )
+        with process:
+            try:
+                calls.append(server.accept()[0])
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+            finally:
+                process.kill()
+        server.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                calls.append(server.accept()[0])
+    for call in calls:
+        call.close()
+    assert "KeyboardInterrupt" in said
+    assert len(calls) <= 4
+    assert not list(cache.rglob("*fetching-*"))
+
+
+@pytest.mark.parametrize("broken", ["/dev/null/cache", "/proc/nope"])
+def test_a_cache_that_can_t_be_written_is_told(monkeypatch, broken):
+    """The directory and the variable that moves it stand in one sentence."""
+    monkeypatch.setenv("XDG_CACHE_HOME", broken)
+    with pytest.raises(JarsError, match=rf"could not keep .* in {broken}/.*: set XDG_CACHE_HOME"):
+        jar_directory()
+
+
+def test_a_user_without_a_home_is_told(monkeypatch):
+    """An account that has none, as in some containers, is told which variable to set."""
+
+    def homeless():
+        message = "no home"
+        raise RuntimeError(message)
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(JarsError, match=r"\(no home\): set XDG_CACHE_HOME"):
+        jar_directory()
 
 
 @pytest.mark.parametrize("version", versions())

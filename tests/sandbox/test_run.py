@@ -133,6 +133,29 @@ def test_keeps_keys_in_a_given_directory(tmp_path, temporary):
     assert (tmp_path / "partners.yaml").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["broker"], "could not keep Kafka's jars in /dev/null/nowhere/"),
+        (["events", "--brokers", "127.0.0.1:1"], "payment-final-state at 127.0.0.1:1 can't be"),
+    ],
+)
+def test_a_set_up_that_fails_is_told_in_one_sentence(arguments, fault):
+    """Jars that can't be kept, brokers that nobody is at: exit code 1, what and where, no traceback, nothing left open."""
+    done = subprocess.run(  # noqa: S603  # our own interpreter
+        [sys.executable, "-m", "streams", "sandbox", *arguments],
+        env=_environment() | {"XDG_CACHE_HOME": "/dev/null/nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_SECONDS,
+    )
+    assert done.returncode == 1
+    assert f"fault: {fault}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Unclosed" not in done.stderr
+
+
 def test_each_request_is_shown_with_its_verdict(tmp_path, capsys):
     """`sandbox partner --show`: the request as it was on the wire, and which rule it breaks."""
     keys = make_keys(tmp_path)

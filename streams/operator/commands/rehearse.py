@@ -46,6 +46,7 @@ def sandbox(
 ) -> None:
     """Rehearse: a real Kafka, a partner to test against and a stream of payments, on this machine."""
     try:
+        from streams.sandbox.kafka_jars import JarsError
         from streams.sandbox.node import BrokerError
         from streams.sandbox.partner import PartnerError
         from streams.sandbox.run import run_sandbox
@@ -76,7 +77,7 @@ def sandbox(
         )
     except PartnerError as error:
         fail(f"--port: {error}; expected a free port, or none for any")
-    except BrokerError as error:
+    except (BrokerError, JarsError) as error:
         fail(str(error))
     raise typer.Exit(code)
 
