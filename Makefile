@@ -6,7 +6,9 @@
 .SUFFIXES:
 
 # The Python that makes .venv, 3.11 to 3.14. The newest one found, unless named: make setup PYTHON=python3.12
+# One of another version than .venv's makes it anew.
 PYTHON ?=
+PYTHONS := python3.14 python3.13 python3.12 python3.11 python3 python
 # What `make demo` and `make test` hand on: make demo DEMO_ARGS="--payments 50", make test TEST_ARGS="-k ladder"
 DEMO_ARGS ?=
 # make bench BENCH_ARGS="--rounds 3"
@@ -27,12 +29,19 @@ BIN := .venv/bin
 PY := $(BIN)/python
 # Written last and holding the folder's name, so that a half-made or moved .venv is made anew.
 STAMP := .venv/.installed
-IS_WHOLE := test "$$(cat $(STAMP) 2>/dev/null)" = "$$PWD" && $(PY) -c 'import pip' 2>/dev/null
+IS_WHOLE := test "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" && $(PY) -I -c 'import pip' 2>/dev/null
+ifdef PYTHON
+TELL_VERSION := -I -c 'import sys; print(sys.version_info[:2])' 2>/dev/null
+IS_WHOLE += && test "$$("$(PYTHON)" $(TELL_VERSION))" = "$$($(PY) $(TELL_VERSION))"
+endif
 ifneq ($(shell $(IS_WHOLE) && echo whole),whole)
 $(STAMP): broken
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+# Else the user's would have pip install elsewhere than in .venv, or leave out what stands elsewhere.
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PYTHONPATH
 # Some images set it; each of the some hundred processes that the tests start would compile everything it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -47,12 +56,12 @@ setup: $(STAMP) ## make .venv with everything locked in requirements/dev.txt
 $(STAMP): requirements/dev.txt pyproject.toml
 	@set -e; \
 	if ! { $(IS_WHOLE); }; then \
-	  for python in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python); do \
+	  for python in $(if $(PYTHON),"$(PYTHON)",$(PYTHONS)); do \
 	    "$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && break; \
 	    python=; \
 	  done; \
 	  if [ -z "$$python" ]; then \
-	    echo "Looked for $(or $(PYTHON),python3.14, python3.13, python3.12, python3.11, python3 and python): none is a Python 3.11 to 3.14 with venv and pip." >&2; \
+	    echo "Looked for $(or $(PYTHON),$(PYTHONS)): none is a Python 3.11 to 3.14 with venv and pip." >&2; \
 	    echo "Install one (Debian and Ubuntu keep venv in a package of its own, such as python3.12-venv), or name it: make setup PYTHON=..." >&2; \
 	    exit 1; \
 	  fi; \
@@ -63,7 +72,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	echo "[setup] installing $$(grep -c '^[A-Za-z0-9].*==' requirements/dev.txt) locked packages, which takes a minute or two the first time"; \
 	$(PY) -m pip install --quiet --require-hashes -r requirements/dev.txt; \
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .; \
-	printf '%s\n' "$$PWD" > $(STAMP)
+	printf '%s\n' "$$(pwd -P)" > $(STAMP)
 
 demo: $(STAMP) ## run the main job once: a real broker, a partner, some hundred payments
 	@$(PY) -m streams.sandbox.demo $(DEMO_ARGS) $(if $(KEEP),--keep)
