@@ -75,7 +75,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	printf '%s\n' "$$(pwd -P)" > $(STAMP)
 
 demo: $(STAMP) ## run the main job once: a real broker, a partner, some hundred payments
-	@$(PY) -m streams.sandbox.demo $(DEMO_ARGS) $(if $(KEEP),--keep)
+	@$(PY) -m streams.sandbox.demo_main $(DEMO_ARGS) $(if $(KEEP),--keep)
 
 test: $(STAMP) ## run every test but the faults, then hold the coverage
 	@rm -f .coverage .coverage.*

@@ -1,6 +1,6 @@
 """The main job, once, on this machine: a real broker, a partner, the worker, some hundred payments, all accounted for.
 
-`python -m streams.sandbox.demo --help`; `make demo` and `notifier demo` run it.
+`python -m streams.sandbox.demo --help`; `make demo`, by `demo_main.py`, and `notifier demo` run it.
 """
 
 import argparse

@@ -31,7 +31,7 @@ def _demo(temporary, *arguments):
     process = subprocess.Popen(  # noqa: S603  # our own interpreter
         [
             sys.executable,
-            *("-m", "streams.sandbox.demo", "--payments", "12", "--scale", "0.00005"),
+            *("-m", "streams.sandbox.demo_main", "--payments", "12", "--scale", "0.00005"),
             *arguments,
         ],
         stdout=subprocess.PIPE,

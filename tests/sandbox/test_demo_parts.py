@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 from random import Random  # noqa: TID251  # seeded here
+from types import ModuleType
 
 import pytest
 import yaml
@@ -13,7 +15,7 @@ from rich.console import Console
 
 from streams.notification.profiles import PROFILES
 from streams.partners import load_partners
-from streams.sandbox import keys
+from streams.sandbox import demo_main, keys
 from streams.sandbox.demo import conclude, main
 from streams.sandbox.demo_progress import DemoProgress
 from streams.sandbox.demo_result import result_tables
@@ -249,3 +251,14 @@ def test_a_wrong_option_ends_with_two(arguments, capsys):
         main(arguments)
     assert ended.value.code == 2
     assert arguments[0] in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_demo_is_imported(monkeypatch):
+    """130 as well, without a traceback of whatever was being imported."""
+
+    class Interrupted(ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt if name == "main" else AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "streams.sandbox.demo", Interrupted("streams.sandbox.demo"))
+    assert demo_main.main() == 130
