@@ -14,7 +14,8 @@ import httpx
 
 from streams.sandbox.guard import Guarded
 
-_COMMAND = (sys.executable, "-c", "from streams.cli import main; main()")
+# -P: nothing is imported from the folder where the user stands
+_COMMAND = (sys.executable, "-P", "-c", "from streams.cli import main; main()")
 _COMMAND_SECONDS = 60.0
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 30.0

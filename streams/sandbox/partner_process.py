@@ -80,7 +80,8 @@ class PartnerProcess(Inbox):
             PartnerError: it ended instead; its own words are on standard error.
         """
         self._process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-m", "streams.sandbox.partner_process", *self._arguments],
+            # -P: nothing is imported from the folder where the user stands
+            [sys.executable, "-P", "-m", "streams.sandbox.partner_process", *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
