@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -64,7 +65,11 @@ async def work(
         0.0,
         0.0,
     )
-    with Live(console=console, refresh_per_second=8, transient=True) as live:
+    # not is_terminal: FORCE_COLOR makes a file one, and one that is dumb shows no table
+    redrawn = console.file.isatty() and not console.is_dumb_terminal
+    with (
+        Live(console=console, refresh_per_second=8, transient=True) if redrawn else nullcontext()
+    ) as live:
         async with reading(parts.brokers, [SOURCE, *_READ_BY_NO_GROUP]) as reader:
             while elapsed < time_limit_seconds and progress.settled < len(events):
                 progress.take(await reader.more())
@@ -73,7 +78,7 @@ async def work(
                     writing.result()
                 elapsed = time.monotonic() - started
                 now = (elapsed, clock.now_ms(), len(parts.partner.requests))
-                if console.is_terminal:
+                if live is not None:
                     live.update(progress.table(*now))
                 elif elapsed - shown_at >= _LINE_EVERY_SECONDS or progress.settled >= len(events):
                     shown_at = elapsed

@@ -160,7 +160,9 @@ def _fetch(jars: tuple[Jar, ...], directory: Path, version: str) -> None:
         BarColumn(),
         TextColumn("{task.completed} of {task.total} jars"),
     )
-    if not console.is_terminal:
+    # not is_terminal: FORCE_COLOR makes a file one, and one that is dumb shows no bar
+    redrawn = console.file.isatty() and not console.is_dumb_terminal
+    if not redrawn:
         console.print(f"fetching {len(jars)} jars of Apache Kafka {version} (once, about 50 MB) …")
     prefix = f"{directory.name}-fetching-"
     for left in directory.parent.glob(f"{prefix}*"):  # by a process that was ended
@@ -169,12 +171,12 @@ def _fetch(jars: tuple[Jar, ...], directory: Path, version: str) -> None:
         tempfile.TemporaryDirectory(
             dir=directory.parent, prefix=prefix, ignore_cleanup_errors=True
         ) as partial,
-        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+        Progress(*columns, console=console, disable=not redrawn) as progress,
     ):
         task = progress.add_task(f"Apache Kafka {version}", total=len(jars))
         context = _maven(Path(partial))
         _fetch_all(jars, context, directory, version, lambda: progress.advance(task))
-    if not console.is_terminal:
+    if not redrawn:
         console.print("fetched Apache Kafka")
 
 

@@ -5,9 +5,11 @@ import json
 import os
 import sys
 from collections import Counter
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random  # noqa: TID251  # seeded here
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +17,7 @@ from rich.console import Console
 
 from streams.notification.profiles import PROFILES
 from streams.partners import load_partners
-from streams.sandbox import demo_main, keys
+from streams.sandbox import demo_main, demo_work, keys
 from streams.sandbox.demo import conclude, main
 from streams.sandbox.demo_progress import DemoProgress
 from streams.sandbox.demo_result import result_tables
@@ -23,6 +25,7 @@ from streams.sandbox.demo_script import ends, plan, write_partners
 from streams.sandbox.demo_worker import NotifierError, Worker, run_command, settings
 from streams.sandbox.keys import make_keys
 from streams.sandbox.ledger import Account, Fault, FaultKind, Kept, Produced, Reconciliation
+from streams.sandbox.partner_process import PartnerProcess
 from streams.sandbox.payments import combinations
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -176,6 +179,39 @@ def test_progress_follows_the_topics():
     assert "1s 1, 30s 1" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "is_terminal"), [("FORCE_COLOR", "1", False), ("TERM", "dumb", True)]
+)
+async def test_progress_is_told_in_lines_where_nothing_can_be_redrawn(
+    monkeypatch, name, value, is_terminal
+):
+    """In a log also when colours are asked for, and on a terminal that is dumb."""
+
+    @asynccontextmanager
+    async def reading(*_):
+        async def more():
+            return []
+
+        yield SimpleNamespace(more=more)
+
+    async def write_records(*_):
+        return ["s/0/0"]
+
+    monkeypatch.setattr(demo_work, "reading", reading)
+    monkeypatch.setattr(demo_work, "write_records", write_records)
+    monkeypatch.setattr(demo_work, "_LINE_EVERY_SECONDS", 0.0)
+    monkeypatch.setenv(name, value)
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: is_terminal)
+    parts: Any = SimpleNamespace(
+        brokers="", worker=SimpleNamespace(check=lambda: None), partner=SimpleNamespace(requests=[])
+    )
+    _, complete = await demo_work.work(parts, _plan(1)[:1], 0.01, Console(file=shown, width=200))
+    assert not complete
+    assert "0 events in, 0 delivered" in shown.getvalue()
+    assert "\x1b" not in shown.getvalue()
+
+
 def _told(report):
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(result_tables(report))
@@ -226,6 +262,18 @@ def test_settings_hold_none_of_the_machine_s(monkeypatch):
     assert environment["NOTIFIER_BROKERS"] == "a:1"
     assert "NOTIFIER_ROLE" not in environment
     assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_packages_of_our_names_where_the_user_stands_change_nothing(tmp_path, monkeypatch):
+    """Neither the command nor the partner imports them."""
+    for name in ("streams", "schemas"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    run_command(["ladder"], settings(), tmp_path / "log")
+    assert "not ours" not in (tmp_path / "log").read_text()
+    with PartnerProcess(make_keys(tmp_path / "keys")) as partner:
+        assert partner.url
 
 
 def test_a_command_that_fails_is_told_with_its_words(tmp_path):

@@ -1,6 +1,7 @@
 """The broker's jars: fetched once, checked, mended; from a repository on the loopback interface."""
 
 import hashlib
+import io
 import os
 import signal
 import socket
@@ -78,6 +79,22 @@ def test_fetches_what_is_listed_once(repository):
     assert jar_directory() == directory
     assert asked == before
     assert [path.name for path in cache_directory().iterdir() if path.is_dir()] == [directory.name]
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize(
+    ("name", "value", "is_terminal"), [("FORCE_COLOR", "1", False), ("TERM", "dumb", True)]
+)
+def test_progress_is_told_in_lines_where_nothing_can_be_redrawn(
+    monkeypatch, name, value, is_terminal
+):
+    """In a log also when colours are asked for, and on a terminal that is dumb."""
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stderr", shown := io.StringIO())
+    monkeypatch.setattr(shown, "isatty", lambda: is_terminal)
+    jar_directory()
+    assert shown.getvalue().splitlines()[-1] == "fetched Apache Kafka"
+    assert "\x1b[?" not in shown.getvalue()
 
 
 def test_those_who_come_at_once_fetch_once(repository):
