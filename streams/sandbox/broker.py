@@ -1,6 +1,6 @@
 """A real Apache Kafka on the loopback interface: one node that is a cluster by itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +27,7 @@ class Broker(Node):
         heap: the Java heap, as `-Xmx` takes it.
         secure: a second listener with TLS, SASL and access rules.
         version: of Kafka, one of `streams.sandbox.kafka_jars.versions()`.
+        remove: more directories that are deleted with its own when this program is killed.
 
     Attributes:
         copies: of each topic that it can keep.
@@ -34,7 +35,7 @@ class Broker(Node):
 
     copies = 1
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it is made of
         self,
         directory: Path | None = None,
         *,
@@ -42,6 +43,7 @@ class Broker(Node):
         heap: str = "384m",
         secure: SecureListener | None = None,
         version: str = VERSION,
+        remove: Sequence[Path] = (),
     ) -> None:
         super().__init__(
             directory,
@@ -49,6 +51,7 @@ class Broker(Node):
             heap=heap,
             secure=secure,
             version=version,
+            remove=remove,
         )
 
     def __enter__(self) -> Self:

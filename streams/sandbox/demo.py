@@ -104,7 +104,7 @@ def _set_up(stack: ExitStack, scale: float, console: Console) -> tuple[Parts, Pa
         say(console, f"{time.monotonic() - started:5.1f} s: {what}")
 
     step("starting Apache Kafka, a real single node; the first time on a machine fetches its jars")
-    brokers = stack.enter_context(Broker(directory)).bootstrap
+    brokers = stack.enter_context(Broker(directory, remove=[directory])).bootstrap
     step("starting a partner that speaks HTTPS for all profiles and checks every signature")
     keys = make_keys(directory / "keys")
     partner = stack.enter_context(PartnerProcess(keys))

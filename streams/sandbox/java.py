@@ -60,13 +60,14 @@ def _cache_flags(jars: Path) -> list[str]:
     ]
 
 
-def java(
+def java(  # noqa: PLR0913  # what it is started with
     home: Path,
     command: Sequence[str],
     *,
     heap: str,
     flags: Sequence[str],
     log_levels: Mapping[str, str],
+    remove: Sequence[Path] = (),
 ) -> Guarded:
     """Start one of Kafka's programs in a node's directory, which has the jars in `lib`.
 
@@ -76,6 +77,7 @@ def java(
         heap: as `-Xmx` takes it.
         flags: more for the Java runtime.
         log_levels: by the name of Kafka's loggers; the others say warnings.
+        remove: more directories that are deleted with the node's when this program is killed.
 
     Raises:
         ImportError: the extra `sandbox` is not installed.
@@ -98,5 +100,5 @@ def java(
         # a whole environment of its own: JAVA_TOOL_OPTIONS, CLASSPATH or KAFKA_* of the machine change nothing
         environment={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
         directory=home,
-        remove=[home],
+        remove=[home, *remove],
     )

@@ -45,6 +45,7 @@ class Node:
         secure: a second listener with TLS, SASL and access rules.
         version: of Kafka, one of `streams.sandbox.kafka_jars.versions()`.
         log_levels: by the name of Kafka's loggers; the others say warnings.
+        remove: more directories that are deleted with its own when this program is killed.
     """
 
     def __init__(  # noqa: PLR0913  # what it is made of
@@ -57,6 +58,7 @@ class Node:
         secure: SecureListener | None = None,
         version: str = VERSION,
         log_levels: Mapping[str, str] | None = None,
+        remove: Sequence[Path] = (),
     ) -> None:
         self.number = number
         self._parent = directory
@@ -65,6 +67,7 @@ class Node:
         self._secure = secure
         self._version = version
         self._log_levels = dict(log_levels or {})
+        self._remove = tuple(remove)
         self._home: Path | None = None
         self._ports = Ports(0, 0, 0)
         self._cluster = ""
@@ -164,9 +167,11 @@ class Node:
         self.start()
 
     def close(self) -> None:
-        """Stop it and delete its data."""
-        self.stop()
-        self.remove()
+        """Stop it and delete its data, also when a second Ctrl-C comes meanwhile."""
+        try:
+            self.stop()
+        finally:
+            self.remove()
 
     def log_tail(self, lines: int = _TAIL_LINES) -> str:
         """Return the last lines of its log."""
@@ -239,6 +244,7 @@ class Node:
                 heap=self._heap,
                 flags=[*flags, *(self._secure.java_flags() if self._secure is not None else ())],
                 log_levels=self._log_levels,
+                remove=self._remove,
             )
         except ImportError as exc:
             message = (

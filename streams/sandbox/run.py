@@ -1,7 +1,9 @@
 """What `notifier sandbox` runs: a broker, a partner and a stream of payments, together or each alone."""
 
 import shlex
+import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -80,16 +82,17 @@ def run_sandbox(  # noqa: PLR0913  # one argument for each option of the command
             stack.enter_context(_exit_on(signal.SIGTERM, signal.SIGHUP))
             stack.enter_context(no_interrupt_is_lost())
             environment: dict[str, str] = {}
+            home = directory or Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-"))
+            )
             if broker:
                 say("starting Apache Kafka …")
-                brokers = stack.enter_context(Broker()).bootstrap
+                mine = [] if directory else [home]
+                brokers = stack.enter_context(Broker(remove=mine)).bootstrap
                 environment["NOTIFIER_BROKERS"] = brokers
                 run_until_interrupted(create_topic(brokers, topic, _PARTITIONS))
             server = None
             if partner:
-                home = directory or Path(
-                    stack.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-"))
-                )
                 file = stack.enter_context(record.open("a", encoding="ascii")) if record else None
                 keys = keys_in(home / "keys")
                 if not keys.ca.exists():
@@ -151,7 +154,17 @@ def _explain(environment: Mapping[str, str], say: Callable[[str], None]) -> None
         say("\nIn another shell:\n")
         for name, value in environment.items():
             say(f"export {name}={shlex.quote(value)}")
-        say("\nthen: notifier topics create && notifier worker\nCtrl-C here stops everything.\n")
+        command = _command()
+        say(f"\nthen: {command} topics create && {command} worker")
+        say("Ctrl-C here stops everything.\n")
+
+
+def _command() -> str:
+    """Return what calls the notifier in another shell: its path where PATH does not lead to it."""
+    ours, found = Path(sys.argv[0]).absolute(), shutil.which("notifier")
+    if ours.name != "notifier" or (found and Path(found).resolve() == ours.resolve()):
+        return "notifier"
+    return shlex.quote(str(ours))
 
 
 def _show(show: Callable[[Received, Keys], None], keys: Keys, received: Received) -> None:

@@ -224,6 +224,21 @@ def test_a_broker_that_is_down_says_so():
     broker.close()
 
 
+def test_a_second_ctrl_c_leaves_no_data(tmp_path, monkeypatch):
+    """Where it comes while the broker stops."""
+    (tmp_path / "kafka-1").mkdir()
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    broker = Broker()
+    monkeypatch.setattr(broker, "_home", tmp_path / "kafka-1")
+    monkeypatch.setattr(broker, "stop", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        broker.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ignores_the_java_of_the_machine(broker):
     """Variables that steer an installed Java or Kafka, set around the fixture, do not reach the broker."""
     environment = Path(f"/proc/{broker.pid}/environ").read_bytes()

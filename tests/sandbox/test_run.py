@@ -1,6 +1,7 @@
 """`run_sandbox` brings broker, partner and payments up together or alone, and takes all down again."""
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -19,8 +20,9 @@ from streams.operator.commands.rehearse import print_received
 from streams.partners.load import load_partners
 from streams.sandbox.keys import PARTNERS, make_keys
 from streams.sandbox.partner import ScriptedPartner
+from streams.sandbox.run import _explain
 from streams.sandbox.signatures import load_private_key, sign
-from tests.support.waiting import TIMEOUT_SECONDS
+from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def _sandbox(arguments, temporary):
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         text=True,
-        env={**_environment(), "TMPDIR": str(temporary)},
+        env=os.environ | {"TMPDIR": str(temporary)},
         start_new_session=True,
     )
     with process:
@@ -38,12 +40,6 @@ def _sandbox(arguments, temporary):
             yield process
         finally:
             process.kill()
-
-
-def _environment():
-    import os  # noqa: PLC0415  # the one use
-
-    return dict(os.environ)
 
 
 def _until(process, text):
@@ -90,6 +86,20 @@ async def test_runs_all_parts_until_ctrl_c(temporary):
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.kafka
+async def test_a_kill_leaves_no_keys(temporary):
+    """The broker's guard deletes them with its data, since the program itself no longer can."""
+    with _sandbox("", temporary) as process:
+        _until(process, "Ctrl-C")
+        assert len(list(temporary.iterdir())) == 2
+        process.kill()
+
+        async def is_empty():
+            return not list(temporary.iterdir())
+
+        await eventually(is_empty, what="the end of every file")
+
+
 def test_runs_the_partner_alone(temporary):
     """The partners file has a partner for each profile, whose URL answers; SIGTERM ends it with 0 and leaves no file."""
     with _sandbox("broker=False, tls=False", temporary) as process:
@@ -133,6 +143,20 @@ def test_keeps_keys_in_a_given_directory(tmp_path, temporary):
     assert (tmp_path / "partners.yaml").exists()
 
 
+def test_what_to_type_works_in_another_shell(tmp_path, monkeypatch):
+    """The command is named by its path, quoted, unless PATH leads to it."""
+    ours = tmp_path / "a place" / "notifier"
+    ours.parent.mkdir()
+    ours.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["a place/notifier", "sandbox"])
+    for path, command in ((os.defpath, f"'{ours}'"), (str(ours.parent), "notifier")):
+        monkeypatch.setenv("PATH", path)
+        said: list[str] = []
+        _explain({"NOTIFIER_BROKERS": "a:1"}, said.append)
+        assert f"then: {command} topics create && {command} worker" in "\n".join(said)
+
+
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
@@ -144,7 +168,7 @@ def test_a_set_up_that_fails_is_told_in_one_sentence(arguments, fault):
     """Jars that can't be kept, brokers that nobody is at: exit code 1, what and where, no traceback, nothing left open."""
     done = subprocess.run(  # noqa: S603  # our own interpreter
         [sys.executable, "-m", "streams", "sandbox", *arguments],
-        env=_environment() | {"XDG_CACHE_HOME": "/dev/null/nowhere"},
+        env=os.environ | {"XDG_CACHE_HOME": "/dev/null/nowhere"},
         capture_output=True,
         text=True,
         check=False,
