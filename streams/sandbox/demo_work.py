@@ -65,7 +65,7 @@ async def work(
         0.0,
         0.0,
     )
-    # not is_terminal: FORCE_COLOR makes a file one, and one that is dumb shows no table
+    # is_terminal alone won't do: with FORCE_COLOR a file is one, and a dumb one shows no table
     redrawn = console.file.isatty() and not console.is_dumb_terminal
     with (
         Live(console=console, refresh_per_second=8, transient=True) if redrawn else nullcontext()

@@ -160,7 +160,7 @@ def _fetch(jars: tuple[Jar, ...], directory: Path, version: str) -> None:
         BarColumn(),
         TextColumn("{task.completed} of {task.total} jars"),
     )
-    # not is_terminal: FORCE_COLOR makes a file one, and one that is dumb shows no bar
+    # is_terminal alone won't do: with FORCE_COLOR a file is one, and a dumb one shows no bar
     redrawn = console.file.isatty() and not console.is_dumb_terminal
     if not redrawn:
         console.print(f"fetching {len(jars)} jars of Apache Kafka {version} (once, about 50 MB) …")
