@@ -156,7 +156,7 @@ def conclude(report: Reconciliation, limit_seconds: float, console: Console) -> 
         say(
             console,
             f"\nNot every event came to its final place within {limit_seconds:g} s. "
-            "A busy machine may need more: --time-limit SECONDS",
+            "A busy machine may need more: make demo DEMO_ARGS='--time-limit SECONDS'",
             "red",
         )
     if report.faults:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -124,6 +125,10 @@ async def test_a_request_that_is_shown_is_one_that_verify_takes(settings, keys, 
     by_key = ("verify", str(file), "--key", str(keys.sender.public))
     assert (await run({}, *by_key)).stdout.startswith("request: good: ")
     assert (await run(told, "verify", str(file), "--partner", ENTRY)).returncode == 0
+    file.write_text(re.sub("signature=(.*)", r'signature="\1"', shown))
+    odd = (await run({}, *by_key)).stdout.splitlines()
+    assert odd[0] == "request: good: odd, but it counts"
+    assert odd[1].startswith("request: odd: ")
     file.write_text(shown.replace('"paymentRequestId":', '"paymentRequestId": '))
     broken = (await run({}, *by_key, code=1)).stdout.splitlines()[0]
     assert "re-serialised-body" in broken

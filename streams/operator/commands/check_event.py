@@ -88,7 +88,7 @@ def check_event(
     notifier check-event --mapping mapping.yaml event.json
     """
     settings = settings_or_fail("partners_file", "event_mapping", *KAFKA_FILES, *CONSOLE_FILES)
-    partners = partners_or_fail(settings) if settings.partners_file.name else None
+    partners = partners_or_fail(settings) if settings.partners_file != Path() else None
     record = read_file(file)
     mapped = None
     if mapping is not None:
