@@ -91,7 +91,9 @@ async def measure_curve(
     """Run a system at every point, as many rounds as asked; points in turn, like systems elsewhere."""
     system, *_ = options.chosen(("notifier-1",))
     settings = options.note(about=curve.about, systems=[str(system)])
-    results = Results.begun(f"curve-{curve.name}", settings, goes_on=options.goes_on)
+    results = Results.begun(
+        f"curve-{curve.name}", settings, goes_on=options.goes_on, say=progress.say
+    )
     for number in range(results.rounds + 1, options.rounds + 1):
         results.signature_ms.append(bench.signature_ms())
         progress.say(

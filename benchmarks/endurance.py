@@ -152,6 +152,7 @@ class Endurance:
         self._here = here
         self._told = Told(count)
         self._samples: list[Sample] = []
+        self._machine = machine()
         self._counts_file = here.directory / "counts"
         names = {name: profile for profile, name in PARTNERS.items()}
         self._system = System(NOTIFIER)
@@ -202,7 +203,7 @@ class Endurance:
             "refused": told.refused(MANNER),
             "exit_code": code,
             "samples": [asdict(sample) for sample in self._samples],
-            "machine": machine(),
+            "machine": self._machine,
         }
 
     async def _deliver(self, topics: Topics, running: Running) -> float:
@@ -306,9 +307,14 @@ def main() -> int:
     parser.add_argument("--notifications", type=int, default=1_000_000)
     count = parser.parse_args().notifications // PARTITIONS * PARTITIONS
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of topics that are a moment old
+    # else a run that ends without figures, as one that loses something does, leaves those of an earlier one
+    RESULTS.unlink(missing_ok=True)
     try:
         with ended_by_signals(), bench(_SMALL_DISK) as here:
             found = asyncio.run(Endurance(here, count).run())
+    except RuntimeError as error:
+        say(str(error))
+        return 1
     except KeyboardInterrupt:
         return 130
     RESULTS.parent.mkdir(parents=True, exist_ok=True)

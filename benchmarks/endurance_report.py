@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from benchmarks.endurance import RESULTS
 from benchmarks.flatness import Sample, picture, trends
+from benchmarks.machine import when
 
 _DOCS: Final = Path(__file__).parents[1] / "docs"
 PAGE: Final = _DOCS / "reliability.md"
@@ -26,7 +27,7 @@ def section(found: dict[str, Any]) -> str:
         f"({found['refused']:,} were refused)."
     )
     where = (
-        f"{on['date']}, {on['cores']} cores, {on['system']}, Python {on['python']}, "
+        f"{when(on)}, {on['cores']} cores, {on['system']}, Python {on['python']}, "
         f"payment-notifier {on['packages']['payment-notifier']}."
     )
     lines = [

@@ -1,9 +1,11 @@
-"""On what something was measured: the machine, how its Python was built, what is installed."""
+"""On what something was measured: the commit, the machine, how its Python was built, what is installed."""
 
+import hashlib
 import os
 import platform
+import subprocess
 import sysconfig
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +21,9 @@ _PACKAGES = (
 _WIDE = "avx512ifma"
 """The instructions by which OpenSSL signs with RSA two to three times as fast, as /proc/cpuinfo names them."""
 _DEBIAN_SCHEME = "deb_system"
+_MEASURED = ("streams", "schemas", "benchmarks")
+"""What figures depend on; docs are left out, since `make bench` itself writes them."""
+_UNKNOWN = "unknown"
 
 
 def machine() -> dict[str, Any]:
@@ -33,7 +38,40 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "build": build(sysconfig.get_config_var("CONFIG_ARGS") or "", sysconfig.get_scheme_names()),
         "packages": {name: version(name) for name in _PACKAGES} | go_versions(),
+        "commit": commit(),
     }
+
+
+def commit(directory: Path = Path(__file__).parents[1]) -> str:
+    """Return the commit of a checkout, with a hash of what was changed since; "unknown" where git can't say."""
+    try:
+        head = _git(directory, "rev-parse", "--short=10", "HEAD").decode().strip()
+        changes = _git(directory, "diff", "HEAD", "--", *_MEASURED)
+    except (OSError, subprocess.CalledProcessError):
+        return _UNKNOWN
+    return f"{head}-dirty-{hashlib.sha256(changes).hexdigest()[:8]}" if changes else head
+
+
+def _git(directory: Path, *arguments: str) -> bytes:
+    return subprocess.run(  # noqa: S603  # constants
+        ["git", *arguments],  # noqa: S607  # the user's own
+        cwd=directory,
+        capture_output=True,
+        check=True,
+    ).stdout
+
+
+def when(on: Mapping[str, Any]) -> str:
+    """Return when and at which commit something was measured."""
+    return f"{on['date']}, commit {on.get('commit', _UNKNOWN)}"
+
+
+def of_several_commits(machines: Iterable[Mapping[str, Any]]) -> str:
+    """Return a sentence that names the commits where figures are of more than one; "" where they are of one."""
+    found = {on.get("commit", _UNKNOWN): on for on in sorted(machines, key=lambda on: on["date"])}
+    if len(found) < 2:  # noqa: PLR2004  # several
+        return ""
+    return f"These figures are not of one commit: {'; '.join(map(when, found.values()))}."
 
 
 def build(arguments: str, schemes: Collection[str]) -> str:

@@ -106,7 +106,10 @@ async def measure_open(
         plan=[[str(system), rate] for system, rate in plan],
     )
     results = Results.begun(
-        scenario.name, settings | {"seconds": window.seconds}, goes_on=options.goes_on
+        scenario.name,
+        settings | {"seconds": window.seconds},
+        goes_on=options.goes_on,
+        say=progress.say,
     )
     moulds = plain_moulds(bench.url)
     for number in range(results.rounds + 1, options.rounds + 1):

@@ -187,6 +187,9 @@ def measure_quiet(
         RuntimeError: a worker did not start.
     """
     figures: dict[str, list[Figure]] = {str(checkout): [] for checkout in (HERE, *beside)}
+    file = DIRECTORY / f"{what}.json"
+    file.unlink(missing_ok=True)  # of an earlier measure, which this one may not come to replace
+    on = machine()
     with _quiet() as quiet:
         for number in range(1, rounds + 1):
             for checkout, of_checkout in figures.items():
@@ -199,9 +202,8 @@ def measure_quiet(
     for checkout, of_checkout in figures.items():
         say(f"{what}, medians: {_line(what, of_checkout)}  {checkout}")
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    file = DIRECTORY / f"{what}.json"
     document = {
-        "on": machine(),
+        "on": on,
         "figures": {
             checkout: list(map(asdict, of_checkout)) for checkout, of_checkout in figures.items()
         },

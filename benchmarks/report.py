@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.curves import CURVES
+from benchmarks.machine import when
 from benchmarks.open_loops import OPEN_SCENARIOS
 from benchmarks.quiet_table import quiet_machines, quiet_table
 from benchmarks.results import DIRECTORY, Results
@@ -198,7 +199,7 @@ def where(results: Results) -> str:
 def _machine(machine: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     return (
-        f"{machine['date']}, {machine['cores']} cores ({machine['processor']}, "
+        f"{when(machine)}, {machine['cores']} cores ({machine['processor']}, "
         f"{'with' if machine['wide'] else 'without'} AVX-512 for RSA), {machine['system']}, "
         f"Python {machine['python']} ({machine['build']}), {packages}."
     )

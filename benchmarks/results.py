@@ -51,18 +51,28 @@ class Results:
     failures: list[str] = field(default_factory=list)
 
     @classmethod
-    def begun(cls, scenario: str, settings: dict[str, Any], *, goes_on: bool) -> "Results":
-        """Return what to add rounds to: nothing yet, or what an earlier session measured alike on such a machine."""
+    def begun(
+        cls,
+        scenario: str,
+        settings: dict[str, Any],
+        *,
+        goes_on: bool,
+        say: Callable[[str], None],
+    ) -> "Results":
+        """Return what to add rounds to: nothing yet, or what an earlier session measured alike of this commit on such a machine.
+
+        What else an earlier session left is deleted, so that it can't be taken for what this one finds.
+        """
         new = cls(scenario, settings)
-        if not goes_on:
-            return new
-        try:
+        file = DIRECTORY / f"{scenario}.json"
+        if goes_on and file.exists():
             before = cls.load(scenario)
-        except FileNotFoundError:
-            return new
-        undated = [results.on | {"date": ""} for results in (before, new)]
-        alike = before.settings == json.loads(json.dumps(settings)) and undated[0] == undated[1]
-        return before if alike else new
+            undated = [results.on | {"date": ""} for results in (before, new)]
+            if before.settings == json.loads(json.dumps(settings)) and undated[0] == undated[1]:
+                return before
+            say(f"{scenario}: begun anew, since {file} is of another commit, machine or plan")
+        file.unlink(missing_ok=True)
+        return new
 
     @property
     def rounds(self) -> int:
@@ -122,27 +132,34 @@ class Results:
         """Note a run that fails instead of ending the session with it."""
         try:
             yield
-        except (RuntimeError, OSError) as error:  # Kafka's are the former, time-outs the latter
-            self.failures.append(f"{self.scenario}, {where}: {error}")
-            say(f"  {error}")
+        except Exception as error:  # noqa: BLE001  # whatever it is, other runs are made all the same
+            self.failures.append(f"{self.scenario}, {where}: {told(error)}")
+            say(f"  {told(error)}")
 
-    def save(self, directory: Path = DIRECTORY) -> Path:
-        """Write the file."""
+    def save(self, directory: Path | None = None) -> Path:
+        """Write the file, into `DIRECTORY` by default."""
+        directory = directory or DIRECTORY
         directory.mkdir(parents=True, exist_ok=True)
         file = directory / f"{self.scenario}.json"
         file.write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
         return file
 
     @classmethod
-    def load(cls, scenario: str, directory: Path = DIRECTORY) -> "Results":
-        """Read a file.
+    def load(cls, scenario: str, directory: Path | None = None) -> "Results":
+        """Read a file, of `DIRECTORY` by default.
 
         Raises:
             FileNotFoundError: the scenario has not been run.
         """
-        document = json.loads((directory / f"{scenario}.json").read_text("utf-8"))
+        document = json.loads(((directory or DIRECTORY) / f"{scenario}.json").read_text("utf-8"))
         runs = [_run(run) for run in document.pop("runs")]
         return cls(**document, runs=runs)
+
+
+def told(error: Exception) -> str:
+    """Return what went wrong; with the error's type, where it isn't one of our own messages."""
+    ours = isinstance(error, RuntimeError | OSError)
+    return str(error) if ours and str(error) else f"{type(error).__name__}: {error}"
 
 
 def _run(document: dict[str, Any]) -> Run:

@@ -141,7 +141,7 @@ async def measure(
         verifies=scenario.verifies,
         systems=[str(system) for system in systems],
     )
-    results = Results.begun(scenario.name, settings, goes_on=options.goes_on)
+    results = Results.begun(scenario.name, settings, goes_on=options.goes_on, say=progress.say)
     moulds = (mixed_moulds if scenario.mixed else plain_moulds)(
         bench.plain_url if scenario.plain else bench.url
     )

@@ -1,14 +1,16 @@
 """A long run: what grows is noticed, what only moves is not, and a short run delivers everything and stays small."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from random import Random  # noqa: TID251  # seeded
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from benchmarks import endurance_report
+from benchmarks import endurance, endurance_report
 from benchmarks.backlog import order_of
 from benchmarks.endurance import MANNER, Endurance, Told, faults
 from benchmarks.flatness import LEAST, Sample, gain, picture, trends
@@ -165,6 +167,26 @@ def test_the_page_holds_the_table_and_the_plot(tmp_path, monkeypatch, capsys):
     assert text.count("| **no** |") == 1
     assert "old" not in text.splitlines()
     ET.parse(tmp_path / "endurance.svg")  # noqa: S314  # our own
+
+
+def test_a_run_that_ends_without_figures_leaves_none_of_an_earlier_one(
+    tmp_path, monkeypatch, capsys
+):
+    """Which is how a loss ends: nothing more comes, and what is missing is said."""
+
+    async def nothing_comes():
+        message = "3 of 1200 events have not ended"
+        raise RuntimeError(message)
+
+    file = tmp_path / "endurance.json"
+    file.write_text("{}")
+    monkeypatch.setattr(endurance, "RESULTS", file)
+    monkeypatch.setattr(endurance, "bench", nullcontext)
+    monkeypatch.setattr(endurance, "Endurance", lambda *_: SimpleNamespace(run=nothing_comes))
+    monkeypatch.setattr("sys.argv", ["endurance"])
+    assert endurance.main() == 1
+    assert "3 of 1200 events have not ended" in capsys.readouterr().out
+    assert not file.exists()
 
 
 @pytest.mark.kafka
