@@ -78,7 +78,9 @@ class Figures:
     def faults(self) -> list[str]:
         """What no system may do, however fast it is."""
         found = (("lost", self.lost), ("wrongly signed", self.wrongly_signed))
-        return [f"{self.system}: {count} {what}" for what, count in found if count]
+        said = [f"{self.system}: {count} {what}" for what, count in found if count]
+        # else "nothing lost" would be said of nothing
+        return said if self.settled else [*said, f"{self.system}: nothing settled"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,27 +8,35 @@ from typing import Any
 from benchmarks.quiet import IDLE, QUIET, START
 
 
-def quiet_figures(file: Path) -> list[dict[str, Any]]:
-    """Return the figures of this checkout, which is the first of those that took turns; none without the file."""
-    if not file.exists():
-        return []
-    figures: dict[str, list[dict[str, Any]]] = json.loads(file.read_text("utf-8"))["figures"]
-    return next(iter(figures.values()))
+def quiet_figures(directory: Path, what: str) -> list[dict[str, Any]]:
+    """Return the figures of this checkout, which is the first of those that took turns; none where it was not measured."""
+    figures: dict[str, list[dict[str, Any]]] = _document(directory, what).get("figures", {})
+    return next(iter(figures.values()), [])
+
+
+def quiet_machine(directory: Path, what: str) -> dict[str, Any] | None:
+    """Return on what `start` or `idle` was measured."""
+    return _document(directory, what).get("on")
 
 
 def quiet_machines(directory: Path) -> list[dict[str, Any]]:
-    """Return on what they were measured: one machine, where both were measured on it on one day."""
+    """Return on what both were measured: one machine, where that was at one commit on one day."""
     found: list[dict[str, Any]] = []
     for what in QUIET:
-        file = directory / f"{what}.json"
-        if file.exists() and (on := json.loads(file.read_text("utf-8"))["on"]) not in found:
+        if (on := quiet_machine(directory, what)) and on not in found:
             found.append(on)
     return found
 
 
+def _document(directory: Path, what: str) -> dict[str, Any]:
+    file = directory / f"{what}.json"
+    document: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return document
+
+
 def quiet_table(directory: Path) -> list[str]:
     """Return a table in Markdown: medians, with lowest and highest in parentheses; [] where neither was run."""
-    starts, idles = (quiet_figures(directory / f"{what}.json") for what in (START, IDLE))
+    starts, idles = (quiet_figures(directory, what) for what in (START, IDLE))
     rows = []
     if starts:
         rows += [

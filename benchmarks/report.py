@@ -63,8 +63,9 @@ def _row(results: Results, system: str, point: float | None, *, open_load: bool)
 
     low, high = results.spread("per_second", system, point)
     cores = (middle(f"{name}_cores") for name in ("cpu", "receiver", "broker"))
+    made = len(results.of(system, point))
     return [
-        system,
+        system + (f" ({made} of {results.rounds} rounds)" if made != results.rounds else ""),
         *([] if point is None else [f"{point:,.0f}"]),
         f"{middle('per_second'):,.0f}" + (f" ({low:,.0f} to {high:,.0f})" if low != high else ""),
         *([f"{middle('p50_ms'):.1f}", f"{middle('p99_ms'):.1f}"] if open_load else []),
@@ -193,7 +194,12 @@ def where(results: Results) -> str:
         f"One signature: {results.floor_ms:.3f} ms of CPU"
         f" ({min(results.signature_ms):.3f} to {max(results.signature_ms):.3f}).\n"
         f"{results.rounds} round{'s' if results.rounds > 1 else ''}, windows of {results.settings['seconds']:g} s."
+        + (f"\n{_failed(results)}" if results.failures else "")
     )
+
+
+def _failed(results: Results) -> str:
+    return f"Runs that came to nothing: {len(results.failures)}."
 
 
 def _machine(machine: dict[str, Any]) -> str:
@@ -215,6 +221,9 @@ def blocks() -> dict[str, str]:
             results = everything[name] = Results.load(name)
         except FileNotFoundError:
             continue
+        if not results.runs:
+            found[name] = f"Nothing was measured. {_failed(results)}\n\n{_machine(results.on)}"
+            continue
         pictures = _pictures(results)
         PICTURES.mkdir(exist_ok=True)
         for picture, text in pictures.items():
@@ -225,9 +234,9 @@ def blocks() -> dict[str, str]:
         found[name] = "\n".join([*parts, where(results)]).lstrip()
     if quiet := quiet_table(DIRECTORY):
         found["quiet"] = "\n".join([*quiet, "", *map(_machine, quiet_machines(DIRECTORY))])
-    if everything:
+    if found:
         found["targets"] = "\n".join(targets(everything))
-    if THROUGHPUT in everything:
+    if THROUGHPUT in everything and everything[THROUGHPUT].receiver_per_second:
         found["ceiling"] = _ceiling(everything[THROUGHPUT])
     return found
 

@@ -85,7 +85,7 @@ async def run(  # noqa: PLR0913  # all that makes a run
     With an open load the backlog is only there to wake the system up.
 
     Raises:
-        RuntimeError: it ended by itself or delivered nothing.
+        RuntimeError: it ended by itself or not well, or delivered nothing.
     """
     receiver = around.receiver
     async with administration(task.bootstrap) as admin:
@@ -100,6 +100,7 @@ async def run(  # noqa: PLR0913  # all that makes a run
                 begin, end, stream = await _open(running, task, backlog, around, window, load)
             memory = running.peak_memory_mb()
             await asyncio.to_thread(running.stop)
+            running.must_have_ended_well()
         committed = await _committed(admin, task.name, backlog.topic)
         receipts = await asyncio.to_thread(receiver.receipts)
         account, settled = Account.of(receipts), set(backlog.settled(committed))

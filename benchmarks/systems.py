@@ -246,9 +246,20 @@ class Running:
         """Raise `RuntimeError` with the end of its log when a process has ended."""
         for process, log in zip(self._processes, self._logs, strict=True):
             if process.poll() is not None:
-                tail = log.read_text("utf-8", "replace")[-2000:]
-                message = f"{self.system} ended by itself with {process.returncode}; its log ends:\n{tail}"
-                raise RuntimeError(message)
+                how = f"by itself with {process.returncode}"
+                raise self._ended(how, log)
+
+    def must_have_ended_well(self) -> None:
+        """Raise `RuntimeError` with the end of its log when a notifier that was stopped gave another exit code than 0."""
+        for process, log in zip(self._processes, self._logs, strict=True):
+            if self.system.name == NOTIFIER and process.returncode:
+                how = f"after SIGTERM with {process.returncode}, expected 0"
+                raise self._ended(how, log)
+
+    def _ended(self, how: str, log: Path) -> RuntimeError:
+        tail = log.read_text("utf-8", "replace")[-2000:]
+        message = f"{self.system} ended {how}; its log ends:\n{tail}"
+        return RuntimeError(message)
 
     def stop(self) -> list[int]:
         """End all with SIGTERM, at once, wait, and return their exit codes."""

@@ -1,12 +1,15 @@
-"""What was asked for, and what the last runs came to."""
+"""What was asked for, and what the last runs came to; what was not measured is said to be so."""
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+from benchmarks.machine import of_several_commits, when
 from benchmarks.open_loops import LOW_RATE, OPEN_LOOP, OPEN_SCENARIOS
-from benchmarks.quiet_table import quiet_figures
+from benchmarks.quiet import IDLE, START
+from benchmarks.quiet_table import quiet_figures, quiet_machine, quiet_machines
 from benchmarks.results import DIRECTORY, Results
 from benchmarks.scenarios import THROUGHPUT, THROUGHPUT_HTTP
 from benchmarks.systems import GO, ONE_DUTY, WITH_DUTIES
@@ -19,6 +22,7 @@ _MOST_P99_MS = 50
 _MOST_TIMES = 2
 _MOST_IDLE_CORES = 0.01
 _MOST_START_SECONDS, _MOST_START_CPU = 2.0, 1.2
+_WIDE, _NARROW = "with AVX-512", "without"
 _ABOVE_SIGNATURE = {True: 1.5, False: 0.6}
 """How much CPU above one signature is asked for, in signatures, by whether the processor signs with AVX-512."""
 
@@ -54,58 +58,57 @@ def targets(found: Mapping[str, Results]) -> Iterator[str]:
     Args:
         found: results by scenario.
     """
-    yield "| Asked | Found |"
-    yield "| --- | --- |"
+    yield "| Asked | Found | Measured |"
+    yield "| --- | --- | --- |"
     for scenario, over in ((THROUGHPUT_HTTP, "plain HTTP"), (THROUGHPUT, "TLS")):
-        if scenario in found:
-            yield from _beside_peers(found[scenario], over)
-            yield from _above_signature(found[scenario], over)
-    if LOW_RATE in found:
-        low_rate = OPEN_SCENARIOS[LOW_RATE]
-        rate = low_rate.rates[low_rate.common]
-        yield from _ratio(
-            found[LOW_RATE],
-            f"one worker beside Go, CPU per event at {rate:g}/s: at most 1.3 times ({PEERS_DO_LESS})",
-            ("cpu_ms", _ONE, GO, rate),
-            at_most=1.3,
-        )
-    yield from _start_and_idle(DIRECTORY)
-    yield from _latency(found)
-    yield from _isolation(MEASURES)
-    yield from _memory(found)
-    faults = [
-        fault for results in found.values() for run in results.runs for fault in run.figures.faults
-    ]
-    failures = sum(len(results.failures) for results in found.values())
-    yield _line(
-        "nothing lost, everything signed, in every run",
-        ("; ".join(faults) or "so it was")
-        + (f"; runs that came to nothing: {failures}" if failures else ""),
-        met=not faults,
+        yield from _beside_peers(found.get(scenario), over)
+        yield from _above_signature(found.get(scenario), over)
+    low_rate = OPEN_SCENARIOS[LOW_RATE]
+    rate = low_rate.rates[low_rate.common]
+    yield _ratio(
+        found.get(LOW_RATE),
+        f"one worker beside Go, CPU per event at {rate:g}/s: at most 1.3 times ({PEERS_DO_LESS})",
+        ("cpu_ms", _ONE, GO, rate),
+        at_most=1.3,
     )
+    yield from _start_and_idle(DIRECTORY)
+    yield _latency(found.get(OPEN_LOOP))
+    yield _isolation()
+    yield _memory(found)
+    yield _faults(found)
+    if several := of_several_commits(_machines(found)):
+        yield from ("", several)
 
 
-def _beside_peers(results: Results, over: str) -> Iterator[str]:
+def _machines(found: Mapping[str, Results]) -> Iterator[Mapping[str, Any]]:
+    """Yield on what each of the table's figures was measured."""
+    yield from (results.on for results in found.values())
+    yield from quiet_machines(DIRECTORY)
+    if hang := _hang():
+        yield hang["machine"]
+
+
+def _beside_peers(results: Results | None, over: str) -> Iterator[str]:
     less = f"({over}; {PEERS_DO_LESS})"
-    yield from _ratio(
+    yield _ratio(
         results,
         f"two workers beside Go, deliveries/s: at least 0.95 times {less}",
         ("per_second", _TWO, GO, None),
         at_least=0.95,
     )
-    yield from _ratio(
+    yield _ratio(
         results,
         f"two workers beside Go, deliveries/s per core used: at least 1.0 times {less}",
         ("per_core", _TWO, GO, None),
         at_least=1.0,
     )
-    yield from _ratio(
+    yield _ratio(
         results,
         f"one worker beside hand-written aiohttp, CPU per notification: at most 1.0 times {less}",
         ("cpu_ms", _ONE, _BY_HAND, None),
         at_most=1.0,
     )
-    yield from _ratio(
+    yield _ratio(
         results,
         f"one worker beside hand-written aiohttp with the same duties, CPU per notification: for information, no target ({over}; {SAME_DUTIES})",
         ("cpu_ms", _ONE, WITH_DUTIES, None),
@@ -113,16 +116,18 @@ def _beside_peers(results: Results, over: str) -> Iterator[str]:
 
 
 def _ratio(
-    results: Results,
+    results: Results | None,
     asked: str,
     what: tuple[str, str, str, float | None],
     *,
     at_least: float = 0.0,
     at_most: float = float("inf"),
-) -> Iterator[str]:
-    ratio = results.ratios(*what)
-    if ratio is not None:
-        yield _line(asked, f"{times(ratio)} times", met=at_least <= ratio[0] <= at_most)
+) -> str:
+    ratio = results.ratios(*what) if results else None
+    if results is None or ratio is None:
+        return _not_measured(asked)
+    met = at_least <= ratio[0] <= at_most
+    return _line(asked, f"{times(ratio)} times", when(results.on), met=met)
 
 
 def times(ratio: tuple[float, float, float]) -> str:
@@ -131,77 +136,102 @@ def times(ratio: tuple[float, float, float]) -> str:
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _above_signature(results: Results, over: str) -> Iterator[str]:
-    wide = bool(results.on["wide"])
-    most = _ABOVE_SIGNATURE[wide]
-    kind = "with AVX-512" if wide else "without AVX-512"
+def _above_signature(results: Results | None, over: str) -> Iterator[str]:
+    most = f"{_ABOVE_SIGNATURE[True]:g} signatures {_WIDE}, {_ABOVE_SIGNATURE[False]:g} {_NARROW}"
     for system, who in ((_ONE, "one worker"), (_TWO, "two workers")):
-        if results.of(system):
-            above = results.middle("cpu_ms", system) / results.floor_ms - 1
-            yield _line(
-                f"CPU above the signature, {who}: at most {most:g} signatures {kind} ({over})",
-                f"{above:.2f}",
-                met=above <= most,
-            )
-
-
-def _latency(found: Mapping[str, Results]) -> Iterator[str]:
-    results = found.get(OPEN_LOOP)
-    if results is not None and _TWO in results.systems():
-        point = results.points(_TWO)[OPEN_SCENARIOS[OPEN_LOOP].common]
-        wait = results.middle("p99_ms", _TWO, point)
+        asked = f"CPU above the signature, {who}: at most {most} ({over})"
+        if results is None or not results.of(system):
+            yield _not_measured(asked)
+            continue
+        wide = bool(results.on["wide"])
+        above = results.middle("cpu_ms", system) / results.floor_ms - 1
         yield _line(
-            f"open loop at half of the maximum: p99 at most {_MOST_P99_MS} ms",
-            f"{wait:.1f} ms",
-            met=wait <= _MOST_P99_MS,
+            asked,
+            f"{above:.2f} {_WIDE if wide else _NARROW}",
+            when(results.on),
+            met=above <= _ABOVE_SIGNATURE[wide],
         )
+
+
+def _latency(results: Results | None) -> str:
+    asked = f"open loop at half of the maximum: p99 at most {_MOST_P99_MS} ms"
+    if results is None or _TWO not in results.systems():
+        return _not_measured(asked)
+    point = results.points(_TWO)[OPEN_SCENARIOS[OPEN_LOOP].common]
+    wait = results.middle("p99_ms", _TWO, point)
+    return _line(asked, f"{wait:.1f} ms", when(results.on), met=wait <= _MOST_P99_MS)
 
 
 def _start_and_idle(directory: Path) -> Iterator[str]:
-    """Yield what a worker costs that has nothing to do, where the scenarios `start` and `idle` were run."""
-    if starts := quiet_figures(directory / "start.json"):
+    """Yield what a worker costs that has nothing to do."""
+    asked = f"start to ready: at most {_MOST_START_SECONDS:g} s and {_MOST_START_CPU:g} s of CPU"
+    starts, on = quiet_figures(directory, START), quiet_machine(directory, START)
+    if on is None:
+        yield _not_measured(asked)
+    else:
         seconds, cpu = (median(one[name] for one in starts) for name in ("seconds", "cpu_seconds"))
-        yield _line(
-            f"start to ready: at most {_MOST_START_SECONDS:g} s and {_MOST_START_CPU:g} s of CPU",
-            f"{seconds:.2f} s, {cpu:.2f} s of CPU",
-            met=seconds <= _MOST_START_SECONDS and cpu <= _MOST_START_CPU,
-        )
-    if idles := quiet_figures(directory / "idle.json"):
+        met = seconds <= _MOST_START_SECONDS and cpu <= _MOST_START_CPU
+        yield _line(asked, f"{seconds:.2f} s, {cpu:.2f} s of CPU", when(on), met=met)
+    asked = f"an idle worker: at most {_MOST_IDLE_CORES:g} cores"
+    idles, on = quiet_figures(directory, IDLE), quiet_machine(directory, IDLE)
+    if on is None:
+        yield _not_measured(asked)
+    else:
         cores = median(one["cpu_seconds"] / one["seconds"] for one in idles)
-        yield _line(
-            f"an idle worker: at most {_MOST_IDLE_CORES:g} cores",
-            f"{cores:.4f} cores",
-            met=cores <= _MOST_IDLE_CORES,
-        )
+        yield _line(asked, f"{cores:.4f} cores", when(on), met=cores <= _MOST_IDLE_CORES)
 
 
-def _isolation(measures: Path) -> Iterator[str]:
-    """Yield what `make measure` found of a thousand destinations, 300 of which hang."""
-    file = measures / "hang-1000.measure.json"
-    if file.exists():
-        ratio = json.loads(file.read_text("utf-8"))["found"]["ratio"]
-        yield _line(
-            f"300 of 1,000 destinations hang: the others' p99 at most {_MOST_TIMES} times (`make measure`)",
-            f"{ratio:.2f} times",
-            met=ratio <= _MOST_TIMES,
-        )
+def _hang() -> dict[str, Any] | None:
+    """Return what `make measure` found of a thousand destinations, 300 of which hang."""
+    file = MEASURES / "hang-1000.measure.json"
+    measure: dict[str, Any] | None = json.loads(file.read_text("utf-8")) if file.exists() else None
+    return measure
 
 
-def _memory(found: Mapping[str, Results]) -> Iterator[str]:
+def _isolation() -> str:
+    asked = f"300 of 1,000 destinations hang: the others' p99 at most {_MOST_TIMES} times (`make measure`)"
+    measure = _hang()
+    if measure is None:
+        return _not_measured(asked)
+    ratio = measure["found"]["ratio"]
+    return _line(asked, f"{ratio:.2f} times", when(measure["machine"]), met=ratio <= _MOST_TIMES)
+
+
+def _memory(found: Mapping[str, Results]) -> str:
+    asked = f"at most {_MOST_MB} MB a process, with one partner each profile"
     peaks = [
-        results.spread("peak_memory_mb", system, point)[1]
+        (results.spread("peak_memory_mb", system, point)[1], name)
         for name, results in found.items()
         for system in results.systems()
         for point in results.points(system)
         if system.startswith("notifier") and not name.startswith("curve-")
     ]
-    if peaks:
-        yield _line(
-            f"at most {_MOST_MB} MB a process, with one partner each profile",
-            f"{max(peaks):.0f} MB",
-            met=max(peaks) <= _MOST_MB,
-        )
+    if not peaks:
+        return _not_measured(asked)
+    most, name = max(peaks)
+    return _line(asked, f"{most:.0f} MB ({name})", when(found[name].on), met=most <= _MOST_MB)
 
 
-def _line(asked: str, found: str, *, met: bool) -> str:
-    return f"| {asked} | {found}{'' if met else ', **missed**'} |"
+def _faults(found: Mapping[str, Results]) -> str:
+    asked = "nothing lost, everything signed, in every run"
+    runs = [run for results in found.values() for run in results.runs]
+    failures = sum(len(results.failures) for results in found.values())
+    if not runs and not failures:
+        return _not_measured(asked)
+    faults = [fault for run in runs for fault in run.figures.faults]
+    said = faults or (
+        [f"so it was, in {len(runs):,} run{'s' if len(runs) > 1 else ''}"] if runs else []
+    )
+    if failures:
+        said = [*said, f"runs that came to nothing: {failures:,}"]
+    measured = dict.fromkeys(when(results.on) for results in found.values())
+    met = bool(runs) and not faults and not failures
+    return _line(asked, "; ".join(said), "; ".join(measured), met=met)
+
+
+def _line(asked: str, found: str, measured: str, *, met: bool) -> str:
+    return f"| {asked} | {found}{'' if met else ', **missed**'} | {measured} |"
+
+
+def _not_measured(asked: str) -> str:
+    return f"| {asked} | not measured | |"

@@ -1,47 +1,16 @@
 """Tables and plots, from results made by hand."""
 
-import json
-from dataclasses import asdict, replace
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from benchmarks import report
-from benchmarks.figures import Figures, Latency
+from benchmarks.figures import Latency
 from benchmarks.machine import build
-from benchmarks.quiet import Figure
-from benchmarks.quiet_table import quiet_machines, quiet_table
-from benchmarks.results import Results, Run
 from benchmarks.svg import Bar, Panel, bars, lines, short
-from benchmarks.targets import targets
+from tests.benchmarks.by_hand import results
 
-FIGURES = Figures("notifier-2", 4.0, 400, 100.0, 0.6, 0.9, 0.1, 0.2, 90.0, 500, 0, 0, 0, 0, 420)
-MACHINE = {
-    "date": "2026-11-29",
-    "system": "Linux",
-    "processor": "X",
-    "wide": False,
-    "cores": 2,
-    "python": "3.11.7",
-    "build": "PGO, LTO",
-    "packages": {"httpx": "0.28.1"},
-    "commit": "abc1234567",
-}
-
-
-def results(scenario, *runs, **settings):
-    """Make results of runs given as (system, point, changes of the figures); a system's first is of round 1, and so on."""
-    made = Results(
-        scenario,
-        {"rounds": 1, "seconds": 4.0, **settings},
-        on=dict(MACHINE),
-        signature_ms=[0.3, 0.2, 0.4],
-    )
-    made.receiver_per_second, made.receiver_ms = [9000.0], [0.05]
-    for system, point, changes in runs:
-        number = len(made.of(system, point)) + 1
-        made.runs.append(Run(number, replace(FIGURES, system=system, **changes), point))
-    return made
+MEASURED = "2026-11-29, commit abc1234567 |"
 
 
 def test_a_table_shows_medians_with_the_range():
@@ -107,46 +76,6 @@ def test_a_ratio_says_what_its_peer_does(peer, said):
     assert said in row
 
 
-SETTINGS = {"rounds": 5, "seconds": 4.0, "systems": ("notifier-2",)}
-
-
-@pytest.fixture
-def before(tmp_path, monkeypatch):
-    """Three rounds that an earlier session left, of this commit on this machine."""
-    monkeypatch.setattr("benchmarks.results.DIRECTORY", tmp_path)
-    found = results("mixed", ("notifier-2", None, {}))
-    found.settings = SETTINGS
-    found.on = Results("this machine", {}).on | {"date": "2026-01-01"}
-    found.save()
-    return found
-
-
-@pytest.mark.usefixtures("before")
-def test_a_session_goes_on_where_an_earlier_one_ended(capsys):
-    """Rounds that were measured alike are kept, without a word."""
-    assert Results.begun("mixed", SETTINGS, goes_on=True, say=print).rounds == 3
-    assert Results.begun("other", SETTINGS, goes_on=True, say=print).rounds == 0
-    assert not capsys.readouterr().out
-
-
-@pytest.mark.parametrize("other", ["commit", "processor", "seconds"])
-def test_a_session_does_not_go_on_with_what_was_measured_otherwise(before, other, capsys):
-    """At another commit, on another machine or for another time: all begins anew, and that is said."""
-    settings = SETTINGS | {"seconds": 5.0} if other == "seconds" else SETTINGS
-    before.on[other] = "another"
-    before.save()
-    assert Results.begun("mixed", settings, goes_on=True, say=print).rounds == 0
-    assert "mixed: begun anew" in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("before")
-def test_a_session_that_begins_leaves_no_figures_of_an_earlier_one():
-    """Else those would be published where it comes to none."""
-    assert Results.begun("mixed", SETTINGS, goes_on=False, say=print).rounds == 0
-    with pytest.raises(FileNotFoundError):
-        Results.load("mixed")
-
-
 @pytest.mark.parametrize(
     ("arguments", "schemes", "said"),
     [
@@ -203,19 +132,21 @@ def test_the_page_holds_what_was_measured_and_keeps_what_was_not(page, tmp_path)
         in lines["| two workers beside Go, deliveries/s: at least 0.95 times"]
     )
     per_core = lines["| two workers beside Go, deliveries/s per core used: at least 1.0 times"]
-    assert per_core.endswith("nor verifies) | 1.33 (1.33 to 1.33) times |")
+    assert per_core.endswith(f"nor verifies) | 1.33 (1.33 to 1.33) times | {MEASURED}")
     beside = "| one worker beside hand-written aiohttp, CPU per notification: at most 1.0 times"
-    assert lines[beside].endswith("1.12 (1.12 to 1.12) times, **missed** |")
+    assert lines[beside].endswith(f"1.12 (1.12 to 1.12) times, **missed** | {MEASURED}")
     same = "| one worker beside hand-written aiohttp with the same duties, CPU per notification: for information, no target"
-    assert lines[same].endswith("and has no ladder) | 0.90 (0.90 to 0.90) times |")
-    above = "| CPU above the signature, one worker: at most 0.6 signatures without AVX-512"
-    assert lines[above].endswith("| 0.50 |")
+    assert lines[same].endswith(f"and has no ladder) | 0.90 (0.90 to 0.90) times | {MEASURED}")
+    above = (
+        "| CPU above the signature, one worker: at most 1.5 signatures with AVX-512, 0.6 without"
+    )
+    assert lines[above].endswith(f"(TLS) | 0.50 without | {MEASURED}")
     assert lines["| one worker beside Go, CPU per event at 150/s: at most 1.3 times"].endswith(
-        "1.00 (1.00 to 1.00) times |"
+        f"1.00 (1.00 to 1.00) times | {MEASURED}"
     )
     assert "p99 at most 50 ms | 60.0 ms, **missed** |" in text
-    assert "at most 110 MB a process, with one partner each profile | 90 MB |" in text
-    assert "nothing lost, everything signed, in every run | so it was |" in text
+    assert "at most 110 MB a process, with one partner each profile | 90 MB (throughput) |" in text
+    assert "nothing lost, everything signed, in every run | so it was, in 10 runs |" in text
     assert "2 cores (X, without AVX-512 for RSA), Linux, Python 3.11.7 (PGO, LTO)" in text
     assert "One signature: 0.300 ms of CPU (0.200 to 0.400)" in text
     assert "old throughput" not in text
@@ -225,51 +156,32 @@ def test_the_page_holds_what_was_measured_and_keeps_what_was_not(page, tmp_path)
         ET.parse(tmp_path / "performance" / f"{picture}.svg")  # noqa: S314  # our own
 
 
-def test_what_a_run_lost_is_told_from_a_run_that_failed():
-    """A peer that did not start loses nothing; both are said."""
-    found = results("mixed", ("faust", None, {"lost": 3}))
-    found.failures = ["mixed, round 1, go-franz: nothing reached the receiver"]
-    *_, last = targets({"mixed": found})
-    assert last.endswith("| faust: 3 lost; runs that came to nothing: 1, **missed** |")
-    assert list(targets({"mixed": results("mixed", ("faust", None, {}))}))[-1].endswith(
-        "| so it was |"
+def test_a_scenario_of_which_every_run_failed_is_told_in_words(page, tmp_path):
+    """The report of all the others is written, and the table that was there before is not taken for this session's."""
+    found = results("throughput")
+    found.failures = ["throughput, round 1, notifier-1: it did not start"] * 15
+    found.receiver_per_second = []
+    found.save(tmp_path)
+    results("mixed", ("notifier-2", None, {})).save(tmp_path)
+    assert report.main() == 0
+    text = page.read_text()
+    assert "Nothing was measured. Runs that came to nothing: 15." in text
+    assert "old throughput" not in text
+    assert "| notifier-2 (1 of 3 rounds) | 100 |" in text
+
+
+def test_a_table_says_of_how_many_rounds_a_system_is():
+    """Where it failed in some; and how many runs failed stands below."""
+    found = results(
+        "throughput",
+        *(("notifier-2", None, {}) for _ in range(3)),
+        *(("go-franz", None, {}) for _ in range(2)),
     )
-
-
-def test_isolation_is_read_from_the_measurements(tmp_path, monkeypatch):
-    """Where `make measure` has measured a thousand destinations, its ratio stands in the table; else the row is left out."""
-    monkeypatch.setattr("benchmarks.targets.MEASURES", tmp_path)
-    assert "1,000" not in "".join(targets({}))
-    found = json.dumps({"found": {"ratio": 2.5}})
-    (tmp_path / "hang-1000.measure.json").write_text(found)
-    assert "at most 2 times (`make measure`) | 2.50 times, **missed** |" in "".join(targets({}))
-
-
-def test_start_and_idle_are_read_from_their_own_files(tmp_path, monkeypatch):
-    """The medians of this checkout, not of one that took turns with it."""
-    monkeypatch.setattr("benchmarks.targets.DIRECTORY", tmp_path)
-    assert "idle" not in "".join(targets({}))
-    one = Figure(10.0, 0.2, 450, 0.1, 90.0)
-    other = [replace(one, seconds=9.0, cpu_seconds=9.0)]
-    starts = [replace(one, seconds=seconds, cpu_seconds=0.8) for seconds in (1.2, 2.5, 1.4)]
-    for name, ours in (("start", starts), ("idle", [one])):
-        figures = {"here": list(map(asdict, ours)), "other": list(map(asdict, other))}
-        document = {"on": MACHINE, "figures": figures}
-        (tmp_path / f"{name}.json").write_text(json.dumps(document))
-    text = "".join(targets({}))
-    assert "start to ready: at most 2 s and 1.2 s of CPU | 1.40 s, 0.80 s of CPU |" in text
-    assert "an idle worker: at most 0.01 cores | 0.0200 cores, **missed** |" in text
-    assert quiet_table(tmp_path)[2:] == [
-        "| from the start to ready, s | 1.40 (1.20 to 2.50) |",
-        "| CPU in that time, s | 0.80 (0.80 to 0.80) |",
-        "| idle, cores | 0.0200 (0.0200 to 0.0200) |",
-        "| idle, the broker's cores | 0.0100 (0.0100 to 0.0100) |",
-        "| idle, wake-ups a second | 45 (45 to 45) |",
-        "| memory, MB | 90 (90 to 90) |",
-    ]
-    assert quiet_machines(tmp_path) == [MACHINE]
-    assert quiet_table(tmp_path / "none") == []
-    assert quiet_machines(tmp_path / "none") == []
+    found.failures = ["throughput, round 3, go-franz: it did not start"]
+    _, _, ours, theirs = report.table(found)
+    assert ours.startswith("| notifier-2 | 100 |")
+    assert theirs.startswith("| go-franz (2 of 3 rounds) | 100 |")
+    assert report.where(found).endswith("3 rounds, windows of 4 s.\nRuns that came to nothing: 1.")
 
 
 def test_without_results_the_report_says_so(page, capsys):
