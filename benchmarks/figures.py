@@ -1,7 +1,7 @@
 """The arithmetic: from receipts and samples to the figures of a run. No I/O."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -28,6 +28,8 @@ class Latency:
     max_ms: float
     behind_ms: float
     """How far the generator fell behind its plan at worst; part of the latencies."""
+    missing: int = 0
+    """Events that did not come in time after the window; each counts as one that takes for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,11 @@ class Figures:
     @property
     def faults(self) -> list[str]:
         """What no system may do, however fast it is."""
-        found = (("lost", self.lost), ("wrongly signed", self.wrongly_signed))
+        found = (
+            ("lost", self.lost),
+            ("wrongly signed", self.wrongly_signed),
+            ("never came", self.latency.missing if self.latency else 0),
+        )
         said = [f"{self.system}: {count} {what}" for what, count in found if count]
         # else "nothing lost" would be said of nothing
         return said if self.settled else [*said, f"{self.system}: nothing settled"]
@@ -118,24 +124,29 @@ class Account:
         return set(settled) - self.accepted_ns.keys()
 
     def latency(
-        self, due_ns: Callable[[int], int], first: int, begin_ns: int, end_ns: int, behind_ms: float
+        self,
+        due_ns: Callable[[int], int],
+        numbers: Iterable[int],
+        begin_ns: int,
+        end_ns: int,
+        behind_ms: float,
     ) -> Latency:
-        """Return the latencies of orders from number `first` on that were due in a window.
+        """Return the latencies of those of these orders that were due in a window, accepted or not.
 
         Raises:
-            RuntimeError: there are none.
+            RuntimeError: none was accepted.
         """
         waits = sorted(
-            at_ns - due_ns(number)
-            for number, at_ns in self.accepted_ns.items()
-            if number >= first and begin_ns <= due_ns(number) < end_ns
+            self.accepted_ns.get(number, math.inf) - due_ns(number)
+            for number in numbers
+            if begin_ns <= due_ns(number) < end_ns
         )
-        if not waits:
+        missing = waits.count(math.inf)
+        if missing == len(waits):
             message = "nothing that was due within the window was delivered"
             raise RuntimeError(message)
-        return Latency(
-            quantile(waits, 0.5) / 1e6, quantile(waits, 0.99) / 1e6, waits[-1] / 1e6, behind_ms
-        )
+        half, most, all_of_them = (quantile(waits, share) / 1e6 for share in (0.5, 0.99, 1.0))
+        return Latency(half, most, all_of_them, behind_ms, missing)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

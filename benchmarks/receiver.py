@@ -105,6 +105,11 @@ class Receiver:
         """How many requests came."""
         return len(self._moments)
 
+    @property
+    def orders(self) -> int:
+        """How many different orders they were about."""
+        return len(self._attempts)
+
     def take(self, head: bytes, body: bytes) -> bytes:
         """Note a request and return its answer."""
         self._moments.append(time.monotonic_ns())
@@ -251,7 +256,7 @@ def _obey(receiver: Receiver, command: dict[str, Any]) -> None:
         case {"drain": file}:
             _say(receiver.drain(Path(file)))
         case _:
-            _say({"count": receiver.count})
+            _say({"count": receiver.count, "orders": receiver.orders})
 
 
 def _say(answer: dict[str, Any]) -> None:

@@ -91,6 +91,10 @@ class ReceiverProcess:
         """Return how many requests came since `begin`."""
         return int(self._ask({"count": True})["count"])
 
+    def orders(self) -> int:
+        """Return how many different orders they were about."""
+        return int(self._ask({"count": True})["orders"])
+
     def receipts(self) -> Receipts:
         """Return what came since `begin`, every signature verified."""
         return self._receipts("report")

@@ -15,7 +15,7 @@ from benchmarks.results import DIRECTORY, Results
 from benchmarks.scenarios import SCENARIOS, THROUGHPUT
 from benchmarks.svg import Bar, Panel, bars, lines, short
 from benchmarks.systems import System
-from benchmarks.targets import targets, times, what_a_peer_does
+from benchmarks.targets import spread_ms, targets, times, what_a_peer_does
 
 _DOCS = Path(__file__).parents[1] / "docs"
 PAGE, PICTURES = _DOCS / "performance.md", _DOCS / "performance"
@@ -33,14 +33,14 @@ def summary(results: Results) -> Iterator[str]:
 
 
 def table(results: Results) -> list[str]:
-    """Return a scenario's table in Markdown: medians, with lowest and highest of the rounds for the rate."""
+    """Return a scenario's table in Markdown: medians, with lowest and highest of the rounds for rate and latency."""
     several = any(run.point is not None for run in results.runs)
     open_load = results.scenario in OPEN_SCENARIOS
     head = [
         "System",
         *(["Offered/s" if open_load else results.settings["about"]] if several else []),
         "Deliveries/s",
-        *(["p50 ms", "p99 ms"] if open_load else []),
+        *(["p50 ms", "p99 ms", "generator behind, ms"] if open_load else []),
         "CPU ms each",
         "in signatures",
         "Peak MB",
@@ -68,7 +68,7 @@ def _row(results: Results, system: str, point: float | None, *, open_load: bool)
         system + (f" ({made} of {results.rounds} rounds)" if made != results.rounds else ""),
         *([] if point is None else [f"{point:,.0f}"]),
         f"{middle('per_second'):,.0f}" + (f" ({low:,.0f} to {high:,.0f})" if low != high else ""),
-        *([f"{middle('p50_ms'):.1f}", f"{middle('p99_ms'):.1f}"] if open_load else []),
+        *(_latencies(results, system, point) if open_load else []),
         f"{middle('cpu_ms'):.2f}",
         f"{middle('cpu_ms') / results.floor_ms:.1f}",
         f"{middle('peak_memory_mb'):.0f}",
@@ -77,6 +77,12 @@ def _row(results: Results, system: str, point: float | None, *, open_load: bool)
         f"{results.total('repeats', system, point):,}",
         f"{results.total('lost', system, point):,}",
     ]
+
+
+def _latencies(results: Results, system: str, point: float | None) -> list[str]:
+    waits = [spread_ms(results, name, system, point) for name in ("p50_ms", "p99_ms")]
+    _, behind = results.spread("behind_ms", system, point)
+    return [*waits, f"{behind:.1f}"]
 
 
 def ratios(results: Results) -> list[str]:

@@ -148,7 +148,7 @@ class _Stream:
     def latency(self, account: Account, begin: Sample, end: Sample) -> Latency:
         return account.latency(
             lambda number: self.plan.due_ns(number, self.began_ns),
-            self.plan.first,
+            range(self.plan.first, self.plan.first + self.plan.count),
             begin.at_ns,
             end.at_ns,
             self.behind_ms,
@@ -215,9 +215,9 @@ async def _first_receipt(running: Running, receiver: ReceiverProcess) -> None:
 
 
 async def _all_received(running: Running, receiver: ReceiverProcess, count: int) -> None:
-    """Wait until so many requests came; those that still miss are judged as the rest, by what was committed."""
+    """Wait until so many orders were told of, but not for ever: one that misses then counts as one that never came."""
     deadline = time.monotonic() + _DRAIN_SECONDS
-    while receiver.count() < count and time.monotonic() < deadline:
+    while receiver.orders() < count and time.monotonic() < deadline:
         running.must_run()
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
 

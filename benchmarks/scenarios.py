@@ -192,7 +192,7 @@ def line(figures: Figures, signature_ms: float, point: float | None = None) -> s
     if figures.latency is not None:
         cells.append(
             f"p50 {figures.latency.p50_ms:.1f} ms, p99 {figures.latency.p99_ms:.1f} ms"
-            f" (generator behind by {figures.latency.behind_ms:.1f} ms at most)"
+            f" (generator behind by {figures.latency.behind_ms:.1f} ms at most; {figures.latency.missing} never came)"
         )
     cells.append(
         f"settled {figures.settled:,}, waiting {figures.waiting}, repeats {figures.repeats}, lost {figures.lost}"

@@ -1,5 +1,8 @@
 """The arithmetic of the benchmark, on receipts made by hand."""
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.backlog import Backlog, Mould, number_of, order_of
@@ -74,12 +77,32 @@ def test_latency_runs_from_the_due_moment_and_ends_with_the_first_acceptance():
     seen = receipts(
         (0, 0.9, "S"), (2, 1.2, "S"), (3, 1.6, "U"), (3, 1.9, "S"), (4, 2.3, "S"), (5, 2.9, "S")
     )
-    found = Account.of(seen).latency(
-        lambda number: plan.due_ns(number, SECOND), 2, round(1.5 * SECOND), 3 * SECOND, 1.0
-    )
+    assert plan.count == 4
+    found = latency(seen, plan, range(2, 6))
     # due at 1.5, 2.0 and 2.5; order 2 was due at 1.0, before the window
     assert (found.p50_ms, found.p99_ms, found.max_ms) == pytest.approx((400, 400, 400))
-    assert plan.count == 4
+    assert found.missing == 0
+
+
+def latency(seen, plan, numbers):
+    """Return the latencies of orders that were due between second 1.5 and second 3."""
+    return Account.of(seen).latency(
+        lambda number: plan.due_ns(number, SECOND), numbers, round(1.5 * SECOND), 3 * SECOND, 1.0
+    )
+
+
+def test_what_never_came_has_no_end():
+    """It is among the slowest instead of being left out, and a fault; where nothing came there is no latency."""
+    plan = Plan("", "t", 2, [], first=0, per_second=200.0, seconds=2.0)
+    orders = range(400)
+    seen = receipts(*((number, 1 + number / 200 + 0.02, "S") for number in orders if number % 50))
+    found = latency(seen, plan, orders)
+    assert found.missing == 6  # 100, 150 and so on: 2 of 100
+    assert found.p50_ms == pytest.approx(20)
+    assert found.p99_ms == found.max_ms == math.inf
+    assert replace(figures_of(seen, orders), latency=found, lost=0).faults == ["x: 6 never came"]
+    with pytest.raises(RuntimeError, match="nothing that was due within the window"):
+        latency(receipts(), plan, orders)
 
 
 @pytest.mark.parametrize(

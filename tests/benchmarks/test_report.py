@@ -1,5 +1,6 @@
 """Tables and plots, from results made by hand."""
 
+import math
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -121,7 +122,8 @@ def test_the_page_holds_what_was_measured_and_keeps_what_was_not(page, tmp_path)
     ).save(tmp_path)
     latency = Latency(8.0, 60.0, 70.0, 1.0)
     rates = (("notifier-2", rate, {"latency": latency}) for rate in (250.0, 500.0, 750.0))
-    results("open-loop", *rates).save(tmp_path)
+    plan = [["notifier-2", rate] for rate in (250.0, 500.0, 750.0)]
+    results("open-loop", *rates, plan=plan).save(tmp_path)
     slow = ("notifier-1", "go-franz")
     results("low-rate", *((name, 150.0, {"latency": latency}) for name in slow)).save(tmp_path)
     assert report.main() == 0
@@ -168,6 +170,21 @@ def test_a_scenario_of_which_every_run_failed_is_told_in_words(page, tmp_path):
     assert "Nothing was measured. Runs that came to nothing: 15." in text
     assert "old throughput" not in text
     assert "| notifier-2 (1 of 3 rounds) | 100 |" in text
+
+
+def test_latencies_are_shown_with_their_range_and_how_far_the_generator_fell_behind():
+    """A median alone would hide a round that went wrong; of the generator the worst round is shown."""
+    waits = ((8.0, 60.0, 1.0), (9.0, 1200.0, 300.0), (7.0, math.inf, 2.0))
+    found = results(
+        "open-loop",
+        *(
+            ("notifier-2", 500.0, {"latency": Latency(p50, p99, p99, behind)})
+            for p50, p99, behind in waits
+        ),
+    )
+    head, _, row = (line.split(" | ") for line in report.table(found))
+    assert head[3:6] == ["p50 ms", "p99 ms", "generator behind, ms"]
+    assert row[3:6] == ["8.0 (7.0 to 9.0)", "1,200.0 (60.0 to never)", "300.0"]
 
 
 def test_a_table_says_of_how_many_rounds_a_system_is():

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from benchmarks.figures import Latency
 from benchmarks.quiet import Figure
 from benchmarks.quiet_table import quiet_machines, quiet_table
 from benchmarks.targets import targets
@@ -66,6 +67,25 @@ def test_figures_of_several_commits_are_marked():
     assert last == (
         "These figures are not of one commit: 2026-11-28, commit old; 2026-11-29, commit abc1234567."
     )
+
+
+def test_half_of_the_maximum_is_the_rate_that_the_plan_names():
+    """Also where the first round failed at a lower one, so that its rate comes first."""
+    plan = [
+        ["notifier-2", 540.0],
+        ["notifier-2", 1070.0],
+        ["notifier-2", 1610.0],
+        ["go-franz", 1070.0],
+    ]
+    latencies = {1070.0: 42.0, 1610.0: 900.0, 540.0: 20.0}
+    runs = [
+        ("notifier-2", rate, {"latency": Latency(1.0, p99, p99, 0.0)})
+        for rate, p99 in latencies.items()
+    ]
+    found = {"open-loop": results("open-loop", *runs, plan=plan)}
+    assert cells(found, "open loop") == ["42.0 ms | 2026-11-29, commit abc1234567"]
+    found = {"open-loop": results("open-loop", *runs[1:], plan=plan)}
+    assert cells(found, "open loop") == ["not measured |"]
 
 
 def test_isolation_is_read_from_the_measurements(directory):
