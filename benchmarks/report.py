@@ -70,7 +70,7 @@ def _row(results: Results, system: str, point: float | None, *, open_load: bool)
         f"{middle('per_second'):,.0f}" + (f" ({low:,.0f} to {high:,.0f})" if low != high else ""),
         *(_latencies(results, system, point) if open_load else []),
         f"{middle('cpu_ms'):.2f}",
-        f"{middle('cpu_ms') / results.floor_ms:.1f}",
+        f"{results.signatures(system, point):.1f}",
         f"{middle('peak_memory_mb'):.0f}",
         ", ".join(f"{value:.2f}" for value in cores),
         f"{results.total('settled', system, point):,}",

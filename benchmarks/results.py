@@ -107,6 +107,14 @@ class Results:
         values = [_value(figures, name) for figures in self.of(system, point)]
         return min(values), max(values)
 
+    def signatures(self, system: str, point: float | None = None) -> float:
+        """Return what a notification costs in signatures: the median over the rounds, each with its own signature."""
+        return median(
+            run.figures.cpu_ms / self.signature_ms[run.round - 1]
+            for run in self.runs
+            if (run.figures.system, run.point) == (system, point)
+        )
+
     def ratios(
         self, name: str, ours: str, theirs: str, point: float | None = None
     ) -> tuple[float, float, float] | None:

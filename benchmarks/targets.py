@@ -145,7 +145,7 @@ def _above_signature(results: Results | None, over: str) -> Iterator[str]:
             yield _not_measured(asked)
             continue
         wide = bool(results.on["wide"])
-        above = results.middle("cpu_ms", system) / results.floor_ms - 1
+        above = results.signatures(system) - 1
         yield _line(
             asked,
             f"{above:.2f} {_WIDE if wide else _NARROW}",

@@ -2,57 +2,23 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from random import Random  # noqa: TID251  # seeded: every run has the same payments
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.backlog import plain_moulds
-from benchmarks.peers.aiokafka_aiohttp import Deliverer
-from benchmarks.peers.common import RECORD, VALIDATE, VERIFY, Answer, Desk
+from benchmarks.peers.common import Answer
 from benchmarks.peers.duties import Attempt, AttemptsLog, Metrics, attempts_record, validated
 from benchmarks.run import Window
 from benchmarks.systems import WITH_DUTIES, System, Task
 from schemas.attempt_record import AttemptRecord
 from streams.sandbox.client import encode
-from streams.sandbox.keys import CLIENT_ID, make_keys
-from streams.sandbox.payments import payment_event
+from streams.sandbox.keys import CLIENT_ID
 from streams.sandbox.signatures import load_private_key, sign
+from tests.benchmarks.peer_parts import SUCCEEDED, FakeProducer, event
 
-URL = "https://127.0.0.1:8443/notify"
-SUCCEEDED = b'{"result":{"resultStatus":"S","resultCode":"SUCCESS"}}'
 TIME = "2026-11-29T10:00:00Z"
-
-
-def event():
-    """An event that keeps every rule."""
-    rng = Random(1)  # noqa: S311  # no secret
-    return payment_event("mpp-to-alipay-plus", rng=rng, notify_url=URL)
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    """Keys of both sides."""
-    return make_keys(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture
-def desk(keys, monkeypatch, request):
-    """A peer's desk, whose duties a test names; else to verify is the only one."""
-    variables = {
-        **dict.fromkeys(("BROKERS", "TOPIC", "RETRY_TOPIC", "GROUP", "ATTEMPTS_TOPIC"), "x"),
-        "KEYS": str(keys.ca.parent),
-        "IN_FLIGHT": "1",
-        "VERIFIES": "0",
-        "DUTIES": getattr(request, "param", VERIFY),
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(f"BENCH_{name}", value)
-    return Desk()
 
 
 @pytest.fixture
@@ -129,36 +95,6 @@ def test_every_record_is_one_of_our_shape(attempt, answer, decision):
     assert read.result_status == answer.result
 
 
-class FakeProducer:
-    """Keeps batches; the broker acknowledges them when it is told to."""
-
-    def __init__(self):
-        self.sent = []
-        self.retries = []
-        self.acknowledged = asyncio.get_running_loop().create_future()
-
-    async def partitions_for(self, _topic):
-        return {0, 1}
-
-    def create_batch(self):
-        records: list[tuple[bytes, bytes]] = []
-
-        def append(*, key, value, timestamp):
-            if len(records) == 20:
-                return None
-            records.append((key, value))
-            return timestamp or records
-
-        return SimpleNamespace(append=append, records=records)
-
-    async def send_batch(self, batch, _topic, *, partition):
-        self.sent.append((partition, batch.records))
-        return self.acknowledged
-
-    async def send_and_wait(self, topic, value, key):
-        self.retries.append((topic, value, key))
-
-
 async def test_records_of_a_moment_leave_as_one_batch_a_partition():
     """None is lost where a batch is full, and nobody goes on before the broker has them."""
     producer = FakeProducer()
@@ -181,68 +117,6 @@ async def test_a_write_that_fails_is_its_writers_to_know():
     log = AttemptsLog(producer, "attempts")
     found = await asyncio.gather(log.write(b"1", b""), log.write(b"2", b""), return_exceptions=True)
     assert [type(error) for error in found] == [ConnectionError, ConnectionError]
-
-
-class FakeWindow:
-    """Notes what is settled."""
-
-    def __init__(self):
-        self.left = []
-
-    def leave(self, partition, offset):
-        self.left.append((partition, offset))
-
-
-class FakeSession:
-    """Answers every call S."""
-
-    @asynccontextmanager
-    async def post(self, _url, *, data, headers):
-        assert data
-        assert headers["Signature"]
-        yield SimpleNamespace(status=200, headers={}, read=self._read)
-
-    async def _read(self):
-        return SUCCEEDED
-
-
-def deliverer_of(desk, producer, window):
-    """Return a deliverer whose every call is answered S."""
-    session: Any = FakeSession()
-    return Deliverer(desk, session, producer, window)
-
-
-def record_of(value):
-    """Return a record of a source topic."""
-    return SimpleNamespace(topic="final", partition=3, offset=42, key=b"order", value=value)
-
-
-@pytest.mark.parametrize("desk", [RECORD], indirect=True)
-async def test_a_record_is_settled_when_the_broker_has_its_attempts_record(desk):
-    """Not before: else a crash would leave a delivery that nobody knows of."""
-    producer, window = FakeProducer(), FakeWindow()
-    deliverer = deliverer_of(desk, producer, window)
-    delivering = asyncio.create_task(deliverer.deliver("final-3", record_of(encode(event()))))
-    await asyncio.sleep(0.1)
-    ((_, ((key, value),)),) = producer.sent
-    assert window.left == []
-    read = AttemptRecord.model_validate_json(value)
-    assert (key.decode(), read.origin) == (read.order_id, "final/3/42")
-    producer.acknowledged.set_result(None)
-    await delivering
-    assert window.left == [("final-3", 42)]
-
-
-@pytest.mark.parametrize("desk", [VALIDATE], indirect=True)
-async def test_an_event_that_is_refused_goes_to_the_retry_topic(desk):
-    """No partner is called for it, and the peer goes on."""
-    producer, window = FakeProducer(), FakeWindow()
-    deliverer = deliverer_of(desk, producer, window)
-    refused = [b"no event", encode(event() | {"profile": "none"})]
-    for value in refused:
-        await deliverer.deliver("final-3", record_of(value))
-    assert producer.retries == [(desk.retry_topic, value, b"order") for value in refused]
-    assert len(window.left) == len(refused)
 
 
 def test_an_attempt_is_counted(attempt):

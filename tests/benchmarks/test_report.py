@@ -14,6 +14,14 @@ from tests.benchmarks.by_hand import results
 MEASURED = "2026-11-29, commit abc1234567 |"
 
 
+def test_what_a_notification_costs_in_signatures_is_taken_within_a_round():
+    """A round in which the machine is slow has a slow signature too."""
+    costs = ({"cpu_ms": 0.6}, {"cpu_ms": 0.6}, {"cpu_ms": 1.2})  # signatures: 0.3, 0.2 and 0.4
+    found = results("throughput", *(("notifier-2", None, cost) for cost in costs))
+    _, _, row = report.table(found)
+    assert row.split(" | ")[2:4] == ["0.60", "3.0"]
+
+
 def test_a_table_shows_medians_with_the_range():
     """A row has the median of the rounds and, for the rate, the lowest and the highest; counts are summed."""
     found = results(
