@@ -37,7 +37,7 @@ _PEERS: Mapping[str, list[str]] = {
     "aiokafka-aiohttp": _BY_HAND,
     **dict.fromkeys(_DUTIES, _BY_HAND),
     "faust": [
-        *(sys.executable, "-m", "faust", "-A", "benchmarks.peers.faust_app"),
+        *(sys.executable, "-m", "faust", "--loop", "uvloop", "-A", "benchmarks.peers.faust_app"),
         *("worker", "--without-web", "--loglevel", "warn"),
     ],
 }

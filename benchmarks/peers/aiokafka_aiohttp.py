@@ -23,6 +23,8 @@ from benchmarks.peers.common import COUNT, RECORD, TIMEOUT_SECONDS, VALIDATE, An
 from benchmarks.peers.duties import Attempt, AttemptsLog, Metrics, attempts_record, validated
 
 _COMMIT_EVERY_SECONDS = 1.0
+_RECORDS_PER_CALL = 2
+"""In hand for each call at once where attempts records are written: the others wait for the broker. As the notifier has it."""
 _MOST_BATCH_BYTES = 256 * 1024
 
 
@@ -31,7 +33,8 @@ class Window(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     def __init__(self, desk: Desk, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
-        self._room = asyncio.Semaphore(desk.in_flight)
+        per_call = _RECORDS_PER_CALL if RECORD in desk.duties else 1
+        self._room = asyncio.Semaphore(per_call * desk.in_flight)
         self._open: dict[TopicPartition, dict[int, None]] = {}
         self._read: dict[TopicPartition, int] = {}
         self._idle = asyncio.Event()
@@ -99,6 +102,7 @@ class Deliverer:
         self._session = session
         self._producer = producer
         self._window = window
+        self._calls = asyncio.Semaphore(desk.in_flight)
         duties = desk.duties
         self._read = validated if VALIDATE in duties else json.loads
         self._log = AttemptsLog(producer, desk.attempts_topic) if RECORD in duties else None
@@ -114,10 +118,11 @@ class Deliverer:
         except ValueError:  # no partner can be told
             await self._producer.send_and_wait(self._desk.retry_topic, record.value, record.key)
         else:
-            request = self._desk.request(event)
-            started_ms = self._desk.now_ms()
-            answer = await self._call(request)
-            ended_ms = self._desk.now_ms()
+            async with self._calls:
+                request = self._desk.request(event)
+                started_ms = self._desk.now_ms()
+                answer = await self._call(request)
+                ended_ms = self._desk.now_ms()
             if not answer.settles:
                 await self._producer.send_and_wait(
                     self._desk.retry_topic, record.value, request.order.encode()

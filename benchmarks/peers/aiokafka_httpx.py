@@ -5,6 +5,7 @@ import json
 import signal
 
 import httpx
+import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.peers.common import TIMEOUT_SECONDS, Desk
@@ -55,4 +56,4 @@ async def deliver(
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
