@@ -14,26 +14,31 @@ from benchmarks.memory import CALLS, MEMORY, measure_memory
 from benchmarks.open_loops import OPEN_SCENARIOS, OpenScenario, measure_open
 from benchmarks.progress import Progress
 from benchmarks.quiet import QUIET, measure_quiet
-from benchmarks.results import Results
+from benchmarks.results import Results, told
 from benchmarks.run import Window
 from benchmarks.scenarios import SCENARIOS, THROUGHPUT, Options, measure
 from benchmarks.smoke import smoke
 from streams.sandbox.interrupts import ended_by_signals
 
 _ALL, _CURVES, _SMOKE, _REPORT = "all", "curves", "smoke", "report"
+_WINDOW_SECONDS = 4.0
+_IDLE_SECONDS = 60.0
+"""So that a tick of 10 ms, in which Linux counts, is little beside what is asked for, 0.01 cores."""
 
 
 async def _scenarios(here: Bench, names: list[str], options: Options) -> list[Results]:
     progress = Progress(sum(runs_of(name, options) for name in names))
     found: list[Results] = []
     for name in names:
+        kept_as = f"curve-{name}" if name in CURVES else name
+        if not options.goes_on:
+            Results.forget(kept_as)
         try:
             results = await _scenario(here, name, options, found, progress)
-        except (RuntimeError, OSError) as error:  # the others are measured all the same
-            results = Results(name, options.note(), failures=[f"{name}: {error}"])
-            progress.say(results.failures[0])
-        else:
-            progress.say(f"{results.save()}\n")
+        except Exception as error:  # noqa: BLE001  # whatever it is, the others are measured all the same
+            results = Results.broken_off(kept_as, options.note(), f"{name}: {told(error)}")
+            progress.say(results.failures[-1])
+        progress.say(f"{results.save()}\n")
         found.append(results)
     return found
 
@@ -70,6 +75,9 @@ async def _most_per_second(
         once = replace(options, rounds=1, systems=(first,), goes_on=False)
         alone = replace(SCENARIOS[THROUGHPUT], name="most")
         before = [await measure(here, alone, once, Progress(1))]
+    if not before[0].of(first):
+        message = f"{first} delivered nothing of which a share could be offered"
+        raise RuntimeError(message)
     return before[0].middle("per_second", first)
 
 
@@ -79,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("what", choices=choices, help="a scenario, a curve, or several of them")
     parser.add_argument("--systems", type=lambda text: tuple(text.split(",")), default=())
     parser.add_argument("--rounds", type=int, default=0, help="5, for curves 1")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each window")
+    seconds = f"of each window: {_WINDOW_SECONDS:g}, for idle {_IDLE_SECONDS:g}"
+    parser.add_argument("--seconds", type=float, default=0.0, help=seconds)
     parser.add_argument("--warm-up", type=float, default=1.5, help="seconds before each window")
     parser.add_argument(
         "--continue",
@@ -101,7 +110,7 @@ def main() -> int:
     curves = arguments.what == _CURVES or arguments.what in CURVES
     options = Options(
         arguments.rounds or (1 if curves else 5),
-        Window(arguments.warm_up, arguments.seconds),
+        Window(arguments.warm_up, arguments.seconds or _WINDOW_SECONDS),
         arguments.systems,
         arguments.in_flight,
         arguments.goes_on,
@@ -109,29 +118,30 @@ def main() -> int:
     several = {_ALL: [*SCENARIOS, *OPEN_SCENARIOS], _CURVES: list(CURVES)}
     try:
         options.chosen(())
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    try:
         with ended_by_signals():
             if arguments.what == _REPORT:
                 return report.main()
             if arguments.what in QUIET:
                 say = Progress(0).say
-                file = measure_quiet(
-                    arguments.what, options.rounds, arguments.seconds, arguments.beside, say
-                )
+                seconds = arguments.seconds or _IDLE_SECONDS
+                file = measure_quiet(arguments.what, options.rounds, seconds, arguments.beside, say)
                 say(str(file))
                 return 0
             with bench() as here:
                 if arguments.what == MEMORY:
                     calls = arguments.in_flight or CALLS
-                    asyncio.run(measure_memory(here, arguments.seconds, calls, Progress(0).say))
+                    seconds = options.window.seconds
+                    asyncio.run(measure_memory(here, seconds, calls, Progress(0).say))
                     return 0
                 if arguments.what == _SMOKE:
                     found = [asyncio.run(smoke(here, Progress(2)))]
                 else:
                     names = several.get(arguments.what, [arguments.what])
                     found = asyncio.run(_scenarios(here, names, options))
-    except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
     except KeyboardInterrupt:
         return 130
     for results in found:

@@ -143,6 +143,9 @@ class Bench:
             stdout=asyncio.subprocess.PIPE,
         )
         out, _ = await hammer.communicate()
+        if hammer.returncode:
+            message = f"the sender that does nothing else ended with {hammer.returncode}; its own words are on standard error"
+            raise RuntimeError(message)
         used = cpu_seconds([self.receiver.pid]) - before
         count = self.receiver.count()
         return float(out), used * 1000 / count

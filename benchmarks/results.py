@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -71,8 +71,23 @@ class Results:
             if before.settings == json.loads(json.dumps(settings)) and undated[0] == undated[1]:
                 return before
             say(f"{scenario}: begun anew, since {file} is of another commit, machine or plan")
-        file.unlink(missing_ok=True)
+        cls.forget(scenario)
         return new
+
+    @classmethod
+    def broken_off(cls, scenario: str, settings: dict[str, Any], why: str) -> "Results":
+        """Return what is kept of a scenario that could not go on, with the reason as a failure."""
+        found = cls(scenario, settings)
+        with suppress(FileNotFoundError):
+            kept = cls.load(scenario)
+            found = kept if kept.on.get("commit") == found.on["commit"] else found
+        found.failures.append(why)
+        return found
+
+    @staticmethod
+    def forget(scenario: str) -> None:
+        """Delete what is kept of a scenario."""
+        (DIRECTORY / f"{scenario}.json").unlink(missing_ok=True)
 
     @property
     def rounds(self) -> int:

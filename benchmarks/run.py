@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -180,19 +181,28 @@ async def _open(  # noqa: PLR0913, PLR0917  # all that makes an open load
         limit=1 << 16,
     )
     try:
-        assert generator.stdout is not None  # noqa: S101  # asked for above
-        began = json.loads(await generator.stdout.readline())["began_ns"]
+        began = (await _said(generator))["began_ns"]
         await asyncio.sleep(window.warm_up_seconds)
         begin = _sample(running, around)
         await asyncio.sleep(window.seconds)
         end = _sample(running, around)
-        behind = json.loads(await generator.stdout.readline())["behind_ms"]
+        behind = (await _said(generator))["behind_ms"]
         await _all_received(running, around.receiver, plan.first + plan.count)
     finally:
         if generator.returncode is None:
             generator.kill()
         await generator.wait()
     return begin, end, _Stream(plan, began, behind)
+
+
+async def _said(generator: asyncio.subprocess.Process) -> dict[str, Any]:
+    assert generator.stdout is not None  # noqa: S101  # asked for at its start
+    text = await generator.stdout.readline()
+    if not text:
+        message = "the generator ended; its own words are on standard error"
+        raise RuntimeError(message)
+    said: dict[str, Any] = json.loads(text)
+    return said
 
 
 def _sample(running: Running, around: Around) -> Sample:

@@ -172,10 +172,11 @@ async def begin_round(bench: Bench, results: Results, number: int, progress: Pro
     results.signature_ms.append(bench.signature_ms())
     text = f"{results.scenario}, round {number}: a signature takes {results.signature_ms[-1]:.3f} ms of CPU"
     if not results.receiver_per_second:
-        per_second, milliseconds = await bench.receiver_limit()
-        results.receiver_per_second.append(per_second)
-        results.receiver_ms.append(milliseconds)
-        text += f"; the receiver answers {per_second:,.0f}/s, {milliseconds:.3f} ms each"
+        with results.noting_failures(f"round {number}, the receiver's limit", progress.say):
+            per_second, milliseconds = await bench.receiver_limit()
+            results.receiver_per_second.append(per_second)
+            results.receiver_ms.append(milliseconds)
+            text += f"; the receiver answers {per_second:,.0f}/s, {milliseconds:.3f} ms each"
     progress.say(text)
 
 
