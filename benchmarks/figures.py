@@ -43,7 +43,7 @@ class Figures:
         per_second: deliveries a second.
         cpu_ms: the system's CPU time for a delivery.
         cpu_cores: of the system, over the window; `receiver_cores` and `broker_cores` alike.
-        peak_memory_mb: of the system's largest process, since its start.
+        peak_memory_mb: of the system's largest process, since its start, in MiB.
         settled: events below the offsets that the system committed.
         waiting: of those, the ones that were not accepted and stand on a topic of the system: to be tried again, or
             given up.

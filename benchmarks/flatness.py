@@ -18,7 +18,7 @@ LEAST: Final = 200_000
 its second half."""
 
 _LEAST_SAMPLES: Final = 10
-_MB: Final = 2**20
+_MIB: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Measured:
         may_grow: how much the line may gain over the second half: what noise alone gives a line, and no more. One
             object that is kept of each notification would be 500 thousand blocks, and 25 MB of memory at the least, in
             half a million. Memory itself says less: what the allocator has given back once, and takes again, moves it
-            by some MB.
+            by some MiB.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Measured:
 
 
 MEASURED: Final = (
-    Measured("memory, MB", lambda sample: sample.memory_bytes / _MB, 10.0),
+    Measured("memory, MiB", lambda sample: sample.memory_bytes / _MIB, 10.0),
     Measured("objects, thousands of blocks", lambda sample: sample.blocks / 1000, 50.0),
     Measured("open descriptors", lambda sample: sample.descriptors, 5.0),
     Measured("threads", lambda sample: sample.threads, 1.0),
@@ -134,7 +134,7 @@ def picture(samples: Sequence[Sample]) -> str:
     panels = [
         LinearPanel(
             measured.name,
-            "notifications delivered",
+            "requests answered",
             [(float(sample.delivered), measured.of(sample)) for sample in samples],
             short,
         )

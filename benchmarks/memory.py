@@ -36,8 +36,8 @@ class Moment:
 
     Attributes:
         name: when.
-        parts: resident MB by kind of mapping, see `resident_mb`.
-        peak_mb: the highest so far.
+        parts: resident MiB by kind of mapping, see `resident_mb`.
+        peak_mb: the highest so far, in MiB.
     """
 
     name: str
@@ -70,7 +70,7 @@ async def measure_memory(
 
 def table(moments: list[Moment]) -> Iterator[str]:
     """Yield the lines of a table in Markdown: a row for each part, a column for each moment."""
-    yield f"| Resident, MB | {' | '.join(moment.name for moment in moments)} |"
+    yield f"| Resident, MiB | {' | '.join(moment.name for moment in moments)} |"
     yield f"| --- |{' --- |' * len(moments)}"
     for part, words in _PARTS.items():
         yield _row(words, (moment.parts.get(part, 0.0) for moment in moments))

@@ -41,7 +41,7 @@ class Measure:
         cpu_seconds: user and system.
         seconds: by the clock.
         first_seconds: until it said anything.
-        memory_mb: the highest resident set, in MB of 2**20 bytes.
+        memory_mb: the highest resident set, in MiB.
         code: its exit code.
     """
 
@@ -127,7 +127,7 @@ def table(measures: Sequence[Measure]) -> str:
     """Return the figures as Markdown."""
     lines = ["| Question | CPU | First output | Memory |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| {m.what} | {m.cpu_seconds:.2f} s | {m.first_seconds:.1f} s | {m.memory_mb:.0f} MB |"
+        f"| {m.what} | {m.cpu_seconds:.2f} s | {m.first_seconds:.1f} s | {m.memory_mb:.0f} MiB |"
         for m in measures
     ]
     return "\n".join(lines)

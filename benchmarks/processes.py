@@ -33,7 +33,7 @@ def resources(pid: int) -> tuple[int, int, int]:
 
 
 def peak_memory_mb(pid: int) -> float:
-    """Return the highest resident set of a process so far, in MB of 2**20 bytes."""
+    """Return the highest resident set of a process so far, in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
@@ -42,7 +42,7 @@ def peak_memory_mb(pid: int) -> float:
 
 
 def resident_mb(pid: int) -> dict[str, float]:
-    """Return the resident MB of a process by kind of mapping: of a file, the heap, or other (see `resident_by_kind`)."""
+    """Return the resident MiB of a process by kind of mapping: of a file, the heap, or other (see `resident_by_kind`)."""
     return resident_by_kind(Path(f"/proc/{pid}/smaps").read_text("utf-8", "replace"))
 
 

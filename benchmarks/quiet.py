@@ -58,7 +58,7 @@ class Figure:
         cpu_seconds: in this time, user and system, all threads.
         wake_ups: in this time, how often a thread of it had waited and went on.
         broker_cpu_seconds: in this time, the broker's.
-        memory_mb: the highest resident set so far.
+        memory_mb: the highest resident set so far, in MiB.
     """
 
     seconds: float
@@ -216,7 +216,7 @@ def _line(what: str, figures: Sequence[Figure]) -> str:
     def middle(value: Callable[[Figure], float]) -> float:
         return median(map(value, figures))
 
-    memory = f"{middle(lambda figure: figure.memory_mb):4.0f} MB"
+    memory = f"{middle(lambda figure: figure.memory_mb):4.0f} MiB"
     if what == START:
         return (
             f"ready after {middle(lambda figure: figure.seconds):.2f} s"

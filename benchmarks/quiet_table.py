@@ -57,7 +57,7 @@ def quiet_table(directory: Path) -> list[str]:
         ]
     if not rows:
         return []
-    rows.append(("memory, MB", _middle([one["memory_mb"] for one in idles or starts], 0)))
+    rows.append(("memory, MiB", _middle([one["memory_mb"] for one in idles or starts], 0)))
     return ["| | |", "| --- | --- |", *(f"| {what} | {found} |" for what, found in rows)]
 
 

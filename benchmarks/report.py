@@ -43,7 +43,7 @@ def table(results: Results) -> list[str]:
         *(["p50 ms", "p99 ms", "generator behind, ms"] if open_load else []),
         "CPU ms each",
         "in signatures",
-        "Peak MB",
+        "Peak MiB",
         "Cores: system, receiver, broker",
         "Settled",
         "Repeats",

@@ -187,7 +187,7 @@ def line(figures: Figures, signature_ms: float, point: float | None = None) -> s
         "" if point is None else f"at {point:9,.0f}",
         f"{figures.per_second:7,.0f}/s",
         f"{figures.cpu_ms:6.3f} ms CPU = {figures.cpu_ms / signature_ms:4.1f} signatures",
-        f"{figures.peak_memory_mb:4.0f} MB",
+        f"{figures.peak_memory_mb:4.0f} MiB",
         f"cores {figures.cpu_cores:.2f} + receiver {figures.receiver_cores:.2f} + broker {figures.broker_cores:.2f}",
     ]
     if figures.latency is not None:

@@ -18,7 +18,7 @@ from benchmarks.systems import GO, ONE_DUTY, WITH_DUTIES
 MEASURES = Path(__file__).parents[1] / "build" / "measures"
 """Where `make measure` leaves its figures."""
 _TWO, _ONE, _BY_HAND = "notifier-2", "notifier-1", "aiokafka-aiohttp"
-_MOST_MB = 110
+_MOST_MIB = 110
 _MOST_P99_MS = 50
 _MOST_TIMES = 2
 _MOST_IDLE_CORES = 0.01
@@ -214,7 +214,7 @@ def _isolation() -> str:
 
 
 def _memory(found: Mapping[str, Results]) -> str:
-    asked = f"at most {_MOST_MB} MB a process, with one partner each profile"
+    asked = f"at most {_MOST_MIB} MiB a process, with one partner each profile"
     peaks = [
         (results.spread("peak_memory_mb", system, point)[1], name)
         for name, results in found.items()
@@ -225,7 +225,7 @@ def _memory(found: Mapping[str, Results]) -> str:
     if not peaks:
         return _not_measured(asked)
     most, name = max(peaks)
-    return _line(asked, f"{most:.0f} MB ({name})", when(found[name].on), met=most <= _MOST_MB)
+    return _line(asked, f"{most:.0f} MiB ({name})", when(found[name].on), met=most <= _MOST_MIB)
 
 
 def _faults(found: Mapping[str, Results]) -> str:

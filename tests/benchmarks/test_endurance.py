@@ -78,7 +78,7 @@ def test_what_fills_up_once_and_moves_is_flat():
 @pytest.mark.parametrize(
     ("leak", "name"),
     [
-        ({"memory": 50}, "memory, MB"),  # 50 bytes of each notification
+        ({"memory": 50}, "memory, MiB"),  # 50 bytes of each notification
         ({"blocks": 200}, "objects, thousands of blocks"),
         ({"descriptors": 30}, "open descriptors"),
         ({"threads": 5}, "threads"),
@@ -135,7 +135,7 @@ def test_the_plot_has_a_panel_for_each_thing_that_is_measured():
     drawn = ET.fromstring(picture(samples()))  # noqa: S314  # our own
     texts = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
     for title in (
-        "memory, MB",
+        "memory, MiB",
         "objects, thousands of blocks",
         "open descriptors",
         "threads",
@@ -144,6 +144,7 @@ def test_the_plot_has_a_panel_for_each_thing_that_is_measured():
         assert title in texts
     assert len(list(drawn.iter("{http://www.w3.org/2000/svg}polyline"))) == 5
     assert texts.count("1M") == 5
+    assert texts.count("requests answered") == 5
 
 
 def test_the_page_holds_the_table_and_the_plot(tmp_path, monkeypatch, capsys):

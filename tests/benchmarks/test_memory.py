@@ -28,5 +28,5 @@ def test_mappings_are_summed_up_by_kind():
 def test_the_table_has_a_column_for_each_moment():
     """The sum beside the peak: what was freed again between two looks is in the peak only."""
     rows = list(table([Moment("ready", {"file": 3.0, "heap": 3.0, "other": 2.0}, 9.0)]))
-    assert rows[0] == "| Resident, MB | ready |"
+    assert rows[0] == "| Resident, MiB | ready |"
     assert rows[-2:] == ["| all of it | 8 |", "| highest so far | 9 |"]

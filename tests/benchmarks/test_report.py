@@ -155,7 +155,9 @@ def test_the_page_holds_what_was_measured_and_keeps_what_was_not(page, tmp_path)
         f"1.00 (1.00 to 1.00) times | {MEASURED}"
     )
     assert "p99 at most 50 ms | 60.0 ms, **missed** |" in text
-    assert "at most 110 MB a process, with one partner each profile | 90 MB (throughput) |" in text
+    assert (
+        "at most 110 MiB a process, with one partner each profile | 90 MiB (throughput) |" in text
+    )
     assert "nothing lost, everything signed, in every run | so it was, in 10 runs |" in text
     assert "2 cores (X, without AVX-512 for RSA), Linux, Python 3.11.7 (PGO, LTO)" in text
     assert "One signature: 0.300 ms of CPU (0.200 to 0.400)" in text

@@ -62,7 +62,7 @@ def test_figures_of_several_commits_are_marked():
     assert "not of one commit" not in "".join(targets({"throughput": new, "mixed": old}))
     old.on |= {"commit": "old", "date": "2026-11-28"}
     found = {"throughput": new, "mixed": old}
-    assert cells(found, "at most 110 MB") == ["90 MB (mixed) | 2026-11-28, commit old"]
+    assert cells(found, "at most 110 MiB") == ["90 MiB (mixed) | 2026-11-28, commit old"]
     *_, last = targets(found)
     assert last == (
         "These figures are not of one commit: 2026-11-28, commit old; 2026-11-29, commit abc1234567."
@@ -113,7 +113,7 @@ def test_start_and_idle_are_read_from_their_own_files(directory):
         "| idle, cores | 0.0200 (0.0200 to 0.0200) |",
         "| idle, the broker's cores | 0.0100 (0.0100 to 0.0100) |",
         "| idle, wake-ups a second | 45 (45 to 45) |",
-        "| memory, MB | 90 (90 to 90) |",
+        "| memory, MiB | 90 (90 to 90) |",
     ]
     assert quiet_machines(directory) == [MACHINE]
     assert quiet_table(directory / "none") == []
