@@ -156,7 +156,7 @@ def _above_signature(results: Results | None, over: str) -> Iterator[str]:
 
 def _latency(results: Results | None) -> str:
     asked = f"open loop at half of the maximum: p99 at most {_MOST_P99_MS} ms"
-    plan = results.settings["plan"] if results else []
+    plan = results.settings.get("plan", []) if results else []  # none where it broke off before
     rates = [rate for system, rate in plan if system == _TWO]
     half = rates[OPEN_SCENARIOS[OPEN_LOOP].common] if rates else None
     if results is None or not results.of(_TWO, half):

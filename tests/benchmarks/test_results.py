@@ -1,7 +1,10 @@
 """What is kept of a session, and what another one makes of it."""
 
+import math
+
 import pytest
 
+from benchmarks.figures import Latency
 from benchmarks.results import Results
 from tests.benchmarks.by_hand import results
 
@@ -43,3 +46,11 @@ def test_a_session_that_begins_leaves_no_figures_of_an_earlier_one():
     assert Results.begun("mixed", SETTINGS, goes_on=False, say=print).rounds == 0
     with pytest.raises(FileNotFoundError):
         Results.load("mixed")
+
+
+def test_results_survive_a_file(tmp_path):
+    """Also a latency that has no end, since what it belongs to never came."""
+    latency = Latency(8.0, math.inf, math.inf, 1.0, 60)
+    found = results("open-loop", ("notifier-2", 500.0, {"latency": latency}))
+    found.save(tmp_path)
+    assert Results.load("open-loop", tmp_path) == found

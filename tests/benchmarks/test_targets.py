@@ -86,6 +86,7 @@ def test_half_of_the_maximum_is_the_rate_that_the_plan_names():
     assert cells(found, "open loop") == ["42.0 ms | 2026-11-29, commit abc1234567"]
     found = {"open-loop": results("open-loop", *runs[1:], plan=plan)}
     assert cells(found, "open loop") == ["not measured |"]
+    assert cells({"open-loop": results("open-loop")}, "open loop") == ["not measured |"]
 
 
 def test_isolation_is_read_from_the_measurements(directory):
