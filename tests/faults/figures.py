@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +11,39 @@ from typing import Any
 
 from streams.clock import Clock
 
+ROOT = Path(__file__).parents[2]
 MACHINE = "machine.json"
+SCENARIO, MEASURE = ".scenario.json", ".measure.json"
+
+
+def commit() -> str:
+    """Return the commit of this code, with `-dirty` where files differ from it; empty where there is no git."""
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
+    except FileNotFoundError:
+        return ""
+    return told.stdout.strip()
+
+
+def is_another(machine: dict[str, Any], now: str) -> bool:
+    """Tell whether figures are of another commit than this one; also where it is not known of which they are."""
+    return bool(now) and _of(machine).removesuffix("-dirty") != now.removesuffix("-dirty")
+
+
+def _of(machine: dict[str, Any]) -> str:
+    return machine.get("commit") or "unknown"
+
+
+def when(machine: dict[str, Any]) -> str:
+    """Return the day, the commit and the Python."""
+    return f"{machine['date']}, commit {_of(machine)}, Python {machine['python']}"
+
+
+def where(machine: dict[str, Any]) -> str:
+    """Return the same with all else that is known of the machine."""
+    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    return f"{when(machine)}, {machine['cores']} cores, {machine['system']}, {packages}."
 
 
 def machine() -> dict[str, Any]:
@@ -18,6 +51,7 @@ def machine() -> dict[str, Any]:
     packages = ("faust-streaming", "aiokafka", "httpx", "aiohttp", "uvloop", "cryptography")
     return {
         "date": f"{datetime.fromtimestamp(Clock().now_seconds(), UTC):%Y-%m-%d}",
+        "commit": commit(),
         "system": f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
         "cores": os.cpu_count(),
         "python": platform.python_version(),
@@ -34,13 +68,18 @@ def describe_machine(directory: Path, seed: str) -> None:
 
 def note(directory: Path, scenario: str, row: dict[str, Any]) -> None:
     """Note what a scenario came to."""
-    (directory / f"{scenario}.scenario.json").write_text(json.dumps(row, indent=1), "utf-8")
+    (directory / f"{scenario}{SCENARIO}").write_text(json.dumps(row, indent=1), "utf-8")
+
+
+def forget_measure(directory: Path, name: str) -> None:
+    """Delete what a measurement came to before, so that one that fails leaves nothing that looks like its own."""
+    (directory / f"{name}{MEASURE}").unlink(missing_ok=True)
 
 
 def note_measure(directory: Path, name: str, row: dict[str, Any]) -> None:
     """Note what a measurement came to, and where; each stands alone, since they need not be made in one go."""
     text = json.dumps(row | {"machine": machine()}, indent=1)
-    (directory / f"{name}.measure.json").write_text(text, "utf-8")
+    (directory / f"{name}{MEASURE}").write_text(text, "utf-8")
 
 
 def replaced(page: str, begin: str, section: str, end: str) -> str:

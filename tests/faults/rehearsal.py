@@ -89,6 +89,7 @@ class Rehearsal:
         self.wire = wire
         self._load: Load | None = None
         self._names: dict[WorkerProcess, str] = {}
+        self._row: dict[str, object] = {}
         self._began = time.monotonic()
         settings = {"ladder_scale": SCALE}
         self.deployment = Deployment(broker, partner, keys, directory, partitions, settings)
@@ -191,6 +192,10 @@ class Rehearsal:
         assert set(codes) <= {0}
         return verdict
 
+    def passed(self) -> None:
+        """Note that nothing was found fault with; until then its figures are those of a scenario that failed."""
+        note(self._figures, self.name, self._row | {"passed": True})
+
     def keep_logs(self) -> None:
         """Keep what the workers said, for whoever looks at a failure."""
         for number, log in enumerate([worker.log for worker in self.deployment._workers]):
@@ -237,7 +242,7 @@ class Rehearsal:
         return judge(ledger, self.breaks, commits)
 
     def _report(self, written: Written, verdict: Verdict) -> None:
-        row = {
+        self._row = {
             "scenario": self.name,
             "events": written.events,
             "unacknowledged": written.events - len(written.acknowledged),
@@ -255,5 +260,5 @@ class Rehearsal:
             "lost": verdict.lost,
             "faults": len(verdict.faults),
         }
-        self.say(json.dumps(row))
-        note(self._figures, self.name, row)
+        self.say(json.dumps(self._row))
+        note(self._figures, self.name, self._row | {"passed": False})

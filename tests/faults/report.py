@@ -2,13 +2,24 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from tests.faults.figures import MACHINE, replaced
+from tests.faults.figures import (
+    MACHINE,
+    MEASURE,
+    ROOT,
+    SCENARIO,
+    commit,
+    is_another,
+    replaced,
+    when,
+    where,
+)
 from tests.faults.judge import COMMIT_MS
+from tests.faults.measure import MEASURES as KNOWN
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
 FIGURES, MEASURES = ROOT / "build" / "faults", ROOT / "build" / "measures"
 BEGIN, END = "<!-- figures of make test-faults -->", "<!-- end of figures -->"
@@ -18,9 +29,48 @@ BEGIN_MEASURES, END_MEASURES = "<!-- figures of make measure -->", "<!-- end of 
 CLUSTER = "cluster: "
 """What the names of the cluster's scenarios begin with."""
 
+SCENARIOS: Final = (
+    "broker frozen",
+    "broker killed",
+    "broker's disk full",
+    "clock stepped",
+    "every produce fails",
+    "more workers than partitions",
+    "ordinary Faust app",
+    "partner fails",
+    "roles changed",
+    "worker ended",
+    "worker frozen",
+    "worker killed",
+    "workers join and leave",
+    "cluster: each broker frozen",
+    "cluster: each broker killed",
+    "cluster: leaders moved",
+    "cluster: quotas",
+    "cluster: rolling restart",
+)
+"""All that a whole run plays."""
 
-def table(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
-    """Return the section of the scenarios: one row for each, then where and when."""
+
+def refused(rows: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return why these can't stand on the page as one run of the whole suite; a sentence each, none where they can."""
+    failed = [name for name, row in rows.items() if not row.get("passed")]
+    missing = [name for name in SCENARIOS if name not in rows]
+    unknown = [name for name in rows if name not in SCENARIOS]
+    sentences = {"failed": failed, "left no figures": missing, "are not known": unknown}
+    return [
+        f"scenarios that {what}: {', '.join(names)}" for what, names in sentences.items() if names
+    ]
+
+
+def table(rows: list[dict[str, Any]], machine: dict[str, Any], now: str) -> str:
+    """Return the section of the scenarios: one row for each, then where and when.
+
+    Args:
+        rows: of one run.
+        machine: where that was.
+        now: the commit at which the page is written.
+    """
     lines = [
         "| Scenario | What was done | Events | Events/s | Calls | Retries | Parks | Repeats | Lost |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -37,28 +87,38 @@ def table(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
             str(row["lost"]),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", _where(machine), f"`FAULTS_SEED={machine['seed']} make test-faults`"]
+    lines += ["", where(machine)]
+    if is_another(machine, now):
+        lines.append(f"**Written at another commit, {now}.**")
+    lines.append(f"`FAULTS_SEED={machine['seed']} make test-faults`")
     return "\n".join(lines)
 
 
-def measures_table(rows: list[dict[str, Any]]) -> str:
-    """Return the section of the measurements: what was asked, what was found, and whether that holds."""
-    lines = ["| Measurement | Asked | Found | Holds |", "|---|---|---|---|"]
-    for row in rows:
+def measures_table(rows: Mapping[str, dict[str, Any]], now: str) -> str:
+    """Return the section of the measurements: what was asked, what was found, whether that holds, and when it was.
+
+    Args:
+        rows: by name; each may be of another run.
+        now: the commit at which the page is written.
+    """
+    lines = ["| Measurement | Asked | Found | Holds | Measured |", "|---|---|---|---|---|"]
+    known = [name for name in KNOWN if name in rows]
+    for name in known:
+        row = rows[name]
         found = "; ".join(f"{what}: {_number(much)}" for what, much in row["found"].items())
         holds = "yes" if row["holds"] else "**no**"
-        lines.append(f"| `{row['name']}` | {row['asked']} | {found} | {holds} |")
-    places = dict.fromkeys(_where(row["machine"]) for row in rows)
+        other = f"; **written at another commit, {now}**" if is_another(row["machine"], now) else ""
+        measured = when(row["machine"]) + other
+        lines.append(f"| `{name}` | {row['asked']} | {found} | {holds} | {measured} |")
+    missing = [f"`{name}`" for name in KNOWN if name not in rows]
+    if missing:
+        lines += ["", f"Not measured: {', '.join(missing)}."]
+    places = dict.fromkeys(where(rows[name]["machine"]) for name in known)
     return "\n".join([*lines, "", *places, "`make measure`"])
 
 
 def _number(value: object) -> str:
     return f"{value:,}" if isinstance(value, (int, float)) else str(value)
-
-
-def _where(machine: dict[str, Any]) -> str:
-    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
-    return f"{machine['date']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}, {packages}."
 
 
 def _repeats(row: dict[str, Any]) -> str:
@@ -73,33 +133,37 @@ def _repeats(row: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Replace the sections between the marks."""
-    scenarios = sorted(FIGURES.glob("*.scenario.json"), key=lambda file: file.stat().st_mtime)
-    measures = sorted(MEASURES.glob("*.measure.json"))
+    """Replace the sections between the marks; 1 where there are no figures, or some that can't stand on the page."""
+    scenarios, measures = _rows(FIGURES, SCENARIO), _rows(MEASURES, MEASURE)
     if not scenarios and not measures:
         sys.stderr.write("no figures: run make test-faults or make measure first\n")
         return 1
-    page = PAGE.read_text("utf-8")
-    if scenarios:
+    page, now, status = PAGE.read_text("utf-8"), commit(), 0
+    if scenarios and (why := refused(scenarios)):
+        sys.stderr.write(
+            f"the figures of make test-faults are not written: {'; '.join(why)}. Run the whole suite\n"
+        )
+        status = 1
+    elif scenarios:
         machine = json.loads((FIGURES / MACHINE).read_text("utf-8"))
-        of_one: list[dict[str, Any]] = []
-        of_cluster: list[dict[str, Any]] = []
-        for file in scenarios:
-            row = json.loads(file.read_text("utf-8"))
-            is_cluster = row["scenario"].startswith(CLUSTER)
-            (of_cluster if is_cluster else of_one).append(row)
-        if of_one:
-            page = replaced(page, BEGIN, table(of_one, machine), END)
-        if of_cluster:
-            page = replaced(page, BEGIN_CLUSTER, table(of_cluster, machine), END_CLUSTER)
+        for of_cluster, begin, end in (
+            (False, BEGIN, END),
+            (True, BEGIN_CLUSTER, END_CLUSTER),
+        ):
+            names = [name for name in SCENARIOS if name.startswith(CLUSTER) is of_cluster]
+            section = table([scenarios[name] for name in names], machine, now)
+            page = replaced(page, begin, section, end)
     if measures:
-        rows = [
-            json.loads(file.read_text("utf-8")) | {"name": file.name.removesuffix(".measure.json")}
-            for file in measures
-        ]
-        page = replaced(page, BEGIN_MEASURES, measures_table(rows), END_MEASURES)
+        page = replaced(page, BEGIN_MEASURES, measures_table(measures, now), END_MEASURES)
     PAGE.write_text(page, "utf-8")
-    return 0
+    return status
+
+
+def _rows(directory: Path, ending: str) -> dict[str, dict[str, Any]]:
+    return {
+        file.name.removesuffix(ending): json.loads(file.read_text("utf-8"))
+        for file in sorted(directory.glob(f"*{ending}"))
+    }
 
 
 if __name__ == "__main__":

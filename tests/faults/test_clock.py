@@ -37,4 +37,4 @@ async def test_the_clock_steps(rehearse, broker, tmp_path, monkeypatch):
             assert reads, "nothing read the wrong clock"
         rehearsal.counts["steps"] = "+10 min, -20 min, +10 min"
         verdict = await rehearsal.end(*workers)
-    assert verdict.report.lateness_at(1) < 60_000  # a step would have made it ten minutes
+        assert verdict.report.lateness_at(1) < 60_000  # a step would have made it ten minutes

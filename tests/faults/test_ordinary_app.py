@@ -137,6 +137,7 @@ async def test_an_ordinary_app_loses_records(  # noqa: PLR0913, PLR0917  # the f
         "done": {"SIGKILL": KILLS, "slow records": KILLS * PARTITIONS},
         "calls": len(partner.requests),
         "lost": len(lost),
+        "passed": bool(lost),
     }
     _say(json.dumps(row))
     note(figures, NAME, row)
