@@ -111,7 +111,7 @@ simulate: $(STAMP) ## run worlds in virtual time, each with faults of its own: t
 	@PYTHONHASHSEED=0 $(PY) -m tests.simulation --worlds $(or $(WORLDS),500) --seed $(or $(SEED),1) \
 	  $(if $(GO_ON),--go-on) $(if $(REPLAY),--replay $(REPLAY)) $(if $(SHRINK),--shrink $(SHRINK)) $(if $(HOURS),--hours $(HOURS))
 
-measure: $(STAMP) ## measure isolation, waits and takeovers; twenty minutes of a machine that does nothing else
+measure: $(STAMP) ## measure isolation, waits and takeovers; half an hour of a machine that does nothing else
 	@$(PY) -m tests.faults.measure $(MEASURE_ARGS)
 
 endure: $(STAMP) ## send a million notifications through one worker, which must not grow; 20 minutes of a quiet machine. NOTIFICATIONS=200000

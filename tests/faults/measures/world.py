@@ -31,7 +31,7 @@ PARTITIONS = 12
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An event: its order, the address it is for, when it was handed to the broker's client, and its partition."""
+    """An event: its order, the address it is for, when it was due to be handed to the broker's client, and its partition."""
 
     order_id: str
     host: str
@@ -43,6 +43,11 @@ def at_share(values: Iterable[float], share: float) -> float:
     """Return the value that this share of all keep within; 0 without any."""
     ordered = sorted(values)
     return ordered[max(ceil(share * len(ordered)) - 1, 0)] if ordered else 0.0
+
+
+def within(with_: float, without: float, times: float, more_ms: float = 0.0) -> bool:
+    """Tell whether a time with something is at most so many times the one without, or at most so much above it."""
+    return with_ <= max(times * without, without + more_ms)
 
 
 def say(what: str) -> None:
@@ -83,6 +88,7 @@ class World:
         )
         self.rng = Random(1)  # noqa: S311  # no secret
         self._receipts: list[Receipt] = []
+        self._reached: list[float] = []
 
     def one_entry_for_each_address(self) -> None:
         """Give each address of the partner an entry of its own in the partners file, with the address as its name."""
@@ -104,25 +110,38 @@ class World:
         *,
         stop: Callable[[], bool] = lambda: False,
     ) -> list[Sent]:
-        """Write events at a rate; `event` gives the address and the event for a number from 0 on."""
+        """Write events at a rate; `event` gives the address and the event for a number from 0 on.
+
+        Each counts from when it was due: where this process is late itself, so are they, and that is part of what is measured.
+        """
         sent: list[Sent] = []
         pending = []
         async with self.producer() as producer:
-            begun = time.monotonic()
+            await producer.partitions_for(
+                self.deployment.source
+            )  # else the first event waits for it
+            begun = handed = time.monotonic()
             for number in range(int(rate * seconds)):
                 if stop():
                     break
                 host, made = event(number)
                 order, raw = order_id(made), encode(made)
-                ahead = begun + number / rate - time.monotonic()
-                if ahead > 0:
+                at = begun + number / rate
+                if (ahead := at - time.monotonic()) > 0:
                     await asyncio.sleep(ahead)
-                at = time.monotonic()
                 future = await producer.send(self.deployment.source, raw, order.encode())
+                handed = time.monotonic()
                 pending.append((order, host, at, future))
+            if len(pending) > 1:
+                self._reached.append((len(pending) - 1) / (handed - begun))
             for order, host, at, future in pending:
                 sent.append(Sent(order, host, at, (await future).partition))
         return sent
+
+    @property
+    def least_rate(self) -> float:
+        """The lowest rate at which events were handed to the broker's client, a second."""
+        return round(min(self._reached, default=0.0), 1)
 
     @asynccontextmanager
     async def producer(self):
@@ -167,7 +186,7 @@ class World:
             await asyncio.sleep(0.5)
 
     async def latencies_ms(self, sent: Sequence[Sent]) -> list[float]:
-        """Return how long each took from the broker's client to the partner, milliseconds."""
+        """Return how long each took to the partner from when it was due at the broker's client, milliseconds."""
         first = await self.received(sent)
         return [(first[one.order_id] - one.at) * 1000 for one in sent]
 
