@@ -1,4 +1,5 @@
-"""Run worlds: `python -m tests.simulation --worlds 500 --seed 7`. Exits with 1 where one goes wrong.
+"""Run worlds: `python -m tests.simulation --worlds 500 --seed 7`. Exits with 1 where one goes wrong, with 130 where none of
+those that were run did, and Ctrl-C or SIGTERM came before all of them.
 
 They run on all cores, and their figures are kept at every step: `--go-on` runs the worlds behind those that are kept,
 where the code is the same, and adds theirs. `--replay SEED` runs one again and prints what happens in it, line by line;
@@ -7,20 +8,20 @@ where the code is the same, and adds theirs. `--replay SEED` runs one again and 
 
 import argparse
 import gc
-import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from tests.simulation import kept
+from tests.faults.figures import machine
+from tests.simulation import kept, long_world, seeded_faults
 from tests.simulation.campaign import Campaign, plan_of, run, run_all, shrink
 from tests.simulation.kept import FIGURES
 from tests.simulation.long_world import keep, long_section, run_long
 from tests.simulation.plan import KINDS, PLACES
 from tests.simulation.report import cells
-from tests.simulation.seeded_faults import SEEDED, try_one
+from tests.simulation.seeded_faults import SEEDED, keep_tried, try_one
 from tests.simulation.worker import in_the_world
 
 _SAY_EVERY = 20
@@ -43,18 +44,19 @@ def main() -> int:
     parser.add_argument("--hours", type=float, help="run one long world of so many hours instead")
     parser.add_argument("--seeded", type=int, metavar="MOST", help="worlds for each seeded fault")
     asked = parser.parse_args()
+    on = machine()  # by the machine's own clock, which no world has
     with in_the_world():
         if asked.hours:
-            return _run_long(asked.hours, asked.seed)
+            return _run_long(asked.hours, asked.seed, on)
         if asked.seeded:
-            return _try_seeded(asked.seed, asked.seeded)
+            return _try_seeded(asked.seed, asked.seeded, on)
         if asked.replay is not None or asked.shrink is not None:
             return _show(asked.replay, asked.shrink)
-        return _run_many(asked)
+        return _run_many(asked, on)
 
 
-def _run_many(asked: argparse.Namespace) -> int:
-    """Run worlds; return 1 where one goes wrong, 2 where they can't go on behind the kept ones."""
+def _run_many(asked: argparse.Namespace, on: dict[str, Any]) -> int:
+    """Run worlds; return 1 where one goes wrong, 2 where they can't go on behind the kept ones, 130 where they were ended."""
     of_code = kept.code()
     before = kept.read(FIGURES) if asked.go_on else None
     if before is not None and before["code"] != of_code:
@@ -63,9 +65,11 @@ def _run_many(asked: argparse.Namespace) -> int:
         )
         return 2
     seed = before["seed"] + before["worlds"] if before is not None else asked.seed
+    if before is None and asked.worlds:
+        kept.forget(FIGURES)
 
     def figures_with(so_far: Campaign) -> dict[str, Any]:
-        return kept.together(before, kept.figures_of(so_far, seed, of_code))
+        return kept.together(before, kept.figures_of(so_far, seed, of_code) | {"on": [on]})
 
     def hear(part: Campaign, so_far: Campaign) -> None:
         for wrong, faults in part.wrong.items():
@@ -79,12 +83,23 @@ def _run_many(asked: argparse.Namespace) -> int:
             )
 
     campaign = run_all(_until_ctrl_c(seed, asked.worlds), hear, asked.processes)
-    if not campaign.worlds:
+    figures = figures_with(campaign) if campaign.worlds else None
+    return _tell(figures, campaign.worlds, asked.worlds)
+
+
+def _tell(figures: dict[str, Any] | None, were_run: int, asked_for: int) -> int:
+    """Say what the worlds came to, and return the exit code."""
+    if figures is None:
         _say("[simulate] no world was run")
+    else:
+        _report(figures)
+    if were_run < asked_for:
+        _say(f"[simulate] ended after {were_run:,} of {asked_for:,} worlds")
+    if figures is not None and figures["failed"]:
         return 1
-    figures = figures_with(campaign)
-    _report(figures)
-    return 1 if figures["failed"] else 0
+    if were_run < asked_for:
+        return 130
+    return 0 if figures is not None else 1
 
 
 def _until_ctrl_c(first: int, count: int) -> Iterator[int]:
@@ -113,30 +128,29 @@ def _show(replay: int | None, shrunk: int | None) -> int:
     return 1 if judgement.faults else 0
 
 
-def _run_long(hours: float, seed: int) -> int:
+def _run_long(hours: float, seed: int, on: dict[str, Any]) -> int:
     """Run a long world; return 1 where it goes wrong."""
+    kept.forget(FIGURES, long_world.FILE)
+    of_code = kept.code(kept.LONG_WORLD)
     judgement, figures = run_long(hours, seed)
-    keep(figures, FIGURES)
+    keep(figures | {"code": of_code, "on": [on]}, FIGURES)
     _say(long_section(figures))
     for fault in judgement.faults:
         _say(f"WRONG: {fault}")
     return 1 if judgement.faults else 0
 
 
-def _try_seeded(first: int, most: int) -> int:
-    """Try every seeded fault; return 1 where one is not found."""
-    tried = []
-    FIGURES.mkdir(parents=True, exist_ok=True)
+def _try_seeded(first: int, most: int, on: dict[str, Any]) -> int:
+    """Try every seeded fault, and keep what became of them when all were tried; return 1 where one is not found."""
+    kept.forget(FIGURES, seeded_faults.FILE)
+    of_code, tried = kept.code(kept.SEEDED_FAULTS), []
     for seed in SEEDED:
         one = try_one(seed, first, most)
         tried.append(one)
         after = f"after {one.worlds} worlds" if one.worlds else f"NOT in {most} worlds"
         _say(f"[simulate] {one.name}: found {after}: {one.said}")
         gc.collect()
-        figures = [
-            {"name": one.name, "worlds": one.worlds, "of": most, "said": one.said} for one in tried
-        ]
-        (FIGURES / "seeded.json").write_text(json.dumps(figures, indent=1), "utf-8")
+    keep_tried(tried, {"code": of_code, "seed": first, "most": most, "on": [on]}, FIGURES)
     return 0 if all(one.worlds for one in tried) else 1
 
 

@@ -14,20 +14,26 @@ FIGURES: Final = ROOT / "build" / "simulation"
 FILE: Final = "simulation.json"
 _FIRST: Final = "tests/simulation/campaign.py"
 _PACKAGES: Final = "requirements/runtime.txt"
+LONG_WORLD: Final = "tests/simulation/long_world.py"
+SEEDED_FAULTS: Final = "tests/simulation/seeded_faults.py"
 
 
-def code() -> str:
-    """Return a digest of what runs in the worlds and of what judges them, with the versions of the packages."""
+def code(*also: str) -> str:
+    """Return a digest of what runs in the worlds and of what judges them, with the versions of the packages.
+
+    Args:
+        also: files that run in them besides, with all that these import.
+    """
     digest = hashlib.sha256()
-    for path in sorted({*modules(), ROOT / _PACKAGES}):
+    for path in sorted({*modules(*also), ROOT / _PACKAGES}):
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def modules() -> set[Path]:
+def modules(*also: str) -> set[Path]:
     """Return the files of this project that a campaign imports, and those that they import, also where a function does it."""
     found: set[Path] = set()
-    left = [ROOT / _FIRST]
+    left = [ROOT / first for first in (_FIRST, *also)]
     while left:
         path = left.pop()
         if path not in found:
@@ -97,7 +103,14 @@ def together(before: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, An
         name: before[name] + new[name]
         for name in ("worlds", "seconds", "hours", "unscaled", "callbacks", "failed")
     }
-    return new | added | {"seed": before["seed"]}
+    # Where and when: a count that goes on for days has several, and one that was begun by older code has none.
+    on = [one for one in new.get("on", []) if one not in before.get("on", [])]
+    return new | added | {"seed": before["seed"], "on": before.get("on", []) + on}
+
+
+def forget(directory: Path, file: str = FILE) -> None:
+    """Delete figures, so that a run that comes to nothing leaves none that look like its own."""
+    (directory / file).unlink(missing_ok=True)
 
 
 def write(directory: Path, figures: dict[str, Any]) -> None:
