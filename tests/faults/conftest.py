@@ -4,12 +4,13 @@ import asyncio
 import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random  # noqa: TID251  # seeded
 
 import pytest
 
+from streams.sandbox.interrupts import ended_by_signals
 from streams.sandbox.partner_process import PartnerProcess
 from tests.faults.figures import describe_machine
 from tests.faults.rehearsal import Rehearsal
@@ -43,7 +44,16 @@ def zombies(broker, keys, tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _zombies_at_once(request):
+def _ended_by_signals(request):
+    """Let SIGTERM end a run of scenarios as Ctrl-C does, with the workers that it started."""
+    with ExitStack() as stack:
+        if any(item.get_closest_marker("faults") for item in request.session.items):
+            stack.enter_context(ended_by_signals())
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _zombies_at_once(request, _ended_by_signals):
     """Begin with the zombies, which wait for minutes and do nothing: meanwhile the other scenarios run."""
     if any("zombies" in getattr(item, "fixturenames", ()) for item in request.session.items):
         request.getfixturevalue(

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import os
-import subprocess
+import signal
 import sys
 import time
 
 import pytest
 
 from streams.sandbox.client import create_topic, encode
+from streams.sandbox.guard import Guarded
 from streams.sandbox.ledger_evidence import committed_offsets, read_topics
 from streams.sandbox.partner import notify_url
 from streams.sandbox.partner_process import PartnerProcess
@@ -26,6 +27,7 @@ NAME, TOPIC, GROUP, PARTITIONS, KILLS = "ordinary Faust app", "ordinary", "ordin
 SLOW = ",".join(["http:500"] * 10 + ["S"])
 """Ten seconds of trying again: several of Faust's commit intervals of 2.8 s."""
 
+_END_SECONDS = 60.0
 _NOT_TAKEN = {"http", "drop", "refuse", "retry-after", "never"}
 
 
@@ -44,14 +46,14 @@ def _start(broker, keys, directory, output):
         "ORDINARY_DATA": str(directory),
     }
     command = [sys.executable, "-m", "faust", "-A", "tests.faults.ordinary_app", "worker"]
-    return subprocess.Popen(  # noqa: S603  # our own module
-        [*command, "--without-web"],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
+    return Guarded(
+        [*command, "--without-web"], output=output, environment=environment, directory=ROOT
     )
+
+
+def _kill(worker):
+    worker.send(signal.SIGKILL)
+    worker.wait(_END_SECONDS)
 
 
 async def _slow_heads(broker, partner, rng):
@@ -84,9 +86,9 @@ async def test_an_ordinary_app_loses_records(  # noqa: PLR0913, PLR0917  # the f
 ):
     """Two SIGKILLs while slow records head their partitions: Faust has committed past them, and they are gone."""
     await create_topic(broker.bootstrap, TOPIC, PARTITIONS)
-    log = (tmp_path / "app.log").open("wb")
+    log = tmp_path / "app.log"
     began, worker, load = time.monotonic(), None, None
-    with PartnerProcess(keys) as partner, log:
+    with PartnerProcess(keys) as partner:
         try:
             worker = _start(broker, keys, tmp_path, log)
             load = Load(
@@ -104,8 +106,7 @@ async def test_an_ordinary_app_loses_records(  # noqa: PLR0913, PLR0917  # the f
                     return any(committed.get(tag, 0) > offset for tag, offset in heads.items())
 
                 await eventually(passed, 60, what="a commit past a record in flight")
-                worker.kill()
-                worker.wait()
+                _kill(worker)
                 _say(f"kill {kill + 1} of {KILLS}, after a commit past a record in flight")
                 worker = _start(broker, keys, tmp_path, log)
             await asyncio.to_thread(
@@ -119,13 +120,12 @@ async def test_an_ordinary_app_loses_records(  # noqa: PLR0913, PLR0917  # the f
                 return all(committed.get(tag, 0) >= end for tag, end in ends.items())
 
             await eventually(done, 120, what="commits of all records", every_seconds=0.5)
-            worker.terminate()
-            await asyncio.to_thread(worker.wait, 60)
+            worker.send(signal.SIGTERM)
+            await asyncio.to_thread(worker.wait, _END_SECONDS)
             stored = await read_topics(broker.bootstrap, [TOPIC])
         finally:
             if worker is not None:
-                worker.kill()
-                worker.wait()
+                _kill(worker)
             if load is not None:
                 load.kill()
     lost = _not_told(stored, partner.requests)
