@@ -119,7 +119,8 @@ class Fake:
     async def worker(self):
         return self._worker()
 
-    async def settled(self):
+    async def settled(self, _patience):
+        self.turns.append("drain")
         orders = [one.order_id for one in self.sent if one.order_id not in self._lost]
         self._receipts += [Receipt(order, "h9", 0.0) for order in [*orders, *self._again]]
 
@@ -170,7 +171,7 @@ async def test_destinations_hang_by_turns(fake):
     """A machine that varies is as slow without as with the fault."""
     here = fake(10)
     found = await hanging(10, 3, own_entry=False, seconds=1)
-    assert here.turns == [False, False, True, False, True]
+    assert here.turns == [False, False, True, "drain", False, True]
     assert here.hung == ()
     assert found["p99 by turns, ms"] == "10.0, 10.0, 10.0, 10.0"
     assert found["holds"]

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from tests.faults.measures.world import Sent, World, at_share, say, world
+from tests.faults.measures.world import DRAIN_SECONDS, Sent, World, at_share, say, world
 from tests.faults.rehearsal import inside
 from tests.support.notifier import WorkerProcess
 
@@ -72,7 +72,7 @@ async def rolling(*, hung: int = 0) -> dict[str, Any]:
         sent = [one for one in await load if one.host in healthy]
         here.partner.hang(())
         # Once all is committed nothing is called again: what was lost or repeated has shown by then.
-        await here.deployment.all_committed()
+        await here.deployment.all_committed(DRAIN_SECONDS)
         calls = Counter(receipt.order_id for receipt in here.receipts())
         told = [one for one in sent if calls[one.order_id]]
         taken = await here.latencies_ms(told)

@@ -27,6 +27,8 @@ from tests.support.deployment import Deployment
 
 PROFILE = "alipay-to-merchant"  # whose answers need no signature
 PARTITIONS = 12
+DRAIN_SECONDS = 300.0
+"""How long it may take until nothing is left to be told, once all destinations answer: the ladder's first wait is two minutes."""
 
 
 @dataclass(frozen=True, slots=True)
