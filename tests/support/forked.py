@@ -164,6 +164,10 @@ def _become(
     os.environ.clear()
     os.environ.update(env)
     os.chdir(directory)
+    # What the parent's was stays open as sys.__stdout__. Whether it can be sought, which its codec depends on, is asked once.
+    sys.stdout = open(  # noqa: SIM115  # a descriptor; for as long as the process lives
+        1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False
+    )
     sys.argv = ["notifier", *arguments]
     if _COVERAGE in env:
         import_module("coverage").process_startup(force=True)
