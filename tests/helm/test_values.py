@@ -112,7 +112,7 @@ def test_an_install_says_what_to_do_next(helm, case):
     ("values", "words"),
     [
         ({"networkPolicy": {"enabled": False}}, "WARNING: there is no NetworkPolicy"),
-        ({}, "WARNING: podMonitor and prometheusRule are not both enabled"),
+        ({}, "WARNING: neither podMonitor nor serviceMonitor, or no prometheusRule, is enabled"),
         ({}, "WARNING: notifications travel to Kafka in the clear (PLAINTEXT)"),
         ({"settings": {"ladderScale": 0.5}}, "WARNING: ladderScale is 0.5"),
         ({"topics": {"job": {"enabled": False}}}, "run `notifier topics create`"),
@@ -126,6 +126,12 @@ def test_an_install_warns(helm, values, words):
 def test_a_complete_install_warns_of_nothing(helm):
     """With policies, monitoring and TLS there is no warning."""
     assert "WARNING" not in helm.notes("full")
+
+
+def test_a_service_monitor_is_monitoring_too(helm):
+    """Of the two kinds either will do."""
+    watched = {"podMonitor": {"enabled": False}, "serviceMonitor": {"enabled": True}}
+    assert "WARNING" not in helm.notes("full", watched)
 
 
 def test_chart_and_program_have_one_version():

@@ -95,14 +95,14 @@ async def test_a_session_may_have_to_make_room(own_broker):
             await idle(consumer)
             before = heard[-1].number
             assert before > 0
+            begun = len(heard)
             async with raw_client(own_broker, "t") as client:
                 ends = RawFetch("t", {0: 0}, before, -1, wait_ms=0)
                 await client.send(client.get_random_node(), ends)
-            begun = len(heard)
             await idle(consumer)
             await write(own_broker.bootstrap, "t", b"2")
             assert await values(consumer, 1) == [b"2"]
-        (whole,) = [one for one in heard[begun:] if one.is_whole]
+        (whole,) = [one for one in heard[begun:] if one.epoch == 0]
         assert len(whole.named) == 3
         assert heard[-1].number not in {0, before}
 
