@@ -23,7 +23,7 @@ _WIDE = "avx512ifma"
 _DEBIAN_SCHEME = "deb_system"
 _MEASURED = ("streams", "schemas", "benchmarks")
 """What figures depend on; docs are left out, since `make bench` itself writes them."""
-_UNKNOWN = "unknown"
+UNKNOWN = "unknown"
 
 
 def machine() -> dict[str, Any]:
@@ -42,13 +42,18 @@ def machine() -> dict[str, Any]:
     }
 
 
-def commit(directory: Path = Path(__file__).parents[1]) -> str:
-    """Return the commit of a checkout, with a hash of what was changed since; "unknown" where git can't say."""
+def commit(directory: Path = Path(__file__).parents[1], *also: str) -> str:
+    """Return the commit of a checkout, with a hash of what was changed since; "unknown" where git can't say.
+
+    Args:
+        directory: of the checkout.
+        also: folders in it that figures depend on besides.
+    """
     try:
         head = _git(directory, "rev-parse", "--short=10", "HEAD").decode().strip()
-        changes = _git(directory, "diff", "HEAD", "--", *_MEASURED)
+        changes = _git(directory, "diff", "HEAD", "--", *_MEASURED, *also)
     except (OSError, subprocess.CalledProcessError):
-        return _UNKNOWN
+        return UNKNOWN
     return f"{head}-dirty-{hashlib.sha256(changes).hexdigest()[:8]}" if changes else head
 
 
@@ -63,12 +68,17 @@ def _git(directory: Path, *arguments: str) -> bytes:
 
 def when(on: Mapping[str, Any]) -> str:
     """Return when and at which commit something was measured."""
-    return f"{on['date']}, commit {on.get('commit', _UNKNOWN)}"
+    return f"{on['date']}, commit {commit_of(on)}"
+
+
+def commit_of(on: Mapping[str, Any]) -> str:
+    """Return the commit that is noted with a machine; "unknown" where there is none."""
+    return on.get("commit") or UNKNOWN
 
 
 def of_several_commits(machines: Iterable[Mapping[str, Any]]) -> str:
     """Return a sentence that names the commits where figures are of more than one; "" where they are of one."""
-    found = {on.get("commit", _UNKNOWN): on for on in sorted(machines, key=lambda on: on["date"])}
+    found = {commit_of(on): on for on in sorted(machines, key=lambda on: on["date"])}
     if len(found) < 2:  # noqa: PLR2004  # several
         return ""
     return f"These figures are not of one commit: {'; '.join(map(when, found.values()))}."

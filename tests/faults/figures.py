@@ -3,12 +3,13 @@
 import json
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import benchmarks.machine
+from benchmarks.machine import UNKNOWN, commit_of
 from streams.clock import Clock
 
 ROOT = Path(__file__).parents[2]
@@ -17,27 +18,23 @@ SCENARIO, MEASURE = ".scenario.json", ".measure.json"
 
 
 def commit() -> str:
-    """Return the commit of this code, with `-dirty` where files differ from it; empty where there is no git."""
-    command = ["git", "describe", "--always", "--dirty"]
-    try:
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
-    except FileNotFoundError:
-        return ""
-    return told.stdout.strip()
+    """Return the commit of this code as the benchmarks write it, since one page tells of both; empty where git can't say."""
+    found = benchmarks.machine.commit(ROOT, "tests")
+    return "" if found == UNKNOWN else found
 
 
 def is_another(machine: dict[str, Any], now: str) -> bool:
     """Tell whether figures are of another commit than this one; also where it is not known of which they are."""
-    return bool(now) and _of(machine).removesuffix("-dirty") != now.removesuffix("-dirty")
+    return bool(now) and _clean(commit_of(machine)) != _clean(now)
 
 
-def _of(machine: dict[str, Any]) -> str:
-    return machine.get("commit") or "unknown"
+def _clean(commit: str) -> str:
+    return commit.partition("-dirty")[0]
 
 
 def when(machine: dict[str, Any]) -> str:
     """Return the day, the commit and the Python."""
-    return f"{machine['date']}, commit {_of(machine)}, Python {machine['python']}"
+    return f"{benchmarks.machine.when(machine)}, Python {machine['python']}"
 
 
 def where(machine: dict[str, Any]) -> str:

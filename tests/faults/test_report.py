@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.machine import commit, of_several_commits
 from tests.faults import figures, report
 from tests.faults.measure import MEASURES
 from tests.faults.test_ordinary_app import NAME
@@ -153,6 +154,12 @@ def test_without_figures_the_page_stays_as_it_is(page, capsys):
     assert report.main() == 1
     assert "run make test-faults or make measure first" in capsys.readouterr().err
     assert len(lines_with(page, "old")) == 3
+
+
+def test_measurements_and_benchmarks_of_one_commit_are_told_alike():
+    """The benchmark's page has figures of both, and marks those of several commits."""
+    assert figures.commit().partition("-")[0] == commit().partition("-")[0]
+    assert of_several_commits([ON | {"commit": ""}, ON | {"commit": None}]) == ""
 
 
 def test_the_commit_is_none_without_git(monkeypatch):
