@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.bench import Bench, bench
-from benchmarks.curves import CURVES, measure_curve
+from benchmarks.curves import CURVES, KEPT_AS, measure_curve
 from benchmarks.memory import CALLS, MEMORY, measure_memory
 from benchmarks.open_loops import OPEN_SCENARIOS, OpenScenario, measure_open
 from benchmarks.progress import Progress
@@ -30,7 +30,7 @@ async def _scenarios(here: Bench, names: list[str], options: Options) -> list[Re
     progress = Progress(sum(runs_of(name, options) for name in names))
     found: list[Results] = []
     for name in names:
-        kept_as = f"curve-{name}" if name in CURVES else name
+        kept_as = KEPT_AS + name if name in CURVES else name
         if not options.goes_on:
             Results.forget(kept_as)
         try:

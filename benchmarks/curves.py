@@ -11,6 +11,8 @@ from benchmarks.run import Window
 from benchmarks.scenarios import Options, line
 from benchmarks.systems import System
 
+KEPT_AS = "curve-"
+"""What stands before a curve's name in that of its figures and its plot."""
 _PROFILE = "mpp-to-alipay-plus"
 _LARGEST_BYTES = 250_000_000
 """Of a backlog of long bodies; such are delivered more slowly."""
@@ -92,7 +94,7 @@ async def measure_curve(
     system, *_ = options.chosen(("notifier-1",))
     settings = options.note(about=curve.about, systems=[str(system)])
     results = Results.begun(
-        f"curve-{curve.name}", settings, goes_on=options.goes_on, say=progress.say
+        KEPT_AS + curve.name, settings, goes_on=options.goes_on, say=progress.say
     )
     for number in range(results.rounds + 1, options.rounds + 1):
         results.signature_ms.append(bench.signature_ms())

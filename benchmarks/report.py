@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.curves import CURVES
+from benchmarks.curves import CURVES, KEPT_AS
 from benchmarks.machine import when
 from benchmarks.open_loops import OPEN_SCENARIOS
 from benchmarks.quiet_table import quiet_machines, quiet_table
@@ -186,7 +186,7 @@ def _curve(results: Results) -> str:
 def _pictures(results: Results) -> dict[str, str]:
     """Return a scenario's plots by name."""
     name = results.scenario
-    if name.startswith("curve-"):
+    if name.startswith(KEPT_AS):
         return {name: _curve(results)}
     if name in OPEN_SCENARIOS:
         return {}
@@ -220,7 +220,7 @@ def _machine(machine: dict[str, Any]) -> str:
 def blocks() -> dict[str, str]:
     """Return what belongs between the page's marks, by name, for every scenario that has been run; write the plots."""
     found: dict[str, str] = {}
-    names = [*SCENARIOS, *OPEN_SCENARIOS, *(f"curve-{name}" for name in CURVES)]
+    names = [*SCENARIOS, *OPEN_SCENARIOS, *(KEPT_AS + name for name in CURVES)]
     everything: dict[str, Results] = {}
     for name in names:
         try:

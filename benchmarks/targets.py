@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.curves import KEPT_AS
 from benchmarks.machine import of_several_commits, when
 from benchmarks.open_loops import LOW_RATE, OPEN_LOOP, OPEN_SCENARIOS
 from benchmarks.quiet import IDLE, START
@@ -220,7 +221,7 @@ def _memory(found: Mapping[str, Results]) -> str:
         for name, results in found.items()
         for system in results.systems()
         for point in results.points(system)
-        if system.startswith("notifier") and not name.startswith("curve-")
+        if system.startswith("notifier") and not name.startswith(KEPT_AS)
     ]
     if not peaks:
         return _not_measured(asked)

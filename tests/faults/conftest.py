@@ -56,9 +56,8 @@ def _ended_by_signals(request):
 def _zombies_at_once(request, _ended_by_signals):
     """Begin with the zombies, which wait for minutes and do nothing: meanwhile the other scenarios run."""
     if any("zombies" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue(
-            "figures"
-        )  # those of the last run go now, whatever becomes of this one
+        # Those of the last run go now, whatever becomes of this one.
+        request.getfixturevalue("figures")
         request.getfixturevalue("zombies")
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.simulation import kept, report
 from tests.simulation.long_world import FILE
+from tests.support.figures import ON
 
 SUMS = {
     "payments": 3815,
@@ -19,14 +20,6 @@ SUMS = {
     "dead_letters": 7,
     "repeats: in flight": 370,
     "repeats: settled in the last 250 ms": 31,
-}
-ON = {
-    "date": "2026-12-01",
-    "commit": "abc1234",
-    "cores": 2,
-    "system": "Linux",
-    "python": "3.11.7",
-    "packages": {"aiokafka": "0.14.0"},
 }
 FIRED = {"crash | signing": 3, "crash | call under way": 4}
 WORLDS = {

@@ -6,25 +6,16 @@ import pytest
 from typer.testing import CliRunner
 
 from streams import cli
-from tests.support.command_settings import VECTORS, copy_key, without_settings
+from tests.support.command_settings import set_one_partner
 from tests.support.mapping import EXAMPLES, event_of
 
 
 @pytest.fixture(autouse=True)
 def partners_file(tmp_path, monkeypatch):
     """The partner of the worked examples, as the only setting."""
-    without_settings(monkeypatch)
-    copy_key("sender_private_pkcs8", tmp_path / "key.pem")
-    file = tmp_path / "partners.yaml"
-    file.write_text(f"""partners:
-  alipayplus:
-    profiles: [mpp-to-alipay-plus]
-    client_id: SANDBOX_1
-    private_key_file: key.pem
-    peer_public_key_files: {{1: {VECTORS / "receiver_public_spki.pem"}}}
-    notify_url: https://open-sea.example.com/notify
-""")
-    monkeypatch.setenv("NOTIFIER_PARTNERS_FILE", str(file))
+    set_one_partner(
+        tmp_path, monkeypatch, "alipayplus", "notify_url: https://open-sea.example.com/notify"
+    )
 
 
 @pytest.fixture

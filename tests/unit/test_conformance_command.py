@@ -9,25 +9,14 @@ from typer.testing import CliRunner
 from streams import cli
 from streams.operator.commands import conformance
 from streams.webhook.conformance import SITUATIONS
-from tests.support.command_settings import VECTORS, copy_key, without_settings
+from tests.support.command_settings import set_one_partner
 from tests.support.waiting import TIMEOUT_SECONDS
 
 
 @pytest.fixture(autouse=True)
 def partners_file(tmp_path, monkeypatch):
     """One partner, as the only setting."""
-    without_settings(monkeypatch)
-    copy_key("sender_private_pkcs8", tmp_path / "key.pem")
-    file = tmp_path / "partners.yaml"
-    file.write_text(f"""partners:
-  acme:
-    profiles: [mpp-to-alipay-plus]
-    client_id: SANDBOX_1
-    private_key_file: key.pem
-    peer_public_key_files: {{1: {VECTORS / "receiver_public_spki.pem"}}}
-    attempt_timeout_seconds: 1
-""")
-    monkeypatch.setenv("NOTIFIER_PARTNERS_FILE", str(file))
+    set_one_partner(tmp_path, monkeypatch, "acme", "attempt_timeout_seconds: 1")
 
 
 def play(url, *options):

@@ -119,9 +119,8 @@ class World:
         sent: list[Sent] = []
         pending = []
         async with self.producer() as producer:
-            await producer.partitions_for(
-                self.deployment.source
-            )  # else the first event waits for it
+            # Else the first event waits for it.
+            await producer.partitions_for(self.deployment.source)
             begun = handed = time.monotonic()
             for number in range(int(rate * seconds)):
                 if stop():
