@@ -74,7 +74,7 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
     """An httpx transport on aiohttp's connections, without aiohttp's session and parser between them.
 
     aiohttp's connections, because httpx's own pool gives way from 64 calls at once; no session, because building its
-    request and its response takes six times what the bytes take on their way (docs/performance.md); a parser of our own
+    request and its response takes several times what the bytes take on their way; a parser of our own
     (`streams.webhook.response` says why). Exceptions stay as they were raised. It follows, decodes, stores and repeats
     nothing.
 

@@ -33,7 +33,7 @@ LOOKUP_SECONDS: Final = 10
 """How long an address that was looked up is used for new connections; a failed look-up is not kept."""
 _NEXT_ADDRESS_SECONDS: Final = 0.25
 """How long an address has for its connection before the next one is tried beside it (RFC 8305, section 5)."""
-_HANDSHAKE_SECONDS: Final = 2.0
+HANDSHAKE_SECONDS: Final = 2.0
 """How long an address has for connection and TLS while there are others: some take connections and then say nothing."""
 _SAY_EVERY_SECONDS: Final = 60.0
 _STATUS: Final = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: |\r\n)")
@@ -139,7 +139,7 @@ class PartnerConnector(aiohttp.TCPConnector):
         left = list(addr_infos)
         while len(left) > 1:
             try:
-                async with asyncio.timeout(_HANDSHAKE_SECONDS):
+                async with asyncio.timeout(HANDSHAKE_SECONDS):
                     return await super()._wrap_create_connection(*args, addr_infos=left, **options)
             except TimeoutError:
                 del left[0]  # the one that had the longest time
@@ -196,9 +196,7 @@ class PartnerConnector(aiohttp.TCPConnector):
                 continue
             connection.setblocking(False)  # noqa: FBT003  # the socket's own
             try:
-                async with asyncio.timeout(
-                    _HANDSHAKE_SECONDS if address != addresses[-1] else None
-                ):
+                async with asyncio.timeout(HANDSHAKE_SECONDS if address != addresses[-1] else None):
                     await loop.sock_connect(connection, (address, proxy.port))
             except OSError as exc:
                 connection.close()

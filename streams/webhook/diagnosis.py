@@ -19,12 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v1
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from streams.partners.inventory import fingerprint
-from streams.webhook.signing import string_to_sign, verify
+from streams.webhook.signing import LONGEST_HEADER, string_to_sign, verify
 from streams.webhook.signing_mistakes import Mistake, Parts, wrong_strings
 
 _PSS_TRAILER: Final = 0xBC
 _RIGHT_HASH: Final = "sha256"
-_LONGEST_HEADER: Final = 8192  # of which `signing.verify` looks at
 _PREFIXES: Final = {
     bytes.fromhex("3020300c06082a864886f70d020505000410"): "md5",
     bytes.fromhex("3021300906052b0e03021a05000414"): "sha1",
@@ -114,8 +113,8 @@ def _refused(header: str) -> Finding:
         odd = next(letter for letter in header if not letter.isascii())
         text = f"the Signature header holds {odd!r}; expected ASCII alone"
         return Finding("signature-header", text)
-    if len(header) > _LONGEST_HEADER:
-        text = f"the Signature header has {len(header):,} characters; expected at most {_LONGEST_HEADER:,}"
+    if len(header) > LONGEST_HEADER:
+        text = f"the Signature header has {len(header):,} characters; expected at most {LONGEST_HEADER:,}"
         return Finding("signature-header", text)
     text = "the last digit of the base64 has bits that belong to no byte, as no encoder writes it; was a character changed?"
     return Finding("base64", text)

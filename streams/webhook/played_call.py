@@ -7,10 +7,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
 
 from schemas.notify_url import NotifyUrl
-from streams.webhook.connector import Sources, bound_socket
+from streams.webhook.connector import HANDSHAKE_SECONDS, Sources, bound_socket
 from streams.webhook.egress import DestinationBlocked
 from streams.webhook.failures import NETWORK_ERRORS
 from streams.webhook.recording import RecordedAnswer
@@ -18,8 +17,6 @@ from streams.webhook.resolver import CheckedResolver
 from streams.webhook.response import ResponseReader
 
 _READ_BYTES = 65_536
-_HANDSHAKE_SECONDS: Final = 2.0
-"""How long an address has for connection and TLS while there are others, as in `streams.webhook.connector`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,7 @@ async def _connect(
     Raises:
         OSError: none does; the last one's.
     """
-    seconds = min(_HANDSHAKE_SECONDS, timeout_seconds / len(way.addresses))
+    seconds = min(HANDSHAKE_SECONDS, timeout_seconds / len(way.addresses))
     for address in way.addresses[:-1]:
         with suppress(OSError):
             async with asyncio.timeout(seconds):

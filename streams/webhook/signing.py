@@ -20,9 +20,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from streams.partners import Partner, SigningKey
 
-_LONGEST_HEADER: Final = (
-    8192  # a percent-encoded signature of an 8192-bit key has up to 4,096 characters
-)
+LONGEST_HEADER: Final = 8192
+"""Characters of a Signature header that is looked at: percent-encoded, a signature of an 8192-bit key has up to 4,096."""
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+")
 _PASSED_OVER: Final = b" \t\r\n"
 _URL_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
@@ -87,7 +86,7 @@ def verify(header: str, signed: bytes, keys: Mapping[str, RSAPublicKey]) -> bool
         signed: the string to sign.
         keys: the peer's, by version. All are tried, the one that the header names first.
     """
-    if len(header) > _LONGEST_HEADER or not header.isascii():
+    if len(header) > LONGEST_HEADER or not header.isascii():
         return False
     pairs = [(name.strip().lower(), value.strip().strip('"')) for name, _, value in _split(header)]
     signatures = [value for name, value in pairs if name == "signature"]

@@ -14,7 +14,7 @@ from tests.simulation.plan import Plan, crowded, directed, draw, with_topics_mad
 from tests.simulation.verdict import Judgement, total, verdict
 from tests.simulation.world import MOST_CALLBACKS, World
 
-_AT_ONCE = 20
+_AT_ONCE = 4
 """Worlds that a process is given at a time. Then it tidies: what is left of worlds are cycles, which nobody takes apart while
 they run."""
 
@@ -102,7 +102,7 @@ def _beside(seeds: Iterable[int], processes: int) -> Iterator[Campaign]:
     """Run parts of the seeds in processes that are forked here, so that the world's clock and network are theirs too."""
     fork = multiprocessing.get_context("fork")
     running: set[Future[Campaign]] = set()
-    with ProcessPoolExecutor(processes, fork, initializer=_leave_ctrl_c_to_the_parent) as pool:
+    with ProcessPoolExecutor(processes, fork, initializer=_begin_process) as pool:
         for part in _parts(seeds):
             running.add(pool.submit(_run_some, part))
             # No more than that ahead: after Ctrl-C the seeds end, and what was begun is awaited.
@@ -112,9 +112,11 @@ def _beside(seeds: Iterable[int], processes: int) -> Iterator[Campaign]:
         yield from (future.result() for future in running)
 
 
-def _leave_ctrl_c_to_the_parent() -> None:
+def _begin_process() -> None:
+    """Leave Ctrl-C to the parent; and what was imported is no cycle of a world: not looked through after each part."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    gc.freeze()
 
 
 def _run_some(seeds: list[int]) -> Campaign:

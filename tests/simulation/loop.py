@@ -206,15 +206,8 @@ class WorldLoop(base_events.BaseEventLoop):
             process.queue.append(handle)
 
     def _run_once(self) -> None:
-        timers = self._timers
-        if timers and (timers[0][0] <= self.now or timers[0][2]._cancelled):
-            self._due()
-        runnable = self._runnable
-        if self._stopped_until > self.now:
-            runnable = [process for process in runnable if process.stopped_until <= self.now]
-        if not runnable:
+        while not (runnable := self._able()):
             self._advance()
-            return
         process = (
             runnable[0] if len(runnable) == 1 else runnable[int(self.rng.random() * len(runnable))]
         )
@@ -236,6 +229,15 @@ class WorldLoop(base_events.BaseEventLoop):
                 do()
         if not queue and process in self._runnable:
             self._runnable.remove(process)
+
+    def _able(self) -> list[Process]:
+        """Return the processes that can run now."""
+        timers = self._timers
+        if timers and (timers[0][0] <= self.now or timers[0][2]._cancelled):
+            self._due()
+        if self._stopped_until > self.now:
+            return [process for process in self._runnable if process.stopped_until <= self.now]
+        return self._runnable
 
     def _due(self) -> None:
         timers = self._timers

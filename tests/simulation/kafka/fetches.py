@@ -103,7 +103,7 @@ class Fetches:
     def _answer(
         self, request: wire.Request, asked: Asked, session: "Session", *, forced: bool
     ) -> bool:
-        parts: Parts = []
+        read: list[tuple[str, int, int, Log | None, list[Batch]]] = []
         anything = forced
         decided = request.version >= 4 and request.fields[4] == 1
         for topic, wanted in asked.wanted:
@@ -114,10 +114,13 @@ class Fetches:
             if log is not None:
                 error, batches = log.read(offset, most, decided=decided)
             anything = anything or bool(batches) or error != NO_ERROR
-            part = _part(request.version, partition, error, log, batches, decided=decided)
-            parts.append((topic, part))
+            read.append((topic, partition, error, log, batches))
         if not anything:
             return False
+        parts: Parts = [
+            (topic, _part(request.version, partition, error, log, batches, decided=decided))
+            for topic, partition, error, log, batches in read
+        ]
         if not forced:
             self._cluster.active_at = self._cluster.loop.now
         if request.version >= _FIRST_WITH_SESSIONS:
