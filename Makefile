@@ -105,7 +105,7 @@ test-faults: $(STAMP) ## break everything under load, and account for every even
 	@$(PY) -m pytest -q -s -m faults $(TEST_ARGS) tests/faults
 
 # make simulate WORLDS=500 SEED=7; REPLAY=12 plays one again and tells it, SHRINK=12 looks for a smaller one that goes wrong too;
-# GO_ON=1 runs those behind the last ones and adds their figures; HOURS=24 runs one long world instead, in which everything
+# GO_ON=1 runs those behind the last ones, or the published ones, and adds their figures; HOURS=24 runs one long world instead, in which everything
 # goes wrong by turns
 simulate: $(STAMP) ## run worlds in virtual time, each with faults of its own: the worker's own code on a model of Kafka; a minute and a half
 	@PYTHONHASHSEED=0 $(PY) -m tests.simulation --worlds $(or $(WORLDS),500) --seed $(or $(SEED),1) \

@@ -1,8 +1,8 @@
 """Run worlds: `python -m tests.simulation --worlds 500 --seed 7`. Exits with 1 where one goes wrong, with 130 where none of
 those that were run did, and Ctrl-C or SIGTERM came before all of them.
 
-They run on all cores, and their figures are kept at every step: `--go-on` runs the worlds behind those that are kept,
-where the code is the same, and adds theirs. `--replay SEED` runs one again and prints what happens in it, line by line;
+They run on all cores, and their figures are kept at every step: `--go-on` runs the worlds behind those that are kept, or
+behind the published ones where these are more, if the code is the same, and adds theirs. `--replay SEED` runs one again and prints what happens in it, line by line;
 `--shrink SEED` looks for a smaller one that goes wrong in the same way, and prints that.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from tests.faults.figures import machine
 from tests.simulation import kept, long_world, seeded_faults
 from tests.simulation.campaign import Campaign, plan_of, run, run_all, shrink
-from tests.simulation.kept import FIGURES
+from tests.simulation.kept import FIGURES, PUBLISHED
 from tests.simulation.long_world import keep, long_section, run_long
 from tests.simulation.plan import KINDS, PLACES
 from tests.simulation.report import cells
@@ -58,7 +58,7 @@ def main() -> int:
 def _run_many(asked: argparse.Namespace, on: dict[str, Any]) -> int:
     """Run worlds; return 1 where one goes wrong, 2 where they can't go on behind the kept ones, 130 where they were ended."""
     of_code = kept.code()
-    before = kept.read(FIGURES) if asked.go_on else None
+    before = kept.last_of(of_code, FIGURES, PUBLISHED) if asked.go_on else None
     if before is not None and before["code"] != of_code:
         _say(
             f"[simulate] the code is no longer the one of the {before['worlds']:,} worlds that are kept: begin anew, without GO_ON"

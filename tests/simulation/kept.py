@@ -1,4 +1,7 @@
-"""The figures of the worlds that were run, in `build/simulation`: a run that goes on adds to those of the same code."""
+"""The figures of the worlds that were run, in `build/simulation`: a run that goes on adds to those of the same code.
+
+Those on the pages stand in `docs/figures` too, so that a count goes on in another clone or on another machine.
+"""
 
 import ast
 import hashlib
@@ -11,6 +14,7 @@ from tests.simulation.campaign import Campaign
 
 ROOT: Final = Path(__file__).parents[2]
 FIGURES: Final = ROOT / "build" / "simulation"
+PUBLISHED: Final = ROOT / "docs" / "figures"
 FILE: Final = "simulation.json"
 _FIRST: Final = "tests/simulation/campaign.py"
 _PACKAGES: Final = "requirements/runtime.txt"
@@ -68,6 +72,12 @@ def read(directory: Path) -> dict[str, Any] | None:
         return None
     figures: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return figures
+
+
+def last_of(code: str, *directories: Path) -> dict[str, Any] | None:
+    """Return the figures with most worlds of this code; where there are none, those of other code; None where no figures are."""
+    found = [figures for directory in directories if (figures := read(directory)) is not None]
+    return max(found, key=lambda one: (one["code"] == code, one["worlds"]), default=None)
 
 
 def figures_of(campaign: Campaign, seed: int, of_code: str) -> dict[str, Any]:

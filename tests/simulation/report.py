@@ -1,4 +1,4 @@
-"""Write the figures of the last worlds into docs/reliability.md and docs/guarantees.md: `python -m tests.simulation.report`."""
+"""Write the figures of the last worlds into docs/reliability.md, docs/guarantees.md and docs/figures: `python -m tests.simulation.report`."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from tests.simulation.plan import KINDS, PLACES
 
 ROOT = Path(__file__).parents[2]
 PAGE, GUARANTEES = ROOT / "docs" / "reliability.md", ROOT / "docs" / "guarantees.md"
-FIGURES = kept.FIGURES
+FIGURES, PUBLISHED = kept.FIGURES, kept.PUBLISHED
 _WORLDS_FILE, _SEEDED_FILE = kept.FILE, seeded_faults.FILE
 _RUN_WITH = {
     _WORLDS_FILE: "make simulate",
@@ -153,6 +153,8 @@ def main() -> int:
             text = f"{section(good[name])}\n{origin(good[name])}"
             page = replaced(page, marks[0], text, marks[1])
     PAGE.write_text(page, "utf-8")
+    if _WORLDS_FILE in good:
+        kept.write(PUBLISHED, good[_WORLDS_FILE])
     # One table of both: with one of them refused it would lose a column.
     both = {_WORLDS_FILE, FILE}
     if both & good.keys() and not both & refused:

@@ -82,6 +82,7 @@ def of_nothing():
 def figures(of_nothing, tmp_path, monkeypatch):
     """A folder for figures, and a campaign without worlds."""
     monkeypatch.setattr(command, "FIGURES", tmp_path)
+    monkeypatch.setattr(command, "PUBLISHED", tmp_path / "published")
     monkeypatch.setattr(command, "run_all", of_nothing)
     return tmp_path
 
@@ -178,6 +179,21 @@ def test_worlds_of_other_code_are_not_added(figures, capsys):
     assert command._run_many(asked(go_on=True), ON) == 2
     assert "begin anew, without GO_ON" in capsys.readouterr().out
     assert kept_in(figures)["worlds"] == 3
+
+
+def test_a_run_goes_on_behind_the_published_worlds_where_they_are_more(figures, tmp_path):
+    """So another clone goes on, also one whose own worlds are few or of other code; published ones of other code don't hinder."""
+    published = {"code": kept.code(), "seed": 1, "on": [ON]} | NOTHING | {"worlds": 3}
+    kept.write(tmp_path / "published", published)
+    for own in (None, {"worlds": 2}, {"worlds": 9, "code": "other"}):
+        if own is not None:
+            kept.write(figures, published | own)
+        assert command._run_many(asked(worlds=2, go_on=True), ON) == 1  # of world 4
+        assert kept_in(figures)["worlds"] == 5
+    kept.write(tmp_path / "published", published | {"code": "other", "worlds": 90})
+    assert command._run_many(asked(worlds=1, go_on=True), ON) == 1
+    assert kept_in(figures)["worlds"] == 6
+    assert (kept.read(tmp_path / "published") or {})["worlds"] == 90
 
 
 def test_a_run_of_no_world_does_not_tell_of_the_last(figures, capsys):

@@ -72,6 +72,7 @@ def pages(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "PAGE", reliability)
     monkeypatch.setattr(report, "GUARANTEES", guarantees)
     monkeypatch.setattr(report, "FIGURES", tmp_path)
+    monkeypatch.setattr(report, "PUBLISHED", tmp_path / "figures")
     monkeypatch.setattr(
         kept, "code", lambda *also: " with ".join(["now", *(Path(file).name for file in also)])
     )
@@ -101,6 +102,7 @@ def test_the_figures_come_into_both_pages(pages, tmp_path):
     assert "| Payments, and attempts to tell of them | 3,815, 9,699 | 1,000, 9,699 |" in guarantees
     assert "| Attempts repeated after a fault | 401 | 401 |" in guarantees
     assert guarantees.endswith("after\n")
+    assert kept.read(tmp_path / "figures") == WORLDS
 
 
 def test_what_went_wrong_is_not_passed_over(pages, tmp_path):
@@ -137,6 +139,7 @@ def test_figures_of_other_code_are_refused(pages, tmp_path, capsys, file, of_bef
     said = capsys.readouterr().err
     assert said.startswith(f"{file} is of code ")
     assert "the pages keep what they say; run" in said
+    assert (tmp_path / "figures").exists() == (file != "simulation.json")
     assert pages[0].read_text().count("\nold\n") == 1
     assert pages[1].read_text().count("\nold\n") == (file != "seeded.json")
 
