@@ -7,9 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from tests.simulation.loop import Stuck
 from tests.simulation.plan import Plan, crowded, directed, draw, with_topics_made_again
 from tests.simulation.verdict import Judgement, total, verdict
 from tests.simulation.world import MOST_CALLBACKS, World
@@ -17,6 +19,9 @@ from tests.simulation.world import MOST_CALLBACKS, World
 _AT_ONCE = 4
 """Worlds that a process is given at a time. Then it tidies: what is left of worlds are cycles, which nobody takes apart while
 they run."""
+
+_LONGEST_SECONDS = 60
+"""Of the processor, for a world: most take a third of one."""
 
 _clock = time.perf_counter
 UNSCALED_EVERY = 10
@@ -75,9 +80,29 @@ def run(
     """Run one plan and judge it."""
     world = World(plan, tell)
     world.most_callbacks = most_callbacks
-    outcome = world.run()
+    with _ended_where_it_hangs(world):
+        outcome = world.run()
     world.outcome = outcome
     return verdict(outcome), world
+
+
+@contextmanager
+def _ended_where_it_hangs(world: World) -> Iterator[None]:
+    """Break off a callback that goes on without an end, and the world with it; by the processor's time, whatever else it does."""
+
+    def break_off(*_: object) -> None:
+        world.loop.callbacks += world.most_callbacks
+        message = f"a callback has not ended within {_LONGEST_SECONDS} s"
+        world.wrong.append(message)
+        raise Stuck(message)
+
+    before = signal.signal(signal.SIGVTALRM, break_off)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST_SECONDS, _LONGEST_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def run_all(

@@ -30,6 +30,23 @@ class _Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """An event that was written once more.
+
+    Attributes:
+        origin: where it stands.
+        first: where it stood first.
+        order_id: of its payment.
+        differs: whether it has other bytes, or says another outcome of the same order.
+    """
+
+    origin: str
+    first: str
+    order_id: str
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Deleted:
     """A topic that was deleted: its name, when, and what was settled of each of its partitions by then."""
 
@@ -50,18 +67,23 @@ class Evidence:
     def __init__(self, cluster: Cluster, attempts: str) -> None:
         self._cluster, self._attempts = cluster, attempts
         self._events: list[_Event] = []
+        self._again: list[tuple[_Event, bool]] = []
         self._deleted: list[_Deleted] = []
 
     # --- while the world runs -------------------------------------------------------------------------
 
     @property
     def written(self) -> int:
-        """How many events payment core has written."""
-        return len(self._events)
+        """How many events payment core has written, each time counted."""
+        return len(self._events) + len(self._again)
 
     def write_down(self, topic: str, produced: Produced) -> None:
         """Note an event that was written to a topic."""
         self._events.append(_Event(self._cluster.topics[topic], produced))
+
+    def write_again(self, topic: str, produced: Produced, *, differs: bool) -> None:
+        """Note an event that was written once more."""
+        self._again.append((_Event(self._cluster.topics[topic], produced), differs))
 
     def delete(self, name: str) -> None:
         """Delete a topic, and keep what stood on it and how much of that was settled."""
@@ -104,6 +126,19 @@ class Evidence:
             for one in self._events
         ]
 
+    def again(self) -> list[Again]:
+        """Return those that were written once more, each under the name of its log."""
+        firsts = {one.order_id: one.origin for one in self.produced()}
+        return [
+            Again(
+                self._renamed(one.produced.origin, one.topic),
+                firsts[one.produced.order_id],
+                one.produced.order_id,
+                differs,
+            )
+            for one, differs in self._again
+        ]
+
     def kept(self) -> list[Kept]:
         """Return all records."""
         logs = [(one.name, one.topic) for one in self._deleted]
@@ -119,7 +154,7 @@ class Evidence:
             (one.produced.origin, one.produced.order_id): self._renamed(
                 one.produced.origin, one.topic
             )
-            for one in self._events
+            for one in (*self._events, *(event for event, _ in self._again))
         }
         return [self._of_its_log(record, origins) for record in kept]
 

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from streams.notification.profiles import PROFILES
-from tests.simulation.plan import KINDS, PLACES, Fault, Payment, Plan
+from tests.simulation.plan import KINDS, PLACES, Fault, Payment, Plan, written_again
 from tests.simulation.verdict import Judgement, total, verdict
 from tests.simulation.worker import ZERO_SECONDS
 from tests.simulation.world import World
@@ -72,13 +72,13 @@ def draw_long(hours: float, seed: int) -> tuple[Plan, list[Due]]:
         seed: names it.
     """
     rng = Random(f"long {seed}")  # noqa: S311  # no secret
-    payments = []
+    payments, again = [], Random(f"again long {seed}")  # noqa: S311  # no secret
     for burst in range(int(hours * _HOUR / _BURST_EVERY_SECONDS)):
         profile = rng.choice(list(PROFILES))
         for _ in range(rng.randrange(1, _MOST_OF_A_BURST + 1)):
             at = round(burst * _BURST_EVERY_SECONDS + rng.random() * 2, 3)
             script = rng.choices(list(_SCRIPTS), list(_SCRIPTS.values()))[0]
-            payments.append(Payment(at, profile, script))
+            payments.append(Payment(at, profile, script, "", *written_again(again)))
     cells = [(kind, place) for kind in KINDS for place in PLACES]
     rng.shuffle(cells)
     step = hours * _HOUR / len(cells)
@@ -158,6 +158,7 @@ def long_section(figures: dict[str, Any]) -> str:
         "Repeated attempts": repeats or "0",
         "Second copies of a record": f"{sums['copies']:,}, of which {sums['absorbed']:,} were absorbed",
         "Forked ladders": f"{sums['forked']:,}",
+        "Events written once more": f"{sums['again']:,}, of which {sums['recognised']:,} were recognised",
         "Attempts out of the group": f"{sums['zombies']:,}",
         "Notifications gone with a topic": f"{sums['gone']:,}",
         "Dead letters": f"{sums['dead_letters']:,}",

@@ -6,6 +6,7 @@ from typing import Any
 
 from streams.sandbox.ledger import Ledger
 from tests.faults.judge import Break
+from tests.simulation.evidence import Again
 from tests.simulation.plan import Plan
 
 
@@ -21,7 +22,9 @@ class Outcome:
         commits: every one.
         rebalances: when a group began or ended one, by group.
         memberships: from when on which workers were in a group.
+        new_lanes: when a worker began with new lanes, or with some of them.
         without_recall: when a worker could not read what was settled before its lanes were opened.
+        again: events that were written once more.
         gone: events of which something was deleted with its topic that nobody had settled.
         fired: what went wrong, and where.
         faults: what is wrong with the world itself: it did not end, or a worker crashed.
@@ -37,7 +40,9 @@ class Outcome:
     commits: dict[tuple[str, int], Any]
     rebalances: dict[str, list[int]]
     memberships: list[tuple[int, str, frozenset[str]]]
+    new_lanes: list[int]
     without_recall: list[int]
+    again: list[Again]
     gone: frozenset[str]
     fired: Counter[tuple[str, str]]
     faults: list[str]

@@ -71,12 +71,35 @@ class PaymentCore:
         self._say(f"payment {number} ({order}) is at {origin}, script {payment.script}")
         produced = Produced(origin, payment.profile, order, payment.expected)
         self._evidence.write_down(SOURCE, produced)
+        if payment.again is not None:
+            self._after(payment.again, self._pay_again, payment, event, number)
 
-    def _write(self, partition: int, event: dict[str, Any], producer: int) -> int:
+    def _pay_again(self, payment: Payment, event: dict[str, Any], number: int) -> None:
+        """Write an event once more, as a producer does that heard nothing of the first time; or what conflicts with it."""
+        if SOURCE not in self._cluster.topics:
+            self._after(0.2, self._pay_again, payment, event, number)
+            return
+        logs = self._cluster.topics[SOURCE].logs
+        log_number = number % len(logs)
+        if payment.differs == "outcome":
+            event = event | {"eventId": f"other-{number:04}", "outcome": "CANCELLED"}
+        offset = self._write(log_number, event, -1, b" " if payment.differs == "bytes" else b"")
+        logs[log_number].replicate()
+        self._cluster.fetches.wake(SOURCE)
+        origin, order = f"{SOURCE}/{log_number}/{offset}", order_id(event)
+        self._say(f"payment {number} ({order}) is once more at {origin}")
+        produced = Produced(origin, payment.profile, order)
+        self._evidence.write_again(SOURCE, produced, differs=bool(payment.differs))
+
+    def _write(
+        self, partition: int, event: dict[str, Any], producer: int, more: bytes = b""
+    ) -> int:
         builder = DefaultRecordBatchBuilder(
             2, 0, int(producer >= 0), producer, 0, 0 if producer >= 0 else -1, 1 << 20
         )
-        builder.append(0, self._now_ms(), order_id(event).encode(), json.dumps(event).encode(), [])
+        builder.append(
+            0, self._now_ms(), order_id(event).encode(), json.dumps(event).encode() + more, []
+        )
         raw = bytes(builder.build())
         log = self._cluster.topics[SOURCE].logs[partition]
         error, first, _ = log.append(raw, self._now_ms())

@@ -25,9 +25,10 @@ PLACES: Final = (
 )
 """Where a record is when something goes wrong."""
 
+REST_SECONDS: Final = 3
 MISDEEDS: Final = {
     "partner answers 500": "http:500",
-    "partner asks for a rest": "retry-after:3",
+    "partner asks for a rest": f"retry-after:{REST_SECONDS}",
     "partner answers nonsense": "garbage",
     "partner lies": "wrong-signature",
     "partner hangs": "never",
@@ -89,12 +90,23 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """An event that payment core writes: when, seconds from the begin; about what; and how its partner answers."""
+    """An event that payment core writes.
+
+    Attributes:
+        at: when, seconds from the begin.
+        profile: about what.
+        script: how its partner answers.
+        marker: how the transaction ends in which it is written; empty for none.
+        again: after how many seconds it is written once more; None for never.
+        differs: in what it differs then: `bytes`, `outcome` or nothing.
+    """
 
     at: float
     profile: str
     script: str
     marker: str = ""
+    again: float | None = None
+    differs: str = ""
 
     @property
     def expected(self) -> str:
@@ -130,6 +142,16 @@ class Plan:
     limits: tuple[int, float]
     payments: tuple[Payment, ...]
     faults: tuple[Fault, ...]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether its calls wait for nothing, as long as all goes well."""
+        return self.max_in_flight >= 4 and self.limits == (64, 0.0)
+
+    @property
+    def events(self) -> int:
+        """How many events payment core writes."""
+        return len(self.payments) + sum(one.again is not None for one in self.payments)
 
 
 _SCRIPTS: Final = {
@@ -169,7 +191,7 @@ def draw(seed: int, *, unscaled: bool = False) -> Plan:
     count = rng.randrange(2, 6) if unscaled else rng.randrange(3, 13)
     span = rng.choice([0.5, 3.0, 10.0])
     scripts = dict(_TO_THE_END) if unscaled else dict(_SCRIPTS)
-    payments = []
+    payments, again = [], Random(f"again {seed}")  # noqa: S311  # no secret
     for _ in range(count):
         profile = rng.choice(profiles)
         choices = dict(scripts)
@@ -179,7 +201,8 @@ def draw(seed: int, *, unscaled: bool = False) -> Plan:
             choices.pop("F:KEY_NOT_FOUND", None)
         script = rng.choices(list(choices), list(choices.values()))[0]
         marker = rng.choices(["", "commit", "abort"], [8, 1, 1])[0]
-        payments.append(Payment(round(rng.random() * span, 3), profile, script, marker))
+        at = round(rng.random() * span, 3)
+        payments.append(Payment(at, profile, script, marker, *written_again(again)))
     faults = tuple(
         Fault(
             rng.choice(KINDS),
@@ -218,6 +241,14 @@ def draw(seed: int, *, unscaled: bool = False) -> Plan:
     )
 
 
+def written_again(rng: Random) -> tuple[float | None, str]:
+    """Draw whether and when an event is written once more, and in what it differs then."""
+    if rng.random() < 0.85:
+        return None, ""
+    seconds = round(rng.choice([0.0, 0.3, 2.0, 10.0]) * (0.5 + rng.random()), 3)
+    return seconds, rng.choice(["", "", "", "bytes", "outcome"])
+
+
 def directed(plan: Plan) -> Plan:
     """Return the plan with one more fault, whose kind and place follow from its seed: so many worlds leave none untried.
 
@@ -234,7 +265,7 @@ def directed(plan: Plan) -> Plan:
     first, *others = plan.payments
     first = replace(first, script="U,S")
     if place == "waiting for room":
-        more = tuple(replace(first, at=0.1 * number) for number in range(6))
+        more = tuple(replace(first, at=0.1 * number, again=None) for number in range(6))
         return replace(plan, faults=faults, payments=(*more, *others), limits=(1, 0.0))
     if place == "during the drain":
         revocation = Fault("revocation", "call under way", 1, 0, 0.0, round(rng.random(), 6))

@@ -47,6 +47,7 @@ def worlds_section(figures: dict[str, Any]) -> str:
         or "0",
         "Second copies of a record": f"{sums['copies']:,}, of which {sums['absorbed']:,} were absorbed",
         "Forked ladders": f"{sums['forked']:,}",
+        "Events written once more": f"{sums['again']:,}, of which {sums['recognised']:,} were recognised",
         "Attempts out of the group": f"{sums['zombies']:,}",
         "Notifications gone with a topic": f"{sums['gone']:,}",
         "Dead letters": f"{sums['dead_letters']:,}",
@@ -126,6 +127,10 @@ def _promises(
         ),
         ("Attempts repeated after a fault", f"{repeats:,}"),
         ("Notifications with a second ladder", f"{sums['forked']:,}"),
+        (
+            "Events that payment core wrote once more, and those of them told again",
+            f"{sums['again']:,}, {sums['again'] - sums['recognised']:,}",
+        ),
         ("Attempts by a worker that was cut off and did not know it yet", f"{sums['zombies']:,}"),
         ("Gone with a topic that somebody deleted before they were settled", f"{sums['gone']:,}"),
     ]

@@ -15,12 +15,20 @@ import pytest
 
 from tests.simulation.campaign import UNSCALED_EVERY, run
 from tests.simulation.plan import draw
-from tests.simulation.seeded import deciding, lanes, reading, worlds, writing
+from tests.simulation.seeded import (
+    admission,
+    deciding,
+    lanes,
+    reading,
+    remembering,
+    worlds,
+    writing,
+)
 from tests.simulation.seeded.kind import Seed
 
 FILE: Final = "seeded.json"
 SEEDED: Final[tuple[Seed, ...]] = (
-    *lanes.FAULTS, *reading.FAULTS, *writing.FAULTS, *deciding.FAULTS,
+    *lanes.FAULTS, *reading.FAULTS, *writing.FAULTS, *remembering.FAULTS, *deciding.FAULTS, *admission.FAULTS,
 )  # fmt: skip
 """All of them."""
 
@@ -32,9 +40,9 @@ _WANTED: Final[dict[Seed, worlds.Wanted]] = {
     reading.nothing_committed_where_the_coordinator_has_an_error: worlds.with_coordinators_that_move,
     writing.batches_of_partitions_that_are_gone_are_kept: worlds.with_topics_made_again,
     writing.only_the_first_record_is_tried_again: worlds.with_refused_writes,
-    writing.identity_with_the_due_time: worlds.with_second_copies,
-    writing.lane_forgets_what_it_settled: worlds.with_second_copies,
-    writing.new_lane_recalls_nothing: worlds.with_second_copies,
+    remembering.identity_with_the_due_time: worlds.with_second_copies,
+    remembering.lane_forgets_what_it_settled: worlds.with_second_copies,
+    remembering.new_lane_recalls_nothing: worlds.with_second_copies,
 }
 """Those that show only where two things go wrong together are tried in worlds in which they do."""
 

@@ -16,6 +16,8 @@ SUMS = {
     "absorbed": 4,
     "forked": 1,
     "zombies": 2,
+    "again": 60,
+    "recognised": 58,
     "gone": 5,
     "dead_letters": 7,
     "repeats: in flight": 370,

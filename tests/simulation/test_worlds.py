@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from aiokafka.conn import AIOKafkaConnection
 
+from streams.admission.admission import Admission
 from streams.kafka.consumer.lane import Lane
+from tests.simulation import campaign
 from tests.simulation.campaign import plan_of, run, shrink
 from tests.simulation.kafka.cluster import EPOCH_MS
 from tests.simulation.loop import WorldLoop
-from tests.simulation.plan import Fault, Payment
+from tests.simulation.plan import Fault, Payment, draw
+from tests.simulation.seeded import admission, deciding, remembering
+from tests.simulation.seeded_faults import try_one
 from tests.simulation.verdict import _began_at_once
 from tests.simulation.worker import ZERO_SECONDS, in_the_world
 
@@ -96,6 +100,32 @@ def test_a_seed_plays_the_same_world_again():
             traces.append(hashlib.sha256("\n".join(lines).encode()).hexdigest())
     assert traces[0] == traces[1]
     assert len(lines) > 30
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        (admission.worker_makes_one_call_more, "a call beyond limits"),
+        (admission.slot_is_not_waited_for, "a call beyond limits"),
+        (deciding.wait_of_the_step_after, "a wait of"),
+        (remembering.event_is_not_remembered, "an event written once more"),
+    ],
+)
+def test_what_partners_and_ledgers_can_not_see_is_judged_too(mistake, said):
+    """Calls that no partner counts, a retry that comes too late, an event that payment core wrote twice."""
+    with in_the_world():
+        tried = try_one(mistake, 1, 12)
+    assert tried.said.startswith(said)
+
+
+def test_a_world_whose_worker_hangs_in_a_loop_is_broken_off(monkeypatch):
+    """Nothing else ends it: no time passes in it, and no other callback runs."""
+    has_room = Admission._has_room
+    monkeypatch.setattr(Admission, "_has_room", lambda self, **_: has_room(self, retry=False))
+    monkeypatch.setattr(campaign, "_LONGEST_SECONDS", 2)
+    with in_the_world():
+        judgement, _ = run(draw(19))
+    assert "a callback has not ended within 2 s" in judgement.faults
 
 
 def test_a_fault_of_the_worker_is_found_and_its_world_made_smaller(monkeypatch):

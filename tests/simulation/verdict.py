@@ -1,6 +1,6 @@
 """The verdict on a world: the ledger's, the judge's over repeats, and whether everything came to its end.
 
-A request that had left when its worker was cut off arrives late; that is no fault. Three things that Kafka lets happen are
+A request that had left when its worker was cut off arrives late; that is no fault. Four things that Kafka lets happen are
 no faults either, but named and counted:
 
 - A second copy: the write of a retry record is acknowledged, the commit of what it came from is not, and the next owner
@@ -11,6 +11,7 @@ no faults either, but named and counted:
   was made again in between.
 - A worker out of its group: it stood still or was cut off, others have its partitions, and what it had begun goes on. What
   it attempted or moved aside then, the new owner attempts or moves aside as well, and nobody can know of both.
+- An event that payment core writes once more: a lane that has settled it recognises it, one that is new since does not.
 - A record that was deleted: somebody deleted its topic before it was settled. Nobody can go on with it, nor write down an
   attempt that was under way.
 """
@@ -22,10 +23,11 @@ from datetime import datetime
 from itertools import pairwise
 
 from schemas.attempt_record import AttemptRecord
-from streams.kafka.consumer.deduplication import KEEP_MS
 from streams.sandbox.ledger import FaultKind, Kept, Ledger
 from tests.faults.judge import Why, judge
+from tests.simulation.evidence import Again
 from tests.simulation.kafka.cluster import EPOCH_MS
+from tests.simulation.ladders import late, off_the_ladder
 from tests.simulation.outcome import Outcome
 from tests.simulation.plan import HARMFUL
 from tests.simulation.worker import ZERO_SECONDS
@@ -44,6 +46,9 @@ _GONE = {FaultKind.LOST, FaultKind.UNRECORDED, FaultKind.SKIPPED}
 a retry all the same, as a crash does it, is not made again."""
 
 
+_REMEMBERED_MS = 600_000
+"""For so long a lane knows what it has settled (contract, section 6)."""
+
 _AT_ONCE_SECONDS = 0.05
 """Half of the shortest wait of a world, within which no attempt is made again."""
 
@@ -61,6 +66,8 @@ class Judgement:
         absorbed: of these, how many a lane recognised.
         forked: notifications that were attempted from both copies, which nobody could know.
         zombies: attempts that a worker made, or whose outcome it wrote, after it was out of its group.
+        again: events that were written once more.
+        recognised: how many of these a lane knew, and told nobody of.
         gone: notifications that end nowhere, because a record of theirs was deleted with its topic.
         dead_letters: how many.
     """
@@ -73,6 +80,8 @@ class Judgement:
     absorbed: int
     forked: int
     zombies: int
+    again: int
+    recognised: int
     gone: int
     dead_letters: int
 
@@ -80,7 +89,8 @@ class Judgement:
 def verdict(outcome: Outcome) -> Judgement:
     """Judge a world."""
     kept, rewritten = _without_rewritten(outcome.ledger.kept)
-    outcome = replace(outcome, ledger=replace(outcome.ledger, kept=kept))
+    ledger, told_again, faults = _without_second_events(outcome, replace(outcome.ledger, kept=kept))
+    outcome = replace(outcome, ledger=ledger)
     judged = judge(outcome.ledger, outcome.breaks, outcome.commits)
     entries = [
         (AttemptRecord.model_validate_json(record.value or b""), record.timestamp_ms)
@@ -88,7 +98,7 @@ def verdict(outcome: Outcome) -> Judgement:
         if record.topic == NAMES.attempts
     ]
     zombies = _zombies(outcome, entries)
-    faults = list(outcome.faults)
+    faults += outcome.faults
     forked: set[str] = set()
     gone: set[str] = set()
     out_of_group, repeats = 0, sum(list(judged.repeats.values()))
@@ -112,17 +122,22 @@ def verdict(outcome: Outcome) -> Judgement:
         else:
             faults.append(f"{fault.kind.value}: {fault.origin}: {fault.detail}")
     faults += _unheard(outcome, entries)
+    faults += off_the_ladder([entry for entry, _ in entries], outcome.plan.scale)
+    if not outcome.fired and outcome.plan.has_room:
+        faults += late(entry for entry, _ in entries)
     if not any(kind in HARMFUL for kind, _ in outcome.fired) and repeats + rewritten:
         faults.append(f"{repeats} repeats and {rewritten} records written twice, and nothing broke")
     return Judgement(
         tuple(faults),
-        len(outcome.ledger.produced),
+        len(outcome.plan.payments),
         judged.calls,
         judged.repeats,
         _copies(outcome.ledger),
         judged.absorbed,
         len(forked),
         out_of_group,
+        len(outcome.again),
+        len(outcome.again) - told_again,
         len(gone),
         sum(record.topic == NAMES.dead_letter for record in outcome.ledger.kept),
     )
@@ -185,21 +200,93 @@ def _without_rewritten(kept: Sequence[Kept]) -> tuple[list[Kept], int]:
     return once, len(kept) - len(once)
 
 
+def _without_second_events(outcome: Outcome, ledger: Ledger) -> tuple[Ledger, int, list[str]]:
+    """Judge what became of the events that were written once more.
+
+    Returns:
+        The ledger without those, and without all of an event that was told again since nobody could know; how many were told
+        again; and what is wrong.
+    """
+    if not outcome.again:
+        return ledger, 0, []
+    told: set[str] = set()
+    faults = []
+    written = {record.place: record.timestamp_ms for record in ledger.kept}
+    entries: defaultdict[str, list[AttemptRecord]] = defaultdict(list)
+    for record in ledger.kept:
+        if record.topic == NAMES.attempts:
+            entry = AttemptRecord.model_validate_json(record.value or b"")
+            entries[entry.origin or ""].append(entry)
+    for one in outcome.again:
+        of_it = entries[one.origin]
+        if one.origin in outcome.gone and not of_it:
+            continue
+        decision = "dead-letter, conflicting-result" if one.differs else "absorbed"
+        others = [entry for entry in of_it if _decided(entry) != decision]
+        if of_it and not others:
+            continue
+        if others and _is_of_a_new_lane(outcome, one, written[one.first], others):
+            told.add(one.order_id)
+        else:
+            found = "; ".join(map(_decided, of_it)) or "nothing"
+            what = f"{one.origin}: expected {decision}, found {found}"
+            faults.append(f"an event written once more: {what}")
+    left_out = {one.origin for one in outcome.again} | {
+        one.origin for one in ledger.produced if one.order_id in told
+    }
+    return (
+        replace(
+            ledger,
+            produced=[one for one in ledger.produced if one.order_id not in told],
+            requests=[one for one in ledger.requests if one.order_id not in told],
+            kept=[one for one in ledger.kept if _origin(one) not in left_out],
+        ),
+        len(told),
+        faults,
+    )
+
+
+def _is_of_a_new_lane(
+    outcome: Outcome, one: Again, from_ms: int, told: Sequence[AttemptRecord]
+) -> bool:
+    """Tell whether the lane that told of an event once more may be new since the first: what lanes of events know goes with them."""
+    until_ms = min(map(_began_ms, told))
+    new_log = one.origin.rpartition("/")[0] != one.first.rpartition("/")[0]
+    return new_log or any(from_ms <= moment <= until_ms for moment in outcome.new_lanes)
+
+
+def _origin(record: Kept) -> str:
+    if record.topic != NAMES.attempts:
+        return record.origin
+    return AttemptRecord.model_validate_json(record.value or b"").origin or ""
+
+
+def _decided(entry: AttemptRecord) -> str:
+    return ", ".join(filter(None, (entry.decision, entry.dead_letter_reason)))
+
+
+def _began_ms(entry: AttemptRecord) -> int:
+    return entry.started_at_ms or entry.at_ms
+
+
 def _unheard(outcome: Outcome, entries: _Entries) -> list[str]:
-    """Return deliveries that were written down although the partner did not say S: the partner knows what it said."""
+    """Return what was written down as delivered or rejected although the partner said neither S nor F: it knows what it said."""
     said: defaultdict[tuple[str, str], list[str]] = defaultdict(list)  # two may begin at once
     for request in outcome.ledger.requests:
         made = request.order_id, request.headers.get("request-time", "")
         said[made].append(request.answer)
     found = []
     for entry, _ in entries:
-        if entry.decision == "delivered":
-            answers = said[entry.order_id or "", str(entry.started_at_ms)]
-            if not any(
-                one == "S" or one.startswith(("slow:", "unsigned", "drip")) for one in answers
-            ):
-                heard = ", ".join(answers) or "nothing"
-                found.append(f"delivered, although the partner said {heard}: {entry.origin}")
+        answers = said[entry.order_id or "", str(entry.started_at_ms)]
+        heard = ", ".join(answers) or "nothing"
+        if entry.decision == "delivered" and not any(
+            one == "S" or one.startswith(("slow:", "unsigned", "drip")) for one in answers
+        ):
+            found.append(f"delivered, although the partner said {heard}: {entry.origin}")
+        if entry.dead_letter_reason == "rejected" and not any(
+            one.startswith("F:") for one in answers
+        ):
+            found.append(f"rejected, although the partner said {heard}: {entry.origin}")
     return found
 
 
@@ -311,7 +398,7 @@ def _are_of_two_owners(outcome: Outcome, one: Kept, other: Kept, last_ms: int) -
     if not _was_rebalanced(outcome, first.timestamp_ms, second.timestamp_ms):
         return False
     due_ms = [int(record.headers["due-at-ms"]) for record in (first, second)]
-    return due_ms[1] - due_ms[0] > KEEP_MS or any(
+    return due_ms[1] - due_ms[0] > _REMEMBERED_MS or any(
         moment >= first.timestamp_ms for moment in outcome.without_recall
     )
 
@@ -355,7 +442,8 @@ def total(judgements: Sequence[Judgement]) -> Counter[str]:
     sums: Counter[str] = Counter()
     for one in judgements:
         for name in (
-            "payments", "calls", "copies", "absorbed", "forked", "zombies", "gone", "dead_letters",
+            "payments", "calls", "copies", "absorbed", "forked", "zombies", "again", "recognised", "gone",
+            "dead_letters",
         ):  # fmt: skip
             sums[name] += getattr(one, name)
         for why, count in one.repeats.items():

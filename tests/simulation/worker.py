@@ -223,6 +223,7 @@ class Worker:
         crash: why it ended by itself, or None.
         ended: whether it has ended.
         stopping: whether it was asked to end, or ends by itself.
+        partners: what it has read of the partners file.
     """
 
     def __init__(
@@ -234,7 +235,7 @@ class Worker:
         self.crash: BaseException | None = None
         self.ended = False
         self.stopping = False
-        self._settings, self._partners = settings, partners
+        self._settings, self.partners = settings, partners.view()
         self._stop = asyncio.Event()
         self._failed: Exception | None = None
 
@@ -247,7 +248,7 @@ class Worker:
             """Have nothing to wait for."""
 
         self.apps = list(
-            wiring.build_worker(self._settings, cast(PartnersFile, self._partners.view()), nothing)
+            wiring.build_worker(self._settings, cast(PartnersFile, self.partners), nothing)
         )
         for app in self.apps:
             app.in_worker = True

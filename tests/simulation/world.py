@@ -15,6 +15,7 @@ from streams.sandbox.ledger import Ledger
 from streams.settings import Settings
 from streams.webhook import protocol
 from tests.faults.judge import Break
+from tests.simulation.call_limits import CallLimits
 from tests.simulation.evidence import Evidence
 from tests.simulation.faults import fire
 from tests.simulation.kafka.cluster import EPOCH_MS, Cluster
@@ -78,6 +79,7 @@ class World:
         self._reached: Counter[str] = Counter()
         self._left = list(plan.faults)
         self._away: dict[str, int] = {}
+        self._new_lanes: list[int] = []
         self._without_recall: list[int] = []
         self._names = 0
         self._healed = False
@@ -231,8 +233,9 @@ class World:
         self.loop.may_skip = self._may_skip
         self.loop.set_exception_handler(lambda *_: None)
         asyncio.set_event_loop(self.loop)
+        limits = CallLimits(self.plan.max_in_flight, self.loop.time, self.wrong.append)
         with (
-            watched(self.reached, self._recalled),
+            watched(self, limits),
             logs_to(None if self.tell is None else self.say),
         ):
             try:
@@ -243,7 +246,8 @@ class World:
                 self._done = True
                 asyncio.set_event_loop(None)
         outcome = self._outcome()
-        self.loop.end()
+        with logs_to(None):  # whatever says something at its end
+            self.loop.end()
         return outcome
 
     async def _main(self) -> None:
@@ -262,7 +266,7 @@ class World:
         while True:
             await asyncio.sleep(0.5)
             # Not before it is healed: one that is cut off may still have something to write.
-            everything = self._healed and self.evidence.written == len(self.plan.payments)
+            everything = self._healed and self.evidence.written == self.plan.events
             if everything and self._is_settled() and not self._is_writing():
                 break
             if self.loop.now > give_up or self.loop.callbacks > self.most_callbacks:
@@ -277,7 +281,17 @@ class World:
         if self.workers:
             self.wrong.append(f"{[w.process.name for w in self.workers]} did not end within 60 s")
 
-    def _recalled(self, begins: Collection[object], wanted: Collection[object]) -> None:
+    def is_paused(self, partner_id: str) -> bool:
+        """Tell whether a partner is paused, as far as the worker that asks has read."""
+        worker = self.worker_of(current_process())
+        return worker is not None and worker.partners.current[partner_id].paused
+
+    def lanes_are_new(self) -> None:
+        """Note that a worker begins with new lanes, or with some of them."""
+        self._new_lanes.append(self.now_ms())
+
+    def recalled(self, begins: Collection[object], wanted: Collection[object]) -> None:
+        """Note from which partitions of those wanted a new lane has read what was settled."""
         if len(begins) < len(wanted):
             self._without_recall.append(self.now_ms())
 
@@ -369,7 +383,9 @@ class World:
             self.evidence.commits(),
             {group.name: list(group.rebalances) for group in self.cluster.groups.values()},
             self.cluster.memberships,
+            self._new_lanes,
             self._without_recall,
+            self.evidence.again(),
             self.evidence.gone(ledger.kept),
             self.fired,
             self.wrong,

@@ -1,15 +1,22 @@
-"""Mistakes in decisions, in times, and in who may call."""
+"""Mistakes in decisions and in times, and in how many records are handled at once."""
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
-from streams.admission.admission import Admission
 from streams.clock import Clock, due_at_ms
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit, ConcurrencyPermit
-from streams.notification.decision import Delivered, RetryAfter, decide
+from streams.kafka.consumer.lane import Lane
+from streams.notification.decision import (
+    DeadLetter,
+    DeadLetterReason,
+    Delivered,
+    RetryAfter,
+    decide,
+)
 from streams.notification.ladder import Ladder
 from streams.notification.notification import Notification
 from streams.webhook.https import WebhookClient
@@ -29,6 +36,41 @@ def wait_of_the_step_before(patch: pytest.MonkeyPatch) -> None:
             else made
         ),
     )
+
+
+def wait_of_the_step_after(patch: pytest.MonkeyPatch) -> None:
+    real = Ladder.wait_after
+    patch.setattr(Ladder, "wait_after", lambda self, attempt: real(self, attempt + (attempt > 1)))
+
+
+def given_up_one_attempt_too_soon(patch: pytest.MonkeyPatch) -> None:
+    real = Ladder.wait_after
+    patch.setattr(
+        Ladder,
+        "wait_after",
+        lambda self, attempt: real(self, attempt + (attempt == len(self.waits))),
+    )
+
+
+def unknown_answer_counts_as_refused(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        deliver,
+        "decide",
+        lambda outcome, attempt, profile: (
+            DeadLetter(DeadLetterReason.REJECTED, "refused")
+            if isinstance(made := decide(outcome, attempt, profile), RetryAfter) and attempt > 2
+            else made
+        ),
+    )
+
+
+def timer_is_late(patch: pytest.MonkeyPatch) -> None:
+    real = Lane._on_timer
+
+    def on_timer(self: Any) -> None:
+        asyncio.get_running_loop().call_later(3.0, real, self)
+
+    patch.setattr(Lane, "_on_timer", on_timer)
 
 
 def unknown_answer_counts_as_delivered(patch: pytest.MonkeyPatch) -> None:
@@ -104,10 +146,6 @@ def attempt_has_no_end(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WebhookClient, "_exchange", exchange)
 
 
-def permit_is_never_given_back(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Admission, "give_back", lambda *_: None)
-
-
 def place_is_never_given_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ConcurrencyPermit, "give_back", lambda _: None)
 
@@ -122,6 +160,10 @@ def nobody_in_line_is_called(patch: pytest.MonkeyPatch) -> None:
 
 FAULTS: Final[tuple[Seed, ...]] = (
     wait_of_the_step_before,
+    wait_of_the_step_after,
+    given_up_one_attempt_too_soon,
+    unknown_answer_counts_as_refused,
+    timer_is_late,
     unknown_answer_counts_as_delivered,
     due_time_a_quarter_of_a_second_early,
     due_time_is_rounded_to_minutes,
@@ -131,7 +173,6 @@ FAULTS: Final[tuple[Seed, ...]] = (
     clock_follows_the_machines,
     signature_is_made_once_for_all,
     attempt_has_no_end,
-    permit_is_never_given_back,
     place_is_never_given_back,
     nobody_in_line_is_called,
 )

@@ -1,4 +1,4 @@
-"""Mistakes in writing, and in what is remembered of what was written."""
+"""Mistakes in writing."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,11 +9,7 @@ import pytest
 
 from streams.kafka import producer as producing
 from streams.kafka.batching import BatchingProducer
-from streams.kafka.consumer.deduplication import Deduplicator
-from streams.kafka.consumer.lanes import Lanes
 from streams.kafka.producer import RecordProducer
-from streams.notification.notification import Notification
-from streams.worker.receive import Receiver
 from streams.worker.settle import Settled, Settler
 from tests.simulation.seeded.kind import Seed
 
@@ -92,48 +88,6 @@ def attempts_record_is_not_written(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RecordProducer, "write", write)
 
 
-def lane_forgets_what_it_settled(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Deduplicator, "get", lambda *_: None)
-
-
-def identity_without_the_attempt(patch: pytest.MonkeyPatch) -> None:
-    _identity(patch, lambda n: (n.notification_id,))
-
-
-def identity_with_the_due_time(patch: pytest.MonkeyPatch) -> None:
-    _identity(patch, lambda n: (n.notification_id, n.replays, n.attempt, n.due_at_ms))
-
-
-def _identity(patch: pytest.MonkeyPatch, of: Callable[[Any], Any]) -> None:
-    real = Receiver.read_record
-
-    def read(self: Receiver, *args: Any, **options: Any) -> Any:
-        found = real(self, *args, **options)
-        if isinstance(found.content, Notification):
-            key = repr(of(found.content)).encode()
-            return replace(found, identities=((key, b""),))
-        return found
-
-    patch.setattr(Receiver, "read_record", read)
-
-
-def new_lane_recalls_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Lanes, "recall_before", lambda *_: False)
-
-
-def recall_takes_one_record_too_many(patch: pytest.MonkeyPatch) -> None:
-    real = Lanes.recall_before
-
-    def recall_before(self: Lanes, partition: Any, committed: int) -> bool:
-        return real(self, partition, committed + 1)
-
-    patch.setattr(Lanes, "recall_before", recall_before)
-
-
-def recalled_records_are_handled(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Lanes, "begins_at", lambda *_: 0)
-
-
 FAULTS: Final[tuple[Seed, ...]] = (
     write_is_not_waited_for,
     failed_write_counts_as_made,
@@ -144,10 +98,4 @@ FAULTS: Final[tuple[Seed, ...]] = (
     dead_letter_is_not_written,
     park_is_not_written,
     attempts_record_is_not_written,
-    lane_forgets_what_it_settled,
-    identity_without_the_attempt,
-    identity_with_the_due_time,
-    new_lane_recalls_nothing,
-    recall_takes_one_record_too_many,
-    recalled_records_are_handled,
 )
