@@ -1,4 +1,4 @@
-"""Write the tables of docs/reliability.md from the figures of the last runs: `python -m tests.faults.report`."""
+"""Write the tables of docs/reliability.md and docs/guarantees.md from the figures of the last runs: `python -m tests.faults.report`."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ from tests.faults.figures import (
 from tests.faults.judge import COMMIT_MS
 from tests.faults.measure import MEASURES as KNOWN
 
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE, GUARANTEES = ROOT / "docs" / "reliability.md", ROOT / "docs" / "guarantees.md"
 FIGURES, MEASURES = ROOT / "build" / "faults", ROOT / "build" / "measures"
 BEGIN, END = "<!-- figures of make test-faults -->", "<!-- end of figures -->"
 BEGIN_CLUSTER, END_CLUSTER = "<!-- figures of the cluster -->", "<!-- end of the cluster -->"
@@ -29,6 +29,7 @@ BEGIN_MEASURES, END_MEASURES = "<!-- figures of make measure -->", "<!-- end of 
 CLUSTER = "cluster: "
 """What the names of the cluster's scenarios begin with."""
 
+_ORDINARY: Final = "ordinary Faust app"
 SCENARIOS: Final = (
     "broker frozen",
     "broker killed",
@@ -36,7 +37,7 @@ SCENARIOS: Final = (
     "clock stepped",
     "every produce fails",
     "more workers than partitions",
-    "ordinary Faust app",
+    _ORDINARY,
     "partner fails",
     "roles changed",
     "worker ended",
@@ -50,6 +51,24 @@ SCENARIOS: Final = (
     "cluster: rolling restart",
 )
 """All that a whole run plays."""
+
+
+_P99: Final = "p99 of the others {ratio} times"
+_UNHARMED: Final = f"{_P99}, {{healthy events parked}} of their events moved aside"
+_OF_PROMISES: Final = {
+    "hang": ("3 of 10 partners hang", _UNHARMED),
+    "hang-shared": ("3 of 10 servers of one partner hang", _UNHARMED),
+    "hang-1000": ("300 of 1,000 servers of one partner hang", _UNHARMED),
+    "flood": ("a partner floods", _P99),
+    "lateness": (
+        "retries fall due",
+        (
+            "{retries/s:g} a second, {waiting behind them:,} waiting behind them: {early} early;"
+            " late by {p50, p99, most, ms} ms (p50, p99, most)"
+        ),
+    ),
+}
+"""What the promises' page shows of which measurement, in the words of its figures."""
 
 
 def refused(rows: Mapping[str, dict[str, Any]]) -> list[str]:
@@ -117,8 +136,62 @@ def measures_table(rows: Mapping[str, dict[str, Any]], now: str) -> str:
     return "\n".join([*lines, "", *places, "`make measure`"])
 
 
+def promises_of_scenarios(rows: Mapping[str, dict[str, Any]], machine: dict[str, Any]) -> str:
+    """Return what whole runs came to together, in the words of whoever relies on the promises.
+
+    Args:
+        rows: of all scenarios, by name.
+        machine: where that was.
+    """
+    ordinary = rows[_ORDINARY]
+    notifiers = [row for name, row in rows.items() if name != _ORDINARY]
+    columns = [
+        [row for row in notifiers if row["scenario"].startswith(CLUSTER) is of_cluster]
+        for of_cluster in (False, True)
+    ]
+    killed = rows["worker killed"]
+    lines = ["|  | One broker | A cluster of three |", "|---|---|---|"]
+    for what, of_column in {
+        "Scenarios": len,
+        "Events": lambda column: sum(row["events"] for row in column),
+        "Events that are in no place afterwards": lambda column: sum(row["lost"] for row in column),
+        "Attempts repeated after a fault": lambda column: sum(map(_repeated, column)),
+    }.items():
+        cells = (f"{of_column(column):,}" for column in columns)
+        lines.append(f"| {what} | {' | '.join(cells)} |")
+    of_kills = (
+        f"Of these repeats {_repeated(killed):,} are of {killed['done']['SIGKILL']} kills of a worker, each while it worked off"
+        " the backlog of the kill before."
+    )
+    of_ordinary = (
+        f"An ordinary application on the same library, killed under the same load, lost {ordinary['lost']:,} of"
+        f" {ordinary['events']:,} events."
+    )
+    lines += ["", of_kills, of_ordinary, "", f"{when(machine)}."]
+    return "\n".join(lines)
+
+
+def promises_of_measures(rows: Mapping[str, dict[str, Any]]) -> str:
+    """Return what measurements say of the promises; those that were not made are left out.
+
+    Args:
+        rows: by name.
+    """
+    lines = ["| What happens | What was measured | When |", "|---|---|---|"]
+    for name, (what, found) in _OF_PROMISES.items():
+        if name in rows:
+            row = rows[name]
+            said = found.format_map(row["found"])
+            lines.append(f"| {what} | {said} | {when(row['machine'])} |")
+    return "\n".join(lines)
+
+
 def _number(value: object) -> str:
     return f"{value:,}" if isinstance(value, (int, float)) else str(value)
+
+
+def _repeated(row: dict[str, Any]) -> int:
+    return sum(row.get("repeats", {}).values())
 
 
 def _repeats(row: dict[str, Any]) -> str:
@@ -138,7 +211,8 @@ def main() -> int:
     if not scenarios and not measures:
         sys.stderr.write("no figures: run make test-faults or make measure first\n")
         return 1
-    page, now, status = PAGE.read_text("utf-8"), commit(), 0
+    page, promises = PAGE.read_text("utf-8"), GUARANTEES.read_text("utf-8")
+    now, status = commit(), 0
     if scenarios and (why := refused(scenarios)):
         sys.stderr.write(
             f"the figures of make test-faults are not written: {'; '.join(why)}. Run the whole suite\n"
@@ -153,9 +227,12 @@ def main() -> int:
             names = [name for name in SCENARIOS if name.startswith(CLUSTER) is of_cluster]
             section = table([scenarios[name] for name in names], machine, now)
             page = replaced(page, begin, section, end)
+        promises = replaced(promises, BEGIN, promises_of_scenarios(scenarios, machine), END)
     if measures:
         page = replaced(page, BEGIN_MEASURES, measures_table(measures, now), END_MEASURES)
+        promises = replaced(promises, BEGIN_MEASURES, promises_of_measures(measures), END_MEASURES)
     PAGE.write_text(page, "utf-8")
+    GUARANTEES.write_text(promises, "utf-8")
     return status
 
 

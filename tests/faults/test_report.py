@@ -15,7 +15,7 @@ from tests.support.figures import ON
 ROW = {
     "events": 5593,
     "rate": 210.0,
-    "done": {"SIGTERM": 10},
+    "done": {"SIGTERM": 10, "SIGKILL": 20},
     "calls": 6258,
     "repeats": {},
     "latest_commit_ms": 0,
@@ -42,6 +42,11 @@ def page(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         monkeypatch.setattr(report, name, tmp_path / name)
     monkeypatch.setattr(report, "PAGE", page)
+    promises = tmp_path / "guarantees.md"
+    promises.write_text(
+        "".join(f"{begin}\nold\n{end}\n" for begin, end in marks if begin != report.BEGIN_CLUSTER)
+    )
+    monkeypatch.setattr(report, "GUARANTEES", promises)
     monkeypatch.setattr(report, "commit", lambda: "abc1234-dirty")
     (report.FIGURES / figures.MACHINE).write_text(json.dumps(ON | {"seed": "7"}))
     for name in report.SCENARIOS:
@@ -49,9 +54,11 @@ def page(tmp_path, monkeypatch):
     return page
 
 
-def measured(name, **machine):
+def measured(name, found=FOUND["found"], **machine):
     """Leave the figures of a measurement."""
-    text = json.dumps(FOUND | {"machine": ON | machine})
+    shown = {"healthy events parked": 0, "retries/s": 9, "waiting behind them": 9, "early": 0}
+    lateness = {"p50, p99, most, ms": "0, 0, 0"}
+    text = json.dumps(FOUND | {"found": shown | lateness | found, "machine": ON | machine})
     (report.MEASURES / f"{name}.measure.json").write_text(text)
 
 
@@ -76,11 +83,36 @@ def test_every_scenario_is_expected():
 def test_a_whole_run_comes_onto_the_page(page):
     """A row for each scenario, the cluster's by themselves, with date, commit and machine."""
     assert report.main() == 0
-    assert len(lines_with(page, "SIGTERM: 10")) == len(report.SCENARIOS)
+    assert len(lines_with(page, "SIGTERM: 10, SIGKILL: 20")) == len(report.SCENARIOS)
     assert lines_with(page, "| quotas |")
     assert lines_with(page, "2026-12-01, commit abc1234, Python 3.11.7, 2 cores, Linux")
     assert not lines_with(page, "another commit")
     assert len(lines_with(page, "after")) == 3
+
+
+def test_the_promises_page_has_the_sums(page):  # noqa: ARG001  # the figures of a whole run
+    """The ordinary application is no scenario of the notifier; only what was measured has a row."""
+    repeats = {"repeats": {"in flight": 3, "settled in the last 250 ms": 4}}
+    killed = ROW | repeats | {"scenario": "worker killed", "passed": True}
+    figures.note(report.FIGURES, "worker killed", killed)
+    ordinary = ROW | {"scenario": NAME, "passed": True, "lost": 8}
+    figures.note(report.FIGURES, NAME, ordinary)
+    measured("hang", found={"ratio": 1.04, "healthy events parked": 0})
+    late = {"retries/s": 500.0, "waiting behind them": 200000, "early": 0}
+    measured("lateness", found=late | {"p50, p99, most, ms": "1, 2, 25"})
+    assert report.main() == 0
+    promises = report.GUARANTEES
+    assert not lines_with(promises, "old")
+    assert lines_with(promises, "| Scenarios | 12 | 5 |")
+    assert lines_with(promises, f"| Events | {12 * 5593:,} | {5 * 5593:,} |")
+    assert lines_with(promises, "| Attempts repeated after a fault | 7 | 0 |")
+    assert lines_with(promises, "Of these repeats 7 are of 20 kills of a worker")
+    assert lines_with(promises, "lost 8 of 5,593 events.")
+    (hang,) = lines_with(promises, "| 3 of 10 partners hang |")
+    assert "| p99 of the others 1.04 times, 0 of their events moved aside | 2026-12-01" in hang
+    (lateness,) = lines_with(promises, "| retries fall due |")
+    assert "| 500 a second, 200,000 waiting behind them: 0 early; late by 1, 2, 25 ms" in lateness
+    assert not lines_with(promises, "floods")
 
 
 def test_a_scenario_that_failed_is_no_row(page, capsys):

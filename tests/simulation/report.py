@@ -122,7 +122,7 @@ def _promises(
         ("Payments, and attempts to tell of them", f"{sums['payments']:,}, {sums['calls']:,}"),
         ("Faults that were made", f"{sum(figures['fired'].values()):,}"),
         (
-            "Worlds in which anything was lost, early, wrongly signed, out of order, not as it was the first time, or without an end",
+            "Worlds in which anything was lost, early, wrongly signed, out of order, not as it was the first time, beyond a limit, or without an end",
             f"{wrong:,}",
         ),
         ("Attempts repeated after a fault", f"{repeats:,}"),
