@@ -1,5 +1,7 @@
 """Whom a worker calls, how many at once, and how soon after the call before: what the limits of the partners file allow.
 
+How many records it has in hand is looked at as well.
+
 Each call is looked at from its begin to its end, whatever the worker itself counts. Limits that workers share out among
 themselves are looked at as if this one had the whole. A worker that stood still may do at once what came due meanwhile.
 """
@@ -19,6 +21,7 @@ _TURNS_SECONDS: Final = 0.05
 """Within this a call begins that was permitted, and is told what another's answer was."""
 _SLACK_SECONDS: Final = 0.1
 """How much sooner than a step of the rate a call may come, besides (docs/partners-file.md)."""
+_RECORDS_PER_CALL: Final = 2
 _FORGOTTEN_AFTER: Final = 60.0
 _PROBES_APART: Final = 1.0
 _LATELY: Final = 1.0
@@ -87,7 +90,19 @@ class CallLimits:
     _calls: Counter[Process | tuple[Process, str]] = field(default_factory=Counter)
     _retries: Counter[Process] = field(default_factory=Counter)
     _probes: Counter[Process] = field(default_factory=Counter)
+    _records: Counter[object] = field(default_factory=Counter)
     _met: dict[tuple[Process, str], _Met] = field(default_factory=dict)
+
+    def records(self, group: object, by: int) -> None:
+        """Note that the handling of a record begins or ends.
+
+        Args:
+            group: what stands for its group in one worker.
+            by: 1 or -1.
+        """
+        self._records[group] += by
+        if self._records[group] > (most := _RECORDS_PER_CALL * self.most):
+            self.wrong(f"{self._records[group]} records of a group at once, where {most} may be")
 
     def begin(self, process: Process, partner: Partner, *, retry: bool, paused: bool) -> Call:
         """Note that a call begins.

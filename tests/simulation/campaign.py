@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any
 
 from tests.simulation.loop import Stuck
 from tests.simulation.plan import Plan, crowded, directed, draw, with_topics_made_again
@@ -191,11 +192,9 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
             yield replace(plan, payments=plan.payments[:index] + plan.payments[index + 1 :])
     if len(plan.workers) > 1 and plan.workers[0] == "all":
         yield replace(plan, workers=("all",))
-    if plan.partitions > 1:
-        yield replace(plan, partitions=1)
-    if plan.brokers > 1:
-        yield replace(plan, brokers=1)
-    if plan.max_in_flight != 512:
-        yield replace(plan, max_in_flight=512)
-    if plan.limits != (64, 0.0):
-        yield replace(plan, limits=(64, 0.0))
+    simplest: dict[str, Any] = {
+        "partitions": 1, "brokers": 1, "max_in_flight": 512, "limits": (64, 0.0), "lanes": None,
+    }  # fmt: skip
+    for name, value in simplest.items():
+        if getattr(plan, name) != value:
+            yield replace(plan, **{name: value})

@@ -101,6 +101,7 @@ def draw_long(hours: float, seed: int) -> tuple[Plan, list[Due]]:
         scale=1.0,
         max_in_flight=4,
         limits=(2, 0.0),
+        lanes=(12, 4),
         payments=tuple(payments),
         faults=(),
     )

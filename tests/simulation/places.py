@@ -94,6 +94,16 @@ def watched(  # noqa: C901  # one short step for each place
 
         _watch_calls(patch, watcher, limits)
         patch.setattr("streams.kafka.consumer.standing.starts_of_recall", recall_and_say)
+        run = Lane._run
+
+        async def run_and_say(lane: Lane, *args: Any) -> None:
+            limits.records(lane._concurrency, 1)
+            try:
+                await run(lane, *args)
+            finally:
+                limits.records(lane._concurrency, -1)
+
+        patch.setattr(Lane, "_run", run_and_say)
         patch.setattr(Lane, "admit", admit_and_say)
         patch.setattr(Destination, "reserve_slot", reserve_and_say)
         patch.setattr(Observer, "decided", decided_and_say)

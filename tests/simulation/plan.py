@@ -129,6 +129,8 @@ class Plan:
         scale: of the ladders.
         max_in_flight: of a worker.
         limits: of each partner: calls at once, and a rate or 0.
+        lanes: records of a partition that are read and not settled, and of these not begun; None for those of production,
+            which no world reaches.
         payments: what payment core writes.
         faults: what goes wrong.
     """
@@ -140,13 +142,14 @@ class Plan:
     scale: float
     max_in_flight: int
     limits: tuple[int, float]
+    lanes: tuple[int, int] | None
     payments: tuple[Payment, ...]
     faults: tuple[Fault, ...]
 
     @property
     def has_room(self) -> bool:
         """Whether its calls wait for nothing, as long as all goes well."""
-        return self.max_in_flight >= 4 and self.limits == (64, 0.0)
+        return self.max_in_flight >= 4 and self.limits == (64, 0.0) and self.lanes is None
 
     @property
     def events(self) -> int:
@@ -176,6 +179,7 @@ _MEET_BADLY: Final = (
     "truncated tail",
     "produce acknowledged late",
 )
+_LANES: Final = (None, None, (1, 1), (2, 1), (4, 2), (12, 4))
 _TO_THE_END: Final = {"U": 1.0, "never": 0.3, "U,U,U,U,U,U,S": 1.0, "U,http:500,U,U,S": 1.0}
 
 
@@ -236,6 +240,7 @@ def draw(seed: int, *, unscaled: bool = False) -> Plan:
         scale=1.0 if unscaled else rng.choice([0.3, 0.3, 0.1]),
         max_in_flight=rng.choice([1, 2, 4, 512]),
         limits=rng.choice([(64, 0.0), (64, 0.0), (1, 0.0), (64, 2.0)]),
+        lanes=Random(f"lanes {seed}").choice(_LANES),  # noqa: S311  # no secret
         payments=tuple(payments),
         faults=faults,
     )

@@ -145,6 +145,19 @@ def test_a_worker_that_stood_still_may_do_at_once_what_came_due_meanwhile():
     assert len(played.said) == 1
 
 
+def test_a_group_has_two_records_for_each_call_in_hand():
+    """Each group by itself."""
+    played = Played(most=1)
+    for _ in range(2):
+        played.limits.records("a", 1)
+        played.limits.records("b", 1)
+    played.limits.records("a", -1)
+    played.limits.records("a", 1)
+    assert not played.said
+    played.limits.records("a", 1)
+    assert played.said == ["3 records of a group at once, where 2 may be"]
+
+
 def test_a_partner_that_is_paused_is_not_called():
     """As far as the worker had read when it took the record up."""
     played = Played()

@@ -28,7 +28,7 @@ from streams.partners import Partner, PartnersFile
 from streams.partners.reload import Reloaded, Unchanged
 from streams.sandbox.keys import Keys, make_keys, write_partners_file
 from streams.settings import Settings
-from streams.worker import services, wiring
+from streams.worker import services, topology, wiring
 from tests.simulation.kafka.cluster import EPOCH_MS
 from tests.simulation.loop import Process, WorldLoop, current_process, without_last_words
 from tests.simulation.partners import PORTS, cheap_sign, cheap_verify
@@ -173,6 +173,16 @@ def url_of(profile: str) -> str:
     """Return the notify URL of a profile's partner; each has a port of its own."""
     port = PORTS[list(PROFILES).index(profile)]
     return f"http://127.0.0.1:{port}{PROFILES[profile].sample.path}"
+
+
+@contextmanager
+def with_lanes_of(limits: tuple[int, int] | None) -> Iterator[None]:
+    """Let lanes take so many records, and so many that wait; None for as many as in production."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("SOURCE", "TIER") if limits is not None else ():
+            for name, most in zip(("UNCOMMITTED", "BUFFERED"), limits or (), strict=True):
+                patch.setattr(topology, f"_{kind}_MAX_{name}", most)
+        yield
 
 
 class WorldPartners:

@@ -33,6 +33,7 @@ from tests.simulation.worker import (
     Worker,
     WorldPartners,
     forget_brokers,
+    with_lanes_of,
 )
 
 NAMES: Final = TopicNames("pn")
@@ -236,6 +237,7 @@ class World:
         limits = CallLimits(self.plan.max_in_flight, self.loop.time, self.wrong.append)
         with (
             watched(self, limits),
+            with_lanes_of(self.plan.lanes),
             logs_to(None if self.tell is None else self.say),
         ):
             try:

@@ -9,6 +9,7 @@ import pytest
 from faust.types import TP
 
 from streams.kafka.committed_state import CommittedState
+from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit
 from streams.kafka.consumer.consumer import Consumer
 from streams.kafka.consumer.lane import Lane
 from streams.kafka.consumer.lanes import Lanes
@@ -133,6 +134,24 @@ async def _nothing_late(*_: Any) -> int:
     return 0
 
 
+def full_lane_stays_paused(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Lane, "_maybe_resume", lambda _: None)
+
+
+def full_lane_drops_what_comes(patch: pytest.MonkeyPatch) -> None:
+    real = Lane.admit
+
+    def admit(self: Lane, record: Any) -> None:
+        if not self._paused:
+            real(self, record)
+
+    patch.setattr(Lane, "admit", admit)
+
+
+def group_takes_one_record_more(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ConcurrencyLimit, "_has_room", lambda self: self._taken <= self._most)
+
+
 FAULTS: Final[tuple[Seed, ...]] = (
     settled_when_begun,
     commit_past_a_record_in_flight,
@@ -146,4 +165,7 @@ FAULTS: Final[tuple[Seed, ...]] = (
     drain_does_not_wait,
     records_wait_over_a_rebalance_and_are_taken,
     lanes_outlive_their_generation,
+    full_lane_stays_paused,
+    full_lane_drops_what_comes,
+    group_takes_one_record_more,
 )
