@@ -175,30 +175,30 @@ def _repeats(
         else:
             yield _unwritten(int(made), breaks)
     visits = _visits(produced, case, commits)
-    again: dict[int, _Explained] = {}
-    # what explains that a record was taken up twice, by the attempts that had been made before
+    again: dict[tuple[int, int], _Explained] = {}
+    # what explains that a record was taken up twice, by replays and by the attempts that had been made before
     for place, entries in visits.items():
         for first, second in pairwise(entries):
             found = _again(place, first, second, breaks, commits)
             if isinstance(found, _Explained):
-                again[_attempts_before(first.entry)] = found
+                again[first.entry.replays or 0, _attempts_before(first.entry)] = found
             else:
                 yield found
     yield from _numbers(visits, again)
 
 
 def _numbers(
-    visits: Mapping[str, Sequence[_Visit]], again: Mapping[int, _Explained]
+    visits: Mapping[str, Sequence[_Visit]], again: Mapping[tuple[int, int], _Explained]
 ) -> Iterator[_Explained | _Fork]:
-    """Yield what explains each attempt under a number that was made before."""
-    places: defaultdict[int, list[str]] = defaultdict(list)
+    """Yield what explains each attempt under a number that was made before; an operator's replay begins anew."""
+    places: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
     for place, entries in visits.items():
         for visit in entries:
             if visit.entry.kind == "attempt":
-                places[visit.entry.attempt or 0].append(place)
-    for number, made_from in places.items():
+                places[visit.entry.replays or 0, visit.entry.attempt or 0].append(place)
+    for (replays, number), made_from in places.items():
         for _ in made_from[1:]:
-            if (explained := again.get(number - 1)) is not None:
+            if (explained := again.get((replays, number - 1))) is not None:
                 yield explained
             elif len(set(made_from)) > 1:
                 yield _Fork(f"attempt {number} was made from {' and from '.join(made_from)}")

@@ -25,6 +25,7 @@ class Outcome:
         new_lanes: when a worker began with new lanes, or with some of them.
         without_recall: when a worker could not read what was settled before its lanes were opened.
         again: events that were written once more.
+        put_back: orders whose dead letter an operator put back.
         gone: events of which something was deleted with its topic that nobody had settled.
         fired: what went wrong, and where.
         faults: what is wrong with the world itself: it did not end, or a worker crashed.
@@ -43,6 +44,7 @@ class Outcome:
     new_lanes: list[int]
     without_recall: list[int]
     again: list[Again]
+    put_back: frozenset[str]
     gone: frozenset[str]
     fired: Counter[tuple[str, str]]
     faults: list[str]

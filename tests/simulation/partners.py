@@ -61,6 +61,10 @@ class Partners:
         for port in PORTS:
             network.listen(("127.0.0.1", port), process, lambda link: _Served(self, link))
 
+    def mend(self, order: str) -> None:
+        """Take an order from now on."""
+        self.scripts[order] = Script.parse("S")
+
     def take(self, link: Link, path: str, headers: dict[str, str], body: bytes) -> str:
         """Keep a request; return how it is answered."""
         loop = self.network.loop

@@ -14,6 +14,7 @@ from tests.simulation.evidence import Evidence
 from tests.simulation.kafka.cluster import Cluster
 from tests.simulation.partners import Partners
 from tests.simulation.plan import SOURCE, Payment
+from tests.simulation.put_back import Operator
 from tests.simulation.worker import url_of
 
 
@@ -25,6 +26,7 @@ class PaymentCore:
         cluster: where its topic is.
         evidence: told of each event.
         partners: told how they answer to each.
+        operator: asked to put back what its partner will take another time.
         now_ms: the true time.
         after: does something later that is planned.
         say: told what happens.
@@ -36,6 +38,7 @@ class PaymentCore:
         cluster: Cluster,
         evidence: Evidence,
         partners: Partners,
+        operator: Operator,
         *,
         now_ms: Callable[[], int],
         after: Callable[..., None],
@@ -43,6 +46,7 @@ class PaymentCore:
     ) -> None:
         self._seed = seed
         self._cluster, self._evidence, self._partners = cluster, evidence, partners
+        self._operator = operator
         self._now_ms, self._after, self._say = now_ms, after, say
 
     def pay(self, payment: Payment, number: int) -> None:
@@ -71,6 +75,8 @@ class PaymentCore:
         self._say(f"payment {number} ({order}) is at {origin}, script {payment.script}")
         produced = Produced(origin, payment.profile, order, payment.expected)
         self._evidence.write_down(SOURCE, produced)
+        if payment.put_back is not None:
+            self._after(payment.put_back, self._operator.put_back, order, 5)
         if payment.again is not None:
             self._after(payment.again, self._pay_again, payment, event, number)
 

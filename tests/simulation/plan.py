@@ -98,6 +98,7 @@ class Payment:
         script: how its partner answers.
         marker: how the transaction ends in which it is written; empty for none.
         again: after how many seconds it is written once more; None for never.
+        put_back: after how many seconds an operator looks for its dead letter and puts it back; None for never.
         differs: in what it differs then: `bytes`, `outcome` or nothing.
     """
 
@@ -107,10 +108,13 @@ class Payment:
     marker: str = ""
     again: float | None = None
     differs: str = ""
+    put_back: float | None = None
 
     @property
     def expected(self) -> str:
         """Where it must end; empty for any place."""
+        if self.put_back is not None:
+            return ""  # delivered, where the operator found it
         last = self.script.rpartition(",")[2]
         if last == "S":
             return DELIVERED
@@ -157,6 +161,7 @@ class Plan:
         return len(self.payments) + sum(one.again is not None for one in self.payments)
 
 
+_REFUSED: Final = "F:RISK_REJECT"
 _SCRIPTS: Final = {
     "S": 6.0,
     "U,S": 4.0,
@@ -166,7 +171,7 @@ _SCRIPTS: Final = {
     "slow:2,S": 1.0,
     "U,U,U,U,U,U,S": 1.0,
     "F:KEY_NOT_FOUND,S": 1.0,
-    "F:RISK_REJECT": 1.0,
+    _REFUSED: 1.0,
 }
 _MEET_BADLY: Final = (
     "worker stands still",
@@ -195,18 +200,23 @@ def draw(seed: int, *, unscaled: bool = False) -> Plan:
     count = rng.randrange(2, 6) if unscaled else rng.randrange(3, 13)
     span = rng.choice([0.5, 3.0, 10.0])
     scripts = dict(_TO_THE_END) if unscaled else dict(_SCRIPTS)
-    payments, again = [], Random(f"again {seed}")  # noqa: S311  # no secret
+    payments = []
+    again, back = (Random(f"{what} {seed}") for what in ("again", "back"))  # noqa: S311  # no secret
     for _ in range(count):
         profile = rng.choice(profiles)
         choices = dict(scripts)
         if not PROFILES[profile].f_is_final("RISK_REJECT"):
-            choices.pop("F:RISK_REJECT", None)
+            choices.pop(_REFUSED, None)
         if PROFILES[profile].f_is_final("KEY_NOT_FOUND"):
             choices.pop("F:KEY_NOT_FOUND", None)
         script = rng.choices(list(choices), list(choices.values()))[0]
         marker = rng.choices(["", "commit", "abort"], [8, 1, 1])[0]
         at = round(rng.random() * span, 3)
-        payments.append(Payment(at, profile, script, marker, *written_again(again)))
+        payment = Payment(at, profile, script, marker, *written_again(again))
+        if script == _REFUSED and back.random() < 0.8:
+            seconds = round(back.choice([0.5, 3.0, 15.0]) * (0.5 + back.random()), 3)
+            payment = replace(payment, put_back=seconds)
+        payments.append(payment)
     faults = tuple(
         Fault(
             rng.choice(KINDS),

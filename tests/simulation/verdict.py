@@ -10,7 +10,8 @@ no faults either, but named and counted:
   attempted), the first was settled more than ten minutes before, no broker could say what there was to recall, or the topic
   was made again in between.
 - A worker out of its group: it stood still or was cut off, others have its partitions, and what it had begun goes on. What
-  it attempted or moved aside then, the new owner attempts or moves aside as well, and nobody can know of both.
+  it attempted or moved aside then, the new owner attempts or moves aside as well, and nobody can know of both. It begins
+  nothing more once its session must be over.
 - An event that payment core writes once more: a lane that has settled it recognises it, one that is new since does not.
 - A record that was deleted: somebody deleted its topic before it was settled. Nobody can go on with it, nor write down an
   attempt that was under way.
@@ -48,6 +49,15 @@ a retry all the same, as a crash does it, is not made again."""
 
 _REMEMBERED_MS = 600_000
 """For so long a lane knows what it has settled (contract, section 6)."""
+
+_SESSION_MS = 10_250
+"""For so long after its last heartbeat a worker may take itself for a member of its group."""
+
+_DELAY_WRITES = {
+    "worker stands still", "worker cut off", "broker away", "produce refused", "produce lost after the write",
+    "produce acknowledged late", "truncated tail", "topic made again",
+}  # fmt: skip
+"""What may keep a write on its way for long."""
 
 _AT_ONCE_SECONDS = 0.05
 """Half of the shortest wait of a world, within which no attempt is made again."""
@@ -97,7 +107,8 @@ def verdict(outcome: Outcome) -> Judgement:
         for record in outcome.ledger.kept
         if record.topic == NAMES.attempts
     ]
-    zombies = _zombies(outcome, entries)
+    zombies, begun_out = _zombies(outcome, entries)
+    faults += begun_out
     faults += outcome.faults
     forked: set[str] = set()
     gone: set[str] = set()
@@ -122,6 +133,7 @@ def verdict(outcome: Outcome) -> Judgement:
         else:
             faults.append(f"{fault.kind.value}: {fault.origin}: {fault.detail}")
     faults += _unheard(outcome, entries)
+    faults += _left_behind(outcome, entries)
     faults += off_the_ladder([entry for entry, _ in entries], outcome.plan.scale)
     if not outcome.fired and outcome.plan.has_room:
         faults += late(entry for entry, _ in entries)
@@ -290,6 +302,18 @@ def _unheard(outcome: Outcome, entries: _Entries) -> list[str]:
     return found
 
 
+def _left_behind(outcome: Outcome, entries: _Entries) -> list[str]:
+    """Return what an operator put back and was not delivered then, although its partner takes it."""
+    delivered = {
+        entry.order_id for entry, _ in entries if entry.decision == "delivered" and entry.replays
+    }
+    return [
+        f"put back, and not delivered: {one.origin}"
+        for one in outcome.ledger.produced
+        if one.order_id in outcome.put_back - delivered and one.origin not in outcome.gone
+    ]
+
+
 def _copies(ledger: Ledger) -> int:
     """Return how many records of a step of a ladder were written that had been written before."""
     steps: Counter[tuple[str, ...]] = Counter()
@@ -414,27 +438,43 @@ def _was_rebalanced(outcome: Outcome, from_ms: int, until_ms: int) -> bool:
     )
 
 
-def _zombies(outcome: Outcome, entries: _Entries) -> set[str]:
-    """Return the events about which a worker made an attempt, or wrote down one or a park, while it was in none of the groups."""
-    found = set()
+def _zombies(outcome: Outcome, entries: _Entries) -> tuple[set[str], list[str]]:
+    """Return what workers did that were in none of the groups.
+
+    Returns:
+        The events about which one made an attempt, or wrote down one or a park; and a sentence for each attempt or write
+        that it began when it could not take itself for a member any more.
+    """
+    found, faults = set(), []
+    may_be_delayed = any(kind in _DELAY_WRITES for kind, _ in outcome.fired)
     for entry, appended_ms in entries:
         if entry.kind not in {"attempt", "park"} or not entry.worker:
             continue
-        first = entry.trigger == "event"
-        moments = (entry.started_at_ms or entry.at_ms, appended_ms)
-        if any(_was_out(outcome, entry.worker, moment, first=first) for moment in moments):
-            found.add(entry.origin or "")
-    return found
+        first = entry.trigger in {
+            "event",
+            "replay",
+        }  # the topic of replays is read beside those of events
+        began_ms = _began_ms(entry)
+        for moment, what in ((began_ms, "began"), (appended_ms, "wrote")):
+            out_ms = _out_for_ms(outcome, entry.worker, moment, first=first)
+            if out_ms is not None:
+                found.add(entry.origin or "")
+                if out_ms > _SESSION_MS and (what == "began" or not may_be_delayed):
+                    faults.append(
+                        f"{entry.worker} {what} an attempt or a park {out_ms} ms after it was out of its group: {entry.origin}"
+                    )
+    return found, faults
 
 
-def _was_out(outcome: Outcome, worker: str, moment: int, *, first: bool) -> bool:
-    members: frozenset[str] | None = None
+def _out_for_ms(outcome: Outcome, worker: str, moment: int, *, first: bool) -> int | None:
+    """Return for how long a worker had been out of its group; None where it was a member, or had never been one."""
+    since: int | None = None
     for at_ms, group, names in outcome.memberships:
         if at_ms > moment:
             break
         if group.endswith("-retry") is not first:
-            members = names
-    return members is not None and worker not in members
+            since = None if worker in names else at_ms if since is None else since
+    return None if since is None else moment - since
 
 
 def total(judgements: Sequence[Judgement]) -> Counter[str]:

@@ -28,6 +28,7 @@ from tests.simulation.partners import Partners
 from tests.simulation.payment_core import PaymentCore
 from tests.simulation.places import watched
 from tests.simulation.plan import SOURCE, Fault, Plan
+from tests.simulation.put_back import Operator
 from tests.simulation.worker import (
     ZERO_SECONDS,
     Worker,
@@ -70,6 +71,14 @@ class World:
         self.cluster.fetches.slots = _SLOTS[plan.seed % len(_SLOTS)]
         self.evidence = Evidence(self.cluster, NAMES.attempts)
         self.partners = Partners(self.network, partners, self.say)
+        self.operator = Operator(
+            self.cluster,
+            NAMES,
+            self.partners.mend,
+            now_ms=self.now_ms,
+            after=self.after,
+            say=self.say,
+        )
         self.file = WorldPartners()
         self.workers: list[Worker] = []
         self.breaks: list[Break] = []
@@ -254,7 +263,7 @@ class World:
 
     async def _main(self) -> None:
         core = PaymentCore(
-            self.plan.seed, self.cluster, self.evidence, self.partners,
+            self.plan.seed, self.cluster, self.evidence, self.partners, self.operator,
             now_ms=self.now_ms, after=self.after, say=self.say,
         )  # fmt: skip
         for role in self.plan.workers:
@@ -388,6 +397,7 @@ class World:
             self._new_lanes,
             self._without_recall,
             self.evidence.again(),
+            frozenset(self.operator.done),
             self.evidence.gone(ledger.kept),
             self.fired,
             self.wrong,

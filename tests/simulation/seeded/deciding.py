@@ -10,6 +10,7 @@ import pytest
 from streams.clock import Clock, due_at_ms
 from streams.kafka.consumer.concurrency_limit import ConcurrencyLimit, ConcurrencyPermit
 from streams.kafka.consumer.lane import Lane
+from streams.kafka.consumer.membership import Membership
 from streams.notification.decision import (
     DeadLetter,
     DeadLetterReason,
@@ -21,6 +22,7 @@ from streams.notification.ladder import Ladder
 from streams.notification.notification import Notification
 from streams.webhook.https import WebhookClient
 from streams.worker import deliver, settlement
+from streams.worker.handle import RecordHandler
 from tests.simulation.seeded.kind import Seed
 
 
@@ -71,6 +73,20 @@ def timer_is_late(patch: pytest.MonkeyPatch) -> None:
         asyncio.get_running_loop().call_later(3.0, real, self)
 
     patch.setattr(Lane, "_on_timer", on_timer)
+
+
+def lease_never_runs_out(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Membership, "is_held", lambda _: True)
+
+
+def replays_are_passed_over(patch: pytest.MonkeyPatch) -> None:
+    real = RecordHandler.replay
+
+    async def replay(self: Any, record: Any, lane: Any) -> None:
+        if record.offset % 2:
+            await real(self, record, lane)
+
+    patch.setattr(RecordHandler, "replay", replay)
 
 
 def unknown_answer_counts_as_delivered(patch: pytest.MonkeyPatch) -> None:
@@ -164,6 +180,8 @@ FAULTS: Final[tuple[Seed, ...]] = (
     given_up_one_attempt_too_soon,
     unknown_answer_counts_as_refused,
     timer_is_late,
+    lease_never_runs_out,
+    replays_are_passed_over,
     unknown_answer_counts_as_delivered,
     due_time_a_quarter_of_a_second_early,
     due_time_is_rounded_to_minutes,
