@@ -55,9 +55,12 @@ _SESSION_MS = 10_250
 
 _DELAY_WRITES = {
     "worker stands still", "worker cut off", "broker away", "produce refused", "produce lost after the write",
-    "produce acknowledged late", "truncated tail", "topic made again",
+    "produce acknowledged late", "truncated tail", "topic made again", "coordinator moves",
 }  # fmt: skip
 """What may keep a write on its way for long."""
+
+_READ_FIRST = {"event", "replay"}
+"""What made attempts due whose records the group of the source topics reads: it reads the topic of replays too."""
 
 _AT_ONCE_SECONDS = 0.05
 """Half of the shortest wait of a world, within which no attempt is made again."""
@@ -446,20 +449,20 @@ def _zombies(outcome: Outcome, entries: _Entries) -> tuple[set[str], list[str]]:
         that it began when it could not take itself for a member any more.
     """
     found, faults = set(), []
-    may_be_delayed = any(kind in _DELAY_WRITES for kind, _ in outcome.fired)
+    fired = {kind for kind, _ in outcome.fired}
+    # A coordinator that is loading takes nobody into the group, and whoever hears that of it goes on.
+    judged = set() if "coordinator moves" in fired else {"began"}
+    judged |= set() if fired & _DELAY_WRITES else {"wrote"}
     for entry, appended_ms in entries:
         if entry.kind not in {"attempt", "park"} or not entry.worker:
             continue
-        first = entry.trigger in {
-            "event",
-            "replay",
-        }  # the topic of replays is read beside those of events
+        first = entry.trigger in _READ_FIRST
         began_ms = _began_ms(entry)
         for moment, what in ((began_ms, "began"), (appended_ms, "wrote")):
             out_ms = _out_for_ms(outcome, entry.worker, moment, first=first)
             if out_ms is not None:
                 found.add(entry.origin or "")
-                if out_ms > _SESSION_MS and (what == "began" or not may_be_delayed):
+                if out_ms > _SESSION_MS and what in judged:
                     faults.append(
                         f"{entry.worker} {what} an attempt or a park {out_ms} ms after it was out of its group: {entry.origin}"
                     )
