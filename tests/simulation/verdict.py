@@ -265,7 +265,10 @@ def _is_of_a_new_lane(
     outcome: Outcome, one: Again, from_ms: int, told: Sequence[AttemptRecord]
 ) -> bool:
     """Tell whether the lane that told of an event once more may be new since the first: what lanes of events know goes with them."""
-    until_ms = min(map(_began_ms, told))
+    topic = one.origin.partition("/")[0]
+    # Of a log that was made again a lane may read the second before the first: it went on where it was in the old one.
+    was_made_again = any(record.topic.startswith(f"{topic}~") for record in outcome.ledger.kept)
+    until_ms = (max if was_made_again else min)(map(_began_ms, told))
     new_log = one.origin.rpartition("/")[0] != one.first.rpartition("/")[0]
     return new_log or any(from_ms <= moment <= until_ms for moment in outcome.new_lanes)
 
