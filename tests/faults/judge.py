@@ -89,7 +89,7 @@ class _Visit:
 
     @property
     def began_ms(self) -> int:
-        return _began_ms(self.entry)
+        return began_ms(self.entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def _visits(produced: Produced, case: _Evidence, commits: Commits) -> dict[str, 
     """Return what was done with each record (`topic/partition/offset`), in the order of time: attempts and parks."""
     visits: defaultdict[str, list[_Visit]] = defaultdict(list)
     met: Counter[tuple[str, str | None]] = Counter()
-    for entry, appended_ms in sorted(case.journal, key=lambda pair: _began_ms(pair[0])):
+    for entry, appended_ms in sorted(case.journal, key=lambda pair: began_ms(pair[0])):
         if entry.kind in {"attempt", "park"} or entry.decision == "absorbed":
             place = _place(entry, produced, case, met, commits)
             met[place, entry.worker] += 1
@@ -218,7 +218,8 @@ def _visits(produced: Produced, case: _Evidence, commits: Commits) -> dict[str, 
     return visits
 
 
-def _began_ms(entry: AttemptRecord) -> int:
+def began_ms(entry: AttemptRecord) -> int:
+    """Return when an attempt was begun, or what else was done; milliseconds since the epoch."""
     return entry.started_at_ms or entry.at_ms
 
 
@@ -266,12 +267,12 @@ def _place(
         for record in case.kept
         if wanted.items() <= record.headers.items()
         and "dead-letter-reason" not in record.headers
-        and int(record.headers["due-at-ms"]) <= _began_ms(entry)
+        and int(record.headers["due-at-ms"]) <= began_ms(entry)
     ]
 
     def less_likely(record: Kept) -> tuple[bool, int, int]:
         made = commits.get((record.topic, record.partition), ())
-        over = any(one.at_ms < _began_ms(entry) and one.covers(record.offset) for one in made)
+        over = any(one.at_ms < began_ms(entry) and one.covers(record.offset) for one in made)
         return over, met[record.place, entry.worker], record.offset
 
     return min(copies, key=less_likely).place if copies else f"nowhere/0/{entry.due_at_ms}"

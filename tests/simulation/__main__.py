@@ -2,7 +2,8 @@
 those that were run did, and Ctrl-C or SIGTERM came before all of them.
 
 They run on all cores, and their figures are kept at every step: `--go-on` runs the worlds behind those that are kept, or
-behind the published ones where these are more, if the code is the same, and adds theirs. `--replay SEED` runs one again and prints what happens in it, line by line;
+behind the published ones where these are more, if the code is the same, and adds theirs.
+`--replay SEED` runs one again and prints what happens in it, line by line;
 `--shrink SEED` looks for a smaller one that goes wrong in the same way, and prints that.
 """
 

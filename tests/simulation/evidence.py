@@ -10,13 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aiokafka.record.memory_records import MemoryRecords
-
 from streams.kafka.committed_state import CommittedState
 from streams.sandbox.ledger import Kept, Produced
 from tests.faults.commits import Commit
 from tests.simulation.kafka.cluster import Cluster, Topic
-from tests.simulation.kafka.log import Log
+from tests.simulation.kafka.log import Log, records_of
 
 Tag = tuple[str, int]
 
@@ -219,11 +217,9 @@ def _records(topic: str, number: int, log: Log) -> Iterator[Kept]:
         first, marker = aborted.get(batch.producer, (0, -1))
         if batch.control or (batch.transactional and first <= batch.first < marker):
             continue
-        records = MemoryRecords(batch.raw)
-        while records.has_next():
-            for found in records.next_batch():
-                yield Kept(
-                    topic, number, found.offset, found.value,
-                    {name: (value or b"").decode(errors="replace") for name, value in found.headers},
-                    found.key, batch.at_ms,
-                )  # fmt: skip
+        for found in records_of(batch):
+            yield Kept(
+                topic, number, found.offset, found.value,
+                {name: (value or b"").decode(errors="replace") for name, value in found.headers},
+                found.key, batch.at_ms,
+            )  # fmt: skip

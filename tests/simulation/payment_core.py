@@ -5,13 +5,12 @@ from collections.abc import Callable
 from random import Random  # noqa: TID251  # seeded
 from typing import Any
 
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-
 from streams.sandbox.ledger import Produced
 from streams.sandbox.payments import order_id, payment_event
 from streams.sandbox.script import Script
 from tests.simulation.evidence import Evidence
 from tests.simulation.kafka.cluster import Cluster
+from tests.simulation.kafka.log import batch_of
 from tests.simulation.partners import Partners
 from tests.simulation.plan import SOURCE, Payment
 from tests.simulation.put_back import Operator
@@ -85,29 +84,22 @@ class PaymentCore:
         if SOURCE not in self._cluster.topics:
             self._after(0.2, self._pay_again, payment, event, number)
             return
-        logs = self._cluster.topics[SOURCE].logs
-        log_number = number % len(logs)
+        log_number = number % len(self._cluster.topics[SOURCE].logs)
         if payment.differs == "outcome":
             event = event | {"eventId": f"other-{number:04}", "outcome": "CANCELLED"}
-        offset = self._write(log_number, event, -1, b" " if payment.differs == "bytes" else b"")
-        logs[log_number].replicate()
-        self._cluster.fetches.wake(SOURCE)
+        raw = self._batch(event, more=b" " if payment.differs == "bytes" else b"")
+        offset = self._cluster.write(SOURCE, log_number, raw)
         origin, order = f"{SOURCE}/{log_number}/{offset}", order_id(event)
         self._say(f"payment {number} ({order}) is once more at {origin}")
         produced = Produced(origin, payment.profile, order)
         self._evidence.write_again(SOURCE, produced, differs=bool(payment.differs))
 
-    def _write(
-        self, partition: int, event: dict[str, Any], producer: int, more: bytes = b""
-    ) -> int:
-        builder = DefaultRecordBatchBuilder(
-            2, 0, int(producer >= 0), producer, 0, 0 if producer >= 0 else -1, 1 << 20
-        )
-        builder.append(
-            0, self._now_ms(), order_id(event).encode(), json.dumps(event).encode() + more, []
-        )
-        raw = bytes(builder.build())
+    def _write(self, partition: int, event: dict[str, Any], producer: int) -> int:
         log = self._cluster.topics[SOURCE].logs[partition]
-        error, first, _ = log.append(raw, self._now_ms())
+        error, first, _ = log.append(self._batch(event, producer), self._now_ms())
         assert not error
         return first
+
+    def _batch(self, event: dict[str, Any], producer: int = -1, more: bytes = b"") -> bytes:
+        value = json.dumps(event).encode() + more
+        return batch_of(order_id(event).encode(), value, (), self._now_ms(), producer)

@@ -2,9 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
-
 from schemas.attempt_record import render
 from streams.kafka.format.facts import read_fact
 from streams.kafka.format.raw import RawRecord
@@ -16,6 +13,7 @@ from streams.operator.dead_letters.replay_record import (
     replay_settlement,
 )
 from tests.simulation.kafka.cluster import Cluster
+from tests.simulation.kafka.log import batch_of, records_of
 
 _AGAIN_SECONDS = 2.0
 
@@ -70,25 +68,20 @@ class Operator:
         self._mended(order)
 
     def _dead_letters(self) -> Iterator[RawRecord]:
-        """Yield those that every copy has, and that were not put back before."""
+        """Yield those of refused notifications that every copy has."""
         name = self._names.dead_letter
         for number, log in enumerate(self._cluster.topics[name].logs):
             for batch in log.batches:
-                records = MemoryRecords(batch.raw)
-                while batch.last < log.replicated and records.has_next():
-                    for one in records.next_batch():
-                        headers = tuple(one.headers)
-                        if ("dead-letter-reason", b"rejected") in headers:
-                            yield RawRecord(
-                                name, number, one.offset, one.key, one.value, headers, batch.at_ms
-                            )
+                if batch.last >= log.replicated:
+                    break
+                for one in records_of(batch):
+                    headers = tuple(one.headers)
+                    if ("dead-letter-reason", b"rejected") in headers:
+                        yield RawRecord(
+                            name, number, one.offset, one.key, one.value, headers, batch.at_ms
+                        )
 
     def _write(self, record: OutRecord, partition: int) -> None:
-        builder = DefaultRecordBatchBuilder(2, 0, 0, -1, 0, -1, 1 << 20)
-        builder.append(0, self._now_ms(), record.key, record.value, list(record.headers))
-        logs = self._cluster.topics[record.topic].logs
-        log = logs[partition % len(logs)]
-        error, _, _ = log.append(bytes(builder.build()), self._now_ms())
-        assert not error
-        log.replicate()
-        self._cluster.fetches.wake(record.topic)
+        raw = batch_of(record.key, record.value, record.headers, self._now_ms())
+        partitions = len(self._cluster.topics[record.topic].logs)
+        self._cluster.write(record.topic, partition % partitions, raw)

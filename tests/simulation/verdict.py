@@ -25,7 +25,7 @@ from itertools import pairwise
 
 from schemas.attempt_record import AttemptRecord
 from streams.sandbox.ledger import FaultKind, Kept, Ledger
-from tests.faults.judge import Why, judge
+from tests.faults.judge import Why, began_ms, judge
 from tests.simulation.evidence import Again
 from tests.simulation.kafka.cluster import EPOCH_MS
 from tests.simulation.ladders import late, off_the_ladder
@@ -102,13 +102,20 @@ class Judgement:
 def verdict(outcome: Outcome) -> Judgement:
     """Judge a world."""
     kept, rewritten = _without_rewritten(outcome.ledger.kept)
-    ledger, told_again, faults = _without_second_events(outcome, replace(outcome.ledger, kept=kept))
+    journal = {
+        record.place: AttemptRecord.model_validate_json(record.value or b"")
+        for record in kept
+        if record.topic == NAMES.attempts
+    }
+    ledger, told_again, faults = _without_second_events(
+        outcome, replace(outcome.ledger, kept=kept), journal
+    )
     outcome = replace(outcome, ledger=ledger)
     judged = judge(outcome.ledger, outcome.breaks, outcome.commits)
     entries = [
-        (AttemptRecord.model_validate_json(record.value or b""), record.timestamp_ms)
+        (journal[record.place], record.timestamp_ms)
         for record in outcome.ledger.kept
-        if record.topic == NAMES.attempts
+        if record.place in journal
     ]
     zombies, begun_out = _zombies(outcome, entries)
     faults += begun_out
@@ -215,8 +222,15 @@ def _without_rewritten(kept: Sequence[Kept]) -> tuple[list[Kept], int]:
     return once, len(kept) - len(once)
 
 
-def _without_second_events(outcome: Outcome, ledger: Ledger) -> tuple[Ledger, int, list[str]]:
+def _without_second_events(
+    outcome: Outcome, ledger: Ledger, journal: Mapping[str, AttemptRecord]
+) -> tuple[Ledger, int, list[str]]:
     """Judge what became of the events that were written once more.
+
+    Args:
+        outcome: of the world.
+        ledger: its evidence.
+        journal: attempts records, by their places.
 
     Returns:
         The ledger without those, and without all of an event that was told again since nobody could know; how many were told
@@ -228,10 +242,8 @@ def _without_second_events(outcome: Outcome, ledger: Ledger) -> tuple[Ledger, in
     faults = []
     written = {record.place: record.timestamp_ms for record in ledger.kept}
     entries: defaultdict[str, list[AttemptRecord]] = defaultdict(list)
-    for record in ledger.kept:
-        if record.topic == NAMES.attempts:
-            entry = AttemptRecord.model_validate_json(record.value or b"")
-            entries[entry.origin or ""].append(entry)
+    for entry in journal.values():
+        entries[entry.origin or ""].append(entry)
     for one in outcome.again:
         of_it = entries[one.origin]
         if one.origin in outcome.gone and not of_it:
@@ -254,7 +266,7 @@ def _without_second_events(outcome: Outcome, ledger: Ledger) -> tuple[Ledger, in
             ledger,
             produced=[one for one in ledger.produced if one.order_id not in told],
             requests=[one for one in ledger.requests if one.order_id not in told],
-            kept=[one for one in ledger.kept if _origin(one) not in left_out],
+            kept=[one for one in ledger.kept if _origin(one, journal) not in left_out],
         ),
         len(told),
         faults,
@@ -268,23 +280,18 @@ def _is_of_a_new_lane(
     topic = one.origin.partition("/")[0]
     # Of a log that was made again a lane may read the second before the first: it went on where it was in the old one.
     was_made_again = any(record.topic.startswith(f"{topic}~") for record in outcome.ledger.kept)
-    until_ms = (max if was_made_again else min)(map(_began_ms, told))
+    until_ms = (max if was_made_again else min)(map(began_ms, told))
     new_log = one.origin.rpartition("/")[0] != one.first.rpartition("/")[0]
     return new_log or any(from_ms <= moment <= until_ms for moment in outcome.new_lanes)
 
 
-def _origin(record: Kept) -> str:
-    if record.topic != NAMES.attempts:
-        return record.origin
-    return AttemptRecord.model_validate_json(record.value or b"").origin or ""
+def _origin(record: Kept, journal: Mapping[str, AttemptRecord]) -> str:
+    entry = journal.get(record.place)
+    return record.origin if entry is None else entry.origin or ""
 
 
 def _decided(entry: AttemptRecord) -> str:
     return ", ".join(filter(None, (entry.decision, entry.dead_letter_reason)))
-
-
-def _began_ms(entry: AttemptRecord) -> int:
-    return entry.started_at_ms or entry.at_ms
 
 
 def _unheard(outcome: Outcome, entries: _Entries) -> list[str]:
@@ -460,8 +467,7 @@ def _zombies(outcome: Outcome, entries: _Entries) -> tuple[set[str], list[str]]:
         if entry.kind not in {"attempt", "park"} or not entry.worker:
             continue
         first = entry.trigger in _READ_FIRST
-        began_ms = _began_ms(entry)
-        for moment, what in ((began_ms, "began"), (appended_ms, "wrote")):
+        for moment, what in ((began_ms(entry), "began"), (appended_ms, "wrote")):
             out_ms = _out_for_ms(outcome, entry.worker, moment, first=first)
             if out_ms is not None:
                 found.add(entry.origin or "")
@@ -478,8 +484,12 @@ def _out_for_ms(outcome: Outcome, worker: str, moment: int, *, first: bool) -> i
     for at_ms, group, names in outcome.memberships:
         if at_ms > moment:
             break
-        if group.endswith("-retry") is not first:
-            since = None if worker in names else at_ms if since is None else since
+        if group.endswith("-retry") is first:
+            continue
+        if worker in names:
+            since = None
+        elif since is None:
+            since = at_ms
     return None if since is None else moment - since
 
 

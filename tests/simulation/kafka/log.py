@@ -3,9 +3,13 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
+
+from streams.notification.notification import Headers
 
 NO_ERROR, OUT_OF_RANGE, DUPLICATE, OUT_OF_ORDER = 0, 1, 46, 45
 _HEAD: Final = struct.Struct(">qiibIhiqqqhii")
@@ -166,3 +170,21 @@ class Log:
             producer: first for producer, first in self.open.items() if first < self.replicated
         }
         return cut
+
+
+def batch_of(
+    key: bytes | None, value: bytes | None, headers: Headers, at_ms: int, producer: int = -1
+) -> bytes:
+    """Return a batch of one record as a producer sends it; of a transaction where the producer has a number."""
+    transactional = producer >= 0
+    sequence = 0 if transactional else -1
+    builder = DefaultRecordBatchBuilder(2, 0, int(transactional), producer, 0, sequence, 1 << 20)
+    builder.append(0, at_ms, key, value, list(headers))
+    return bytes(builder.build())
+
+
+def records_of(batch: Batch) -> Iterator[Any]:
+    """Yield the records of a batch, as aiokafka reads them."""
+    records = MemoryRecords(batch.raw)
+    while records.has_next():
+        yield from records.next_batch()

@@ -8,6 +8,7 @@ import pytest
 from streams.admission import admission
 from streams.admission.admission import Admission
 from streams.admission.destination import Destination
+from streams.admission.queue import Permit
 from streams.worker.deliver import Delivery
 from tests.simulation.seeded.kind import Seed
 
@@ -21,7 +22,7 @@ def permit_is_given_back_before_the_call(patch: pytest.MonkeyPatch) -> None:
 
     async def admit(self: Any, *args: Any, **options: Any) -> Any:
         permit = await real(self, *args, **options)
-        if hasattr(permit, "queue"):
+        if isinstance(permit, Permit):
             self.give_back(permit, None)
             self.in_flight += 1
             permit.queue.state.in_flight += 1
